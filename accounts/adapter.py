@@ -1,0 +1,64 @@
+"""How this site uses allauth: the second factor's stage, mails that cannot be bent or block, own redirects only."""
+
+import logging
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from django.conf import settings
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+
+from twofactor import mail
+
+logger = logging.getLogger("accounts")
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": _("That address and that password do not belong together."),
+        "too_many_login_attempts": _("Too many tries. Wait a few minutes, or reset your password."),
+        "incorrect_password": _("That is not your password."),
+        "enter_current_password": _("That is not your password."),
+    }
+
+    def get_login_stages(self) -> list[str]:
+        return [*super().get_login_stages(), "twofactor.stages.VerifyStage"]
+
+    def save_user(self, request: Any, user: Any, form: Any, commit: bool = True) -> Any:
+        user.full_name = form.cleaned_data.get("full_name", "")
+        return super().save_user(request, user, form, commit)
+
+    def is_safe_url(self, url: str) -> bool:
+        """Lead people on to this very host only; allauth would take every allowed host and trusted origin."""
+        request = context.request
+        return url_has_allowed_host_and_scheme(
+            url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+        )
+
+    def is_ajax(self, request: Any) -> bool:
+        """Never: allauth's JSON gives back what was typed, the password included."""
+        return False
+
+    def get_client_ip(self, request: Any) -> str:
+        """A socket for both families names IPv4 addresses ::ffff:a.b.c.d, which all lie in one IPv6 /64."""
+        address = ip_address(super().get_client_ip(request))
+        return str(getattr(address, "ipv4_mapped", None) or address)
+
+    def authentication_failed(self, request: Any, **credentials: Any) -> None:
+        logger.warning("event=password_refused ip=%s", self.get_client_ip(request))
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Links from SITE_URL, whatever the Host header said; sent beside the request."""
+        links = {name: on_this_site(value) for name, value in context.items() if name.endswith("_url")}
+        message = self.render_mail(template_prefix, email, {**context, **links, "site_name": settings.TWOFACTOR_ISSUER})
+        mail.post(message)
+
+
+def on_this_site(url: str) -> str:
+    """The same path, at SITE_URL."""
+    site, parts = urlsplit(settings.SITE_URL), urlsplit(url)
+    return urlunsplit(parts._replace(scheme=site.scheme, netloc=site.netloc))

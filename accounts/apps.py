@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "accounts"
+
+    def ready(self) -> None:
+        from allauth.account.signals import user_logged_in
+        from allauth.usersessions import signals as allauth_signals
+
+        from accounts import receivers
+
+        # allauth's own reads every session of the user at each sign-in; ours writes the one row.
+        user_logged_in.disconnect(allauth_signals.on_user_logged_in)
+        user_logged_in.connect(receivers.remember_session)

@@ -1,0 +1,30 @@
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth.base_user import BaseUserManager
+from django.db.models import QuerySet
+
+
+class UserManager(BaseUserManager["User"]):  # type: ignore[name-defined]
+    """Every user comes with its authenticator, so that no page asks for it in a query of its own."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return super().get_queryset().select_related("authenticator")
+
+    def get_by_natural_key(self, username: str | None) -> Any:
+        return self.get(email=(username or "").lower())
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> Any:
+        """Save a user with this e-mail address, in lower case; ValueError if it is empty."""
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=email.lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Any:
+        """As `create_user`, for staff who may do anything; whoever has the shell is trusted with the address."""
+        user = self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        return user

@@ -1,0 +1,161 @@
+"""Users: an e-mail address whose case does not matter, a full name, and no username."""
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
+
+from accounts.models import User
+from conftest import PASSWORD
+from twofactor.models import Authenticator
+from twofactor.tests.helpers import give_password, is_signed_in, leads_to, new_client, sign_in
+
+
+def test_a_user_has_an_address_and_a_name_and_no_username(user):
+    assert (str(user), user.get_full_name(), user.get_short_name()) == ("ada@example.com", "Ada Example", "Ada Example")
+    assert User(email="a@b.co").get_short_name() == "a@b.co"
+    assert not {"username", "first_name", "last_name"} & {field.name for field in User._meta.get_fields()}
+
+
+@pytest.mark.parametrize("typed", ["ADA@EXAMPLE.COM", "Ada@Example.Com", "ada@example.com"])
+def test_an_address_is_kept_in_lower_case(db, typed):
+    assert User.objects.create_user(typed, PASSWORD).email == "ada@example.com"
+
+
+@pytest.mark.parametrize("typed", ["ada@example.com", "ADA@example.com"])
+def test_nobody_else_can_have_the_address_in_any_case(user, typed):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        User.objects.create_user(typed, PASSWORD)
+
+
+def test_the_database_itself_refuses_another_case(user):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        User.objects.filter(pk=user.pk).update(email="Ada@example.com")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        User(email="Bob@example.com").save()
+
+
+@pytest.mark.parametrize("email", ["", None])
+def test_nobody_is_without_an_address(db, email):
+    with pytest.raises(ValueError, match="address"):
+        User.objects.create_user(email, PASSWORD)
+
+
+def test_whoever_types_the_address_in_capitals_signs_in(user):
+    user.email = user.email.upper()
+    client = new_client()
+    give_password(client, user)
+    assert is_signed_in(client)
+
+
+def test_a_closed_account_does_not_sign_in(make_user):
+    client = new_client()
+    give_password(client, make_user(is_active=False))
+    assert not is_signed_in(client)
+
+
+# --- With the authenticator -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+def test_a_user_comes_with_the_authenticator_in_one_query(user, secret, is_on, django_assert_num_queries):
+    if is_on:
+        Authenticator.objects.activate(user, secret=secret)
+    with django_assert_num_queries(1):
+        assert hasattr(User.objects.get(pk=user.pk), "authenticator") is is_on
+
+
+# --- createsuperuser ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def superuser(db, monkeypatch):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", interactive=False, email="Root@Example.com", full_name="Root", verbosity=0)
+    return User.objects.get()
+
+
+def test_createsuperuser_makes_one_whose_address_counts_as_verified(superuser):
+    assert (superuser.email, superuser.is_staff, superuser.is_superuser) == ("root@example.com", True, True)
+    address = EmailAddress.objects.get()
+    assert (address.user, address.email, address.verified, address.primary) == (superuser, superuser.email, True, True)
+
+
+def test_a_superuser_signs_in_at_once_and_is_led_to_turning_2fa_on(superuser):
+    client = sign_in(new_client(), superuser)
+    assert leads_to(client.get("/admin/")) == "/accounts/2fa/setup/"
+
+
+def test_createsuperuser_takes_no_address_twice(superuser):
+    with pytest.raises((CommandError, IntegrityError)), transaction.atomic():
+        call_command("createsuperuser", interactive=False, email="ROOT@example.com", full_name="Root", verbosity=0)
+
+
+# --- The admin ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def staff(make_user, settings):
+    settings.TWOFACTOR_REQUIRED = "none"
+    return sign_in(new_client(), make_user("root@example.com", is_staff=True, is_superuser=True))
+
+
+def test_the_admin_lists_users_and_who_has_2fa(staff, user, authenticator):
+    page = staff.get("/admin/accounts/user/")
+    assert page.status_code == 200
+    assert [user.email for user in page.context["cl"].result_list] == ["ada@example.com", "root@example.com"]
+
+
+def test_the_admin_adds_and_changes_a_user(staff):
+    typed = {"email": "New@Example.com", "full_name": "New", "usable_password": "true",
+             "password1": PASSWORD, "password2": PASSWORD}  # fmt: skip
+    assert staff.get("/admin/accounts/user/add/").status_code == 200
+    assert staff.post("/admin/accounts/user/add/", typed).status_code == 302
+    new = User.objects.get(email="new@example.com")
+    assert new.check_password(PASSWORD)
+    assert staff.get(f"/admin/accounts/user/{new.pk}/change/").status_code == 200
+
+
+def test_the_admin_shows_no_secret_digest_or_counter(staff, user, authenticator, secret):
+    authenticator.refresh_from_db()
+    for path in ("/admin/twofactor/authenticator/", f"/admin/twofactor/authenticator/{authenticator.pk}/change/"):
+        page = staff.get(path)
+        assert page.status_code == 200
+        for hidden in (
+            authenticator.sealed_secret,
+            secret,
+            authenticator.version,
+            "last_time_step",
+            "failures",
+            "salt",
+        ):
+            assert hidden not in page.content.decode()
+    assert staff.post(f"/admin/twofactor/authenticator/{authenticator.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert staff.get("/admin/twofactor/authenticator/add/").status_code == 403
+    assert Authenticator.objects.filter(pk=authenticator.pk).exists()
+
+
+def test_the_admin_turns_2fa_off_with_a_reason_only(staff, user, authenticator, mails_to):
+    chosen = {"action": "turn_off", "_selected_action": [authenticator.pk]}
+    asked = staff.post("/admin/twofactor/authenticator/", chosen)
+    assert asked.status_code == 200
+    assert 'name="reason"' in asked.content.decode()
+    assert staff.post("/admin/twofactor/authenticator/", {**chosen, "reason": " "}).status_code == 200
+    assert Authenticator.objects.exists()
+    staff.post("/admin/twofactor/authenticator/", {**chosen, "reason": "lost phone"})
+    assert not Authenticator.objects.exists()
+    (mail,) = mails_to(user.email)
+    assert "lost phone" in mail.body
+
+
+def test_the_admin_deletes_a_user_with_2fa(staff, user, authenticator):
+    page = staff.get(f"/admin/accounts/user/{user.pk}/delete/")
+    assert not page.context["perms_lacking"]
+    staff.post(f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"})
+    assert not User.objects.filter(pk=user.pk).exists()
+
+
+def test_the_admins_own_sign_in_is_the_sites(db):
+    client = new_client()
+    assert leads_to(client.get("/admin/login/")).startswith("/accounts/login/")
+    assert leads_to(client.post("/admin/login/", {"username": "x", "password": "y"})).startswith("/accounts/login/")

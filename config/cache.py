@@ -1,0 +1,156 @@
+"""The site's caches. Neither takes the site down with it: a cache that is gone is an empty one.
+
+Why a backend of our own: LocMem is per process, so that limits multiply by the number of processes; Django's
+file cache has no atomic `add` and lists its folder at each write; its database cache costs some sixty queries
+a sign-in. This one is a SQLite file beside the database, 60 lines, no query of Django's.
+"""
+
+import logging
+import pickle
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from copy import copy
+from functools import wraps
+from typing import Any
+
+from django.core.cache.backends import redis as django_redis
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+
+logger = logging.getLogger("config.cache")
+
+
+def fails_open(errors: Callable[[], tuple[type[Exception], ...]], answers: dict[str, Any]) -> Callable[[type], type]:
+    """Class decorator: a method named in `answers` answers so, and logs, when the store cannot be reached."""
+
+    def guarded(method: Callable[..., Any], answer: Any) -> Callable[..., Any]:
+        @wraps(method)
+        def call(self: BaseCache, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return method(self, *args, **kwargs)
+            except errors() as error:
+                logger.error("cache unreachable in %s: %s", method.__name__, error)
+                return (
+                    kwargs.get("default", args[1] if len(args) > 1 else None)
+                    if method.__name__ == "get"
+                    else copy(answer)
+                )
+
+        return call
+
+    def decorate(cls: type) -> type:
+        for name, answer in answers.items():
+            setattr(cls, name, guarded(getattr(cls, name), answer))
+        return cls
+
+    return decorate
+
+
+# `add` says yes: a lock nobody can hold must not keep anybody out.
+ANSWERS: dict[str, Any] = {
+    "get": None,
+    "set": None,
+    "add": True,
+    "touch": False,
+    "delete": False,
+    "has_key": False,
+    "clear": None,
+    "get_many": {},
+    "set_many": [],
+    "delete_many": None,
+}
+
+
+def redis_errors() -> tuple[type[Exception], ...]:
+    from redis.exceptions import RedisError  # a third of the site's start-up, for those who have no Redis
+
+    return RedisError, OSError
+
+
+@fails_open(redis_errors, ANSWERS)
+class RedisCache(django_redis.RedisCache):
+    """Django's, with one difference: it outlives its server."""
+
+
+@fails_open(lambda: (sqlite3.Error, OSError), ANSWERS)
+class SQLiteCache(BaseCache):
+    """A cache in one SQLite file, shared by every process of the machine; `add` is atomic.
+
+    LOCATION is the file's path. Expired rows go at one write in a hundred.
+    """
+
+    is_on_this_machine = True
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._location = location
+        self._local = threading.local()
+
+    def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._connect()
+        return self._local.connection.execute(sql, values)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._location, timeout=5, isolation_level=None)
+        # Losing the last seconds in a power cut costs a cache nothing; waiting for the disk costs every sign-in.
+        connection.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+            "CREATE TABLE IF NOT EXISTS cache (key TEXT PRIMARY KEY, value BLOB, expires REAL) WITHOUT ROWID;"
+            "CREATE INDEX IF NOT EXISTS cache_expires ON cache (expires);"
+        )
+        return connection
+
+    def _expires(self, timeout: Any) -> float:
+        moment = self.get_backend_timeout(timeout)
+        return 1e12 if moment is None else float(moment)
+
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        row = self._execute(
+            "SELECT value FROM cache WHERE key=? AND expires>?", self._key(key, version), time.time()
+        ).fetchone()
+        return default if row is None else pickle.loads(row[0])  # noqa: S301 - our own file, as in Django's backends
+
+    def set(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+        self._execute(
+            "INSERT OR REPLACE INTO cache VALUES (?, ?, ?)",
+            self._key(key, version),
+            self._pickled(value),
+            self._expires(timeout),
+        )
+        if random.randrange(100) == 0:  # noqa: S311 - housekeeping
+            self._execute("DELETE FROM cache WHERE expires<=?", time.time())
+
+    def add(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        sql = (
+            "INSERT INTO cache VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
+            " SET value=excluded.value, expires=excluded.expires WHERE cache.expires<=?"
+        )
+        return (
+            self._execute(
+                sql, self._key(key, version), self._pickled(value), self._expires(timeout), time.time()
+            ).rowcount
+            == 1
+        )
+
+    def touch(self, key: str, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        sql = "UPDATE cache SET expires=? WHERE key=? AND expires>?"
+        return self._execute(sql, self._expires(timeout), self._key(key, version), time.time()).rowcount == 1
+
+    def delete(self, key: str, version: int | None = None) -> bool:
+        return self._execute("DELETE FROM cache WHERE key=?", self._key(key, version)).rowcount == 1
+
+    def has_key(self, key: str, version: int | None = None) -> bool:
+        return self.get(key, version=version) is not None
+
+    def clear(self) -> None:
+        self._execute("DELETE FROM cache")
+
+    def _key(self, key: str, version: int | None) -> str:
+        return self.make_and_validate_key(key, version=version)
+
+    @staticmethod
+    def _pickled(value: Any) -> bytes:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)

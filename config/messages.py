@@ -1,0 +1,8 @@
+"""Messages in a cookie, so that nobody who is not signed in costs a session row; none holds a secret."""
+
+from django.conf import settings
+from django.contrib.messages.storage import cookie
+
+
+class CookieStorage(cookie.CookieStorage):
+    cookie_name = "__Host-messages" if settings.SESSION_COOKIE_SECURE else "messages"

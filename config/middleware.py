@@ -1,0 +1,83 @@
+"""What every answer of this site carries, and what it does with a body that has no end."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.handlers.wsgi import LimitedStream
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "fullscreen", "geolocation",
+        "gyroscope", "magnetometer", "microphone", "midi", "payment", "picture-in-picture", "screen-wake-lock",
+        "usb", "xr-spatial-tracking",
+    )
+)  # fmt: skip
+SIGN_OUT = ("/accounts/logout/", "/admin/logout/")
+# These carry a token in their address or a secret on their page: no path goes with a request from them. It is not
+# no-referrer, with which a browser also says `Origin: null` of a plain form, and Django refuses that.
+SECRETIVE = ("/accounts/confirm-email/", "/accounts/password/reset/key/", "/accounts/2fa/")
+
+
+def security_headers(get_response: GetResponse) -> GetResponse:
+    """Outermost, so that error pages carry them too."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        if request.path.startswith(SECRETIVE):
+            response.headers["Referrer-Policy"] = "strict-origin"
+        user = getattr(request, "user", None)
+        if request.path.startswith(("/accounts/", "/admin/")) or (user is not None and user.is_authenticated):
+            add_never_cache_headers(response)
+            patch_vary_headers(response, ["Cookie"])
+        if request.method == "POST" and request.path in SIGN_OUT and response.status_code < 400:
+            response.headers["Clear-Site-Data"] = '"cache","storage"'
+        return response
+
+    return middleware
+
+
+def cut_oversized_body(get_response: GetResponse) -> GetResponse:
+    """Cut a form's body at the limit, so that the field that made it so long gets its message.
+
+    Django would answer 400 for the whole page, and the person would lose the form. The CSRF token
+    stands first in every form of this site and so outlives the cut. Nothing here takes a file: a long
+    body of another kind is refused before Django writes it to the disk.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if content_length(request) <= limit:
+            return get_response(request)
+        rest: Any = request._stream
+        if request.content_type == "application/x-www-form-urlencoded":
+            request._stream = cast(Any, LimitedStream(rest, limit))
+            request.META["CONTENT_LENGTH"] = str(limit)
+            response = get_response(request)
+        else:
+            response = render(request, "413.html", status=413)
+        # A server that closes on unread input resets the connection before the answer is read.
+        drain(rest, at_most=8 * 1024 * 1024)
+        return response
+
+    return middleware
+
+
+def content_length(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def drain(stream: Any, *, at_most: int) -> None:
+    while at_most > 0 and (chunk := stream.read(min(at_most, 64 * 1024))):
+        at_most -= len(chunk)

@@ -1,0 +1,128 @@
+"""Bodies without end: the field gets its message, nobody gets an error page, nothing is charged."""
+
+import re
+
+import pytest
+
+from conftest import PASSWORD
+from twofactor.models import Authenticator, PendingSignIn
+from twofactor.tests.helpers import (
+    LOGIN,
+    SETTINGS,
+    SETUP,
+    VERIFY_LOGIN,
+    code_now,
+    errors,
+    give_password,
+    inputs,
+    is_signed_in,
+    new_client,
+    sign_in,
+)
+
+MEGABYTES = "1" * 3_000_000
+OPEN = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/"]
+OWN = [
+    "/",
+    SETTINGS,
+    SETUP,
+    "/accounts/2fa/disable/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/accounts/logout/",
+]
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture(params=["plain", "htmx"])
+def pending(request, user, authenticator):
+    """The password was right, a code is owed; this browser's forms are checked for their token."""
+    client = new_client(htmx=request.param == "htmx", enforce_csrf_checks=True)
+    give_password(client, user, csrfmiddlewaretoken=token(client, LOGIN))
+    return client
+
+
+def token(client, path):
+    return inputs(client.get(path))["csrfmiddlewaretoken"]["value"]
+
+
+def post(client, path, **fields):
+    """As a browser sends it: in this order, url-encoded."""
+    body = "&".join(f"{name}={value}" for name, value in fields.items())
+    return client.post(path, body, content_type=FORM)
+
+
+@pytest.mark.parametrize("field", ["code", "backup_code"])
+def test_a_code_of_three_megabytes_is_a_message_by_the_field_and_not_charged(pending, field):
+    first = token(pending, VERIFY_LOGIN)
+    response = post(pending, VERIFY_LOGIN, csrfmiddlewaretoken=first, **{field: MEGABYTES})
+    assert response.status_code == 422
+    assert errors(response) == {field: ["malformed"]}
+    assert inputs(response)[field]["aria-invalid"] == "true"
+    assert PendingSignIn.objects.get().tries == Authenticator.objects.get().failures == 0
+    assert len(response.content) < 64 * 1024, "what was typed comes back"
+
+
+def test_a_body_that_is_cut_inside_an_escape_is_no_error_page(pending):
+    first = token(pending, VERIFY_LOGIN)
+    for pad in range(3):
+        response = post(pending, VERIFY_LOGIN, csrfmiddlewaretoken=first, code="x" * pad + "%C3%BC" * 20_000)
+        assert response.status_code == 422
+
+
+def test_without_the_token_before_it_a_long_body_is_refused(pending):
+    response = post(pending, VERIFY_LOGIN, code=MEGABYTES, csrfmiddlewaretoken=token(pending, VERIFY_LOGIN))
+    assert response.status_code == 403
+
+
+def test_the_token_stands_first_in_every_form(user, authenticator):
+    signed_out = new_client()
+    signed_in = sign_in(new_client(), user, code=code_now(authenticator.secret))
+    pages = [signed_out.get(path) for path in OPEN] + [signed_in.get(path) for path in OWN]
+    forms = [
+        form
+        for page in pages
+        for form in re.findall(r'<form[^>]*method="post".*?</form>', page.content.decode(), re.DOTALL)
+    ]
+    assert len(forms) > 10
+    for form in forms:
+        assert re.findall(r'<(?:input|button|select|textarea)[^>]*\bname="([^"]+)"', form)[0] == "csrfmiddlewaretoken"
+
+
+@pytest.mark.parametrize("where", ["sign-in", "step-up"])
+def test_a_password_of_three_megabytes_is_a_wrong_one_and_never_hashed(user, monkeypatch, where):
+    client = new_client() if where == "sign-in" else sign_in(new_client(), user)
+    monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
+    typed = {"login": user.email, "password": "x" * 3_000_000} if where == "sign-in" else {"password": "x" * 3_000_000}
+    response = post(client, LOGIN if where == "sign-in" else SETUP, **typed)
+    assert response.status_code in (200, 422)
+    assert errors(response)
+    assert len(response.content) < 64 * 1024
+
+
+def test_more_fields_than_any_form_has_are_refused(db):
+    assert post(new_client(), LOGIN, **{f"field{number}": "x" for number in range(60)}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/form-data; boundary=x", "application/json", "text/plain", "application/octet-stream", ""],
+)
+def test_a_long_body_of_another_kind_is_refused_before_it_is_read(db, content_type):
+    response = new_client().post(LOGIN, b"x" * 3_000_000, content_type=content_type)
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize("length", ["", "0", "-1"])
+def test_a_length_that_is_not_true_is_no_error_page(db, length):
+    response = new_client().generic("POST", LOGIN, b"login=x", content_type=FORM, CONTENT_LENGTH=length)
+    assert response.status_code in (200, 400)
+
+
+def test_a_body_of_exactly_the_limit_goes_through_whole(user, settings):
+    client = new_client()
+    rest = f"&login={user.email.replace('@', '%40')}&password={PASSWORD}"
+    body = "x=" + "y" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE - len(rest) - 2) + rest
+    assert len(body) == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    client.post(LOGIN, body, content_type=FORM)
+    assert is_signed_in(client)

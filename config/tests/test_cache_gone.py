@@ -1,0 +1,87 @@
+"""A cache that is gone is an empty one: people sign in, and the limits in the database hold."""
+
+import pytest
+from django.core.cache import cache as default_cache
+
+from config.cache import RedisCache, SQLiteCache
+from twofactor.models import Authenticator
+from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, is_signed_in, new_client, wrong_code
+
+
+def gone(kind, tmp_path):
+    if kind == "redis":
+        return RedisCache("redis://127.0.0.1:1/0", {})
+    if kind == "no folder":
+        return SQLiteCache(str(tmp_path / "nowhere" / "site.cache"), {})
+    (tmp_path / "broken").write_bytes(b"this is no database " * 100)
+    return SQLiteCache(str(tmp_path / "broken"), {})
+
+
+@pytest.mark.parametrize("kind", ["redis", "no folder", "broken"])
+def test_a_store_that_is_gone_is_an_empty_cache(kind, tmp_path, caplog):
+    cache = gone(kind, tmp_path)
+    assert cache.get("k") is None
+    assert cache.get("k", "default") == "default"
+    assert cache.get("k", default="default") == "default"
+    assert cache.set("k", 1, 60) is None
+    assert cache.add("k", 1, 60) is True, "a lock that nobody can hold keeps everybody out"
+    assert cache.touch("k") is False
+    assert cache.delete("k") is False
+    assert cache.has_key("k") is False
+    assert cache.get_or_set("k", 1) == 1
+    assert cache.clear() is None
+    assert "cache unreachable" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["redis", "no folder", "broken"])
+def test_many_keys_at_once_are_no_exception(kind, tmp_path):
+    cache = gone(kind, tmp_path)
+    assert cache.get_many(["a", "b"]) == {}
+    cache.set_many({"a": 1})
+    cache.delete_many(["a"])
+
+
+def test_a_store_that_comes_back_is_used_again(tmp_path):
+    cache = gone("no folder", tmp_path)
+    cache.set("k", 1)
+    (tmp_path / "nowhere").mkdir()
+    cache.set("k", 1)
+    assert cache.get("k") == 1
+
+
+def test_a_file_that_was_broken_at_first_is_used_once_it_is_mended(tmp_path):
+    cache = gone("broken", tmp_path)
+    assert cache.get("k") is None
+    (tmp_path / "broken").write_bytes(b"")
+    cache.set("k", 1)
+    assert cache.get("k") == 1
+
+
+@pytest.fixture(params=["redis", "no folder"])
+def without_cache(request, settings, tmp_path):
+    """The whole site with its cache gone."""
+    where = {
+        "redis": ("config.cache.RedisCache", "redis://127.0.0.1:1/0"),
+        "no folder": ("config.cache.SQLiteCache", str(tmp_path / "x" / "y")),
+    }
+    backend, location = where[request.param]
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location}}
+    default_cache.set("k", 1)
+    assert default_cache.get("k") is None
+
+
+def test_without_a_cache_people_sign_in(without_cache, user, authenticator, secret):
+    client = new_client()
+    give_password(client, user)
+    client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert is_signed_in(client)
+    assert client.get("/accounts/2fa/").status_code == 200
+
+
+def test_without_a_cache_the_limits_of_account_and_sign_in_hold(without_cache, user, authenticator, secret):
+    client = new_client()
+    give_password(client, user)
+    assert [client.post(VERIFY_LOGIN, {"code": wrong_code(secret)}).status_code for _ in range(5)] == [422] * 4 + [302]
+    assert Authenticator.objects.get().seconds_to_wait() > 0
+    give_password(client, user)
+    assert client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429

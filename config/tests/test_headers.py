@@ -1,0 +1,164 @@
+"""What every answer carries: pages, panels, error pages, the admin."""
+
+import pytest
+from django.test import Client
+
+from conftest import PASSWORD
+from twofactor.tests.helpers import LOGIN, SETTINGS, SETUP, VERIFY_LOGIN, code_now, give_password, new_client, sign_in
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+CLOSED = {"camera", "microphone", "geolocation", "payment", "usb", "display-capture"}
+# With no-referrer a browser says `Origin: null` of a plain form, which Django refuses.
+WITHOUT_A_PATH = ("strict-origin", "no-referrer")
+pytestmark = pytest.mark.django_db
+
+
+def directives(policy):
+    return sorted(part.strip() for part in policy.split(";"))
+
+
+def assert_safe(response):
+    assert directives(response["Content-Security-Policy"]) == directives(CSP)
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Referrer-Policy"] in ("same-origin", *WITHOUT_A_PATH)
+    assert response["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert response["Cross-Origin-Resource-Policy"] == "same-origin"
+    policy = dict(part.strip().split("=") for part in response["Permissions-Policy"].split(","))
+    assert set(policy) >= CLOSED
+    assert set(policy.values()) == {"()"}
+    assert "Content-Security-Policy-Report-Only" not in response
+
+
+@pytest.fixture
+def staff(make_user, settings):
+    settings.TWOFACTOR_REQUIRED = "none"
+    return sign_in(new_client(), make_user("root@example.com", is_staff=True, is_superuser=True))
+
+
+# --- Everywhere -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/admin/login/", "/healthz", SETTINGS]
+)
+@pytest.mark.parametrize("htmx", [False, True])
+def test_every_open_page_carries_them(path, htmx):
+    assert_safe(new_client(htmx=htmx).get(path))
+
+
+@pytest.mark.parametrize(
+    "path", ["/", SETTINGS, SETUP, "/accounts/email/", "/accounts/sessions/", "/admin/", "/admin/accounts/user/add/"]
+)
+def test_every_page_behind_sign_in_carries_them_the_admin_included(staff, path):
+    response = staff.get(path)
+    assert response.status_code == 200
+    assert response["X-Frame-Options"] == "DENY"
+    assert_safe(response)
+
+
+def test_error_pages_carry_them(user, settings):
+    signed_in = sign_in(new_client(), user)
+    answers = {
+        404: signed_in.get("/nowhere/"),
+        405: signed_in.post(SETTINGS),
+        403: Client(enforce_csrf_checks=True).post(LOGIN, {"login": "x"}),
+        400: Client().get("/", headers={"Host": "evil.example"}),
+        413: Client().post("/", {"x": "y" * 70_000}),
+    }
+    for status, response in answers.items():
+        assert response.status_code == status
+        assert_safe(response)
+
+
+def test_a_failure_of_the_sites_own_carries_them_and_tells_nothing(monkeypatch):
+    monkeypatch.setattr("config.views.render", lambda *args, **kwargs: 1 / 0)
+    response = Client(raise_request_exception=False).get("/")
+    assert response.status_code == 500
+    assert_safe(response)
+    assert "ZeroDivision" not in response.content.decode()
+
+
+def test_too_many_requests_carry_them(user, settings):
+    settings.ACCOUNT_RATE_LIMITS = {"login": "1/m/ip"}
+    client = new_client()
+    give_password(client, user, password="wrong")
+    response = give_password(client, user, password="wrong")
+    assert response.status_code == 429
+    assert response["Retry-After"]
+    assert_safe(response)
+
+
+def test_a_refused_host_is_never_reflected():
+    response = Client().get("/", headers={"Host": "evil.example"})
+    assert response.status_code == 400
+    assert "evil" not in response.content.decode()
+
+
+# --- Not stored -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/", SETTINGS, SETUP, "/accounts/email/", "/accounts/sessions/", "/admin/", "/nowhere/"]
+)
+def test_nothing_behind_sign_in_is_stored(staff, path):
+    response = staff.get(path)
+    assert "no-store" in response["Cache-Control"]
+    assert {"Cookie", "HX-Request"} <= {name.strip() for name in response["Vary"].split(",")}
+
+
+def test_neither_is_the_stage_nor_the_answer_to_the_password(user, authenticator):
+    for htmx in (False, True):
+        client = new_client(htmx=htmx)
+        assert "no-store" in give_password(client, user)["Cache-Control"]
+        assert "no-store" in client.get(VERIFY_LOGIN)["Cache-Control"]
+
+
+# --- Some pages -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/accounts/confirm-email/some-key/", "/accounts/password/reset/key/1-set-password/", SETTINGS, VERIFY_LOGIN],
+)
+def test_where_a_token_or_a_secret_is_nobody_is_told_the_path_one_came_from(path):
+    assert new_client().get(path)["Referrer-Policy"] in WITHOUT_A_PATH
+
+
+def test_the_page_with_the_key_tells_nobody_its_path(user):
+    response = sign_in(new_client(), user).post(SETUP, {"password": PASSWORD})
+    assert response.context["key"]
+    assert response["Referrer-Policy"] in WITHOUT_A_PATH
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_signing_out_clears_what_the_browser_kept(user, htmx):
+    client = sign_in(new_client(htmx=htmx), user)
+    assert "Clear-Site-Data" not in client.get("/accounts/logout/")
+    assert client.post("/accounts/logout/")["Clear-Site-Data"] == '"cache","storage"'
+
+
+def test_signing_out_of_the_admin_clears_it_too(staff):
+    assert staff.post("/admin/logout/")["Clear-Site-Data"] == '"cache","storage"'
+
+
+def test_over_https_browsers_are_bound_to_it(settings, user, authenticator, secret):
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = (
+        True,
+        31536000,
+        True,
+    )
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    client = new_client()
+    assert client.get(LOGIN)["Location"] == f"https://testserver{LOGIN}"
+    page = client.get(LOGIN, secure=True)
+    assert page["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+    client.post(LOGIN, {"login": user.email, "password": PASSWORD}, secure=True)
+    client.post(VERIFY_LOGIN, {"code": code_now(secret)}, secure=True)
+    for name in ("__Host-sessionid", "__Host-csrftoken"):
+        cookie = client.cookies[name]
+        assert (bool(cookie["secure"]), bool(cookie["httponly"]), cookie["samesite"]) == (True, True, "Lax")
+        assert (cookie["path"], cookie["domain"]) == ("/", "")

@@ -1,0 +1,50 @@
+"""`/healthz`: 200 only when database and cache answer, to anybody, and it leaves nothing behind."""
+
+import pytest
+from django.db import DatabaseError, connection
+
+from twofactor.tests.helpers import new_client, sign_in
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_says_ok_when_database_and_cache_answer():
+    response = new_client().get("/healthz")
+    assert (response.status_code, response.content) == (200, b"ok\n")
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_it_makes_no_session_and_no_cookie():
+    client = new_client()
+    client.get("/healthz")
+    assert not client.cookies
+
+
+@pytest.mark.parametrize("backend, location", [
+    ("config.cache.RedisCache", "redis://127.0.0.1:1/0"), ("config.cache.SQLiteCache", "/nowhere/site.cache"),
+    ("django.core.cache.backends.dummy.DummyCache", ""),
+])  # fmt: skip
+def test_it_says_503_when_the_cache_does_not_answer(settings, backend, location):
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location}}
+    assert new_client().get("/healthz").status_code == 503
+
+
+def test_it_says_503_when_the_database_does_not_answer(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise DatabaseError("the server is gone")
+
+    monkeypatch.setattr(connection, "cursor", refuse)
+    response = new_client().get("/healthz")
+    assert response.status_code == 503
+    assert b"gone" not in response.content
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_it_takes_no_other_method(method):
+    assert getattr(new_client(), method)("/healthz").status_code == 405
+
+
+def test_whoever_is_held_at_the_setup_and_htmx_get_it_too(make_user):
+    client = sign_in(new_client(), make_user(is_staff=True))
+    assert client.get("/healthz").status_code == 200
+    assert new_client(htmx=True).get("/healthz").content == b"ok\n"

@@ -1,0 +1,239 @@
+"""Every address of the site, by every method, for everybody: what it answers is written here, or this fails.
+
+In-process, by Django's test client: 2,300 answers over a wire would say no more. The admin's pages of the models
+come from one class of Django's that tells GET from POST and nothing else; they are asked by three methods.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.cache import cache
+from django.db import transaction
+from django.test import Client
+from django.urls import get_resolver
+
+from conftest import PASSWORD, SECRET
+from e2e.phone import code_at
+from twofactor.models import Authenticator
+
+# One for all: a new one would set up the middleware again.
+CLIENT = Client(raise_request_exception=False)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+MODELS_METHODS = ("GET", "POST", "DELETE")
+VISITORS = ("signed out", "pending", "without 2FA", "with 2FA", "staff without 2FA", "staff")
+
+LOGIN, SETUP, ADMIN = "302 /accounts/login/", "302 /accounts/2fa/setup/", "302 /admin/login/"
+SETTINGS, STAGE, HOME = "302 /accounts/2fa/", "302 /accounts/2fa/verify-login/", "302 /"
+EVERYBODY = dict.fromkeys(VISITORS, "")
+STRANGERS = ("signed out", "pending")
+INSIDE = ("without 2FA", "with 2FA", "staff")
+
+# What an allauth page answers to the methods nobody uses: PUT is POST to it, and OPTIONS names the methods.
+PAGE = "GET HEAD OPTIONS 200; else 405"
+FORM = "PATCH DELETE 405; else 200"
+
+
+def public(answers: str, **others: str) -> dict[str, str]:
+    """The same for everybody; but staff who must turn 2FA on are led to that."""
+    return EVERYBODY | dict.fromkeys(VISITORS, answers) | {"staff without 2FA": SETUP} | _spaced(others)
+
+
+def own(answers: str, **others: str) -> dict[str, str]:
+    """For the signed-in; everybody else is led to sign-in."""
+    return public(answers) | dict.fromkeys(STRANGERS, LOGIN) | _spaced(others)
+
+
+def admins(answers: str = "200", *, strangers: str = LOGIN) -> dict[str, str]:
+    """For staff whose 2FA is on; everybody else is led to the admin's sign-in, which leads to the site's."""
+    return own(answers) | dict.fromkeys(STRANGERS, strangers) | {"without 2FA": ADMIN, "with 2FA": ADMIN}
+
+
+def models_admin(path: str, **others: str) -> dict[str, dict[str, str]]:
+    """The pages of one model; each of `others` is what staff get at the page of this name."""
+    one = f"{path}<path:object_id>/"
+    pages = {"list": path, "add": f"{path}add/", "one": one} | {
+        n: f"{one}{n}/" for n in ("history", "delete", "change")
+    }
+    answers = dict.fromkeys(pages, "200") | {"one": f"302 {path}1/change/"} | others
+    return {pages[name]: admins(answers[name]) for name in pages}
+
+
+def _spaced(names: dict[str, str]) -> dict[str, str]:
+    words = {name.replace("_", " ").replace("2fa", "2FA"): answer for name, answer in names.items()}
+    assert words.keys() <= set(VISITORS), words
+    return words
+
+
+NOT_THERE = "302 /admin/"  # the admin's way to say so
+TABLE: dict[str, dict[str, str]] = {
+    "/": public("GET 200; else 405"),
+    "/healthz": public("GET 200; else 405", staff_without_2fa="GET 200; else 405"),
+    "/language/": public(HOME, staff_without_2fa=HOME),
+    # --- The second factor ---
+    "/accounts/2fa/": own("GET HEAD 200; else 405"),
+    "/accounts/2fa/status/": own(f"GET HEAD {SETTINGS}; else 405"),
+    "/accounts/2fa/setup/": own(
+        *["GET HEAD 200; POST 422; else 405"], staff_without_2fa="GET HEAD 200; POST 422; else 405"
+    ),
+    "/accounts/2fa/verify-setup/": own(
+        f"GET HEAD POST {SETUP}; else 405", staff_without_2fa=f"GET HEAD POST {SETUP}; else 405"
+    ),
+    "/accounts/2fa/cancel-setup/": own(f"POST {SETTINGS}; else 405", staff_without_2fa=f"POST {SETTINGS}; else 405"),
+    "/accounts/2fa/regenerate-backup-codes/": own(
+        "GET HEAD 200; POST 422; else 405", without_2fa=f"GET HEAD POST {SETTINGS}; else 405"
+    ),
+    "/accounts/2fa/disable/": own(
+        "GET HEAD 200; POST 422; else 405",
+        without_2fa=f"GET HEAD POST {SETTINGS}; else 405",
+        staff=f"GET HEAD POST {SETTINGS}; else 405",  # the site requires it of them
+    ),
+    "/accounts/2fa/verify-login/": public(
+        f"GET HEAD POST {HOME}; else 405",
+        signed_out=f"GET HEAD POST {LOGIN}; else 405",
+        pending="GET HEAD 200; POST 422; else 405",
+    ),
+    "/accounts/2fa/cancel-login/": public(
+        f"POST {HOME}; else 405", signed_out=f"POST {LOGIN}; else 405", pending=f"POST {LOGIN}; else 405"
+    ),
+    "/accounts/2fa/trusted-browsers/<int:pk>/forget/": own("POST 404; else 405"),
+    "/accounts/2fa/trusted-browsers/forget/": own(f"POST {SETTINGS}; else 405"),
+    # --- The account ---
+    "/accounts/login/": public(HOME, signed_out=FORM, pending=STAGE),
+    "/accounts/logout/": public(
+        f"GET HEAD OPTIONS 200; POST {HOME}; else 405",
+        staff_without_2fa=f"GET HEAD OPTIONS 200; POST {HOME}; else 405",
+        signed_out=f"GET HEAD POST {HOME}; OPTIONS 200; else 405",
+        pending=f"GET HEAD POST {HOME}; OPTIONS 200; else 405",
+    ),
+    "/accounts/inactive/": public(PAGE),
+    "/accounts/signup/": public(HOME, signed_out=FORM, pending=FORM),
+    "/accounts/reauthenticate/": own("GET HEAD OPTIONS 200; POST PUT 422; else 405"),
+    "/accounts/email/": own("GET HEAD OPTIONS 200; POST PUT 302 /accounts/email/; else 405"),
+    "/accounts/confirm-email/": public(PAGE),
+    r"/accounts/^confirm-email/(?P<key>[-:\w]+)/$": public("GET HEAD OPTIONS 200; POST 404; else 405"),
+    "/accounts/password/change/": own(FORM),
+    "/accounts/password/set/": own("302 /accounts/password/change/"),
+    "/accounts/password/reset/": public(FORM),
+    "/accounts/password/reset/done/": public(PAGE),
+    r"/accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": public("200"),
+    "/accounts/password/reset/key/done/": public(PAGE),
+    "/accounts/login/code/confirm/": public(HOME, signed_out=LOGIN, pending=LOGIN),
+    "/accounts/sessions/": own("GET HEAD OPTIONS 200; POST PUT 302 /accounts/sessions/; else 405"),
+    "/accounts/sessions/<int:pk>/end/": own("POST 404; else 405"),
+    # --- The admin ---
+    "/admin/": admins(strangers=ADMIN),
+    "/admin/login/": own("403", staff="302 /admin/"),  # Django's own form must not answer, whoever asks
+    "/admin/logout/": admins(f"POST {HOME}; OPTIONS 200; else 405", strangers=ADMIN)
+    | {"without 2FA": NOT_THERE, "with 2FA": NOT_THERE},
+    "/admin/password_change/": admins(FORM, strangers=ADMIN),
+    "/admin/password_change/done/": admins(PAGE, strangers=ADMIN),
+    "/admin/autocomplete/": admins("GET HEAD 403; OPTIONS 200; else 405", strangers=ADMIN),
+    "/admin/jsi18n/": admins(PAGE, strangers=ADMIN),
+    "/admin/r/<path:content_type_id>/<path:object_id>/": admins("404", strangers=ADMIN),
+    r"/admin/^(?P<app_label>twofactor|account|usersessions|auth|accounts)/$": admins(strangers=ADMIN),
+    "/admin/(?P<url>.*)$": admins("404", strangers=ADMIN),
+    # Looked at, and never changed by hand.
+    **models_admin("/admin/twofactor/authenticator/", add="403", delete="403", change="POST 403; else 200"),
+    **models_admin(
+        "/admin/twofactor/securityevent/",
+        add="403",
+        delete="403",
+        history=NOT_THERE,
+        change=f"POST 403; else {NOT_THERE}",
+    ),
+    **models_admin("/admin/account/emailaddress/"),
+    **models_admin("/admin/usersessions/usersession/"),
+    **models_admin("/admin/auth/group/", history=NOT_THERE, delete=NOT_THERE, change=NOT_THERE),
+    **models_admin("/admin/accounts/user/"),
+    "/admin/accounts/user/<id>/password/": admins(),
+}
+SAMPLES = {
+    "<int:pk>": "999",
+    "<path:object_id>": "1",
+    "<path:content_type_id>": "1",
+    "<id>": "1",
+    r"^confirm-email/(?P<key>[-:\w]+)/$": "confirm-email/MQ:x:y/",
+    r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "password/reset/key/1-x/",
+    "^(?P<app_label>twofactor|account|usersessions|auth|accounts)/$": "auth/",
+    "(?P<url>.*)$": "nowhere/",
+}
+
+
+def routes(resolver: Any = None, prefix: str = "/") -> Iterator[str]:
+    """Every address of the site, as the URLconf writes it."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from routes(pattern, route)
+        else:
+            yield route
+
+
+def sample(route: str) -> str:
+    for pattern, value in SAMPLES.items():
+        route = route.replace(pattern, value)
+    assert not re.search(r"[<(^$]", route), f"say in SAMPLES what stands for the pattern in {route}"
+    return route
+
+
+def expected(row: str, method: str) -> str:
+    """`GET HEAD 200; POST 422; else 405`, read for one method; without a method it is for all."""
+    for part in row.split("; "):
+        words = part.split()
+        named = [word for word in words if word in METHODS or word == "else"]
+        if not named or method in named or "else" in named:
+            return " ".join(words[len(named) :])
+    raise AssertionError(f"{row!r} says nothing of {method}")
+
+
+@pytest.fixture
+def jars(make_user: Any) -> dict[str, dict[str, str]]:
+    """The cookies of everybody."""
+    staff = {"is_staff": True, "is_superuser": True}
+    owner, chief = make_user("owner@example.com"), make_user("chief@example.com", **staff)
+    people = {
+        "pending": owner,
+        "without 2FA": make_user("member@example.com"),
+        "with 2FA": owner,
+        "staff without 2FA": make_user("clerk@example.com", **staff),
+        "staff": chief,
+    }
+    for user in (owner, chief):
+        Authenticator.objects.activate(user, secret=SECRET)
+    found = {"signed out": {}}
+    for visitor, user in people.items():
+        CLIENT.cookies.clear()
+        Authenticator.objects.update(last_time_step=-1)
+        CLIENT.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
+        if visitor in ("with 2FA", "staff"):
+            CLIENT.post("/accounts/2fa/verify-login/", {"code": code_at(SECRET, time.time())})
+        found[visitor] = {name: cookie.value for name, cookie in CLIENT.cookies.items()}
+    return found
+
+
+def test_every_address_of_the_site_is_in_the_table() -> None:
+    assert set(routes()) == set(TABLE)
+
+
+@pytest.mark.parametrize("visitor", VISITORS)
+def test_every_address_answers_every_method_as_the_table_says(jars: dict[str, dict[str, str]], visitor: str) -> None:
+    wrong = []
+    for route in sorted(set(routes()) & set(TABLE)):
+        for method in MODELS_METHODS if re.match(r"/admin/\w+/\w+/", route) else METHODS:
+            before = transaction.savepoint()
+            CLIENT.cookies.clear()
+            CLIENT.cookies.load(jars[visitor])
+            form = "application/x-www-form-urlencoded"
+            response = CLIENT.generic(method, sample(route), b"", content_type=form)
+            transaction.savepoint_rollback(before)
+            cache.clear()  # it holds sessions too, which the database has again as they were
+            target = urlsplit(response.get("Location", "")).path
+            came = f"{response.status_code} {target}".strip()
+            assert response.status_code < 500, f"{method} {route}: {came}"
+            if came != (meant := expected(TABLE[route][visitor], method)):
+                wrong.append(f"{method} {route}: expected {meant}; came {came}")
+    assert not wrong, "\n".join(wrong)

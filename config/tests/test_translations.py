@@ -1,0 +1,101 @@
+"""Every word of the site in every language that the footer offers."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polib
+import pytest
+from django.conf import settings
+from django.utils import translation
+
+ROOT = Path(settings.BASE_DIR)
+CATALOGUES = sorted(ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|</?\w+>")
+LANGUAGES = [code for code, name in settings.LANGUAGES if code != "en"]
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parts[-5]}-{path.parts[-3]}"
+
+
+def forms_of(entry: polib.POEntry) -> list[str]:
+    return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
+
+
+def test_there_is_a_catalogue_of_the_app_and_of_the_site_for_each_language_of_the_footer():
+    wanted = {f"{part}-{translation.to_locale(code)}" for part in ("config", "twofactor") for code in LANGUAGES}
+    assert {name_of(path) for path in CATALOGUES} == wanted
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=name_of)
+def test_no_string_is_untranslated_or_fuzzy(path):
+    catalogue = polib.pofile(str(path))
+    assert [entry.msgid for entry in catalogue if entry.fuzzy or not all(forms_of(entry))] == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=name_of)
+def test_plural_forms_are_as_many_as_the_language_has(path):
+    catalogue = polib.pofile(str(path))
+    count = int(re.search(r"nplurals=(\d)", catalogue.metadata["Plural-Forms"])[1])
+    assert [e.msgid for e in catalogue if e.msgid_plural and len(e.msgstr_plural) != count] == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=name_of)
+def test_placeholders_and_tags_are_those_of_the_source(path):
+    def marks(text: str) -> list[str]:
+        return sorted(PLACEHOLDER.findall(text))
+
+    catalogue = polib.pofile(str(path))
+    # A singular may say its number in words; the general form, which stands last, may not.
+    wrong = [e.msgid for e in catalogue if marks(forms_of(e)[-1]) != marks(e.msgid_plural or e.msgid)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=name_of)
+def test_what_is_compiled_is_what_is_written(path):
+    written = {entry.msgid: forms_of(entry) for entry in polib.pofile(str(path))}
+    compiled = {entry.msgid: forms_of(entry) for entry in polib.mofile(str(path.with_suffix(".mo")))}
+    assert compiled == written
+
+
+@pytest.mark.parametrize("part, others", [("twofactor", []), ("config", ["twofactor"])])
+def test_every_string_of_the_sources_is_in_the_catalogues(part, others, tmp_path):
+    if not shutil.which("xgettext"):
+        pytest.skip("xgettext is not installed")
+    copy = tmp_path / "site"
+    ignored = shutil.ignore_patterns(".*", "tests", "e2e", "staticfiles", "*.sqlite3*", "*.cache*", *others)
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    where = copy / "twofactor" if part == "twofactor" else copy
+    keep = copy / part / "locale" / "de" / "LC_MESSAGES" / "django.po"
+    before = {entry.msgid for entry in polib.pofile(str(keep))}
+    command = [sys.executable, "-m", "django", "makemessages", "--locale=de", "--no-obsolete", "--no-location"]
+    environment = {"PATH": "/usr/bin:/bin"}
+    if part == "config":
+        (copy / "locale").symlink_to(copy / "config" / "locale")
+    subprocess.run(command, cwd=where, env=environment, check=True, capture_output=True, timeout=60)
+    assert {entry.msgid for entry in polib.pofile(str(keep))} - before == set()
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_browser_gets_the_sign_in_page_in_its_language(client, code):
+    html = client.get("/accounts/login/", headers={"Accept-Language": code}).content.decode()
+    with translation.override(code):
+        words = translation.gettext("Sign in")
+    assert f'lang="{code}"' in html
+    assert words in html
+    assert words != "Sign in"
+
+
+def test_the_switch_in_the_footer_outlives_the_browsers_own_language(client):
+    answer = client.post("/language/", {"language": "ar", "next": "/accounts/login/"})
+    assert answer["Location"] == "/accounts/login/"
+    html = client.get("/accounts/login/", headers={"Accept-Language": "de"}).content.decode()
+    assert '<html lang="ar" dir="rtl">' in html
+
+
+def test_the_switch_leads_to_this_site_only(client):
+    answer = client.post("/language/", {"language": "de", "next": "https://evil.example/"})
+    assert "evil.example" not in answer["Location"]

@@ -1,0 +1,27 @@
+"""The site's addresses. The app's own come first, so that nothing of allauth's can shadow them."""
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.urls import include, path
+from django.views.i18n import set_language
+
+from accounts.views import ReauthenticateView
+from config import views
+
+# One door: the admin's own login form knows nothing of the second factor, and takes anybody's password from staff.
+admin.site.login = secure_admin_login(views.admin_index)  # type: ignore[method-assign]
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("language/", login_not_required(set_language), name="set_language"),
+    path("accounts/2fa/", include("twofactor.urls")),
+    path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
+    path("accounts/reauthenticate/", ReauthenticateView.as_view(), name="account_reauthenticate"),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", views.healthz, name="healthz"),
+]
+
+handler400 = "config.views.bad_request"
+handler429 = "config.views.too_many_requests"

@@ -1,0 +1,73 @@
+"""Who has 2FA, to look at and to reset; never a secret, a digest or a counter to edit."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from twofactor.models import Authenticator, SecurityEvent
+from twofactor.reset import reset
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not on this model's own pages; but with a user goes what belongs to the user."""
+        own = f"{self.opts.app_label}_{self.opts.model_name}_"
+        here = request.resolver_match
+        is_own = here is None or str(here.url_name).startswith(own)
+        return not is_own and super().has_delete_permission(request, obj)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(label=_("Reason"), max_length=200, widget=forms.TextInput(attrs={"size": 60}))
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnlyAdmin):
+    list_display = ("user", "created_at", "updated_at")
+    search_fields = ("user__email",)
+    list_select_related = ("user",)
+    fields = ("user", "created_at", "updated_at")
+    actions = ("turn_off",)
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("twofactor.delete_authenticator")
+
+    @admin.action(description=_("Turn two-factor authentication off, with a reason"), permissions=["reset"])
+    def turn_off(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> HttpResponse | None:
+        form = ReasonForm(request.POST if "reason" in request.POST else None)
+        if form.is_valid():
+            rows = queryset.select_related("user")
+            done = sum(reset(row.user, reason=form.cleaned_data["reason"], request=request) for row in rows)
+            words = ngettext("Turned off for %d user.", "Turned off for %d users.", done) % done
+            self.message_user(request, words, messages.SUCCESS)
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Turn two-factor authentication off"),
+            "form": form,
+            "rows": queryset.select_related("user"),
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "twofactor/admin/turn_off.html", context)
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "kind", "user", "ip", "browser")
+    list_filter = ("kind",)
+    search_fields = ("user__email",)
+    list_select_related = ("user",)
+    fields = ("user", "kind", "created_at", "ip", "user_agent")

@@ -1,0 +1,91 @@
+"""One function per event: a row for its owner, a log line, a mail to every verified address."""
+
+import logging
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+
+from twofactor import conf, mail
+from twofactor.models import Authenticator, SecurityEvent
+
+Kind = SecurityEvent.Kind
+logger = logging.getLogger("twofactor")
+
+
+def turned_on(request: HttpRequest, user: Any) -> None:
+    _tell(Kind.TURNED_ON, user, request)
+
+
+def turned_off(request: HttpRequest, user: Any) -> None:
+    _tell(Kind.TURNED_OFF, user, request)
+
+
+def codes_regenerated(request: HttpRequest, user: Any) -> None:
+    _tell(Kind.CODES_REGENERATED, user, request)
+
+
+def phone_changed(request: HttpRequest, user: Any) -> None:
+    _tell(Kind.PHONE_CHANGED, user, request)
+
+
+def backup_code_used(request: HttpRequest, user: Any, *, codes_left: int) -> None:
+    _tell(Kind.BACKUP_CODE_USED, user, request, codes_left=codes_left)
+
+
+def wrong_codes(request: HttpRequest, authenticator: Authenticator) -> None:
+    """Somebody with the right password tried five codes; the owner is mailed once an hour at most."""
+    _tell(Kind.WRONG_CODES, authenticator.user, request, mailed=authenticator.claim_failure_mail())
+
+
+def locked(request: HttpRequest, authenticator: Authenticator) -> None:
+    _tell(Kind.LOCKED, authenticator.user, request)
+
+
+def reset_by_staff(request: HttpRequest | None, user: Any, *, reason: str) -> None:
+    _tell(Kind.RESET_BY_STAFF, user, request, reason=reason)
+
+
+def browser_trusted(request: HttpRequest, user: Any) -> None:
+    _tell(Kind.BROWSER_TRUSTED, user, request)
+
+
+def code_refused(request: HttpRequest, user: Any, *, method: str, why: str) -> None:
+    """Only a log line: a row for every wrong code would let a stranger fill the table."""
+    logger.warning(
+        "event=code_refused user=%s factor=%s why=%s ip=%s",
+        user.pk,
+        method,
+        why,
+        get_adapter().get_client_ip(request),
+    )
+
+
+def _tell(kind: Kind, user: Any, request: HttpRequest | None, *, mailed: bool = True, **context: Any) -> None:
+    ip = get_adapter().get_client_ip(request) if request else None
+    agent = request.headers.get("User-Agent", "")[:200].replace("\0", "") if request else ""
+    event = SecurityEvent.objects.create(user_id=user.pk, kind=kind, ip=ip, user_agent=agent)
+    details = "".join(f" {name}={value!r}" for name, value in context.items())
+    logger.info("event=%s user=%s ip=%s%s", kind.value, user.pk, ip, details)
+    if mailed:
+        _mail(event, user, context)
+
+
+def _mail(event: SecurityEvent, user: Any, context: dict[str, Any]) -> None:
+    context = {
+        **context,
+        "user": user,
+        "site_name": conf.issuer(),
+        "created_at": event.created_at,
+        "ip": event.ip,
+        "browser": event.browser,
+        "settings_url": conf.settings_url(),
+    }
+    subject = " ".join(render_to_string(f"twofactor/email/{event.kind}_subject.txt", context).split())
+    text = render_to_string(f"twofactor/email/{event.kind}_message.txt", context)
+    for address in EmailAddress.objects.filter(user_id=user.pk, verified=True).values_list("email", flat=True):
+        mail.post(EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [address]))

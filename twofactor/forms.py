@@ -1,0 +1,278 @@
+"""The only judges of what people type: a form is valid only if its code was accepted, and then it is used up."""
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from twofactor import codes, conf, events, limits, setup, totp
+from twofactor.models import Authenticator, PendingSignIn, Verdict
+
+PASSWORD_LENGTH = 128
+
+
+class SecretInput(forms.TextInput):
+    """A field that never gives back what was typed: it is a secret."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
+class CodeField(forms.CharField):
+    """Six ASCII digits, spaces and dashes dropped."""
+
+    default_error_messages = {
+        "required": _("Enter the code from your authenticator app."),
+        "malformed": _("A code has six digits, like 123 456."),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        attrs = {
+            "autocomplete": "one-time-code",
+            "inputmode": "numeric",
+            "class": "code",
+            "spellcheck": "false",
+        }
+        super().__init__(label=_("Code"), widget=SecretInput(attrs=attrs), **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        typed = super().to_python(value) or ""
+        digits = totp.normalise(typed)
+        if typed and digits is None:
+            raise forms.ValidationError(self.error_messages["malformed"], code="malformed")
+        return digits or ""
+
+
+class BackupCodeField(forms.CharField):
+    """Sixteen characters of Crockford's base32, in any spelling a person may give them."""
+
+    default_error_messages = {
+        "required": _("Enter one of your backup codes."),
+        "malformed": _("A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        attrs = {
+            "autocomplete": "off",
+            "autocapitalize": "characters",
+            "class": "code",
+            "spellcheck": "false",
+        }
+        super().__init__(label=_("Backup code"), widget=SecretInput(attrs=attrs), **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        typed = super().to_python(value) or ""
+        code = codes.normalise(typed) if len(typed) <= totp.TYPED_LENGTH else None
+        if typed and code is None:
+            raise forms.ValidationError(self.error_messages["malformed"], code="malformed")
+        return code or ""
+
+
+def method_of(request: HttpRequest) -> str:
+    """Return which second factor this request is about: "code", or "backup" after the toggle."""
+    if request.method == "POST":
+        return "backup" if "backup_code" in request.POST else "code"
+    return "backup" if request.GET.get("method") == "backup" else "code"
+
+
+def in_words(seconds: int) -> str:
+    """Return a waiting time as people say it, rounded up."""
+    if seconds <= 90:
+        return ngettext("%d second", "%d seconds", seconds) % seconds
+    minutes = -(-seconds // 60)
+    if minutes <= 90:
+        return ngettext("%d minute", "%d minutes", minutes) % minutes
+    hours = -(-seconds // 3600)
+    if hours <= 48:
+        return ngettext("%d hour", "%d hours", hours) % hours
+    days = -(-seconds // 86400)
+    return ngettext("%d day", "%d days", days) % days
+
+
+class LimitedForm(forms.Form):
+    """A form that may refuse to look: `retry_after` says for how many seconds."""
+
+    retry_after: int | None = None
+
+    @property
+    def status(self) -> int:
+        """The status that answers this form: 422 with its errors, 429 if nothing was looked at."""
+        return 200 if not self.is_bound else 422 if self.retry_after is None else 429
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+class SecondFactorForm(LimitedForm):
+    """Asks for a code or a backup code of this authenticator, charging the try before it looks at it.
+
+    After a backup code was accepted, `codes_left` says how many are left.
+    """
+
+    codes_left = 0
+
+    error_messages = {
+        "wrong_code": _("That code is not right. Wait for the next one in your app and try again."),
+        "wrong_backup_code": _("That is not one of your unused backup codes."),
+        "delayed": _("Too many wrong codes. Codes from your app are taken again in %(wait)s; a backup code works now."),
+        "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
+        "over": _("Too many wrong codes."),
+    }
+
+    def __init__(
+        self,
+        *args: Any,
+        request: HttpRequest,
+        authenticator: Authenticator | None,
+        method: str = "code",
+        pending: PendingSignIn | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.request, self.authenticator, self.method, self.pending = request, authenticator, method, pending
+        self.field_name = "backup_code" if method == "backup" else "code"
+        if authenticator:
+            self.fields[self.field_name] = BackupCodeField() if method == "backup" else CodeField()
+
+    def clean(self) -> dict[str, Any]:
+        if not self.errors and self.authenticator:
+            self.judge(self.authenticator, self.cleaned_data[self.field_name])
+        return self.cleaned_data
+
+    def judge(self, authenticator: Authenticator, code: str) -> None:
+        """Charge, look, and give back what a right code should not cost."""
+        if self.pending and not self.pending.charge():
+            self.refuse("over")
+            return
+        source = limits.Source(self.request)
+        if not source.is_open:
+            self._refund()
+            self.refuse("source", wait=limits.SOURCE_WAIT)
+            return
+        if self.method == "backup":
+            verdict = Verdict.ACCEPTED if authenticator.spend_backup_code(code) else Verdict.WRONG
+        else:
+            verdict = authenticator.judge(code)
+        if verdict is not Verdict.WRONG:
+            source.refund()
+        if verdict is Verdict.ACCEPTED and self.method == "backup":
+            self.codes_left = authenticator.codes_left
+            events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
+        if verdict is Verdict.DELAYED:
+            self._refund()
+            self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
+        elif verdict is Verdict.WRONG:
+            self.refuse("wrong_backup_code" if self.method == "backup" else "wrong_code")
+            self._tell_of_a_lock(authenticator)
+
+    def refuse(self, why: str, *, wait: int | None = None) -> None:
+        self.retry_after = wait
+        words = self.error_messages[why] % {"wait": in_words(wait)} if wait else self.error_messages[why]
+        self.add_error(self.field_name, forms.ValidationError(words, code=why))
+        events.code_refused(self.request, self.authenticator.user, method=self.method, why=why)  # type: ignore[union-attr]
+
+    def _refund(self) -> None:
+        if self.pending:
+            self.pending.refund()
+
+    def _tell_of_a_lock(self, authenticator: Authenticator) -> None:
+        if self.method == "code" and authenticator.locked_just_now():
+            events.locked(self.request, authenticator)
+
+
+class VerifyLoginForm(SecondFactorForm):
+    """The sign-in stage: one field, and the box for a trusted browser where those are on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[self.field_name].widget.attrs["autofocus"] = True
+        if days := conf.trust_days():
+            label = ngettext("Trust this browser for %d day", "Trust this browser for %d days", days) % days
+            self.fields["trust"] = forms.BooleanField(label=label, required=False)
+
+
+class ProofForm(SecondFactorForm):
+    """What each change of 2FA asks for: the password, and a code where 2FA is on."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        error_messages={"required": _("Enter your password.")},
+    )
+
+    error_messages = {
+        **SecondFactorForm.error_messages,
+        "wrong_password": _("That is not your password."),
+        "password_tries": _("Too many tries. Wait a minute, then type your password again."),
+    }
+
+    def clean_password(self) -> str:
+        """Refuse what cannot be it before anything is hashed."""
+        password = self.cleaned_data["password"]
+        if len(password) > PASSWORD_LENGTH:
+            raise forms.ValidationError(self.error_messages["wrong_password"], code="wrong_password")
+        return password
+
+    def clean(self) -> dict[str, Any]:
+        if not self.errors:
+            self._judge_password(self.cleaned_data["password"])
+        return super().clean()
+
+    def _judge_password(self, password: str) -> None:
+        if not limits.password_try(self.request):
+            self.retry_after = 60
+            self.add_error(
+                "password",
+                forms.ValidationError(self.error_messages["password_tries"], code="password_tries"),
+            )
+        elif not self.request.user.check_password(password):
+            self.add_error(
+                "password",
+                forms.ValidationError(self.error_messages["wrong_password"], code="wrong_password"),
+            )
+
+
+class VerifySetupForm(LimitedForm):
+    """Step 2 of setup: the code that proves the app has the key. `time_step` is the step it belongs to."""
+
+    code = CodeField()
+
+    error_messages = {
+        "wrong_code": _("That code is not right. Check that you scanned this QR code, and try the next code."),
+        "ahead": _("Your phone's clock is %(off)s ahead. Set it to the network's time and try the next code."),
+        "behind": _("Your phone's clock is %(off)s behind. Set it to the network's time and try the next code."),
+        "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
+    }
+
+    def __init__(self, *args: Any, request: HttpRequest, secret: str, now: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request, self.secret, self.now = request, secret, now
+        self.time_step = -1
+        self.fields["code"].widget.attrs["autofocus"] = True
+
+    def clean_code(self) -> str:
+        source = limits.Source(self.request)
+        if not source.is_open:
+            self.retry_after = limits.SOURCE_WAIT
+            words = self.error_messages["source"] % {"wait": in_words(self.retry_after)}
+            raise forms.ValidationError(words, code="source")
+        setup.charge(self.request)
+        code, around = self.cleaned_data["code"], totp.time_step_at(self.now)
+        step = totp.match_time_step(self.secret, code, around=around, drift_window=conf.drift_window())
+        if step is None:
+            raise self._wrong(code, around)
+        source.refund()
+        self.time_step = step
+        return code
+
+    def _wrong(self, code: str, around: int) -> forms.ValidationError:
+        """Only here is it told how far a clock is off: at sign-in it would tell an attacker something."""
+        off = totp.clock_offset(self.secret, code, around=around, reach=conf.CLOCK_REACH)
+        if off is None:
+            return forms.ValidationError(self.error_messages["wrong_code"], code="wrong_code")
+        why = "ahead" if off > 0 else "behind"
+        return forms.ValidationError(self.error_messages[why] % {"off": in_words(abs(off))}, code=why)

@@ -1,0 +1,85 @@
+"""Page or panel: the only place that asks whether a request comes from htmx."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render, resolve_url
+from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from twofactor import conf
+
+
+def wants_panel(request: HttpRequest) -> bool:
+    """True if the answer is swapped into a page that is there already.
+
+    When htmx restores a page from its history, it wants a whole one.
+    """
+    htmx: Any = getattr(request, "htmx", None)
+    return bool(htmx) and not htmx.history_restore_request
+
+
+def panel(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: what the site's templates extend, `base.html` or `_panel_base.html`."""
+    alone = wants_panel(request)
+    return {
+        "wants_panel": alone,
+        "base_template": "_panel_base.html" if alone else "base.html",
+        "site_name": conf.issuer(),
+    }
+
+
+def render_page(request: HttpRequest, page: str, context: dict[str, Any], *, at: str | None = None) -> HttpResponse:
+    """Render `<page>/_panel.html` for htmx, `<page>/page.html` (which includes it) otherwise.
+
+    A `form` in the context gives its status and headers. `at` is the address that the browser shows from now on,
+    where that is not the one it asked for.
+    """
+    alone, form = wants_panel(request), context.get("form")
+    name = f"twofactor/{page}/{'_panel' if alone else 'page'}.html"
+    response = render(request, name, context, status=form.status if form else 200)
+    for header, value in (form.headers if form else {}).items():
+        response[header] = value
+    if alone and at and at != request.get_full_path():
+        response["HX-Replace-Url"] = at
+    return response
+
+
+class RedirectMiddleware:
+    """Turn a redirect into HX-Redirect for htmx, which would follow a 302 itself and swap a page into a panel.
+
+    In place, so that cookies survive. Stands right after HtmxMiddleware.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        patch_vary_headers(response, ["HX-Request"])
+        if wants_panel(request) and 300 <= response.status_code < 400 and "Location" in response:
+            response["HX-Redirect"] = _back_to_the_page(request, response["Location"])
+            del response["Location"]
+            response.status_code, response.content = 204, b""
+        return response
+
+
+def _back_to_the_page(request: HttpRequest, location: str) -> str:
+    """Sign-in must lead back to the page that the person was on, not to the fragment that it asked for."""
+    parts = urlsplit(location)
+    query = parse_qs(parts.query)
+    if parts.path != resolve_url(settings.LOGIN_URL) or REDIRECT_FIELD_NAME not in query:
+        return location
+    try:
+        here = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+    except ValueError:  # such as "http://[", which no browser sends
+        return location
+    # `//evil` has no scheme and no host of another page, as far as django-htmx can tell.
+    if not here or not url_has_allowed_host_and_scheme(here, allowed_hosts=None):
+        return location
+    query[REDIRECT_FIELD_NAME] = [here]
+    return urlunsplit(parts._replace(query=urlencode(query, doseq=True)))

@@ -1,0 +1,31 @@
+"""The limit by source, over all accounts. It lives in the cache; the account's own limits are in the database."""
+
+from allauth.core.internal import ratelimit
+from django.http import HttpRequest
+
+from twofactor import conf
+
+SOURCE_WAIT = 10 * 60  # seconds
+
+
+class Source:
+    """One try from this request's IPv4 address or IPv6 /64, charged before the code is looked at."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._usage = ratelimit.consume(
+            request, app="twofactor", action="code", config={"code": conf.SOURCE_RATE}, limit_get=True
+        )
+
+    @property
+    def is_open(self) -> bool:
+        return self._usage is not None
+
+    def refund(self) -> None:
+        if self._usage:
+            self._usage.rollback()
+
+
+def password_try(request: HttpRequest) -> bool:
+    """Charge a password typed at step-up, ten a minute and user: a stranger cannot use these up."""
+    rate = {"password": "10/m/user"}
+    return ratelimit.consume(request, app="twofactor", action="password", config=rate, user=request.user) is not None

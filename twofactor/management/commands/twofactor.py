@@ -1,0 +1,68 @@
+"""`manage.py twofactor status|reset EMAIL` and `manage.py twofactor report`."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Count, Q
+
+from twofactor.middleware import is_required
+from twofactor.models import Authenticator
+from twofactor.reset import reset
+
+
+class Command(BaseCommand):
+    help = "Says who has two-factor authentication, and turns it off for whoever lost everything."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        status = actions.add_parser("status", help="say whether a user has 2FA on")
+        status.add_argument("email")
+        turn_off = actions.add_parser("reset", help="turn a user's 2FA off, end their sessions, and mail them")
+        turn_off.add_argument("email")
+        turn_off.add_argument("--reason", default="no reason given", help="goes into the log and the owner's mail")
+        actions.add_parser("report", help="say who has it, who must and has not, and how many codes are left")
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        if action == "report":
+            self.report()
+            return
+        model = get_user_model()
+        name = model.EMAIL_FIELD or model.USERNAME_FIELD
+        user = model._default_manager.filter(**{f"{name}__iexact": options["email"]}).first()
+        if user is None:
+            raise CommandError(f"Nobody has the address {options['email']}.")
+        if action == "status":
+            self.status(user)
+            return
+        done = reset(user, reason=options["reason"])
+        self.stdout.write(
+            f"{user}: 2FA is off now; the owner is told by mail." if done else f"{user}: 2FA was off already."
+        )
+
+    def status(self, user: Any) -> None:
+        authenticator = Authenticator.objects.for_user(user)
+        if authenticator is None:
+            self.stdout.write(f"{user}: off{', but required' if is_required(user) else ''}")
+            return
+        since = f"{authenticator.created_at:%Y-%m-%d %H:%M} UTC"
+        self.stdout.write(f"{user}: on since {since}, {authenticator.codes_left} backup codes left")
+        if wait := authenticator.seconds_to_wait():
+            self.stdout.write(f"codes from the app are not looked at for another {wait} seconds")
+
+    def report(self) -> None:
+        unused = Count("authenticator__backup_codes", filter=Q(authenticator__backup_codes__used_at=None))
+        on = off = missing = 0
+        for user in (
+            get_user_model()._default_manager.filter(is_active=True).annotate(left=unused).order_by("pk").iterator()
+        ):
+            if hasattr(user, "authenticator"):
+                on += 1
+                self.stdout.write(f"on       {user}: {user.left} backup codes left")
+            elif is_required(user):
+                missing += 1
+                self.stdout.write(f"MISSING  {user}: must have it and has not")
+            else:
+                off += 1
+        self.stdout.write(f"{on} on, {off} off, {missing} must have it and have not")

@@ -1,0 +1,79 @@
+"""The second wall, behind the stage: it closes every way round, and holds whoever must have 2FA and has not."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from allauth.account.utils import has_verified_email
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import Resolver404, resolve
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from twofactor import conf, sessions
+from twofactor.models import Authenticator
+
+# Names of the pages that turning 2FA on takes, and the way out.
+SETUP = {
+    "twofactor:setup",
+    "twofactor:verify_setup",
+    "twofactor:cancel_setup",
+    "account_logout",
+    "set_language",
+    "healthz",
+}
+# Where to get the verified address that setup asks for, for whoever has none.
+ADDRESS = {"account_email", "account_confirm_email", "account_reauthenticate"}
+
+
+class SecondWallMiddleware:
+    """Signs out a session whose mark does not fit its user's 2FA, before any view runs.
+
+    A stray `login()`, sessions from before 2FA was on, other backends: none has the mark that the stage leaves.
+    The user's authenticator comes with the user, so that this costs no query. Stands after
+    AuthenticationMiddleware, MessageMiddleware and allauth's AccountMiddleware.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated:
+            authenticator = getattr(request.user, "authenticator", None)
+            if not sessions.is_marked(request, authenticator):
+                logout(request)
+                messages.info(
+                    request,
+                    _("You were signed out, because two-factor authentication changed. Please sign in again."),
+                )
+            else:
+                # For the banner that counts down, on whatever page of the site.
+                request.twofactor_due = due = grace_ends_at(request.user, authenticator)  # type: ignore[attr-defined]
+                if due and due <= timezone.now() and not _is_open(request):
+                    return redirect("twofactor:setup")
+        return self.get_response(request)
+
+
+def is_required(user: Any) -> bool:
+    """True if TWOFACTOR_REQUIRED asks this user for 2FA."""
+    return conf.required() == "all" or (conf.required() == "staff" and user.is_staff)
+
+
+def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | None:
+    """When a user who must have 2FA and has not is held at its setup; None for everybody else."""
+    if authenticator is not None or not is_required(user):
+        return None
+    return getattr(user, "date_joined", timezone.now()) + timedelta(days=conf.grace_days())
+
+
+def _is_open(request: HttpRequest) -> bool:
+    if request.path.startswith(conf.exempt_paths()):
+        return True
+    try:
+        name = resolve(request.path_info).view_name
+    except Resolver404:
+        return False
+    return name in SETUP or (name in ADDRESS and not has_verified_email(request.user))

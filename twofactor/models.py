@@ -1,0 +1,368 @@
+"""The rows of the second factor, and the only ways to change one."""
+
+import hashlib
+import logging
+import secrets
+import time
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, models, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Greatest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from twofactor import codes, conf, totp, useragent
+from twofactor.crypto import Unsealable
+
+logger = logging.getLogger("twofactor")
+
+Verdict = Enum("Verdict", "ACCEPTED WRONG DELAYED")
+ANY = "whatever is there"
+
+
+class ChangedMeanwhile(Exception):
+    """This user's 2FA is no longer what the caller saw; nothing was changed."""
+
+
+def new_version() -> str:
+    return secrets.token_hex(8)
+
+
+def new_codes() -> tuple[bytes, list[str], list["BackupCode"]]:
+    """Return a salt, ten codes as they are shown, and their rows, which belong to nobody yet."""
+    salt, fresh = codes.new_salt(), codes.generate()
+    rows = [BackupCode(digest=codes.digest(code, salt=salt).hex()) for code in fresh]
+    return salt, [codes.display(code) for code in fresh], rows
+
+
+def new_pending_id() -> str:
+    return secrets.token_hex(16)
+
+
+class AuthenticatorManager(models.Manager["Authenticator"]):
+    def for_user(self, user: Any) -> "Authenticator | None":
+        """Return the user's authenticator as it is now, or None: then 2FA is off."""
+        return self.filter(user=user).first()
+
+    def activate(self, user: Any, *, secret: str, last_time_step: int = -1, replaces: str | None = ANY) -> list[str]:
+        """Turn 2FA on with this base32 secret and return the ten backup codes in clear, as they are shown.
+
+        It is the only time they exist so. `last_time_step` is the step whose code proved that the app has the key:
+        it counts as used. `replaces` is the version that the caller saw (None: 2FA was off); ChangedMeanwhile if it
+        is another by now. An earlier secret and its backup codes are dead afterwards.
+        """
+        salt, fresh, rows = new_codes()
+        state = {
+            "sealed_secret": conf.keyring().seal(secret, owner=str(user.pk)),
+            "last_time_step": last_time_step,
+            "failures": 0,
+            "delayed_until": 0,
+            "budget_spent": 0,
+            "backup_salt": salt,
+            "version": new_version(),
+            "updated_at": timezone.now(),
+        }
+        with transaction.atomic():
+            self._write(user, state, replaces)
+            authenticator = self.get(user=user)
+            authenticator.user = user
+            authenticator._replace_codes(rows)
+        return fresh
+
+    def _write(self, user: Any, state: dict[str, Any], replaces: str | None) -> None:
+        known = self.filter(user=user) if replaces is ANY else self.filter(user=user, version=replaces or "")
+        if known.update(**state):
+            return
+        if replaces not in (ANY, None):
+            raise ChangedMeanwhile
+        try:
+            with transaction.atomic():
+                self.create(user_id=user.pk, **state)
+        except IntegrityError:
+            raise ChangedMeanwhile from None
+
+
+class Authenticator(models.Model):
+    """The row that says a user's second factor is on. There is no flag beside it to get out of step."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="authenticator", verbose_name=_("user")
+    )
+    sealed_secret = models.TextField(editable=False)
+    last_time_step = models.BigIntegerField(default=-1, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)  # in a row
+    delayed_until = models.BigIntegerField(default=0, editable=False)  # seconds since 1970, as all the times below
+    budget_spent = models.PositiveIntegerField(default=0, editable=False)
+    budget_began = models.BigIntegerField(default=0, editable=False)
+    reset_granted = models.BigIntegerField(default=0, editable=False)
+    failure_mailed = models.BigIntegerField(default=0, editable=False)
+    backup_salt = models.BinaryField(max_length=codes.SALT_BYTES)
+    version = models.CharField(max_length=16, editable=False)  # another whenever 2FA changes
+    created_at = models.DateTimeField(_("on since"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("last changed"), default=timezone.now, editable=False)
+
+    objects = AuthenticatorManager()
+
+    class Meta:
+        verbose_name = _("authenticator")
+        verbose_name_plural = _("authenticators")
+
+    def __str__(self) -> str:
+        return f"authenticator of user {self.user_id}"
+
+    @property
+    def secret(self) -> str:
+        """The base32 secret; Unsealable if the keys do not open it."""
+        return conf.keyring().unseal(self.sealed_secret, owner=str(self.user_id))
+
+    # --- Codes from the app -------------------------------------------------------------------
+
+    def accept(self, code: str, *, now: float | None = None) -> bool:
+        """Check a code and use it up: a time step is never accepted twice (RFC 6238, 5.2)."""
+        return self.judge(code, now=now) is Verdict.ACCEPTED
+
+    def judge(self, code: str, *, now: float | None = None) -> Verdict:
+        """`accept`, telling a wrong code from one that was not looked at because the account waits.
+
+        What cannot be a code is wrong and costs nothing. `now` is in seconds since 1970.
+        """
+        now = time.time() if now is None else now
+        digits = totp.normalise(code)
+        if digits is None:
+            return Verdict.WRONG
+        try:
+            secret = self.secret
+        except Unsealable as error:
+            logger.critical(
+                "secret does not open: user=%s: %s; TOTP is refused, backup codes work", self.user_id, error
+            )
+            return Verdict.WRONG
+        if not self.charge_attempt(now=now):
+            return Verdict.DELAYED
+        step = totp.match_time_step(secret, digits, around=totp.time_step_at(now), drift_window=conf.drift_window())
+        if step is None:
+            return Verdict.WRONG
+        unused = Authenticator.objects.filter(pk=self.pk, version=self.version, last_time_step__lt=step)
+        refunded = Greatest(F("budget_spent") - 1, 0, output_field=models.IntegerField())
+        used = unused.update(last_time_step=step, failures=0, delayed_until=0, budget_spent=refunded)
+        return Verdict.ACCEPTED if used else Verdict.WRONG
+
+    def charge_attempt(self, *, now: float) -> bool:
+        """Reserve one try before the code is looked at; False, and nothing charged, while the account waits.
+
+        One statement, outside any transaction: reading first lets many tries through at once, and an error
+        afterwards must not give the try back.
+        """
+        moment = int(now)
+        window_over = Q(budget_began__lte=moment - conf.BUDGET_SECONDS)
+        open_ = Authenticator.objects.filter(
+            window_over | Q(budget_spent__lt=conf.BUDGET), pk=self.pk, delayed_until__lte=moment
+        )
+        charged = open_.update(
+            failures=F("failures") + 1,
+            delayed_until=Case(*_delays(moment), default=Value(0), output_field=models.BigIntegerField()),
+            budget_spent=Case(
+                When(window_over, then=Value(1)),
+                default=F("budget_spent") + 1,
+                output_field=models.IntegerField(),
+            ),
+            budget_began=Case(
+                When(window_over, then=Value(moment)),
+                default=F("budget_began"),
+                output_field=models.BigIntegerField(),
+            ),
+        )
+        return charged == 1
+
+    def seconds_to_wait(self, *, now: float | None = None) -> int:
+        """Return for how long codes from the app are not looked at; 0 if they are."""
+        moment = int(time.time() if now is None else now)
+        row = Authenticator.objects.filter(pk=self.pk).values("delayed_until", "budget_spent", "budget_began").first()
+        if row is None:
+            return 0
+        locked_until = row["budget_began"] + conf.BUDGET_SECONDS if row["budget_spent"] >= conf.BUDGET else 0
+        return max(0, row["delayed_until"] - moment, locked_until - moment)
+
+    def locked_just_now(self) -> bool:
+        """True right after the failure that used the budget up, for whoever made it."""
+        return Authenticator.objects.filter(pk=self.pk, budget_spent=conf.BUDGET).exists()
+
+    def forgive_after_reset(self, *, now: float | None = None) -> None:
+        """A mailed password reset ends the delay; once in a week it also opens a lock, for twenty tries."""
+        moment = int(time.time() if now is None else now)
+        mine = Authenticator.objects.filter(pk=self.pk)
+        mine.update(failures=0, delayed_until=0)
+        left = conf.BUDGET - conf.BUDGET_AFTER_RESET
+        mine.filter(budget_spent__gt=left, reset_granted__lte=moment - conf.RESET_SECONDS).update(
+            budget_spent=left, reset_granted=moment
+        )
+
+    def claim_failure_mail(self, *, now: float | None = None) -> bool:
+        """True for one caller an hour: that one mails the owner about wrong codes."""
+        moment = int(time.time() if now is None else now)
+        unsent = Authenticator.objects.filter(pk=self.pk, failure_mailed__lte=moment - 60 * 60)
+        return unsent.update(failure_mailed=moment) == 1
+
+    # --- Backup codes -------------------------------------------------------------------------
+
+    def spend_backup_code(self, code: str) -> bool:
+        """Check a backup code and use it up, in one UPDATE that only one request can win.
+
+        One hash whether or not the code exists. A right one opens the account's delay and lock.
+        """
+        normalised = codes.normalise(code)
+        if normalised is None:
+            return False
+        digest = codes.digest(normalised, salt=bytes(self.backup_salt)).hex()
+        if not self.backup_codes.filter(digest=digest, used_at=None).update(used_at=timezone.now()):
+            return False
+        Authenticator.objects.filter(pk=self.pk).update(failures=0, delayed_until=0, budget_spent=0)
+        return True
+
+    @property
+    def codes_left(self) -> int:
+        return self.backup_codes.filter(used_at=None).count()
+
+    def regenerate_backup_codes(self) -> list[str]:
+        """Return ten new codes in clear; the old ones are dead. ChangedMeanwhile if another request came first."""
+        salt, fresh, rows = new_codes()
+        with transaction.atomic():
+            self._change(backup_salt=salt)
+            self._replace_codes(rows)
+        return fresh
+
+    def turn_off(self) -> None:
+        """Delete this authenticator and its codes. ChangedMeanwhile if it is another by now."""
+        with transaction.atomic():
+            self._change()
+            self.delete()
+
+    def _change(self, **fields: Any) -> None:
+        version, now = new_version(), timezone.now()
+        if not Authenticator.objects.filter(pk=self.pk, version=self.version).update(
+            version=version, updated_at=now, **fields
+        ):
+            raise ChangedMeanwhile
+        self.version, self.updated_at = version, now
+
+    def _replace_codes(self, rows: list["BackupCode"]) -> None:
+        self.backup_codes.all().delete()
+        for row in rows:
+            row.authenticator = self
+        BackupCode.objects.bulk_create(rows)
+
+
+def _delays(moment: int) -> list[When]:
+    """When the n-th failure in a row is this one, wait min(3600, 30 * 2^(n-5)) seconds from the fifth on."""
+    whens, n, delay = [], conf.DELAY_FROM, conf.DELAY_FIRST
+    while delay < conf.DELAY_LONGEST:
+        whens.append(When(failures=n - 1, then=Value(moment + delay)))
+        n, delay = n + 1, delay * 2
+    return [*whens, When(failures__gte=n - 1, then=Value(moment + conf.DELAY_LONGEST))]
+
+
+class BackupCode(models.Model):
+    """A row a code, so that using one is one UPDATE."""
+
+    authenticator = models.ForeignKey(Authenticator, models.CASCADE, related_name="backup_codes")
+    digest = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["authenticator", "digest"], name="backup_code_once"),)
+
+    def __str__(self) -> str:
+        return f"backup code of {self.authenticator_id}"
+
+
+class PendingSignIn(models.Model):
+    """The tries of one sign-in between its password and its code; the rest of it lies in the session."""
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_pending_id, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    tries = models.PositiveSmallIntegerField(default=0)
+    began_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"pending sign-in of user {self.user_id}"
+
+    def charge(self) -> bool:
+        """Reserve one of the five tries; False if there is none left, or the ten minutes are over."""
+        alive = PendingSignIn.objects.filter(
+            pk=self.pk,
+            tries__lt=conf.PENDING_TRIES,
+            began_at__gt=timezone.now() - timedelta(seconds=conf.PENDING_SECONDS),
+        )
+        return alive.update(tries=F("tries") + 1) == 1
+
+    def refund(self) -> None:
+        """Give a try back that was not looked at."""
+        PendingSignIn.objects.filter(pk=self.pk, tries__gt=0).update(tries=F("tries") - 1)
+
+    def end_if_used_up(self) -> bool:
+        """Delete this row if its five tries are gone; True for the one caller who did."""
+        deleted, _ = PendingSignIn.objects.filter(pk=self.pk, tries__gte=conf.PENDING_TRIES).delete()
+        return deleted == 1
+
+    @property
+    def is_gone(self) -> bool:
+        return not PendingSignIn.objects.filter(pk=self.pk).exists()
+
+
+class TrustedBrowser(models.Model):
+    """A browser whose cookie stands for a code until it expires, or the password or 2FA changes."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="trusted_browsers")
+    digest = models.CharField(max_length=64, unique=True)
+    binding = models.CharField(max_length=64)
+    user_agent = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"trusted browser of user {self.user_id}"
+
+    @property
+    def browser(self) -> str:
+        return useragent.describe(self.user_agent)
+
+    @staticmethod
+    def digest_of(token: str) -> str:
+        """A token has 256 random bits: a plain hash is all it needs."""
+        return hashlib.sha256(token.encode()).hexdigest()
+
+
+class SecurityEvent(models.Model):
+    """Something that happened to a user's second factor, for its owner to see."""
+
+    class Kind(models.TextChoices):
+        TURNED_ON = "turned_on", _("Two-factor authentication turned on")
+        TURNED_OFF = "turned_off", _("Two-factor authentication turned off")
+        CODES_REGENERATED = "codes_regenerated", _("New backup codes made")
+        PHONE_CHANGED = "phone_changed", _("Moved to a new phone")
+        BACKUP_CODE_USED = "backup_code_used", _("Backup code used")
+        WRONG_CODES = "wrong_codes", _("Right password, then five wrong codes")
+        LOCKED = "locked", _("Codes from the app locked")
+        RESET_BY_STAFF = "reset_by_staff", _("Two-factor authentication reset by staff")
+        BROWSER_TRUSTED = "browser_trusted", _("Browser trusted")
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="security_events")
+    kind = models.CharField(max_length=32, choices=Kind)
+    created_at = models.DateTimeField(default=timezone.now)
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=["user", "-created_at"], name="security_event_latest"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of user {self.user_id}"
+
+    @property
+    def browser(self) -> str:
+        return useragent.describe(self.user_agent)

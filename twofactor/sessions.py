@@ -1,0 +1,57 @@
+"""What a signed-in session says of the second factor, and how the other sessions of its user end."""
+
+import time
+from typing import Any
+
+from django.apps import apps
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.http import HttpRequest
+
+from twofactor.models import Authenticator
+
+KEY = "twofactor"
+
+
+def mark(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
+    """Say that this session's user proved the second factor: against which version, by which method, when."""
+    if authenticator is None:
+        request.session.pop(KEY, None)
+    else:
+        request.session[KEY] = {"version": authenticator.version, "method": method, "at": int(time.time())}
+
+
+def is_marked(request: HttpRequest, authenticator: Authenticator | None) -> bool:
+    """True if the session's mark fits the user's 2FA as it is now: the same version, or none where it is off."""
+    version = request.session.get(KEY, {}).get("version")
+    return version == (authenticator.version if authenticator else None)
+
+
+def renew(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
+    """After a change of 2FA: this session goes on under a new key, all others of its user end.
+
+    Call it in the transaction of the change. Between the two another tab would find a mark that no longer fits,
+    end this session, and with it the one answer that shows the backup codes. SessionInterrupted if it is gone.
+    A mark that no longer fits ends them at their next request; allauth's list of sessions ends them now.
+    """
+    old = request.session.session_key
+    request.session.cycle_key()
+    mark(request, authenticator, method)
+    try:
+        request.session.save()
+    except UpdateError:
+        raise SessionInterrupted("Signed out meanwhile.") from None
+    if apps.is_installed("allauth.usersessions"):
+        from allauth.usersessions.models import UserSession
+
+        UserSession.objects.filter(session_key=old).update(session_key=request.session.session_key)
+        end_all(request.user, but=request.session.session_key)
+
+
+def end_all(user: Any, *, but: str | None = None) -> None:
+    """End the user's sessions now, as far as allauth keeps a list of them."""
+    if apps.is_installed("allauth.usersessions"):
+        from allauth.usersessions.models import UserSession
+
+        for session in UserSession.objects.filter(user_id=user.pk).exclude(session_key=but):
+            session.end()

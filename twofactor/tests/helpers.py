@@ -1,0 +1,124 @@
+"""What tests of pages share: browsers, signing in, and what an answer says, however it is dressed."""
+
+import re
+import time
+from html.parser import HTMLParser
+from typing import Any
+
+from django.conf import settings
+from django.test import Client
+
+from accounts.models import User
+from conftest import PASSWORD
+from e2e.phone import code_at
+from twofactor import limits
+
+LOGIN = "/accounts/login/"
+VERIFY_LOGIN = "/accounts/2fa/verify-login/"
+SETTINGS = "/accounts/2fa/"
+SETUP = "/accounts/2fa/setup/"
+VERIFY_SETUP = "/accounts/2fa/verify-setup/"
+REGENERATE = "/accounts/2fa/regenerate-backup-codes/"
+DISABLE = "/accounts/2fa/disable/"
+STATUS = "/accounts/2fa/status/"
+
+BACKUP_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b")
+UNKNOWN_BACKUP_CODE = "0000-0000-0000-0000"
+MALFORMED = ["12345", "1234567", "abcdef", "１２３４５６", "\0" * 6, "\ud800" * 6, "1" * 3_000_000]
+
+
+# --- Browsers -------------------------------------------------------------------------------------
+
+
+def new_client(*, htmx: bool = False, **options: Any) -> Client:
+    """A browser of its own, with htmx or without."""
+    return Client(headers={"HX-Request": "true"} if htmx else {}, **options)
+
+
+def give_password(client: Client, user: User, *, password: str = PASSWORD, **fields: str) -> Any:
+    return client.post(LOGIN, {"login": user.email, "password": password, **fields})
+
+
+def sign_in(client: Client, user: User, *, code: str = "") -> Client:
+    """Sign in by the site's own forms; with `code`, through the stage."""
+    give_password(client, user)
+    if code:
+        client.post(VERIFY_LOGIN, {"code": code})
+    assert is_signed_in(client), "signing in failed"
+    return client
+
+
+def is_signed_in(client: Client) -> bool:
+    return settings.SESSION_COOKIE_NAME in client.cookies and "_auth_user_id" in client.session
+
+
+# --- Codes ----------------------------------------------------------------------------------------
+
+
+def code_now(secret: str, *, steps_ahead: int = 0) -> str:
+    """The code that a phone shows now, or some steps from now; the site takes one step either way."""
+    return code_at(secret, time.time() + 30 * steps_ahead)
+
+
+def wrong_code(secret: str) -> str:
+    """Six digits that fit at no time near now, not even on a phone whose clock is twenty minutes off."""
+    near = {code_now(secret, steps_ahead=steps) for steps in range(-40, 41)}
+    return next(code for code in map("{:06}".format, range(100)) if code not in near)
+
+
+# --- Answers --------------------------------------------------------------------------------------
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    """The codes of the form's errors, by field."""
+    return error_codes(response.context["form"])
+
+
+def leads_to(response: Any) -> str:
+    """The address that this answer leads to, by a redirect or by HX-Redirect; "" if it leads nowhere."""
+    if response.status_code == 204:
+        return response["HX-Redirect"]
+    return response["Location"] if 300 <= response.status_code < 400 else ""
+
+
+def is_whole_page(response: Any) -> bool:
+    return b"<html" in response.content
+
+
+def backup_codes_on(response: Any) -> list[str]:
+    return list(dict.fromkeys(BACKUP_CODE.findall(response.content.decode())))
+
+
+class _Inputs(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, dict[str, str | None]] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "input" and (name := named.get("name")):
+            self.found[name] = named
+
+
+def inputs(response: Any) -> dict[str, dict[str, str | None]]:
+    """The named inputs of the page, each with its attributes."""
+    parser = _Inputs()
+    parser.feed(response.content.decode())
+    return parser.found
+
+
+def message_levels(response: Any) -> list[str]:
+    """The levels of the notices that this page shows."""
+    return [message.level_tag for message in response.context["messages"]]
+
+
+# --- Forms by themselves --------------------------------------------------------------------------
+
+
+def error_codes(form: Any) -> dict[str, list[str]]:
+    return {name: [error.code for error in each] for name, each in form.errors.as_data().items()}
+
+
+def tries_left(request: Any) -> int:
+    """How many wrong codes this request's source has left; it has none afterwards."""
+    return sum(1 for _ in range(25) if limits.Source(request).is_open)

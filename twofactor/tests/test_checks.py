@@ -1,0 +1,105 @@
+"""`manage.py check`: each mistake is named by its id, and a site without mistakes by none."""
+
+import gc
+
+import pytest
+from django.conf import settings as site
+from django.contrib.admin import AdminSite
+from django.core.checks import ERROR, run_checks
+
+from twofactor.checks import AFTER, WALL, check_all
+from twofactor.stages import VerifyStage
+
+WITHOUT_WALL = [name for name in site.MIDDLEWARE if name != WALL]
+
+
+def wall_before(name):
+    place = WITHOUT_WALL.index(name)
+    return [*WITHOUT_WALL[:place], WALL, *WITHOUT_WALL[place:]]
+
+
+class OwnStage(VerifyStage):
+    """A site's own look at the stage."""
+
+
+def found():
+    return [message.id.removeprefix("twofactor.") for message in check_all(None)]
+
+
+def test_the_site_as_it_is_has_no_mistake():
+    assert found() == []
+
+
+def test_django_runs_them():
+    assert not [message for message in run_checks() if message.level >= ERROR]
+    assert not run_checks(tags=["twofactor"])
+
+
+MISTAKES = [
+    ("E001", {"ACCOUNT_ADAPTER": "allauth.account.adapter.DefaultAccountAdapter"}),
+    ("E002", {"MIDDLEWARE": WITHOUT_WALL}),
+    *[("E003", {"MIDDLEWARE": wall_before(name)}) for name in AFTER],
+    ("E005", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}}),
+    ("E005", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
+    ("E006", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}),
+    ("E007", {"TWOFACTOR_KEYS": ""}),
+    ("E007", {"TWOFACTOR_KEYS": "k:short"}),
+    ("E007", {"TWOFACTOR_KEYS": "a-key-without-an-id"}),
+    ("E008", {"SECURE_SSL_REDIRECT": True}),
+    ("E008", {"SECURE_HSTS_SECONDS": 60, "SESSION_COOKIE_SECURE": True}),
+    ("E008", {"SECURE_HSTS_SECONDS": 60, "CSRF_COOKIE_SECURE": True}),
+    ("E009", {"TWOFACTOR_DRIFT_WINDOW": 2}),
+    ("E009", {"TWOFACTOR_DRIFT_WINDOW": -1}),
+    ("E010", {"TWOFACTOR_ISSUER": "Evil: Bank"}),
+    ("E011", {"TWOFACTOR_REQUIRED": "everybody"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number, mistake", MISTAKES, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_mistake_is_named_and_no_other(settings, number, mistake):
+    for name, value in mistake.items():
+        setattr(settings, name, value)
+    assert found() == [number]
+
+
+@pytest.mark.parametrize("right", [
+    {"CACHES": {"default": {"BACKEND": "config.cache.RedisCache", "LOCATION": "redis://127.0.0.1"}}},
+    {"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
+    {"SECURE_SSL_REDIRECT": True, "SESSION_COOKIE_SECURE": True, "CSRF_COOKIE_SECURE": True},
+    {"TWOFACTOR_DRIFT_WINDOW": 0},
+    {"TWOFACTOR_REQUIRED": "none"}, {"TWOFACTOR_REQUIRED": "all"},
+])  # fmt: skip
+def test_what_is_right_is_not_named(settings, right):
+    for name, value in right.items():
+        setattr(settings, name, value)
+    assert found() == []
+
+
+def test_an_admin_with_a_sign_in_of_its_own_is_named():
+    other = AdminSite("other")
+    assert found() == ["E004"]
+    assert "'other'" in check_all(None)[0].msg
+    del other
+    gc.collect()  # Django knows every admin site by a weak reference
+    assert found() == []
+
+
+def test_missing_keys_are_named(settings):
+    del settings.TWOFACTOR_KEYS
+    assert found() == ["E007"]
+
+
+def test_every_finding_has_a_hint_and_names_no_key(settings):
+    key = "dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
+    settings.TWOFACTOR_KEYS = f"k:{key[:-4]}"
+    (message,) = check_all(None)
+    assert message.hint
+    assert key[:8] not in message.msg + message.hint
+
+
+def test_a_stage_of_ones_own_that_is_a_kind_of_ours_counts(settings, monkeypatch):
+    from allauth.account.adapter import DefaultAccountAdapter
+
+    monkeypatch.setattr(DefaultAccountAdapter, "get_login_stages", lambda self: [f"{__name__}.OwnStage"])
+    settings.ACCOUNT_ADAPTER = "allauth.account.adapter.DefaultAccountAdapter"
+    assert found() == []

@@ -1,0 +1,114 @@
+"""Backup codes: how they look, how they are read, what stands of them in the database."""
+
+import math
+import re
+
+import pytest
+from argon2.low_level import Type
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twofactor import codes
+
+SALT = b"sixteen bytes ok"
+CODES = st.text(codes.ALPHABET, min_size=16, max_size=16)
+LOOK_ALIKES = {"0": "0Oo", "1": "1IiLl"}
+
+
+# --- Made and shown -------------------------------------------------------------------------------
+
+
+def test_ten_different_codes_are_made():
+    made = codes.generate()
+    assert len(made) == len(set(made)) == 10
+    assert all(re.fullmatch(rf"[{codes.ALPHABET}]{{16}}", code) for code in made)
+
+
+def test_the_alphabet_is_crockfords_without_what_looks_like_a_digit():
+    assert "".join(dict.fromkeys("0123456789ABCDEFGHJKMNPQRSTVWXYZ")) == codes.ALPHABET
+    assert not set("ILOU") & set(codes.ALPHABET)
+
+
+def test_a_code_has_80_bits_where_nist_asks_for_64():
+    assert codes.LENGTH * math.log2(len(codes.ALPHABET)) == 80
+
+
+def test_every_character_of_the_alphabet_is_used_at_every_place():
+    made = [code for _ in range(100) for code in codes.generate()]
+    assert all({code[place] for code in made} == set(codes.ALPHABET) for place in range(16))
+
+
+def test_a_code_is_shown_in_four_groups_of_four():
+    assert codes.display("0123456789ABCDEF") == "0123-4567-89AB-CDEF"
+
+
+# --- Typed and read -------------------------------------------------------------------------------
+
+
+@given(CODES)
+def test_what_is_shown_is_read_back(code):
+    assert codes.normalise(codes.display(code)) == code
+
+
+@given(CODES, st.data())
+def test_a_code_is_read_in_any_case_with_any_look_alikes_and_any_gaps(code, data):
+    typed = ""
+    for character in code:
+        typed += data.draw(st.sampled_from(["", " ", "-", "  ", "\t", "\r\n"]))
+        typed += data.draw(st.sampled_from(LOOK_ALIKES.get(character, character + character.lower())))
+    assert codes.normalise(typed) == code
+
+
+@pytest.mark.parametrize("typed, meant", [("O", "0"), ("o", "0"), ("I", "1"), ("i", "1"), ("L", "1"), ("l", "1")])
+def test_a_look_alike_is_read_as_its_digit(typed, meant):
+    assert codes.normalise(typed * 16) == meant * 16
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "", "-", "0123-4567-89AB-CDE", "0123-4567-89AB-CDEFG", "0123-4567-89AB-CDEU", "0123-4567-89AB-CDE!",
+        "0123_4567_89AB_CDEF", "0123-4567-89AB-CDEF\0", "０123-4567-89AB-CDEF", "0123–4567–89AB–CDEF",
+        "0123\u00a04567 89AB CDEF", "\ud800" * 16, "\u017f" * 16, "\u0131" * 16, "\u212a" * 16, "0" * 3_000_000,
+    ],
+    ids=lambda typed: repr(typed[:20]),
+)  # fmt: skip
+def test_what_cannot_be_a_code_is_none(typed):
+    assert codes.normalise(typed) is None
+
+
+@given(st.text())
+def test_normalise_gives_a_code_or_nothing_and_never_raises(typed):
+    code = codes.normalise(typed)
+    assert code is None or re.fullmatch(rf"[{codes.ALPHABET}]{{16}}", code)
+
+
+# --- Hashed ---------------------------------------------------------------------------------------
+
+
+def test_a_digest_is_argon2id_with_the_salt_of_its_set(monkeypatch):
+    asked = []
+    real = codes.hash_secret_raw
+
+    def watched(*args, **kwargs):
+        asked.append((args, kwargs))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(codes, "hash_secret_raw", watched)
+    digest = codes.digest("0123456789ABCDEF", salt=SALT)
+    ((args, kwargs),) = asked  # one hash
+    assert args == (b"0123456789ABCDEF", SALT)
+    assert kwargs["type"] is Type.ID
+    assert len(digest) == 32
+
+
+def test_a_digest_depends_on_code_and_salt_and_on_nothing_else():
+    digest = codes.digest("0123456789ABCDEF", salt=SALT)
+    assert digest == codes.digest("0123456789ABCDEF", salt=SALT)
+    assert digest != codes.digest("0123456789ABCDEG", salt=SALT)
+    assert digest != codes.digest("0123456789ABCDEF", salt=SALT[::-1])
+
+
+def test_a_salt_has_128_random_bits():
+    assert len(codes.new_salt()) * 8 == 128
+    assert len({codes.new_salt() for _ in range(100)}) == 100

@@ -1,0 +1,129 @@
+"""The commands: status, reset with a reason, report, and turning to a new key."""
+
+import logging
+
+import pytest
+from django.core.management import CommandError
+
+from twofactor.models import Authenticator, SecurityEvent, TrustedBrowser
+from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in
+
+# --- status ---------------------------------------------------------------------------------------
+
+
+def test_status_says_off(run, user):
+    assert run("twofactor", "status", user.email) == f"{user.email}: off\n"
+
+
+def test_status_says_off_but_required(run, make_user):
+    make_user("staff@example.com", is_staff=True)
+    assert run("twofactor", "status", "staff@example.com") == "staff@example.com: off, but required\n"
+
+
+def test_status_says_on_since_when_and_how_many_codes_are_left(run, user, authenticator, backup_codes, secret):
+    authenticator.spend_backup_code(backup_codes[0])
+    said = run("twofactor", "status", user.email.upper())
+    assert f"on since {authenticator.created_at:%Y-%m-%d}" in said
+    assert "9 backup codes left" in said
+    assert secret not in said
+
+
+def test_status_says_for_how_long_codes_are_not_looked_at(run, user, authenticator):
+    Authenticator.objects.update(delayed_until=4_000_000_000)
+    assert "not looked at" in run("twofactor", "status", user.email)
+
+
+@pytest.mark.parametrize("action", ["status", "reset"])
+def test_an_unknown_address_is_an_error(run, db, action):
+    with pytest.raises(CommandError, match="Nobody has the address nobody@example"):
+        run("twofactor", action, "nobody@example.com")
+
+
+# --- reset ----------------------------------------------------------------------------------------
+
+
+def test_reset_turns_it_off_logs_mails_and_ends_every_session(
+    run, user, authenticator, secret, mails_to, caplog, settings
+):
+    browser = sign_in(new_client(), user, code=code_now(secret))
+    TrustedBrowser.objects.create(user=user, digest="x", binding="y", expires_at=authenticator.created_at)
+    with caplog.at_level(logging.INFO, "twofactor"):
+        run("twofactor", "reset", user.email, "--reason", "lost phone, passport seen")
+    assert Authenticator.objects.for_user(user) is None
+    assert not is_signed_in(browser)
+    assert not TrustedBrowser.objects.exists()
+    assert [event.kind for event in SecurityEvent.objects.all()] == ["reset_by_staff"]
+    assert "lost phone, passport seen" in caplog.text
+    (mail,) = mails_to(user.email)
+    assert "lost phone, passport seen" in mail.body
+
+
+def test_reset_of_what_is_off_tells_nobody(run, user, mails_to):
+    assert "off already" in run("twofactor", "reset", user.email)
+    assert not SecurityEvent.objects.exists()
+    assert not mails_to(user.email)
+
+
+def test_reset_leaves_everybody_else_alone(run, make_user, authenticator):
+    bob = make_user("bob@example.com")
+    Authenticator.objects.activate(bob, secret="B" * 32)
+    run("twofactor", "reset", bob.email)
+    assert list(Authenticator.objects.all()) == [authenticator]
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+
+def test_report_says_who_has_it_who_must_and_has_not_and_how_many_codes_are_left(
+    run, make_user, authenticator, backup_codes
+):
+    authenticator.spend_backup_code(backup_codes[0])
+    make_user("bob@example.com")
+    make_user("staff@example.com", is_staff=True)
+    make_user("gone@example.com", is_active=False)
+    lines = run("twofactor", "report").splitlines()
+    assert [line.split() for line in lines] == [
+        ["on", "ada@example.com:", "9", "backup", "codes", "left"],
+        ["MISSING", "staff@example.com:", "must", "have", "it", "and", "has", "not"],
+        ["1", "on,", "1", "off,", "1", "must", "have", "it", "and", "have", "not"],
+    ]
+
+
+def test_report_costs_one_query_however_many_users_there_are(run, make_user, django_assert_num_queries):
+    for number in range(5):
+        Authenticator.objects.activate(make_user(f"user{number}@example.com"), secret="B" * 32)
+    with django_assert_num_queries(1):
+        run("twofactor", "report")
+
+
+# --- demo -----------------------------------------------------------------------------------------
+
+
+def test_the_demo_account_is_made_with_debug_only(run, db, settings, django_user_model):
+    with pytest.raises(CommandError, match="DEBUG"):
+        run("demo")
+    assert not django_user_model.objects.exists()
+
+
+def test_the_demo_account_signs_in_at_once_and_is_made_once(run, db, settings, django_user_model):
+    settings.DEBUG = True
+    said = run("demo")
+    user = django_user_model.objects.get()
+    password = said.rsplit("/", 1)[1].strip()
+    assert user.email in said
+    client = new_client()
+    client.post("/accounts/login/", {"login": user.email, "password": password})
+    assert is_signed_in(client)
+    assert run("demo") == said
+    assert django_user_model.objects.count() == 1
+
+
+def test_the_demo_command_leaves_a_changed_password_alone(run, db, settings, django_user_model):
+    settings.DEBUG = True
+    run("demo")
+    user = django_user_model.objects.get()
+    user.set_password("mine now, since today")
+    user.save()
+    run("demo")
+    user.refresh_from_db()
+    assert user.check_password("mine now, since today")

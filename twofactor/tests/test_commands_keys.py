@@ -1,0 +1,91 @@
+"""`manage.py rotate_twofactor_keys`: row by row, may be killed and run again, and undoes nothing."""
+
+import pytest
+from django.core.management import CommandError
+
+from twofactor import crypto
+from twofactor.models import Authenticator
+
+OLD = "test:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
+NEW = "new:bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3LW5ldyE="
+
+
+@pytest.fixture
+def three(make_user):
+    """Three users with 2FA on, each with a secret of their own."""
+    secrets = {letter: letter * 32 for letter in "ABC"}
+    for letter, secret in secrets.items():
+        Authenticator.objects.activate(make_user(f"{letter}@example.com"), secret=secret)
+    return secrets
+
+
+def kids():
+    return [crypto.kid_of(row.sealed_secret) for row in Authenticator.objects.order_by("pk")]
+
+
+def test_rotating_seals_every_secret_with_the_first_key(run, three, settings):
+    settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
+    before = list(Authenticator.objects.order_by("pk").values_list("version", "last_time_step"))
+    assert "3 sealed with the key new" in run("rotate_twofactor_keys")
+    assert kids() == ["new"] * 3
+    settings.TWOFACTOR_KEYS = NEW
+    assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three.values())
+    assert list(Authenticator.objects.order_by("pk").values_list("version", "last_time_step")) == before
+
+
+def test_rotating_again_changes_nothing(run, three, settings):
+    settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
+    run("rotate_twofactor_keys")
+    before = list(Authenticator.objects.values())
+    assert "0 sealed" in run("rotate_twofactor_keys")
+    assert list(Authenticator.objects.values()) == before
+
+
+def test_rotating_may_be_killed_half_way_and_run_again(run, three, settings, monkeypatch):
+    settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
+    sealed, seal = [], crypto.Keyring.seal
+
+    def killed_at_the_second(keyring, secret, *, owner):
+        sealed.append(owner)
+        if len(sealed) == 2:
+            raise KeyboardInterrupt
+        return seal(keyring, secret, owner=owner)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crypto.Keyring, "seal", killed_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            run("rotate_twofactor_keys")
+    assert kids() == ["new", "test", "test"]
+    assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three.values())
+    assert "2 sealed" in run("rotate_twofactor_keys")
+    assert kids() == ["new"] * 3
+
+
+def test_a_secret_that_does_not_open_stops_none_of_the_others(run, three, settings, capsys):
+    Authenticator.objects.filter(user__email="b@example.com").update(sealed_secret="v1.lost.AAAA")
+    settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
+    with pytest.raises(CommandError):
+        run("rotate_twofactor_keys")
+    assert kids() == ["new", "lost", "new"]
+    assert "no key lost" in capsys.readouterr().err
+
+
+def test_rotating_undoes_no_new_phone_that_came_meanwhile(run, user, authenticator, settings, monkeypatch):
+    settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
+    seal = crypto.Keyring.seal
+
+    def new_phone_meanwhile(keyring, secret, *, owner):
+        monkeypatch.setattr(crypto.Keyring, "seal", seal)
+        Authenticator.objects.activate(user, secret="B" * 32)
+        return seal(keyring, secret, owner=owner)
+
+    monkeypatch.setattr(crypto.Keyring, "seal", new_phone_meanwhile)
+    assert "0 sealed" in run("rotate_twofactor_keys")
+    assert Authenticator.objects.get().secret == "B" * 32
+
+
+def test_rotating_names_no_secret(run, three, settings):
+    settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
+    said = run("rotate_twofactor_keys")
+    assert not any(secret in said for secret in three.values())
+    assert NEW.split(":")[1] not in said

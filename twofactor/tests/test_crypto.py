@@ -1,0 +1,158 @@
+"""Sealed secrets: who can open one, and what is said of a key that is wrong."""
+
+import base64
+import re
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import SECRET
+from twofactor import crypto
+from twofactor.crypto import Keyring, Unsealable
+
+OLD, NEW = base64.b64encode(b"o" * 32).decode(), base64.b64encode(b"n" * 32).decode()
+KEYRING = Keyring.parse(f"old:{OLD}")
+SEALED = KEYRING.seal(SECRET, owner="1")
+RAW = base64.b64decode(SEALED.split(".")[2])
+
+
+def resealed(raw: bytes, *, kid: str = "old", version: str = "v1") -> str:
+    return f"{version}.{kid}.{base64.b64encode(raw).decode()}"
+
+
+# --- Sealing --------------------------------------------------------------------------------------
+
+
+@given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", max_size=200), st.integers(1, 2**63))
+def test_what_is_sealed_opens_for_its_owner(secret, owner):
+    assert KEYRING.unseal(KEYRING.seal(secret, owner=str(owner)), owner=str(owner)) == secret
+
+
+def test_a_sealed_secret_names_its_version_and_key_and_hides_the_rest():
+    assert re.fullmatch(r"v1\.old\.[A-Za-z0-9+/=]+", SEALED)
+    assert len(RAW) == 12 + len(SECRET) + 16  # nonce, text, tag
+    assert SECRET.encode() not in RAW
+    assert crypto.kid_of(SEALED) == "old"
+
+
+def test_it_is_aes_256_gcm_bound_to_key_and_owner():
+    associated = b"twofactor:v1:old:1"
+    assert AESGCM(b"o" * 32).decrypt(RAW[:12], RAW[12:], associated) == SECRET.encode()
+
+
+def test_no_nonce_is_used_twice():
+    assert len({KEYRING.seal(SECRET, owner="1") for _ in range(1000)}) == 1000
+    assert len({base64.b64decode(KEYRING.seal(SECRET, owner="1")[7:])[:12] for _ in range(1000)}) == 1000
+
+
+# --- What does not open ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("owner", ["2", "11", "", "setup:1"])
+def test_a_row_copied_to_another_owner_does_not_open(owner):
+    with pytest.raises(Unsealable):
+        KEYRING.unseal(SEALED, owner=owner)
+
+
+@pytest.mark.parametrize("place", range(len(RAW)))
+def test_a_byte_flipped_anywhere_does_not_open(place):
+    flipped = RAW[:place] + bytes([RAW[place] ^ 1]) + RAW[place + 1 :]
+    with pytest.raises(Unsealable):
+        KEYRING.unseal(resealed(flipped), owner="1")
+
+
+@pytest.mark.parametrize("length", range(len(RAW)))
+def test_a_secret_cut_anywhere_does_not_open(length):
+    with pytest.raises(Unsealable):
+        KEYRING.unseal(resealed(RAW[:length]), owner="1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "v1",
+        "v1.old",
+        "v1.old.",
+        "v1.old.!!!!",
+        "v1.old.é",
+        "v1.old.AAAA.AAAA",
+        SECRET,
+        pytest.param(SEALED + ".x", id="sealed.x"),
+        "\0",
+    ],
+)
+def test_what_was_never_sealed_does_not_open(text):
+    with pytest.raises(Unsealable):
+        KEYRING.unseal(text, owner="1")
+
+
+@given(st.text())
+def test_no_text_makes_opening_fail_in_any_other_way(text):
+    with pytest.raises(Unsealable):
+        KEYRING.unseal(text, owner="1")
+
+
+def test_another_key_of_the_same_name_does_not_open():
+    with pytest.raises(Unsealable):
+        Keyring.parse(f"old:{NEW}").unseal(SEALED, owner="1")
+
+
+def test_the_name_of_the_key_is_bound_as_well():
+    same_key_twice = Keyring.parse(f"old:{OLD},new:{OLD}")
+    with pytest.raises(Unsealable):
+        same_key_twice.unseal(resealed(RAW, kid="new"), owner="1")
+
+
+def test_an_unknown_key_is_named():
+    with pytest.raises(Unsealable, match="no key old"):
+        Keyring.parse(f"new:{NEW}").unseal(SEALED, owner="1")
+
+
+def test_an_unknown_version_does_not_open():
+    with pytest.raises(Unsealable, match="version v2"):
+        KEYRING.unseal(resealed(RAW, version="v2"), owner="1")
+
+
+# --- The keyring ----------------------------------------------------------------------------------
+
+
+def test_the_first_key_seals_and_all_open():
+    both = Keyring.parse(f"new:{NEW},old:{OLD}")
+    assert both.sealing_kid == "new"
+    assert both.unseal(SEALED, owner="1") == SECRET
+    anew = both.seal(both.unseal(SEALED, owner="1"), owner="1")
+    assert crypto.kid_of(anew) == "new"
+    assert Keyring.parse(f"new:{NEW}").unseal(anew, owner="1") == SECRET
+
+
+def test_spaces_and_a_last_comma_do_no_harm():
+    assert list(Keyring.parse(f" new:{NEW} ,\n old:{OLD} , ").keys) == ["new", "old"]
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("", "there is no key"),
+        (" , ,", "there is no key"),
+        (OLD, "key 1 is not of the form"),
+        (f":{OLD}", "key 1 is not of the form"),
+        (f"old:{OLD},{NEW}", "key 2 is not of the form"),
+        (f"o.ld:{OLD}", "key 1 is not of the form"),
+        (f"öld:{OLD}", "key 1 is not of the form"),
+        (f"old:{OLD},old:{NEW}", "old stands there twice"),
+        (f"old:{OLD[:-1]}", "old is not base64"),
+        (f"old:{OLD[:-5]}!!!!=", "old is not base64"),
+        (f"old:{OLD[:-4]}", "old has 30 bytes; it needs 32"),
+        (f"old:{OLD[:40]}{OLD}", "old has"),
+        ("old:", "old has 0 bytes"),
+    ],
+)
+def test_a_malformed_keyring_is_told_by_its_fault_and_never_by_its_key(text, problem):
+    with pytest.raises(ValueError, match=problem) as raised:
+        Keyring.parse(text)
+    told = f"{raised.value!r} {raised.value.__cause__!r}"
+    assert OLD[:8] not in told
+    assert NEW[:8] not in told

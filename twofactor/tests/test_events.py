@@ -1,0 +1,205 @@
+"""The owner knows: a row, a log line and a mail to every verified address, for each kind of event."""
+
+import io
+import logging
+from datetime import timedelta
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.conf import settings as site
+from django.core.mail import EmailMessage
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from conftest import PASSWORD
+from twofactor import events, mail
+from twofactor.models import Authenticator, SecurityEvent
+from twofactor.tests.helpers import (
+    SETUP,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+    backup_codes_on,
+    code_now,
+    give_password,
+    is_signed_in,
+    new_client,
+    wrong_code,
+)
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+TELL = {
+    "turned_on": events.turned_on,
+    "turned_off": events.turned_off,
+    "codes_regenerated": events.codes_regenerated,
+    "phone_changed": events.phone_changed,
+    "backup_code_used": lambda request, user: events.backup_code_used(request, user, codes_left=7),
+    "wrong_codes": lambda request, user: events.wrong_codes(request, user.authenticator),
+    "locked": lambda request, user: events.locked(request, user.authenticator),
+    "reset_by_staff": lambda request, user: events.reset_by_staff(request, user, reason="lost phone"),
+    "browser_trusted": events.browser_trusted,
+}
+
+
+@pytest.fixture
+def request_(rf):
+    return rf.get("/", REMOTE_ADDR="192.0.2.7", headers={"User-Agent": FIREFOX})
+
+
+@pytest.fixture
+def log():
+    """What the site's own handler writes of the app's events."""
+    stream, logger = io.StringIO(), logging.getLogger("twofactor")
+    handler = logging.StreamHandler(stream)
+    line = dict(site.LOGGING["formatters"]["line"])
+    handler.setFormatter(import_string(line.pop("()"))(line["format"]))
+    logger.addHandler(handler)
+    yield stream
+    logger.removeHandler(handler)
+
+
+def test_every_kind_has_its_function():
+    assert set(TELL) == set(SecurityEvent.Kind.values)
+
+
+@pytest.mark.parametrize("kind", TELL)
+def test_an_event_is_a_row_a_log_line_and_a_mail(kind, user, authenticator, request_, mails_to, log):
+    TELL[kind](request_, user)
+    row = SecurityEvent.objects.get()
+    assert (row.user, row.kind, row.ip, row.user_agent) == (user, kind, "192.0.2.7", FIREFOX)
+    assert timezone.now() - row.created_at < timedelta(minutes=1)
+    (line,) = log.getvalue().splitlines()
+    assert f"event={kind} user={user.pk} ip=192.0.2.7" in line
+    (message,) = mails_to(user.email)
+    assert message.subject
+    assert "\n" not in message.subject
+    assert "192.0.2.7" in message.body
+    assert "Firefox on Linux" in message.body
+    assert "http://testserver/accounts/2fa/" in message.body
+    assert "{" not in message.body + message.subject
+
+
+@pytest.mark.parametrize("kind", TELL)
+def test_every_verified_address_is_mailed_alone_and_no_other(
+    kind, user, make_user, authenticator, request_, mailoutbox
+):
+    make_user("bob@example.com")
+    EmailAddress.objects.create(user=user, email="second@example.com", verified=True)
+    EmailAddress.objects.create(user=user, email="unverified@example.com", verified=False)
+    TELL[kind](request_, user)
+    mail.flush()
+    assert sorted(message.to for message in mailoutbox) == [["ada@example.com"], ["second@example.com"]]
+    assert not any(message.cc or message.bcc for message in mailoutbox)
+
+
+def test_the_mails_say_what_only_they_can_know(user, authenticator, request_, mails_to):
+    events.backup_code_used(request_, user, codes_left=7)
+    events.reset_by_staff(None, user, reason="lost <phone> & codes")
+    used, reset = mails_to(user.email)
+    assert "7" in used.body
+    assert "lost <phone> & codes" in reset.body
+
+
+def test_links_come_from_the_setting_and_never_from_the_host_header(user, authenticator, rf, mails_to, settings):
+    settings.TWOFACTOR_SITE_URL = "https://2fa.example"
+    events.turned_on(rf.get("/", headers={"Host": "localhost"}), user)
+    (message,) = mails_to(user.email)
+    assert "https://2fa.example/accounts/2fa/" in message.body
+    assert "localhost" not in message.body
+
+
+def test_wrong_codes_are_mailed_once_an_hour_and_noted_each_time(user, authenticator, request_, mails_to):
+    for _ in range(3):
+        events.wrong_codes(request_, authenticator)
+    assert SecurityEvent.objects.count() == 3
+    assert len(mails_to(user.email)) == 1
+
+
+def test_a_refused_code_is_a_log_line_and_no_row(user, authenticator, request_, log):
+    events.code_refused(request_, user, method="code", why="wrong_code")
+    assert f"event=code_refused user={user.pk} factor=code why=wrong_code ip=192.0.2.7" in log.getvalue()
+    assert not SecurityEvent.objects.exists()
+
+
+# --- No secrets, no forged lines ------------------------------------------------------------------
+
+
+def test_neither_log_nor_rows_nor_mails_hold_a_secret_a_code_or_a_password(user, log, mailoutbox):
+    browser = new_client()
+    give_password(browser, user)
+    key = browser.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
+    codes = backup_codes_on(browser.post(VERIFY_SETUP, {"code": code_now(key)}))
+    other, wrong, right = new_client(), wrong_code(key), code_now(key, steps_ahead=1)
+    give_password(other, user)
+    other.post(VERIFY_LOGIN, {"code": wrong})
+    other.post(VERIFY_LOGIN, {"backup_code": "7KQ2-9MXD-4RTB-W8HN"})
+    other.post(VERIFY_LOGIN, {"code": right})
+    assert is_signed_in(other)
+    mail.flush()
+    written = log.getvalue() + str([*SecurityEvent.objects.values()]) + "".join(m.subject + m.body for m in mailoutbox)
+    assert "event=turned_on" in written
+    for hidden in (key, wrong, right, "7KQ2-9MXD-4RTB-W8HN", "7KQ29MXD4RTBW8HN", PASSWORD, *codes):
+        assert hidden not in written
+
+
+FORGERIES = [
+    "x\r\n2026-01-01 INFO twofactor event=turned_off user=1",
+    "x\nevent=forged",
+    "x\u2028event=forged",
+    "x\x85y\x1b[2J",
+]
+
+
+@pytest.mark.parametrize("forged", FORGERIES)
+def test_what_a_stranger_sends_cannot_start_a_line_of_the_log(user, authenticator, rf, log, forged):
+    request = rf.get("/", headers={"User-Agent": forged})
+    for tell in TELL.values():
+        tell(request, user)
+    events.reset_by_staff(request, user, reason=forged)
+    logging.getLogger("twofactor").warning("path %s", forged)
+    lines = log.getvalue().splitlines()
+    assert len(lines) == len(TELL) + 2
+    assert all(line.startswith("20") for line in lines)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_line_is_one_line_even_where_the_site_does_not_escape_it(user, authenticator, request_, caplog):
+    with caplog.at_level(logging.INFO, "twofactor"):
+        events.reset_by_staff(request_, user, reason=FORGERIES[0])
+    assert caplog.records
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+
+
+@pytest.mark.parametrize("agent", ["", "\0", "x" * 5000, "\x80\xff", "é" * 300])
+def test_no_user_agent_is_too_odd_for_a_row(user, rf, agent):
+    request = rf.get("/")
+    request.META["HTTP_USER_AGENT"] = agent
+    events.turned_on(request, user)
+    assert len(SecurityEvent.objects.get().user_agent) <= 200
+
+
+def test_a_name_in_a_subject_cannot_add_a_header(user, authenticator, request_, mails_to, settings):
+    settings.TWOFACTOR_ISSUER = "Two\r\nBcc: evil@example.com"
+    events.turned_on(request_, user)
+    (message,) = mails_to(user.email)
+    assert message.message()["Bcc"] is None
+
+
+# --- A mail server that is down -------------------------------------------------------------------
+
+
+def test_a_mail_server_that_is_down_neither_undoes_nor_blocks_the_change(user, monkeypatch, caplog):
+    def refuse(self, fail_silently=False):
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(EmailMessage, "send", refuse)
+    browser = new_client()
+    give_password(browser, user)
+    key = browser.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
+    response = browser.post(VERIFY_SETUP, {"code": code_now(key)})
+    mail.flush()
+    assert response.status_code == 200
+    assert len(backup_codes_on(response)) == 10
+    assert Authenticator.objects.for_user(user).secret == key
+    assert "mail not sent" in caplog.text
+    assert "ConnectionRefusedError" in caplog.text

@@ -1,0 +1,154 @@
+"""The form of the sign-in stage: what a try is charged, what is given back, when nothing is looked at."""
+
+import time
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+from twofactor import forms
+from twofactor.forms import VerifyLoginForm
+from twofactor.models import Authenticator, PendingSignIn
+from twofactor.tests.helpers import (
+    MALFORMED,
+    UNKNOWN_BACKUP_CODE,
+    code_now,
+    error_codes,
+    tries_left,
+    wrong_code,
+)
+
+MALFORMED_BACKUP = ["7KQ2", "U" * 16, "é" * 16, "\0" * 16, "0" * 3_000_000]
+
+
+@pytest.fixture
+def login_form(request_, user, authenticator):
+    """Bind the form of the sign-in stage to what was typed."""
+    pending = PendingSignIn.objects.create(user=user)
+    request_.user = AnonymousUser()
+
+    def bind(**typed):
+        method = "backup" if "backup_code" in typed else "code"
+        return VerifyLoginForm(typed, request=request_, authenticator=authenticator, method=method, pending=pending)
+
+    return bind
+
+
+def charged():
+    """What is charged to the account, and to the pending sign-in."""
+    return Authenticator.objects.get().failures, PendingSignIn.objects.get().tries
+
+
+# --- The stage ------------------------------------------------------------------------------------
+
+
+def test_a_right_code_is_valid_and_costs_source_and_account_nothing(login_form, request_, secret):
+    assert login_form(code=code_now(secret)).is_valid()
+    assert charged() == (0, 1)
+    assert tries_left(request_) == 20
+
+
+def test_a_wrong_code_is_charged_to_account_sign_in_and_source(login_form, request_, secret):
+    form = login_form(code=wrong_code(secret))
+    assert error_codes(form) == {"code": ["wrong_code"]}
+    assert (form.status, form.headers) == (422, {})
+    assert charged() == (1, 1)
+    assert tries_left(request_) == 19
+
+
+@pytest.mark.parametrize("typed", MALFORMED, ids=lambda typed: repr(typed[:12]))
+def test_what_cannot_be_a_code_is_a_message_by_the_field_and_never_charged(login_form, request_, typed):
+    form = login_form(code=typed)
+    assert error_codes(form) == {"code": ["malformed"]}
+    assert form.status == 422
+    assert charged() == (0, 0)
+    assert tries_left(request_) == 20
+
+
+@pytest.mark.parametrize("typed", MALFORMED_BACKUP, ids=lambda typed: repr(typed[:12]))
+def test_what_cannot_be_a_backup_code_is_never_charged_either(login_form, request_, typed):
+    assert error_codes(login_form(backup_code=typed)) == {"backup_code": ["malformed"]}
+    assert charged() == (0, 0)
+    assert tries_left(request_) == 20
+
+
+@pytest.mark.parametrize("field", ["code", "backup_code"])
+def test_an_empty_field_asks_for_what_it_wants(login_form, field):
+    assert error_codes(login_form(**{field: ""})) == {field: ["required"]}
+    assert charged() == (0, 0)
+
+
+def test_a_wrong_backup_code_is_charged_to_sign_in_and_source_only(login_form, request_):
+    assert error_codes(login_form(backup_code=UNKNOWN_BACKUP_CODE)) == {"backup_code": ["wrong_backup_code"]}
+    assert charged() == (0, 1)
+    assert tries_left(request_) == 19
+
+
+def test_inside_the_delay_nothing_is_charged_and_it_says_when_to_come_back(login_form, request_, secret):
+    Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 60)
+    form = login_form(code=code_now(secret))
+    assert error_codes(form) == {"code": ["delayed"]}
+    assert form.status == 429
+    assert 58 <= int(form.headers["Retry-After"]) <= 60
+    assert charged() == (5, 0)
+    assert tries_left(request_) == 20
+
+
+def test_inside_the_delay_a_backup_code_works(login_form, backup_codes):
+    Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 60)
+    assert login_form(backup_code=backup_codes[0]).is_valid()
+
+
+def test_after_five_tries_not_even_a_right_code_is_looked_at(login_form, secret):
+    PendingSignIn.objects.update(tries=5)
+    assert error_codes(login_form(code=code_now(secret))) == {"code": ["over"]}
+    assert Authenticator.objects.get().last_time_step == -1
+    assert charged() == (0, 5)
+
+
+@pytest.mark.parametrize("field", ["code", "backup_code"])
+def test_a_source_has_twenty_wrong_codes(login_form, request_, secret, backup_codes, field):
+    assert tries_left(request_) == 20
+    right = {"code": code_now(secret), "backup_code": backup_codes[0]}[field]
+    form = login_form(**{field: right})
+    assert error_codes(form) == {field: ["source"]}
+    assert (form.status, form.headers) == (429, {"Retry-After": "600"})
+    assert charged() == (0, 0)
+    assert Authenticator.objects.get().codes_left == 10
+
+
+@pytest.mark.parametrize("one, other, same", [
+    ("192.0.2.1", "192.0.2.2", False),
+    ("2001:db8::1", "2001:db8::ffff:1", True),
+    ("2001:db8::1", "2001:db8:0:1::1", False),
+])  # fmt: skip
+def test_a_source_is_an_ipv4_address_or_an_ipv6_64(rf, one, other, same):
+    assert tries_left(rf.post("/", REMOTE_ADDR=one)) == 20
+    assert tries_left(rf.post("/", REMOTE_ADDR=other)) == (0 if same else 20)
+
+
+def test_a_forged_forwarding_header_is_no_new_source(rf):
+    assert tries_left(rf.post("/")) == 20
+    assert tries_left(rf.post("/", headers={"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.7"})) == 0
+
+
+@pytest.mark.parametrize("days, there", [(0, False), (30, True)])
+def test_the_box_for_a_trusted_browser_is_there_where_they_are_on(login_form, settings, days, there):
+    settings.TWOFACTOR_TRUST_DAYS = days
+    assert ("trust" in login_form(code="").fields) is there
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds, words", [
+    (1, "1 second"), (30, "30 seconds"), (90, "90 seconds"), (91, "2 minutes"), (3600, "60 minutes"), (5401, "2 hours"),
+    (172800, "48 hours"), (172801, "3 days"), (30 * 86400, "30 days"),
+])  # fmt: skip
+def test_a_wait_is_said_as_people_say_it_and_never_too_short(seconds, words):
+    assert forms.in_words(seconds) == words
+
+
+def test_the_field_for_a_code_helps_phones_and_password_managers(login_form):
+    attrs = login_form(code="").fields["code"].widget.attrs
+    assert (attrs["autocomplete"], attrs["inputmode"]) == ("one-time-code", "numeric")
+    assert "maxlength" not in attrs  # a paste of "123 456" is longer than six

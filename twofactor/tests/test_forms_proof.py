@@ -1,0 +1,126 @@
+"""The forms that prove something: password and code for each change, the first code at setup."""
+
+import pytest
+
+from conftest import NOW, PASSWORD
+from twofactor.forms import ProofForm, VerifySetupForm
+from twofactor.models import Authenticator
+from twofactor.tests.helpers import MALFORMED, code_now, error_codes, tries_left
+
+
+@pytest.fixture
+def proof_form(request_, authenticator):
+    def bind(*, on=authenticator, **typed):
+        method = "backup" if "backup_code" in typed else "code"
+        return ProofForm(typed, request=request_, authenticator=on, method=method)
+
+    return bind
+
+
+# --- The proof ------------------------------------------------------------------------------------
+
+
+def test_the_proof_is_password_and_code(proof_form, secret):
+    assert proof_form(password=PASSWORD, code=code_now(secret)).is_valid()
+
+
+def test_the_proof_is_password_and_backup_code(proof_form, backup_codes):
+    assert proof_form(password=PASSWORD, backup_code=backup_codes[0]).is_valid()
+
+
+def test_while_2fa_is_off_the_proof_is_the_password(proof_form):
+    assert list(proof_form(on=None, password="").fields) == ["password"]
+    assert proof_form(on=None, password=PASSWORD).is_valid()
+
+
+@pytest.mark.parametrize("password, why", [("", "required"), ("no", "wrong_password"), ("x" * 129, "wrong_password")])
+def test_without_the_password_no_code_is_looked_at(proof_form, secret, backup_codes, password, why):
+    assert error_codes(proof_form(password=password, code=code_now(secret))) == {"password": [why]}
+    assert error_codes(proof_form(password=password, backup_code=backup_codes[0])) == {"password": [why]}
+    row = Authenticator.objects.get()
+    assert (row.failures, row.last_time_step, row.codes_left) == (0, -1, 10)
+
+
+@pytest.mark.parametrize("typed", [{}, {"code": ""}, {"code": "12"}, {"backup_code": ""}])
+def test_without_a_code_no_password_is_hashed(proof_form, user, typed, monkeypatch):
+    monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
+    assert not proof_form(password=PASSWORD, **typed).is_valid()
+
+
+def test_a_password_without_end_is_never_hashed(proof_form, user, secret, monkeypatch):
+    monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
+    assert not proof_form(password="x" * 3_000_000, code=code_now(secret)).is_valid()
+
+
+def test_a_password_is_taken_as_it_is_typed(proof_form, user):
+    user.set_password(" spaces at both ends ")
+    assert proof_form(on=None, password=" spaces at both ends ").is_valid()
+    assert not proof_form(on=None, password="spaces at both ends").is_valid()
+
+
+def test_after_ten_passwords_in_a_minute_none_is_looked_at(proof_form):
+    for _ in range(10):
+        assert error_codes(proof_form(on=None, password="wrong")) == {"password": ["wrong_password"]}
+    form = proof_form(on=None, password=PASSWORD)
+    assert error_codes(form) == {"password": ["password_tries"]}
+    assert (form.status, form.headers) == (429, {"Retry-After": "60"})
+
+
+@pytest.mark.parametrize("field", ["code", "backup_code", "password"])
+def test_no_field_gives_back_what_was_typed(proof_form, field):
+    method = {"backup_code": ""} if field == "backup_code" else {}
+    form = proof_form(**{"password": "secret-thing", **method, field: "secret-thing"})
+    assert not form.is_valid()
+    assert "secret-thing" not in form.as_div()
+
+
+# --- Step 2 of setup ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def setup_form(request_, secret):
+    request_.session = {"twofactor_setup": {"tries": 0}}
+
+    class Session(dict):
+        modified = False
+
+    request_.session = Session(request_.session)
+    return lambda code: VerifySetupForm({"code": code}, request=request_, secret=secret, now=NOW)
+
+
+@pytest.mark.parametrize("steps_off", [-1, 0, 1])
+def test_setup_says_to_which_step_a_right_code_belongs(setup_form, request_, code_at, steps_off):
+    form = setup_form(code_at(NOW + 30 * steps_off))
+    assert form.is_valid()
+    assert form.time_step == NOW // 30 + steps_off
+    assert tries_left(request_) == 20
+
+
+@pytest.mark.parametrize("seconds, why, words", [
+    (60, "ahead", "60 seconds"), (-60, "behind", "60 seconds"),
+    (600, "ahead", "10 minutes"), (-300, "behind", "5 minutes"),
+])  # fmt: skip
+def test_setup_says_by_how_much_a_clock_is_off(setup_form, code_at, seconds, why, words):
+    form = setup_form(code_at(NOW + seconds))
+    assert error_codes(form) == {"code": [why]}
+    assert words in form.errors["code"][0]
+
+
+def test_setup_charges_a_wrong_code_to_setup_and_source(setup_form, request_, code_at):
+    assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
+    assert request_.session["twofactor_setup"]["tries"] == 1
+    assert tries_left(request_) == 19
+
+
+@pytest.mark.parametrize("typed", ["", *MALFORMED], ids=lambda typed: repr(typed[:12]))
+def test_setup_charges_nothing_for_what_cannot_be_a_code(setup_form, request_, typed):
+    assert not setup_form(typed).is_valid()
+    assert request_.session["twofactor_setup"]["tries"] == 0
+    assert tries_left(request_) == 20
+
+
+def test_setup_stops_at_the_limit_of_the_source_too(setup_form, request_, code_at):
+    assert tries_left(request_) == 20
+    form = setup_form(code_at(NOW))
+    assert error_codes(form) == {"code": ["source"]}
+    assert (form.status, form.headers) == (429, {"Retry-After": "600"})

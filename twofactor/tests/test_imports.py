@@ -1,0 +1,89 @@
+"""Who may import whom: the app stands on its own, its core on nothing, and two seams are in one file each."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).resolve().parent.parent
+FILES = sorted(path for path in APP.rglob("*.py") if "tests" not in path.parts)
+SITE = {"accounts", "config", "conftest", "e2e"}
+PURE = ["totp.py", "codes.py", "crypto.py", "useragent.py"]
+
+
+def name_of(path):
+    return str(path.relative_to(APP))
+
+
+def imported(path):
+    """Every module that the file imports, with dots, wherever in the file it does so."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide what is imported"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def roots(path):
+    return {module.split(".")[0] for module in imported(path)}
+
+
+def strings(path):
+    return {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_twofactor_never_imports_the_site(path):
+    assert not roots(path) & SITE
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_twofactor_never_names_a_module_of_the_site_by_string(path):
+    assert not {s for s in strings(path) if isinstance(s, str) and s.startswith(("accounts.", "config."))}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_the_pure_core_imports_no_django_and_nothing_that_does(name):
+    allowed = {"pyotp", "argon2", "cryptography"}
+    assert roots(APP / name) & {"django", "allauth", "twofactor", "django_htmx"} == set()
+    third_party = roots(APP / name) - set(__import__("sys").stdlib_module_names)
+    assert third_party <= allowed
+
+
+@pytest.mark.parametrize("name", ["totp.py", "codes.py", "crypto.py"])
+def test_the_pure_core_reads_no_clock(name):
+    assert not roots(APP / name) & {"time", "datetime"}
+
+
+def test_only_stages_touches_allauths_chain_of_stages():
+    chain = ("allauth.account.stages", "allauth.account.internal")
+    touching = {name_of(path) for path in FILES if any(module.startswith(chain) for module in imported(path))}
+    assert touching == {"stages.py"}
+
+
+def test_only_htmx_asks_whether_a_request_comes_from_htmx():
+    asking = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_attribute = isinstance(node, ast.Attribute) and node.attr == "htmx"
+            is_getattr = isinstance(node, ast.Constant) and node.value in ("htmx", "HX-Request", "HTTP_HX_REQUEST")
+            if is_attribute or is_getattr:
+                asking.add(name_of(path))
+    assert asking == {"htmx.py"}
+
+
+def test_only_crypto_knows_how_secrets_are_sealed():
+    knowing = {name_of(path) for path in FILES if "cryptography" in roots(path)}
+    assert knowing == {"crypto.py"}
+
+
+def test_the_seams_in_allauth_are_where_they_were():
+    from allauth.account.internal.decorators import login_stage_required
+    from allauth.account.stages import LoginStage, LoginStageController
+    from allauth.core.internal.ratelimit import consume
+
+    assert callable(login_stage_required)
+    assert callable(consume)
+    assert {"exit", "abort", "handle", "key", "urlname"} <= set(dir(LoginStage)) | set(LoginStage.__annotations__)
+    assert hasattr(LoginStageController, "enter")

@@ -1,0 +1,129 @@
+"""Backup codes, and the other ways out of a delay and a lock; the tries of a pending sign-in."""
+
+from datetime import timedelta
+
+import pytest
+
+from conftest import NOW
+from twofactor import codes
+from twofactor.models import Authenticator, PendingSignIn
+from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE
+
+WEEK = 7 * 24 * 60 * 60
+OTHER_SECRET = "B" * 32
+
+
+def put(authenticator, **fields):
+    Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
+
+
+# --- Backup codes ---------------------------------------------------------------------------------
+
+
+def test_a_backup_code_works_once(authenticator, backup_codes):
+    stale = Authenticator.objects.get()
+    assert authenticator.spend_backup_code(backup_codes[0])
+    assert not authenticator.spend_backup_code(backup_codes[0])
+    assert not stale.spend_backup_code(backup_codes[0])
+    assert authenticator.codes_left == 9
+
+
+def test_two_backup_codes_both_count(authenticator, backup_codes):
+    assert authenticator.spend_backup_code(backup_codes[0])
+    assert authenticator.spend_backup_code(backup_codes[1].lower().replace("-", " "))
+    assert authenticator.codes_left == 8
+
+
+def test_a_backup_code_of_another_user_is_refused(make_user, authenticator, backup_codes):
+    bob = make_user("bob@example.com")
+    Authenticator.objects.activate(bob, secret=OTHER_SECRET)
+    assert not bob.authenticator.spend_backup_code(backup_codes[0])
+    assert authenticator.codes_left == 10
+
+
+@pytest.mark.parametrize("typed", [UNKNOWN_BACKUP_CODE, "", "123456", "\0", "\ud800", "0" * 3_000_000])
+def test_a_wrong_backup_code_is_refused_and_touches_no_counter(authenticator, typed):
+    assert not authenticator.spend_backup_code(typed)
+    authenticator.refresh_from_db()
+    assert (authenticator.failures, authenticator.budget_spent, authenticator.codes_left) == (0, 0, 10)
+
+
+def test_a_try_costs_one_hash_and_what_cannot_be_a_code_none(authenticator, backup_codes, monkeypatch):
+    tries, real = [], codes.digest
+    monkeypatch.setattr(codes, "digest", lambda *args, **kwargs: tries.append(args) or real(*args, **kwargs))
+    for typed, hashes in [(backup_codes[9], 1), (backup_codes[9], 1), (UNKNOWN_BACKUP_CODE, 1), ("nonsense", 0)]:
+        tries.clear()
+        authenticator.spend_backup_code(typed)
+        assert len(tries) == hashes
+
+
+@pytest.mark.parametrize(
+    "counters", [{"failures": 9, "delayed_until": NOW + 3600}, {"budget_spent": 100, "budget_began": NOW}]
+)
+def test_a_backup_code_works_inside_a_delay_or_lock_and_opens_it(authenticator, backup_codes, code_at, counters):
+    put(authenticator, **counters)
+    assert authenticator.seconds_to_wait(now=NOW) > 0
+    assert authenticator.spend_backup_code(backup_codes[0])
+    assert authenticator.seconds_to_wait(now=NOW) == 0
+    assert authenticator.accept(code_at(NOW), now=NOW)
+
+
+# --- A mailed password reset ----------------------------------------------------------------------
+
+
+def test_a_reset_ends_the_delay_at_any_time(authenticator, code_at):
+    for _ in range(2):
+        put(authenticator, failures=9, delayed_until=NOW + 3600)
+        authenticator.forgive_after_reset(now=NOW)
+        assert authenticator.seconds_to_wait(now=NOW) == 0
+
+
+def test_a_reset_opens_the_lock_for_twenty_tries_once_a_week(authenticator):
+    def tries_left(now):
+        authenticator.forgive_after_reset(now=now)
+        authenticator.refresh_from_db()
+        return 100 - authenticator.budget_spent
+
+    put(authenticator, budget_spent=100, budget_began=NOW)
+    assert tries_left(NOW) == 20
+    put(authenticator, budget_spent=100)
+    assert tries_left(NOW + WEEK - 1) == 0
+    assert tries_left(NOW + WEEK) == 20
+
+
+def test_a_reset_takes_no_tries_away(authenticator):
+    put(authenticator, budget_spent=80, budget_began=NOW)
+    authenticator.forgive_after_reset(now=NOW)
+    authenticator.refresh_from_db()
+    assert (authenticator.budget_spent, authenticator.reset_granted) == (80, 0)
+
+
+# --- Mails and tries ------------------------------------------------------------------------------
+
+
+def test_one_mail_an_hour_tells_of_wrong_codes(authenticator):
+    hour = 60 * 60
+    assert [authenticator.claim_failure_mail(now=NOW + s) for s in (0, 1, hour - 1, hour, hour + 1)] == [
+        True, False, False, True, False,
+    ]  # fmt: skip
+
+
+def test_a_pending_sign_in_has_five_tries_and_a_refund_gives_one_back(user):
+    pending = PendingSignIn.objects.create(user=user)
+    assert [pending.charge() for _ in range(6)] == [True] * 5 + [False]
+    pending.refund()
+    assert [pending.charge() for _ in range(2)] == [True, False]
+
+
+def test_one_caller_ends_a_pending_sign_in_that_is_used_up(user):
+    pending = PendingSignIn.objects.create(user=user, tries=4)
+    assert not pending.end_if_used_up()
+    assert pending.charge()
+    assert [pending.end_if_used_up() for _ in range(2)] == [True, False]
+    assert pending.is_gone
+
+
+def test_a_pending_sign_in_is_over_after_ten_minutes(user):
+    pending = PendingSignIn.objects.create(user=user)
+    PendingSignIn.objects.update(began_at=pending.began_at - timedelta(seconds=601))
+    assert not pending.charge()

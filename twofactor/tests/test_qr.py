@@ -1,0 +1,101 @@
+"""The QR code: small, clean, and readable by a program that others wrote."""
+
+import re
+
+import pytest
+import zxingcpp
+from PIL import Image, ImageDraw
+
+from twofactor import qr, totp
+
+ACCOUNTS = ["a@b.co", "ada@example.com", "x" * 52 + "@example.com", "x" * 242 + "@example.com"]
+ISSUERS = ["Twofactor", "The Very Long Name of a Well-Meaning Organisation Ltd"]
+COMMAND = re.compile(r"([MmHhVvz])([^MmHhVvz]*)")
+
+
+def uri(account: str, issuer: str = "Twofactor") -> str:
+    return totp.provisioning_uri(totp.new_secret(), account=account, issuer=issuer)
+
+
+def modules(svg: str) -> list[list[bool]]:
+    """The dark modules, read off the path as a browser paints it: each run to the right is dark."""
+    size = int(re.search(r'viewBox="0 0 (\d+) \1"', svg)[1])
+    white, dark = re.findall(r'<path [^>]*\bd="([^"]+)"', svg)
+    assert white == f"M0 0h{size}v{size}H0z"
+    grid = [[False] * size for _ in range(size)]
+    x, y = start = (0.0, 0.0)
+    for command, text in COMMAND.findall(dark):
+        numbers = [float(number) for number in re.findall(r"-?[\d.]+", text)]
+        if command in "Mm":
+            dx, dy = (x, y) if command == "m" else (0, 0)
+            x, y = start = (numbers[0] + dx, numbers[1] + dy)
+        elif command == "h":
+            for i in range(int(x), int(x + numbers[0])):
+                grid[int(y)][i] = True
+            x += numbers[0]
+        elif command == "v":
+            y += numbers[0]
+        elif command == "H":
+            x = numbers[0]
+        elif command == "z":
+            x, y = start
+    return grid
+
+
+def picture(svg: str, *, scale: int = 4) -> Image.Image:
+    grid = modules(svg)
+    image = Image.new("L", (len(grid) * scale, len(grid) * scale), 255)
+    draw = ImageDraw.Draw(image)
+    for y, row in enumerate(grid):
+        for x, dark in enumerate(row):
+            if dark:
+                draw.rectangle((x * scale, y * scale, (x + 1) * scale - 1, (y + 1) * scale - 1), fill=0)
+    return image
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_the_code_says_the_uri(account, issuer):
+    said = uri(account, issuer)
+    found = zxingcpp.read_barcode(picture(qr.svg(said)), formats=zxingcpp.BarcodeFormat.QRCode)
+    assert found is not None
+    assert found.text == said
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_the_code_weighs_under_6_kb(account, issuer):
+    weight = len(qr.svg(uri(account, issuer)).encode())
+    assert weight < 6 * 1024
+
+
+def test_the_code_has_a_white_ground_of_its_own_whatever_the_page_is_like():
+    ground, dark = re.findall(r"<path [^>]*>", qr.svg(uri("ada@example.com")))
+    assert 'fill="#fff"' in ground
+    assert "fff" not in dark
+
+
+def test_there_is_a_white_quiet_zone_of_four_modules_on_every_side():
+    grid = modules(qr.svg(uri("ada@example.com")))
+    size = len(grid)
+    dark = {(x, y) for y, row in enumerate(grid) for x, is_dark in enumerate(row) if is_dark}
+    assert min(min(spot) for spot in dark) == 4
+    assert max(max(spot) for spot in dark) == size - 5
+
+
+def test_the_code_can_be_read_on_a_dark_page():
+    code = picture(qr.svg(uri("ada@example.com")))
+    page = Image.new("L", (code.width + 200, code.height + 200), 0)
+    page.paste(code, (100, 100))
+    assert zxingcpp.read_barcode(page, formats=zxingcpp.BarcodeFormat.QRCode) is not None
+
+
+def test_the_strict_content_security_policy_has_nothing_to_refuse():
+    svg = qr.svg(uri("ada@example.com"))
+    assert not re.search(r"style|<script|href|data:|\bon\w+=", svg)
+
+
+def test_nothing_that_a_person_typed_reaches_the_markup():
+    svg = qr.svg("otpauth://totp/<script>alert(1)</script>\"'&")
+    assert set(re.findall(r"</?(\w+)", svg)) == {"svg", "path"}
+    assert "alert" not in svg

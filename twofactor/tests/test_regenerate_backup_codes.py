@@ -1,0 +1,119 @@
+"""New backup codes: for password and code only, shown once, and the old ones dead."""
+
+import pytest
+
+from conftest import PASSWORD
+from twofactor.models import Authenticator, SecurityEvent
+from twofactor.tests.helpers import (
+    LOGIN,
+    REGENERATE,
+    SETTINGS,
+    UNKNOWN_BACKUP_CODE,
+    backup_codes_on,
+    code_now,
+    errors,
+    inputs,
+    is_signed_in,
+    leads_to,
+    new_client,
+    sign_in,
+    wrong_code,
+)
+
+
+def proof(secret):
+    return {"password": PASSWORD, "code": code_now(secret)}
+
+
+def test_whoever_is_signed_out_is_led_to_sign_in(visitor, db):
+    assert leads_to(visitor.post(REGENERATE, {"password": PASSWORD})).startswith(LOGIN)
+
+
+def test_with_2fa_off_there_is_nothing_to_renew(member):
+    assert leads_to(member.get(REGENERATE)) == SETTINGS
+    assert leads_to(member.post(REGENERATE, {"password": PASSWORD, "code": "123456"})) == SETTINGS
+    assert not Authenticator.objects.exists()
+
+
+def test_it_asks_for_password_and_code_or_backup_code(owner):
+    assert set(inputs(owner.get(REGENERATE))) == {"csrfmiddlewaretoken", "password", "code"}
+    assert set(inputs(owner.get(REGENERATE, {"method": "backup"}))) == {
+        "csrfmiddlewaretoken",
+        "password",
+        "backup_code",
+    }
+
+
+def test_a_get_makes_and_shows_no_codes(owner, authenticator, backup_codes):
+    assert not backup_codes_on(owner.get(REGENERATE))
+    assert authenticator.spend_backup_code(backup_codes[0])
+
+
+def test_password_and_code_give_ten_new_codes_and_kill_the_old_ones(owner, backup_codes, secret):
+    response = owner.post(REGENERATE, proof(secret))
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+    fresh = backup_codes_on(response)
+    assert len(fresh) == 10
+    row = Authenticator.objects.get()
+    assert not any(row.spend_backup_code(code) for code in backup_codes)
+    assert all(row.spend_backup_code(code) for code in fresh)
+    assert row.secret == secret
+
+
+def test_a_backup_code_is_a_proof_too_and_told_as_used(owner, user, backup_codes, mails_to):
+    response = owner.post(REGENERATE, {"password": PASSWORD, "backup_code": backup_codes[0]})
+    assert len(backup_codes_on(response)) == 10
+    assert [event.kind for event in SecurityEvent.objects.order_by("pk")] == ["backup_code_used", "codes_regenerated"]
+    assert len(mails_to(user.email)) == 2
+
+
+@pytest.mark.parametrize("typed, wrong", [
+    ({}, {"password": ["required"], "code": ["required"]}),
+    ({"password": PASSWORD}, {"code": ["required"]}),
+    ({"code": "right"}, {"password": ["required"]}),
+    ({"password": "wrong", "code": "right"}, {"password": ["wrong_password"]}),
+    ({"password": PASSWORD, "code": "wrong"}, {"code": ["wrong_code"]}),
+    ({"password": PASSWORD, "code": "12"}, {"code": ["malformed"]}),
+    ({"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE}, {"backup_code": ["wrong_backup_code"]}),
+])  # fmt: skip
+def test_with_less_than_both_nothing_changes(owner, secret, typed, wrong):
+    codes = {"right": code_now(secret), "wrong": wrong_code(secret)}
+    typed = {name: codes.get(value, value) if name == "code" else value for name, value in typed.items()}
+    before = Authenticator.objects.get().version
+    response = owner.post(REGENERATE, typed)
+    assert response.status_code == 422
+    assert errors(response) == wrong
+    assert all(inputs(response)[field]["aria-invalid"] == "true" for field in wrong)
+    assert not backup_codes_on(response)
+    assert Authenticator.objects.get().version == before
+    assert not SecurityEvent.objects.exists()
+
+
+def test_the_codes_are_shown_in_this_one_answer(owner, secret):
+    fresh = backup_codes_on(owner.post(REGENERATE, proof(secret)))
+    for path in (REGENERATE, SETTINGS, "/"):
+        assert not set(fresh) & set(backup_codes_on(owner.get(path)))
+
+
+def test_a_form_sent_again_makes_no_new_codes(owner, secret):
+    typed = {"password": PASSWORD, "code": code_now(secret, steps_ahead=1)}
+    fresh = backup_codes_on(owner.post(REGENERATE, typed))
+    assert errors(owner.post(REGENERATE, typed)) == {"code": ["wrong_code"]}
+    assert Authenticator.objects.get().spend_backup_code(fresh[0])
+
+
+def test_this_session_goes_on_under_a_new_key_and_all_others_end(owner, user, secret):
+    other = sign_in(new_client(), user, code=code_now(secret))
+    Authenticator.objects.update(last_time_step=-1)
+    before = owner.session.session_key
+    owner.post(REGENERATE, proof(secret))
+    assert owner.session.session_key != before
+    assert owner.get(SETTINGS).status_code == 200
+    assert not is_signed_in(other)
+
+
+def test_the_owner_is_told(owner, user, secret, mails_to):
+    owner.post(REGENERATE, proof(secret))
+    assert [event.kind for event in SecurityEvent.objects.all()] == ["codes_regenerated"]
+    assert len(mails_to(user.email)) == 1

@@ -1,0 +1,182 @@
+"""The settings page: status, codes left, every action, the last events."""
+
+from datetime import timedelta
+
+import pytest
+from allauth.account.models import EmailAddress
+
+from twofactor.models import Authenticator, SecurityEvent
+from twofactor.tests.helpers import (
+    DISABLE,
+    LOGIN,
+    REGENERATE,
+    SETTINGS,
+    SETUP,
+    backup_codes_on,
+    is_signed_in,
+    leads_to,
+    new_client,
+    sign_in,
+)
+
+
+def links(response):
+    return {path for path in (SETUP, REGENERATE, DISABLE) if f'href="{path}"' in response.content.decode()}
+
+
+def test_whoever_is_signed_out_is_led_to_sign_in_and_back(client, db):
+    assert leads_to(client.get(SETTINGS)) == f"{LOGIN}?next={SETTINGS}"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete", "patch", "options"])
+def test_it_takes_no_other_method(member, method):
+    assert getattr(member, method)(SETTINGS).status_code == 405
+
+
+def test_with_2fa_off_it_leads_to_turning_it_on(member):
+    response = member.get(SETTINGS)
+    assert response.status_code == 200
+    assert response.context["authenticator"] is None
+    assert links(response) == {SETUP}
+
+
+def test_with_2fa_on_it_says_since_when_and_leads_to_every_action(owner, authenticator):
+    response = owner.get(SETTINGS)
+    assert response.status_code == 200
+    assert response.context["codes_left"] == 10
+    assert f'datetime="{authenticator.created_at.isoformat()[:10]}' in response.content.decode()
+    assert links(response) == {SETUP, REGENERATE, DISABLE}
+
+
+def test_it_shows_no_secret_and_no_code(owner, authenticator, backup_codes, secret):
+    text = owner.get(SETTINGS).content.decode()
+    row = Authenticator.objects.get()
+    for hidden in (
+        secret,
+        row.sealed_secret,
+        row.version,
+        *backup_codes,
+        *row.backup_codes.values_list("digest", flat=True),
+    ):
+        assert hidden not in text
+    assert not backup_codes_on(owner.get(SETTINGS))
+
+
+@pytest.mark.parametrize("left, is_low", [(10, False), (4, False), (3, True), (1, True), (0, True)])
+def test_three_codes_left_or_fewer_call_for_a_warning(owner, authenticator, left, is_low):
+    spent = authenticator.backup_codes.values_list("pk", flat=True)[: 10 - left]
+    authenticator.backup_codes.filter(pk__in=list(spent)).update(used_at=authenticator.created_at)
+    response = owner.get(SETTINGS)
+    assert response.context["codes_left"] == left
+    assert response.context["codes_low"] is is_low
+
+
+def test_with_2fa_off_there_is_no_warning_about_codes(member):
+    assert "warning" not in member.get(SETTINGS).content.decode()
+
+
+def test_it_shows_the_last_twenty_events_of_this_user_newest_first(member, user, make_user):
+    bob = make_user("bob@example.com")
+    now = user.date_joined
+    for number in range(25):
+        SecurityEvent.objects.create(user=user, kind="turned_on", created_at=now + timedelta(hours=number))
+    SecurityEvent.objects.create(user=bob, kind="turned_off", created_at=now + timedelta(days=9))
+    events = list(member.get(SETTINGS).context["events"])
+    assert [event.created_at for event in events] == [now + timedelta(hours=n) for n in range(24, 4, -1)]
+    assert {event.user_id for event in events} == {user.pk}
+
+
+def test_an_event_says_from_where_and_by_what_browser(member, user):
+    agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    SecurityEvent.objects.create(user=user, kind="turned_on", ip="2001:db8::7", user_agent=agent)
+    text = member.get(SETTINGS).content.decode()
+    assert "2001:db8::7" in text
+    assert "Firefox on Linux" in text
+
+
+def test_what_a_browser_calls_itself_is_never_markup(user):
+    SecurityEvent.objects.create(user=user, kind="turned_on", user_agent="<script>alert(1)</script> Firefox")
+    text = sign_in(new_client(), user).get(SETTINGS).content.decode()
+    assert "<script>alert" not in text
+
+
+# --- The wall behind every page -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", [None, {}, {"version": "another"}, {"version": None}])
+def test_a_session_without_the_mark_of_this_authenticator_is_signed_out(owner, mark):
+    session = owner.session
+    session["twofactor"] = mark
+    if mark is None:
+        del session["twofactor"]
+    session.save()
+    assert leads_to(owner.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(owner)
+
+
+def test_a_session_from_before_2fa_was_on_is_signed_out(member, user, secret):
+    Authenticator.objects.activate(user, secret=secret)
+    assert leads_to(member.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(member)
+
+
+def test_a_stray_login_that_never_saw_the_stage_is_signed_out(visitor, user, authenticator):
+    visitor.force_login(user)
+    assert leads_to(visitor.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(visitor)
+
+
+def test_a_session_of_before_it_was_turned_off_is_signed_out(owner, authenticator):
+    authenticator.turn_off()
+    assert leads_to(owner.get(SETTINGS)).startswith(LOGIN)
+
+
+# --- Who must have it -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("required, is_staff, held", [
+    ("none", False, False), ("none", True, False), ("staff", False, False), ("staff", True, True), ("all", False, True),
+])  # fmt: skip
+def test_whoever_must_have_it_and_has_not_sees_the_setup_and_nothing_else(
+    visitor, make_user, settings, required, is_staff, held
+):
+    settings.TWOFACTOR_REQUIRED = required
+    sign_in(visitor, make_user(is_staff=is_staff))
+    for path in (SETTINGS, "/", "/accounts/password/change/", "/accounts/email/", "/accounts/sessions/", "/nowhere/"):
+        assert (leads_to(visitor.get(path)) == SETUP) is held
+    for path in (SETUP, "/accounts/logout/", "/healthz"):
+        assert visitor.get(path).status_code == 200
+    visitor.post("/accounts/logout/")
+    assert not is_signed_in(visitor)
+
+
+def test_whoever_must_have_it_and_has_no_verified_address_may_get_one(member, settings):
+    settings.TWOFACTOR_REQUIRED = "all"
+    EmailAddress.objects.update(verified=False)
+    assert leads_to(member.get(SETUP)) == "/accounts/email/"
+    assert leads_to(member.get("/accounts/email/")) != SETUP
+    assert leads_to(member.get("/accounts/password/change/")) == SETUP
+
+
+@pytest.mark.parametrize("days_ago, held", [(6, False), (8, True)])
+def test_there_may_be_days_of_grace(visitor, user, settings, days_ago, held):
+    settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_GRACE_DAYS = "all", 7
+    user.date_joined -= timedelta(days=days_ago)
+    user.save()
+    response = sign_in(visitor, user).get(SETTINGS)
+    assert (leads_to(response) == SETUP) is held
+    if not held:
+        assert response.wsgi_request.twofactor_due == user.date_joined + timedelta(days=7)
+
+
+def test_paths_may_be_exempt(member, settings):
+    settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_EXEMPT_PATHS = "all", ["/accounts/sessions/"]
+    assert member.get("/accounts/sessions/").status_code == 200
+    assert leads_to(member.get("/accounts/password/change/")) == SETUP
+
+
+def test_whoever_must_have_it_and_has_goes_where_they_like(owner, settings):
+    settings.TWOFACTOR_REQUIRED = "all"
+    response = owner.get(SETTINGS)
+    assert response.status_code == 200
+    assert links(response) == {SETUP, REGENERATE}

@@ -1,0 +1,62 @@
+"""The status block, which the settings page refreshes itself from."""
+
+import pytest
+
+from conftest import PASSWORD
+from twofactor.tests.helpers import (
+    LOGIN,
+    REGENERATE,
+    SETTINGS,
+    STATUS,
+    code_now,
+    is_whole_page,
+    leads_to,
+    new_client,
+    sign_in,
+)
+
+
+def test_a_plain_browser_is_led_to_the_settings_page(client, user):
+    assert leads_to(sign_in(client, user).get(STATUS)) == SETTINGS
+
+
+def test_htmx_gets_the_block_alone(user):
+    response = sign_in(new_client(htmx=True), user).get(STATUS)
+    assert response.status_code == 200
+    assert not is_whole_page(response)
+    assert response.content.strip().startswith(b'<div id="twofactor-status"')
+    assert b'id="panel"' not in response.content
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_it_says_off(user):
+    assert sign_in(new_client(htmx=True), user).get(STATUS).context["authenticator"] is None
+
+
+def test_it_says_on_since_when_and_how_many_codes_are_left(user, authenticator, backup_codes, secret):
+    browser = sign_in(new_client(htmx=True), user, code=code_now(secret))
+    authenticator.spend_backup_code(backup_codes[0])
+    response = browser.get(STATUS)
+    assert response.context["codes_left"] == 9
+    assert f'datetime="{authenticator.created_at.isoformat()[:19]}' in response.content.decode()
+
+
+def test_the_settings_page_holds_it_and_is_told_of_changes(user, authenticator, backup_codes, secret):
+    browser = sign_in(new_client(htmx=True), user, code=code_now(secret))
+    page = browser.get(SETTINGS).content.decode()
+    assert f'hx-get="{STATUS}"' in page
+    assert "twofactor-changed" in page
+    response = browser.post(REGENERATE, {"password": PASSWORD, "backup_code": backup_codes[0]})
+    assert response["HX-Trigger"] == "twofactor-changed"
+
+
+def test_an_expired_session_leads_to_sign_in_and_back_to_the_page_not_to_the_block(user):
+    here = {"HX-Current-URL": f"http://testserver{SETTINGS}"}
+    response = new_client(htmx=True).get(STATUS, headers=here)
+    assert response.status_code == 204
+    assert response["HX-Redirect"] == f"{LOGIN}?next=%2Faccounts%2F2fa%2F"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_it_takes_no_other_method(member, method):
+    assert getattr(member, method)(STATUS).status_code == 405

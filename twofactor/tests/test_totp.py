@@ -1,0 +1,199 @@
+"""Codes by time, against the RFCs' own numbers and against programs that others wrote."""
+
+import base64
+import secrets
+import string
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import NOW
+from e2e.phone import code_at as rfc_6238
+from twofactor import totp
+
+RFC_SECRET = base64.b32encode(b"12345678901234567890").decode()
+STEP = totp.time_step_at(NOW)
+ASCII_DIGITS = st.text("0123456789", min_size=6, max_size=6)
+
+
+# --- Codes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "count, code",
+    list(
+        enumerate(["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"])
+    ),
+)
+def test_codes_are_those_of_rfc_4226_appendix_d(count, code):
+    assert totp.code_at(RFC_SECRET, count) == code
+
+
+@pytest.mark.parametrize(
+    "unix_time, eight_digits",
+    [
+        (59, "94287082"),
+        (1111111109, "07081804"),
+        (1111111111, "14050471"),
+        (1234567890, "89005924"),
+        (2000000000, "69279037"),
+        (20000000000, "65353130"),
+    ],
+)
+def test_codes_are_those_of_rfc_6238_appendix_b(unix_time, eight_digits):
+    assert totp.code_at(RFC_SECRET, totp.time_step_at(unix_time)) == eight_digits[-6:]
+
+
+@given(key=st.binary(min_size=20, max_size=20), unix_time=st.integers(0, 2**40))
+def test_codes_agree_with_an_independent_implementation(key, unix_time):
+    secret = base64.b32encode(key).decode()
+    assert totp.code_at(secret, totp.time_step_at(unix_time)) == rfc_6238(secret, unix_time)
+
+
+@pytest.mark.parametrize("unix_time", [0, 29, 30, NOW, 20000000000])
+def test_codes_agree_with_oathtool(oathtool, unix_time):
+    secret = totp.new_secret()
+    assert totp.code_at(secret, totp.time_step_at(unix_time)) == oathtool(secret, unix_time)
+
+
+@pytest.mark.parametrize("unix_time, step", [(0, 0), (29.999, 0), (30, 1), (59.5, 1), (60, 2)])
+def test_a_time_step_lasts_thirty_seconds(unix_time, step):
+    assert totp.time_step_at(unix_time) == step
+
+
+def test_a_new_secret_has_the_160_random_bits_of_rfc_4226():
+    secret = totp.new_secret()
+    assert len(secret) == 32
+    assert set(secret) <= set(string.ascii_uppercase + "234567")
+    assert len(base64.b32decode(secret)) * 8 == 160
+    assert len({totp.new_secret() for _ in range(100)}) == 100
+
+
+# --- The drift window -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("drift_window", [0, 1])
+@pytest.mark.parametrize("steps_off", range(-3, 4))
+def test_a_code_is_found_inside_the_drift_window_only(secret, drift_window, steps_off):
+    code = totp.code_at(secret, STEP + steps_off)
+    found = totp.match_time_step(secret, code, around=STEP, drift_window=drift_window)
+    assert found == (STEP + steps_off if abs(steps_off) <= drift_window else None)
+
+
+def test_of_two_steps_with_the_same_code_the_newest_is_found(secret):
+    first = 473_597  # of this secret, the first step whose code is the next one's too
+    code = totp.code_at(secret, first)
+    assert code == totp.code_at(secret, first + 1)
+    assert totp.match_time_step(secret, code, around=first, drift_window=1) == first + 1
+
+
+def test_there_are_no_steps_before_1970(secret):
+    assert totp.match_time_step(secret, totp.code_at(secret, 0), around=0, drift_window=1) == 0
+    assert totp.match_time_step(secret, totp.code_at(secret, 5), around=0, drift_window=1) is None
+
+
+# --- How far a clock is off -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps_off", [-20, -7, -2, 2, 3, 20])
+def test_a_clock_is_off_by_this_many_seconds(secret, steps_off):
+    code = totp.code_at(secret, STEP + steps_off)
+    assert totp.clock_offset(secret, code, around=STEP, reach=600) == 30 * steps_off
+
+
+@pytest.mark.parametrize("steps_off", [-21, 0, 21])
+def test_a_clock_is_not_looked_for_beyond_the_reach_nor_where_it_is_right(secret, steps_off):
+    code = totp.code_at(secret, STEP + steps_off)
+    assert totp.clock_offset(secret, code, around=STEP, reach=600) is None
+
+
+def test_a_clock_is_not_looked_for_before_1970(secret):
+    assert totp.clock_offset(secret, totp.code_at(secret, 2), around=0, reach=600) == 60
+    assert totp.clock_offset(secret, totp.code_at(secret, 500), around=0, reach=600) is None
+
+
+# --- What is typed --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "typed", ["123456", "123 456", " 123456 ", "12-34-56", "1 2 3 4 5 6", "123 - 456", "123456" + " " * 58]
+)
+def test_spaces_and_hyphens_are_dropped(typed):
+    assert totp.normalise(typed) == "123456"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "", " ", "12345", "1234567", "12345a", "+12345", "-12345", "1234.5", "0x1234", "1e1000", "123_456",
+        "１２３４５６", "١٢٣٤٥٦", "¹²³⁴⁵⁶", "12345６", "123\u00a0456", "123\u2009456", "123\u2011456", "123\t456",
+        "123456\n", "123456\0", "\0" * 6, "\ud800" * 6, "123456" + " " * 59, "1" * 3_000_000, " " * 3_000_000,
+    ],
+    ids=lambda typed: repr(typed[:12]),
+)  # fmt: skip
+def test_what_is_not_six_ascii_digits_is_no_code(typed):
+    assert totp.normalise(typed) is None
+
+
+@given(st.text())
+def test_normalise_gives_six_ascii_digits_or_nothing_and_never_raises(typed):
+    digits = totp.normalise(typed)
+    assert digits is None or (len(digits) == 6 and set(digits) <= set("0123456789"))
+
+
+@given(ASCII_DIGITS, st.integers(0, 6), st.sampled_from([" ", "-", "  ", " - "]))
+def test_a_code_is_read_wherever_it_is_split(digits, at, by):
+    assert totp.normalise(digits[:at] + by + digits[at:]) == digits
+
+
+# --- The provisioning URI -------------------------------------------------------------------------
+
+
+def parts_of(uri: str) -> tuple[str, dict[str, str]]:
+    """The label, still encoded, and the parameters."""
+    parts = urlsplit(uri)
+    assert (parts.scheme, parts.netloc) == ("otpauth", "totp")
+    return parts.path[1:], {name: value for name, (value,) in parse_qs(parts.query, strict_parsing=True).items()}
+
+
+def test_the_uri_has_issuer_account_and_secret(secret):
+    label, parameters = parts_of(totp.provisioning_uri(secret, account="ada@example.com", issuer="Twofactor"))
+    assert unquote(label) == "Twofactor:ada@example.com"
+    assert parameters == {"secret": secret, "issuer": "Twofactor"}
+
+
+@pytest.mark.parametrize(
+    "account, issuer",
+    [
+        ("a b&c=d?e#f/g%h+i@example.com", "A B & C"),
+        ("zoë@exämple.com", "Zwei Faktoren™"),
+        ("a", "b?secret=x&issuer=y"),
+    ],
+)
+def test_whatever_is_special_in_an_address_is_percent_encoded(secret, account, issuer):
+    uri = totp.provisioning_uri(secret, account=account, issuer=issuer)
+    label, parameters = parts_of(uri)
+    assert unquote(label) == f"{issuer}:{account}"
+    assert parameters == {"secret": secret, "issuer": issuer}
+    assert uri.isascii()
+    assert not set(' "<>#') & set(uri)
+
+
+def test_a_colon_in_issuer_or_account_cannot_move_the_border_between_them(secret):
+    label, parameters = parts_of(totp.provisioning_uri(secret, account="a:b@example.com", issuer="Evil: Bank"))
+    assert unquote(label) == "Evil Bank:ab@example.com"
+    assert parameters["issuer"] == "Evil Bank"
+
+
+def test_a_long_account_is_cut_to_64_characters(secret):
+    account = "x" * 242 + "@example.com"
+    label, _ = parts_of(totp.provisioning_uri(secret, account=account, issuer="Twofactor"))
+    assert unquote(label) == "Twofactor:" + "x" * 64
+
+
+def test_the_key_is_shown_in_groups_of_four():
+    assert totp.in_groups("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == "ABCD EFGH IJKL MNOP QRST UVWX YZ23 4567"
+    secret = "".join(secrets.choice("ABC234") for _ in range(32))
+    assert totp.in_groups(secret).replace(" ", "") == secret

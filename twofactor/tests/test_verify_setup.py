@@ -1,0 +1,169 @@
+"""Step 2 and step 3: the first code turns 2FA on, and the backup codes are shown once."""
+
+import re
+
+import pytest
+
+from conftest import PASSWORD
+from twofactor.models import Authenticator, SecurityEvent
+from twofactor.tests.helpers import (
+    SETTINGS,
+    SETUP,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+    backup_codes_on,
+    code_now,
+    errors,
+    give_password,
+    inputs,
+    is_signed_in,
+    leads_to,
+    new_client,
+    sign_in,
+    wrong_code,
+)
+
+
+def begin(client, **proof):
+    """Go through step 1; return the key."""
+    response = client.post(SETUP, {"password": PASSWORD, **proof})
+    return response.context["key"].replace(" ", "")
+
+
+def turn_on(client):
+    key = begin(client)
+    response = client.post(VERIFY_SETUP, {"code": code_now(key)})
+    return key, response
+
+
+# --- Step 2 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_without_a_setup_under_way_it_leads_back_to_the_start(member, method):
+    assert leads_to(getattr(member, method)(VERIFY_SETUP, {"code": "123456"})) == SETUP
+
+
+def test_it_asks_for_one_code_and_shows_no_key(member):
+    key = begin(member)
+    response = member.get(VERIFY_SETUP)
+    assert response.status_code == 200
+    assert set(inputs(response)) == {"csrfmiddlewaretoken", "code"}
+    assert inputs(response)["code"]["autocomplete"] == "one-time-code"
+    assert key[:4] + " " + key[4:8] not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "typed, why", [("", "required"), ("12345", "malformed"), ("１２３４５６", "malformed"), ("\0", "malformed")]
+)
+def test_what_cannot_be_a_code_turns_nothing_on_and_costs_no_try(member, typed, why):
+    begin(member)
+    response = member.post(VERIFY_SETUP, {"code": typed})
+    assert response.status_code == 422
+    assert set(errors(response)) == {"code"}
+    assert inputs(response)["code"]["aria-invalid"] == "true"
+    assert member.session["twofactor_setup"]["tries"] == 0
+    assert not Authenticator.objects.exists()
+
+
+def test_a_wrong_code_turns_nothing_on(member):
+    key = begin(member)
+    response = member.post(VERIFY_SETUP, {"code": wrong_code(key)})
+    assert response.status_code == 422
+    assert errors(response) == {"code": ["wrong_code"]}
+    assert not Authenticator.objects.exists()
+
+
+@pytest.mark.parametrize("steps_ahead, why", [(4, "ahead"), (-4, "behind")])
+def test_a_code_of_another_time_is_refused_with_how_far_the_clock_is_off(member, steps_ahead, why):
+    key = begin(member)
+    response = member.post(VERIFY_SETUP, {"code": code_now(key, steps_ahead=steps_ahead)})
+    assert response.status_code == 422
+    assert errors(response) == {"code": [why]}
+    assert re.search(r"\b\d+ (seconds|minutes)\b", response.context["form"].errors["code"][0])
+    assert not Authenticator.objects.exists()
+
+
+def test_after_five_wrong_codes_the_setup_is_over(member):
+    key = begin(member)
+    for _ in range(4):
+        assert member.post(VERIFY_SETUP, {"code": wrong_code(key)}).status_code == 422
+    assert leads_to(member.post(VERIFY_SETUP, {"code": wrong_code(key)})) == SETUP
+    assert leads_to(member.post(VERIFY_SETUP, {"code": code_now(key)})) == SETUP
+    assert not Authenticator.objects.exists()
+    assert begin(member) != key
+
+
+# --- Success --------------------------------------------------------------------------------------
+
+
+def test_the_right_code_turns_it_on_and_shows_ten_backup_codes(member, user):
+    key, response = turn_on(member)
+    assert response.status_code == 200
+    codes = backup_codes_on(response)
+    authenticator = Authenticator.objects.for_user(user)
+    assert authenticator.secret == key
+    assert len(codes) == 10
+    assert all(authenticator.spend_backup_code(code) for code in codes)
+    assert "no-store" in response["Cache-Control"]
+    assert "twofactor_setup" not in member.session
+
+
+def test_the_codes_are_never_shown_again(member):
+    _, response = turn_on(member)
+    codes = backup_codes_on(response)
+    for path in (SETTINGS, SETUP, VERIFY_SETUP, "/", "/accounts/2fa/regenerate-backup-codes/"):
+        text = member.get(path, follow=True).content.decode()
+        assert not any(code in text for code in codes)
+    assert not backup_codes_on(member.post(VERIFY_SETUP, {"code": "123456"}))
+
+
+def test_the_code_that_turned_it_on_does_not_sign_in(member, user):
+    key = begin(member)
+    code = code_now(key, steps_ahead=1)
+    member.post(VERIFY_SETUP, {"code": code})
+    other = new_client()
+    give_password(other, user)
+    response = other.post(VERIFY_LOGIN, {"code": code})
+    assert errors(response) == {"code": ["wrong_code"]}
+    assert not is_signed_in(other)
+
+
+def test_it_is_turned_on_once_when_the_form_is_sent_twice(member):
+    key = begin(member)
+    before = member.cookies.copy()
+    member.post(VERIFY_SETUP, {"code": code_now(key)})
+    version = Authenticator.objects.get().version
+    assert member.post(VERIFY_SETUP, {"code": code_now(key)}).status_code in (204, 302)
+    again = new_client()
+    again.cookies = before
+    again.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert Authenticator.objects.get().version == version
+
+
+def test_this_session_goes_on_under_a_new_key_and_all_others_end(member, user):
+    other = sign_in(new_client(), user)
+    key = begin(member)
+    before = member.session.session_key
+    member.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert member.session.session_key != before
+    assert member.get(SETTINGS).status_code == 200
+    assert not is_signed_in(other)
+    assert leads_to(other.get(SETTINGS)).startswith("/accounts/login/")
+    assert not other.session.exists(before)
+
+
+def test_the_owner_is_told(member, user, mails_to):
+    turn_on(member)
+    assert [event.kind for event in SecurityEvent.objects.all()] == ["turned_on"]
+    assert len(mails_to(user.email)) == 1
+
+
+def test_nothing_is_turned_on_over_what_another_tab_turned_on(member, user, secret):
+    key = begin(member)
+    session = member.session
+    Authenticator.objects.activate(user, secret=secret)
+    session["twofactor"] = {"version": Authenticator.objects.get().version}
+    session.save()
+    member.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert Authenticator.objects.get().secret == secret

@@ -1,0 +1,23 @@
+"""One module a page. A view finds the object, binds the form, acts, renders."""
+
+from twofactor.views.disable import disable
+from twofactor.views.regenerate_backup_codes import regenerate_backup_codes
+from twofactor.views.settings import settings, status
+from twofactor.views.setup import cancel_setup, setup
+from twofactor.views.trusted_browsers import forget_browser, forget_browsers
+from twofactor.views.verify_login import cancel_login, verify_login
+from twofactor.views.verify_setup import verify_setup
+
+__all__ = [
+    "cancel_login",
+    "cancel_setup",
+    "disable",
+    "forget_browser",
+    "forget_browsers",
+    "regenerate_backup_codes",
+    "settings",
+    "setup",
+    "status",
+    "verify_login",
+    "verify_setup",
+]

@@ -1,0 +1,38 @@
+"""2FA off, for whoever has the password and a code."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from twofactor import events, sessions
+from twofactor.htmx import render_page, wants_panel
+from twofactor.middleware import is_required
+from twofactor.models import Authenticator, ChangedMeanwhile
+from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page, proof
+from twofactor.views.settings import show_settings
+
+
+@own_page("GET", "HEAD", "POST")
+def disable(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    if authenticator is None:
+        return redirect("twofactor:settings")
+    if is_required(request.user):
+        messages.error(
+            request,
+            _("This site requires two-factor authentication of your account, so it cannot be turned off."),
+        )
+        return redirect("twofactor:settings")
+    form = proof(request, authenticator)
+    if not form.is_valid():
+        return render_page(request, "disable", {"form": form, "method": form.method})
+    try:
+        with transaction.atomic():
+            authenticator.turn_off()
+            sessions.renew(request, None)
+    except ChangedMeanwhile:
+        return changed_meanwhile(request)
+    events.turned_off(request, request.user)
+    messages.success(request, _("Two-factor authentication is off."))
+    return show_settings(request, None) if wants_panel(request) else redirect("twofactor:settings")

@@ -1,0 +1,49 @@
+"""Status, backup codes left, and every action."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from twofactor import conf, trust
+from twofactor.htmx import render_page, wants_panel
+from twofactor.middleware import is_required
+from twofactor.models import Authenticator
+from twofactor.views._changes import OwnRequest, own_page
+
+
+@own_page("GET", "HEAD")
+def settings(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    return show_settings(request, authenticator)
+
+
+@own_page("GET", "HEAD")
+def status(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    """The status block alone, which the settings page refreshes itself from."""
+    if not wants_panel(request):
+        return redirect("twofactor:settings")
+    return render(request, "twofactor/status/_panel.html", status_of(request, authenticator))
+
+
+def show_settings(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    user = request.user
+    context = {
+        **status_of(request, authenticator),
+        "events": user.security_events.order_by("-created_at", "-pk")[: conf.EVENTS_SHOWN],
+        "browsers": trust.alive(user, authenticator).order_by("-last_used_at")
+        if authenticator and conf.trust_days()
+        else (),
+        "trust_days": conf.trust_days(),
+    }
+    return render_page(request, "settings", context, at=conf.settings_path())
+
+
+def status_of(request: OwnRequest, authenticator: Authenticator | None) -> dict[str, Any]:
+    """What the status block says, and what can be done from there."""
+    left = authenticator.codes_left if authenticator else 0
+    return {
+        "authenticator": authenticator,
+        "codes_left": left,
+        "codes_low": left <= conf.CODES_LOW,
+        "is_required": is_required(request.user),
+    }

@@ -1,0 +1,40 @@
+"""Step-up, then step 1 of turning 2FA on or of moving to a new phone: the QR code and the key."""
+
+from allauth.account.utils import has_verified_email
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from twofactor import conf, qr, totp
+from twofactor import setup as under_way
+from twofactor.htmx import render_page, wants_panel
+from twofactor.models import Authenticator
+from twofactor.views._changes import OwnRequest, own_page, proof
+from twofactor.views.settings import show_settings
+
+
+@own_page("GET", "HEAD", "POST")
+def setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    if current := under_way.resume(request, authenticator):
+        return show_key(request, authenticator, current.secret)
+    if not has_verified_email(request.user):
+        messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
+        return redirect("account_email")
+    form = proof(request, authenticator)
+    if form.is_valid():
+        return show_key(request, authenticator, under_way.begin(request, authenticator).secret)
+    return render_page(request, "setup", {"form": form, "method": form.method, "authenticator": authenticator})
+
+
+def show_key(request: OwnRequest, authenticator: Authenticator | None, secret: str) -> HttpResponse:
+    uri = totp.provisioning_uri(secret, account=str(request.user), issuer=conf.issuer())
+    return render_page(
+        request, "setup", {"authenticator": authenticator, "qr": qr.svg(uri), "key": totp.in_groups(secret)}
+    )
+
+
+@own_page("POST")
+def cancel_setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    under_way.forget(request)
+    return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")

@@ -1,0 +1,51 @@
+"""The sign-in stage: a code, or by the toggle a backup code."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import ngettext
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from twofactor import conf, events, sessions, trust
+from twofactor.forms import VerifyLoginForm, method_of
+from twofactor.stages import VerifyStage, over, verify_stage_required
+
+
+@sensitive_post_parameters("code", "backup_code")
+@require_http_methods(["GET", "HEAD", "POST"])
+@verify_stage_required
+def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
+    form = stage.form(request.POST if request.method == "POST" else None, method=method_of(request))
+    if form.is_valid():
+        return sign_in(request, stage, form)
+    if form.is_bound and stage.pending.end_if_used_up():
+        events.wrong_codes(request, stage.authenticator)
+        return over(request, stage)
+    if form.is_bound and stage.pending.is_gone:
+        # Another request of this sign-in won meanwhile, and has the session; this one must not write it.
+        return redirect("account_login")
+    if form.has_error(form.field_name, "over"):
+        return over(request, stage)
+    return stage.show(form)
+
+
+def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> HttpResponse:
+    authenticator, user = stage.authenticator, stage.login.user
+    sessions.mark(request, authenticator, form.method)
+    response = stage.exit()
+    if form.method == "backup":
+        left = form.codes_left
+        words = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left) % left
+        messages.add_message(request, messages.WARNING if left <= conf.CODES_LOW else messages.INFO, words)
+    if form.cleaned_data.get("trust"):
+        trust.trust(request, response, user, authenticator)
+        events.browser_trusted(request, user)
+    return response
+
+
+@require_http_methods(["POST"])
+@verify_stage_required
+def cancel_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
+    stage.pending.delete()
+    return stage.abort()
