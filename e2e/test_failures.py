@@ -1,0 +1,302 @@
+"""When something breaks: said in place, nothing lost, nothing sent elsewhere, and it works again after."""
+
+import gzip
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, expect
+
+from accounts.adapter import AccountAdapter
+from accounts.models import User
+from conftest import PASSWORD
+from e2e.phone import Phone
+from e2e.steps import (
+    SETTINGS,
+    SETUP,
+    VERIFY_LOGIN,
+    client_of,
+    code_field,
+    come_back_to,
+    email_field,
+    enter_code,
+    expect_heading,
+    expect_said,
+    expect_said_beside,
+    give_password,
+    password_field,
+    press,
+    requests_of,
+    setup_under_way,
+    sign_in,
+)
+
+OUR_FAULT = "Something went wrong on our side."
+NO_CONNECTION = "The site could not be reached."
+KILOBYTE = 1024
+
+
+def break_the_server(page: Page) -> None:
+    page.route("**/accounts/**", lambda route: route.fulfill(status=500, body="<h1>Oops</h1>"))
+
+
+def cut_the_connection(page: Page) -> None:
+    page.context.set_offline(True)
+
+
+def mend(page: Page) -> None:
+    page.unroute("**/accounts/**")
+    page.context.set_offline(False)
+
+
+Fault = Callable[[Page], None]
+both_faults = pytest.mark.parametrize(
+    "fault,words", [(break_the_server, OUR_FAULT), (cut_the_connection, NO_CONNECTION)]
+)
+
+
+def expect_trouble(page: Page, words: str) -> None:
+    """See one notice about it, in the panel, and the focus still in there."""
+    expect(page.get_by_role("alert").filter(has_text=words)).to_have_count(1)
+    expect(page.get_by_role("main").locator(":focus")).to_have_count(1)
+
+
+# --- The server fails, the line is cut ------------------------------------------------------------
+
+
+@pytest.mark.expected_status(0, 500)
+@both_faults
+def test_a_failed_sign_in_says_so_and_works_again(page: Page, user: User, fault: Fault, words: str) -> None:
+    page.goto("/accounts/login/")
+    fault(page)
+    give_password(page, user)
+    expect_trouble(page, words)
+    expect_heading(page, "Sign in")
+    expect(email_field(page)).to_have_value(user.email)
+    mend(page)
+    password_field(page).fill(PASSWORD)
+    press(page, "Sign in")
+    expect_heading(page, "Your account")
+
+
+@pytest.mark.expected_status(0, 500)
+@both_faults
+def test_a_second_failure_says_so_once(page: Page, user: User, fault: Fault, words: str) -> None:
+    page.goto("/accounts/login/")
+    fault(page)
+    for _ in range(2):
+        give_password(page, user)
+        expect(page.get_by_role("main").get_by_role("button", name="Sign in")).to_be_enabled()
+        expect_trouble(page, words)
+
+
+@pytest.mark.expected_status(0, 500)
+@both_faults
+def test_a_failed_sign_in_keeps_no_password_on_the_page(page: Page, user: User, fault: Fault, words: str) -> None:
+    page.goto("/accounts/login/")
+    fault(page)
+    give_password(page, user)
+    expect_trouble(page, words)
+    expect(password_field(page)).to_have_value("")
+
+
+@pytest.mark.expected_status(0, 500)
+@both_faults
+def test_a_failed_code_says_so_and_works_again(page: Page, user: User, phone: Phone, fault: Fault, words: str) -> None:
+    sign_in(page, user)
+    expect_heading(page, "Enter your code")
+    fault(page)
+    enter_code(page, phone.code())
+    expect_trouble(page, words)
+    expect_heading(page, "Enter your code")
+    mend(page)
+    made = requests_of(page)
+    code_field(page).fill(phone.code())
+    press(page, "Continue")
+    expect_heading(page, "Your account")
+    assert made.count(f"POST {VERIFY_LOGIN}") == 1
+
+
+@pytest.mark.expected_status(0, 500)
+@both_faults
+def test_a_failed_step_of_the_setup_says_so_and_works_again(page: Page, user: User, fault: Fault, words: str) -> None:
+    phone = setup_under_way(page, user)
+    fault(page)
+    press(page, "Continue")
+    expect_trouble(page, words)
+    mend(page)
+    press(page, "Continue")
+    expect_heading(page, "Enter the code from your app")
+    fault(page)
+    enter_code(page, phone.code())
+    expect_trouble(page, words)
+    mend(page)
+    code_field(page).fill(phone.code())
+    press(page, "Verify and turn on")
+    expect_heading(page, "Save your backup codes")
+
+
+@pytest.mark.expected_status(500)
+def test_a_fault_in_the_code_gives_the_sites_own_error_page_and_tells_nothing(
+    page: Page, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("a-secret-of-the-server")
+
+    page.goto("/accounts/login/")
+    monkeypatch.setattr(AccountAdapter, "get_login_stages", fail)
+    give_password(page, user)
+    expect_trouble(page, OUR_FAULT)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)  # as every secret, it was taken back
+    page.evaluate("document.querySelector('main form').submit()")  # as a browser without script would
+    expect_heading(page, "Something went wrong")
+    assert "a-secret-of-the-server" not in page.content()
+    press(page, "To the start")
+    expect_heading(page, "A stolen password should not be enough")
+
+
+@pytest.mark.expected_status(200)
+def test_an_answer_that_is_no_page_of_ours_does_not_empty_the_panel(page: Page, user: User) -> None:
+    page.goto("/accounts/login/")
+    page.route("**/accounts/login/", lambda route: route.fulfill(status=200, body="<h1>Proxy says hello</h1>"))
+    give_password(page, user)
+    expect_trouble(page, OUR_FAULT)
+    expect_heading(page, "Sign in")
+
+
+@pytest.mark.expected_status(0)
+def test_a_status_that_cannot_be_refreshed_stays_as_it_was(signed_in: Page) -> None:
+    signed_in.goto(SETTINGS)
+    signed_in.context.set_offline(True)
+    with signed_in.expect_event("requestfailed"):
+        come_back_to(signed_in)
+    expect(signed_in.get_by_role("main").get_by_text("Off", exact=True)).to_be_visible()
+    expect_heading(signed_in, "Two-factor authentication")
+
+
+# --- Pages that went stale ------------------------------------------------------------------------
+
+
+def test_a_page_from_before_another_tabs_sign_in_says_so_and_leads_on(page: Page, user: User) -> None:
+    page.goto("/accounts/login/")
+    sign_in(page.context.new_page(), user)
+    expect_heading(page.context.pages[1], "Your account")
+    give_password(page, user)
+    expect_heading(page, "This page is out of date")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    press(page, "Load again")
+    expect_heading(page, "Your account")
+
+
+def test_a_browser_without_cookies_is_told_so_in_place(page: Page, user: User) -> None:
+    page.goto("/accounts/login/")
+    page.context.clear_cookies()
+    give_password(page, user)
+    expect_heading(page, "This page is out of date")
+    press(page, "Load again")
+    expect_heading(page, "Sign in")
+    give_password(page, user)
+    expect_heading(page, "Your account")
+
+
+def test_a_page_from_the_back_forward_cache_is_loaded_anew(signed_in: Page) -> None:
+    signed_in.goto(SETTINGS)
+    signed_in.context.clear_cookies()
+    with signed_in.expect_navigation():
+        signed_in.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect_heading(signed_in, "Sign in")
+
+
+def test_a_first_show_of_a_page_loads_nothing_anew(signed_in: Page) -> None:
+    signed_in.goto(SETTINGS)
+    made = requests_of(signed_in)
+    signed_in.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: false}))")
+    expect_heading(signed_in, "Two-factor authentication")
+    assert made == []
+
+
+def test_pages_of_an_account_are_kept_by_no_cache(signed_in: Page) -> None:
+    for path in ("/", SETTINGS, SETUP, "/accounts/email/"):
+        answer = signed_in.goto(path)
+        assert answer
+        assert "no-store" in answer.headers["cache-control"], path
+
+
+def test_too_many_tries_are_said_in_place(page: Page, user: User, settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"reset_password": "1/m/ip"}
+    for _ in range(2):
+        page.goto("/accounts/password/reset/")
+        email_field(page).fill(user.email)
+        press(page, "Send the link")
+        expect(page.get_by_role("heading", level=1)).not_to_have_text("Reset your password")
+    expect_heading(page, "Too many tries")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    expect_said(page, "Nothing was checked.")
+
+
+def test_too_many_wrong_passwords_are_said_beside_the_form(page: Page, user: User, settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"login_failed": "1/m/ip"}
+    page.goto("/accounts/login/")
+    for words in ("do not belong together", "Too many tries."):
+        email_field(page).fill(user.email)
+        password_field(page).fill("not-the-password")
+        press(page, "Sign in")
+        expect(page.get_by_role("main").get_by_role("alert")).to_contain_text(words)
+
+
+def test_too_many_passwords_at_a_change_are_said_beside_the_field(signed_in: Page, user: User) -> None:
+    client = client_of(user)
+    for _ in range(10):
+        client.post(SETUP, {"password": "not-the-password"})
+    signed_in.goto(SETUP)
+    password_field(signed_in).fill(PASSWORD)
+    press(signed_in, "Continue")
+    expect_said_beside(password_field(signed_in), "Too many tries.")
+
+
+# --- What the browser may load --------------------------------------------------------------------
+
+
+INTRUSIONS = {
+    "an inline script": "{tag: 'script', text: 'window.bad = 1'}",
+    "another site's script": "{tag: 'script', src: 'https://evil.example/'}",
+    "another site's picture": "{tag: 'img', src: 'https://evil.example/'}",
+    "a picture in its address": "{tag: 'img', src: 'data:image/gif;base64,R0lGODlhAQABAAAAACw='}",
+    "another site's style": "{tag: 'link', rel: 'stylesheet', href: 'https://evil.example/'}",
+    "an inline style": "{tag: 'style', textContent: 'body { color: red }'}",
+    "a frame": "{tag: 'iframe', src: '/'}",
+    "a plugin": "{tag: 'object', data: '/'}",
+}
+
+
+@pytest.mark.parametrize("intrusion", INTRUSIONS.values(), ids=INTRUSIONS)
+def test_the_policy_refuses(browser: Browser, base_url: str, intrusion: str) -> None:
+    """In a browser whose console nobody watches, since this fills it."""
+    page = browser.new_page(base_url=base_url)
+    page.goto("/")
+    page.evaluate(f"""() => {{
+      const root = document.documentElement;
+      document.addEventListener("securitypolicyviolation", (event) => root.dataset.refused = event.effectiveDirective);
+      const {{tag, ...how}} = {intrusion};
+      document.body.append(Object.assign(document.createElement(tag), how));
+    }}""")
+    expect(page.locator("html")).to_have_attribute("data-refused", re.compile("-src"))
+    assert page.evaluate("window.bad") is None
+    page.close()
+
+
+def test_the_first_page_weighs_at_most_60_kilobytes_and_all_of_it_is_the_sites_own(page: Page, base_url: str) -> None:
+    answers: list[Response] = []
+
+    def keep(answer: Response) -> None:
+        answers.append(answer)
+
+    page.on("response", keep)
+    page.goto("/")
+    page.wait_for_load_state("load")
+    sizes = {urlsplit(answer.url).path: len(gzip.compress(answer.body())) for answer in answers}
+    assert all(answer.url.startswith(base_url) for answer in answers)
+    assert {path.rsplit(".", 1)[-1] for path in sizes} >= {"/", "css", "js"}
+    assert sum(sizes.values()) <= 60 * KILOBYTE, sizes
