@@ -22,21 +22,32 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 logger = logging.getLogger("config.cache")
 
 
-def fails_open(errors: Callable[[], tuple[type[Exception], ...]], answers: dict[str, Any]) -> Callable[[type], type]:
-    """Class decorator: a method named in `answers` answers so, and logs, when the store cannot be reached."""
+def fails_open(
+    errors: Callable[[], tuple[type[Exception], ...]], answers: dict[str, Any], *, rest: float = 0
+) -> Callable[[type], type]:
+    """Class decorator: a method named in `answers` answers so, and logs, when the store cannot be reached.
+
+    For `rest` seconds after that this process does not ask the store again: a server that hangs would hold up a
+    sign-in as many times as it is asked.
+    """
+    asked_again_at: dict[str, float] = {}
 
     def guarded(method: Callable[..., Any], answer: Any) -> Callable[..., Any]:
+        def without(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if method.__name__ == "get":
+                return kwargs.get("default", args[1] if len(args) > 1 else None)
+            return copy(answer)
+
         @wraps(method)
-        def call(self: BaseCache, *args: Any, **kwargs: Any) -> Any:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if time.monotonic() < asked_again_at.get(self.store, 0):
+                return without(args, kwargs)
             try:
                 return method(self, *args, **kwargs)
             except errors() as error:
                 logger.error("cache unreachable in %s: %s", method.__name__, error)
-                return (
-                    kwargs.get("default", args[1] if len(args) > 1 else None)
-                    if method.__name__ == "get"
-                    else copy(answer)
-                )
+                asked_again_at[self.store] = time.monotonic() + rest
+                return without(args, kwargs)
 
         return call
 
@@ -69,9 +80,13 @@ def redis_errors() -> tuple[type[Exception], ...]:
     return RedisError, OSError
 
 
-@fails_open(redis_errors, ANSWERS)
+@fails_open(redis_errors, ANSWERS, rest=5)
 class RedisCache(django_redis.RedisCache):
-    """Django's, with one difference: it outlives its server."""
+    """Django's, with one difference: it outlives its server, also one that takes requests and answers none."""
+
+    @property
+    def store(self) -> str:
+        return ",".join(self._servers)
 
 
 @fails_open(lambda: (sqlite3.Error, OSError), ANSWERS)
@@ -85,7 +100,7 @@ class SQLiteCache(BaseCache):
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
-        self._location = location
+        self.store = location
         self._local = threading.local()
 
     def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
@@ -94,7 +109,7 @@ class SQLiteCache(BaseCache):
         return self._local.connection.execute(sql, values)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._location, timeout=5, isolation_level=None)
+        connection = sqlite3.connect(self.store, timeout=5, isolation_level=None)
         # Losing the last seconds in a power cut costs a cache nothing; waiting for the disk costs every sign-in.
         connection.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"

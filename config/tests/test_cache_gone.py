@@ -1,5 +1,9 @@
 """A cache that is gone is an empty one: people sign in, and the limits in the database hold."""
 
+import itertools
+import socket
+from contextlib import suppress
+
 import pytest
 from django.core.cache import cache as default_cache
 
@@ -8,9 +12,17 @@ from twofactor.models import Authenticator
 from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, is_signed_in, new_client, wrong_code
 
 
+# What one test learned of a server the next one would know; to the cache each number is another server.
+numbers = itertools.count()
+
+
+def no_redis():
+    return f"redis://127.0.0.1:1/{next(numbers)}"
+
+
 def gone(kind, tmp_path):
     if kind == "redis":
-        return RedisCache("redis://127.0.0.1:1/0", {})
+        return RedisCache(no_redis(), {})
     if kind == "no folder":
         return SQLiteCache(str(tmp_path / "nowhere" / "site.cache"), {})
     (tmp_path / "broken").write_bytes(b"this is no database " * 100)
@@ -41,6 +53,25 @@ def test_many_keys_at_once_are_no_exception(kind, tmp_path):
     cache.delete_many(["a"])
 
 
+def test_a_redis_that_hangs_is_waited_for_once_and_not_at_every_call():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        location = "redis://127.0.0.1:{}/0".format(silent.getsockname()[1])
+        cache = RedisCache(location, {"OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}})
+        assert [cache.get("k", number) for number in range(20)] == list(range(20))
+        silent.settimeout(0)
+        assert accepted(silent) == 1
+        assert RedisCache(location, {}).add("k", 1) is True, "what one thread learned the others know"
+        assert accepted(silent) == 0
+
+
+def accepted(server):
+    """How many came since this was asked before."""
+    with suppress(BlockingIOError):
+        for count in itertools.count():
+            server.accept()[0].close()
+    return count
+
+
 def test_a_store_that_comes_back_is_used_again(tmp_path):
     cache = gone("no folder", tmp_path)
     cache.set("k", 1)
@@ -61,7 +92,7 @@ def test_a_file_that_was_broken_at_first_is_used_once_it_is_mended(tmp_path):
 def without_cache(request, settings, tmp_path):
     """The whole site with its cache gone."""
     where = {
-        "redis": ("config.cache.RedisCache", "redis://127.0.0.1:1/0"),
+        "redis": ("config.cache.RedisCache", no_redis()),
         "no folder": ("config.cache.SQLiteCache", str(tmp_path / "x" / "y")),
     }
     backend, location = where[request.param]
