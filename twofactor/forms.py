@@ -260,7 +260,8 @@ class VerifySetupForm(LimitedForm):
             self.retry_after = limits.SOURCE_WAIT
             words = self.error_messages["source"] % {"wait": in_words(self.retry_after)}
             raise forms.ValidationError(words, code="source")
-        setup.charge(self.request)
+        if not setup.charge(self.request):
+            raise forms.ValidationError(SecondFactorForm.error_messages["over"], code="over")
         code, around = self.cleaned_data["code"], totp.time_step_at(self.now)
         step = totp.match_time_step(self.secret, code, around=around, drift_window=conf.drift_window())
         if step is None:

@@ -25,6 +25,12 @@ class Source:
             self._usage.rollback()
 
 
+def setup_try(request: HttpRequest, sealed_secret: str) -> bool:
+    """Charge a code typed in this setup. The session counts too, but of requests at once it keeps the last one's."""
+    rate = {"setup": f"{conf.PENDING_TRIES}/{conf.SETUP_SECONDS}s/key"}
+    return ratelimit.consume(request, app="twofactor", action="setup", config=rate, key=sealed_secret) is not None
+
+
 def password_try(request: HttpRequest) -> bool:
     """Charge a password typed at step-up, ten a minute and user: a stranger cannot use these up."""
     rate = {"password": "10/m/user"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 
-from twofactor import conf, totp
+from twofactor import conf, limits, totp
 from twofactor.crypto import Unsealable
 from twofactor.models import Authenticator
 
@@ -45,10 +45,13 @@ def resume(request: HttpRequest, authenticator: Authenticator | None) -> Setup |
         return None
 
 
-def charge(request: HttpRequest) -> None:
-    """Count a code that was looked at."""
-    request.session[KEY]["tries"] += 1
+def charge(request: HttpRequest) -> bool:
+    """Reserve one of the five tries; False, and the setup is over, if there is none left."""
+    state = request.session[KEY]
+    open_ = limits.setup_try(request, state["sealed"])
+    state["tries"] = state["tries"] + 1 if open_ else conf.PENDING_TRIES
     request.session.modified = True
+    return open_
 
 
 def forget(request: HttpRequest) -> None:
