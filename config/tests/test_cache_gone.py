@@ -11,7 +11,6 @@ from config.cache import RedisCache, SQLiteCache
 from twofactor.models import Authenticator
 from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, is_signed_in, new_client, wrong_code
 
-
 # What one test learned of a server the next one would know; to the cache each number is another server.
 numbers = itertools.count()
 
@@ -55,7 +54,7 @@ def test_many_keys_at_once_are_no_exception(kind, tmp_path):
 
 def test_a_redis_that_hangs_is_waited_for_once_and_not_at_every_call():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        location = "redis://127.0.0.1:{}/0".format(silent.getsockname()[1])
+        location = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         cache = RedisCache(location, {"OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}})
         assert [cache.get("k", number) for number in range(20)] == list(range(20))
         silent.settimeout(0)
@@ -66,9 +65,11 @@ def test_a_redis_that_hangs_is_waited_for_once_and_not_at_every_call():
 
 def accepted(server):
     """How many came since this was asked before."""
+    count = 0
     with suppress(BlockingIOError):
-        for count in itertools.count():
+        while True:
             server.accept()[0].close()
+            count += 1
     return count
 
 
