@@ -1,0 +1,160 @@
+"""Whatever anybody posts into any field: no error page, and nothing charged for what cannot be a code."""
+
+import re
+from http.cookies import SimpleCookie
+from urllib.parse import quote_from_bytes
+
+import pytest
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.core.cache import cache
+from django.db import transaction
+from django.test import Client
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+from accounts.models import User
+from conftest import PASSWORD, SECRET
+from twofactor import codes
+from twofactor.models import Authenticator, BackupCode, PendingSignIn
+from twofactor.tests.helpers import (
+    DISABLE,
+    LOGIN,
+    REGENERATE,
+    SETUP,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+    code_now,
+    new_client,
+    sign_in,
+)
+
+pytestmark = pytest.mark.django_db
+
+# Time is not what is asked here, and each example takes back what it did.
+ROUNDS = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+# What has broken somebody's forms before, and bytes that are no text.
+NASTY = [
+    *[b"", b" ", b"\0", b"\0" * 6, b"\xff\xfe", b"\xed\xa0\x80", b"\r\nSet-Cookie: a=b", b"'; DROP TABLE x; --"],
+    *["１２３４５６".encode(), "١٢٣٤٥٦".encode(), "¹²³⁴⁵⁶".encode(), "İ@ı.example".encode(), "a@\u2024b".encode()],
+    *[b"%00", b"%s%n", b"{{ 7*7 }}", b"<script>", b"//evil.example", b"1" * 70_000, b"-" * 5000, b"9" * 400],
+    *[b"123456", b"000000", b"0000-0000-0000-0000", b"a@b.example", b"a@b@c", b"@", b"a@" + b"b" * 300],
+]
+values = st.one_of(
+    st.sampled_from(NASTY),
+    st.binary(max_size=40),
+    st.text(max_size=40).map(lambda t: t.encode("utf-8", "surrogatepass")),
+)
+
+# Who meets the form, where it is, and its fields with those that a stranger may think of.
+FORMS = {
+    "sign in": ("signed out", LOGIN, ["login", "password", "remember", "next"]),
+    "sign up": ("signed out", "/accounts/signup/", ["email", "full_name", "password1", "next"]),
+    "reset the password": ("signed out", "/accounts/password/reset/", ["email", "next"]),
+    "a new password": ("signed out", "/accounts/password/reset/key/", ["password1", "password2"]),
+    "confirm an address": ("signed out", "/accounts/confirm-email/x:y/", ["key"]),
+    "language": ("signed out", "/language/", ["language", "next"]),
+    "the admin": ("signed out", "/admin/login/", ["username", "password", "next"]),
+    "the stage": ("pending", VERIFY_LOGIN, ["code", "backup_code", "trust", "next", "method"]),
+    "sign in again": ("pending", LOGIN, ["login", "password", "code"]),
+    "reauthenticate": ("signed in", "/accounts/reauthenticate/", ["password", "code", "backup_code", "next"]),
+    "change the password": ("signed in", "/accounts/password/change/", ["oldpassword", "password1", "password2"]),
+    "addresses": ("signed in", "/accounts/email/", ["email", "action_add", "action_remove", "action_primary"]),
+    "new phone": ("signed in", SETUP, ["password", "code", "backup_code"]),
+    "new codes": ("signed in", REGENERATE, ["password", "code", "backup_code"]),
+    "turn off": ("signed in", DISABLE, ["password", "code", "backup_code"]),
+    "verify the setup": ("in a setup", VERIFY_SETUP, ["code"]),
+}
+
+
+def send(client: Client, path: str, fields: list[tuple[str, bytes]]) -> int:
+    body = "&".join(f"{name}={quote_from_bytes(value)}" for name, value in fields)
+    response = client.post(path, body, content_type="application/x-www-form-urlencoded")
+    assert response.status_code < 500, (path, fields, response.status_code)
+    return response.status_code
+
+
+def browser(user: User, state: str) -> Client:
+    """A browser of somebody who is signed out, owes a code, is signed in, or is in a setup."""
+    client = new_client(raise_request_exception=False)
+    if state == "signed out":
+        return client
+    if state == "in a setup":
+        sign_in(client, user)
+        client.post(SETUP, {"password": PASSWORD})
+        return client
+    Authenticator.objects.activate(user, secret=SECRET)
+    if state == "signed in":
+        return sign_in(client, user, code=code_now(SECRET))
+    client.post(LOGIN, {"login": user.email, "password": PASSWORD})
+    return client
+
+
+@pytest.fixture(params=FORMS)
+def form(request: pytest.FixtureRequest, user: User) -> tuple[Client, str, list[str]]:
+    """Somebody's browser, where the form is, and its fields."""
+    state, path, names = FORMS[request.param]
+    client = browser(user, state)
+    if request.param == "a new password":
+        link = f"{path}{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}/"
+        path = client.get(link).headers["Location"]
+    return client, path, names
+
+
+@ROUNDS
+@given(data=st.data())
+def test_no_field_leads_to_an_error_page(form: tuple[Client, str, list[str]], data: st.DataObject) -> None:
+    client, path, names = form
+    fields = data.draw(st.lists(st.tuples(st.sampled_from(names), values), max_size=len(names) + 1))
+    cookies = client.cookies.output(header="", sep=";")
+    with transaction.atomic():
+        send(client, path, fields)
+        transaction.set_rollback(True)
+    # As if nothing had been posted: neither limits nor ends carry over to the next example.
+    cache.clear()
+    client.cookies = SimpleCookie(cookies)
+
+
+@ROUNDS
+@given(next_page=values, current=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=40))
+def test_no_header_or_query_leads_to_an_error_page(next_page: bytes, current: str) -> None:
+    client = new_client(htmx=True, raise_request_exception=False)
+    address = f"{LOGIN}?next={quote_from_bytes(next_page)}&method={quote_from_bytes(next_page)}"
+    headers = {"HX-Current-URL": current, "HX-Target": current, "Accept-Language": current, "User-Agent": current}
+    for path in (address, VERIFY_LOGIN, SETUP):
+        assert client.get(path, headers=headers).status_code < 500
+
+
+def charges() -> object:
+    rows = Authenticator.objects.values("failures", "delayed_until", "budget_spent", "last_time_step")
+    return list(rows), list(PendingSignIn.objects.values("tries")), BackupCode.objects.filter(used_at=None).count()
+
+
+@pytest.fixture
+def pending(user: User) -> Client:
+    return browser(user, "pending")
+
+
+@ROUNDS
+@given(typed=values)
+@example(typed="１２３４５６".encode())
+@example(typed=b"1234567")
+def test_what_cannot_be_a_code_is_never_charged(pending: Client, typed: bytes) -> None:
+    assume(not re.fullmatch(rb"[ -]*([0-9][ -]*){6}", typed.decode("utf-8", "replace").strip().encode()))
+    before = charges()
+    assert send(pending, VERIFY_LOGIN, [("code", typed)]) == 422
+    assert charges() == before
+
+
+@ROUNDS
+@given(typed=values)
+@example(typed=b"0000-0000-0000-000")
+@example(typed=b"UUUU-UUUU-UUUU-UUUU")
+def test_what_cannot_be_a_backup_code_is_never_charged(pending: Client, typed: bytes) -> None:
+    assume(codes.normalise(typed.decode("utf-8", "replace").strip()) is None)
+    before = charges()
+    assert send(pending, VERIFY_LOGIN, [("backup_code", typed)]) == 422
+    assert charges() == before
