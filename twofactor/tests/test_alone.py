@@ -1,0 +1,49 @@
+"""What the app keeps to in a host whose own middleware promises nothing."""
+
+import pytest
+
+from conftest import PASSWORD
+from twofactor.tests.helpers import (
+    DISABLE,
+    REGENERATE,
+    SETTINGS,
+    SETUP,
+    STATUS,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+    code_now,
+    give_password,
+    new_client,
+)
+
+
+@pytest.fixture(autouse=True)
+def plain_host(settings):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("config.")]
+
+
+def is_stored(response):
+    return "no-store" not in response.headers.get("Cache-Control", "")
+
+
+@pytest.mark.parametrize("path", [SETTINGS, STATUS, SETUP, REGENERATE, DISABLE])
+def test_no_page_is_stored(path, owner):
+    assert not is_stored(owner.get(path))
+
+
+def test_the_key_and_the_codes_are_not_stored(member, secret):
+    assert not is_stored(member.post(SETUP, {"password": PASSWORD}))
+    assert not is_stored(member.get(VERIFY_SETUP))
+    key = member.get(SETUP).context["key"].replace(" ", "")
+    answer = member.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert len(answer.context["codes"]) == 10
+    assert not is_stored(answer)
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_the_stage_is_not_stored(htmx, user, authenticator):
+    client = new_client(htmx=htmx)
+    assert not is_stored(give_password(client, user))
+    for path in (VERIFY_LOGIN, f"{VERIFY_LOGIN}?method=backup"):
+        assert not is_stored(client.get(path))
+    assert not is_stored(client.post(VERIFY_LOGIN, {"code": "12"}))
