@@ -22,41 +22,40 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 logger = logging.getLogger("config.cache")
 
 
-def fails_open(
-    errors: Callable[[], tuple[type[Exception], ...]], answers: dict[str, Any], *, rest: float = 0
-) -> Callable[[type], type]:
+class FailsOpen:
     """Class decorator: a method named in `answers` answers so, and logs, when the store cannot be reached.
 
     For `rest` seconds after that this process does not ask the store again: a server that hangs would hold up a
     sign-in as many times as it is asked.
     """
-    asked_again_at: dict[str, float] = {}
 
-    def guarded(method: Callable[..., Any], answer: Any) -> Callable[..., Any]:
+    def __init__(self, errors: Callable[[], tuple[type[Exception], ...]], answers: dict[str, Any], *, rest: int = 0):
+        self._errors, self._answers, self._rest = errors, answers, rest
+        self._asked_again_at: dict[str, float] = {}
+
+    def __call__(self, cls: type) -> type:
+        for name, answer in self._answers.items():
+            setattr(cls, name, self._guarded(getattr(cls, name), answer))
+        return cls
+
+    def _guarded(self, method: Callable[..., Any], answer: Any) -> Callable[..., Any]:
         def without(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if method.__name__ == "get":
                 return kwargs.get("default", args[1] if len(args) > 1 else None)
             return copy(answer)
 
         @wraps(method)
-        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if time.monotonic() < asked_again_at.get(self.store, 0):
+        def call(cache: Any, *args: Any, **kwargs: Any) -> Any:
+            if time.monotonic() < self._asked_again_at.get(cache.store, 0):
                 return without(args, kwargs)
             try:
-                return method(self, *args, **kwargs)
-            except errors() as error:
+                return method(cache, *args, **kwargs)
+            except self._errors() as error:
                 logger.error("cache unreachable in %s: %s", method.__name__, error)
-                asked_again_at[self.store] = time.monotonic() + rest
+                self._asked_again_at[cache.store] = time.monotonic() + self._rest
                 return without(args, kwargs)
 
         return call
-
-    def decorate(cls: type) -> type:
-        for name, answer in answers.items():
-            setattr(cls, name, guarded(getattr(cls, name), answer))
-        return cls
-
-    return decorate
 
 
 # `add` says yes: a lock nobody can hold must not keep anybody out.
@@ -80,16 +79,16 @@ def redis_errors() -> tuple[type[Exception], ...]:
     return RedisError, OSError
 
 
-@fails_open(redis_errors, ANSWERS, rest=5)
+@FailsOpen(redis_errors, ANSWERS, rest=5)
 class RedisCache(django_redis.RedisCache):
     """Django's, with one difference: it outlives its server, also one that takes requests and answers none."""
 
-    @property
-    def store(self) -> str:
-        return ",".join(self._servers)
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self.store = str(server)  # several, where the address names them
 
 
-@fails_open(lambda: (sqlite3.Error, OSError), ANSWERS)
+@FailsOpen(lambda: (sqlite3.Error, OSError), ANSWERS)
 class SQLiteCache(BaseCache):
     """A cache in one SQLite file, shared by every process of the machine; `add` is atomic.
 

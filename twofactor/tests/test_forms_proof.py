@@ -1,6 +1,7 @@
 """The forms that prove something: password and code for each change, the first code at setup."""
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 
 from conftest import NOW, PASSWORD
 from twofactor.forms import ProofForm, VerifySetupForm
@@ -79,12 +80,8 @@ def test_no_field_gives_back_what_was_typed(proof_form, field):
 
 @pytest.fixture
 def setup_form(request_, secret):
-    request_.session = {"twofactor_setup": {"tries": 0}}
-
-    class Session(dict):
-        modified = False
-
-    request_.session = Session(request_.session)
+    request_.session = SessionStore()
+    request_.session["twofactor_setup"] = {"sealed": "what only this setup has", "tries": 0}
     return lambda code: VerifySetupForm({"code": code}, request=request_, secret=secret, now=NOW)
 
 
@@ -110,6 +107,13 @@ def test_setup_charges_a_wrong_code_to_setup_and_source(setup_form, request_, co
     assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
     assert request_.session["twofactor_setup"]["tries"] == 1
     assert tries_left(request_) == 19
+
+
+def test_setup_judges_five_codes_whatever_the_session_remembers(setup_form, request_, code_at):
+    for _ in range(5):
+        assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
+        request_.session["twofactor_setup"]["tries"] = 0
+    assert error_codes(setup_form(code_at(NOW))) == {"code": ["over"]}
 
 
 @pytest.mark.parametrize("typed", ["", *MALFORMED], ids=lambda typed: repr(typed[:12]))
