@@ -73,7 +73,9 @@ def test(*pytest_args: str) -> NoReturn:
     ensure_venv(DEV_LOCK)
     ensure_browser()
     ensure_oathtool()
-    become(PYTHON, "-m", "pytest", *(pytest_args or ["--numprocesses=auto", "--maxprocesses=8", "--dist=worksteal"]))
+    # One more than there are cores: a test waits for its browser or its server about a third of the time.
+    processes = min(os.cpu_count() or 1, 8) + 1
+    become(PYTHON, "-m", "pytest", *(pytest_args or [f"--numprocesses={processes}", "--dist=worksteal"]))
 
 
 def pictures() -> NoReturn:
