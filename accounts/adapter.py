@@ -9,6 +9,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from django.conf import settings
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
 from twofactor import mail
@@ -29,7 +30,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return [*super().get_login_stages(), "twofactor.stages.VerifyStage"]
 
     def save_user(self, request: Any, user: Any, form: Any, commit: bool = True) -> Any:
-        user.full_name = form.cleaned_data.get("full_name", "")
+        user.full_name, user.language = form.cleaned_data.get("full_name", ""), get_language() or ""
         return super().save_user(request, user, form, commit)
 
     def is_safe_url(self, url: str) -> bool:
@@ -52,10 +53,18 @@ class AccountAdapter(DefaultAccountAdapter):
         logger.warning("event=password_refused ip=%s", self.get_client_ip(request))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Links from SITE_URL, whatever the Host header said; sent beside the request."""
+        """In its reader's language, with links from SITE_URL, whatever a request said; sent beside the request."""
         links = {name: on_this_site(value) for name, value in context.items() if name.endswith("_url")}
-        message = self.render_mail(template_prefix, email, {**context, **links, "site_name": settings.TWOFACTOR_ISSUER})
+        context = {**context, **links, "site_name": settings.TWOFACTOR_ISSUER}
+        with override(mail.language_of(context.get("user"))):
+            message = self.render_mail(template_prefix, email, context)
         mail.post(message)
+
+    def send_notification_mail(
+        self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """As allauth does, telling `send_mail` whom it is for."""
+        super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
 
 
 def on_this_site(url: str) -> str:

@@ -17,6 +17,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("e-mail address"), unique=True, error_messages={"unique": _("Somebody has this address already.")}
     )
     full_name = models.CharField(_("full name"), max_length=150, blank=True)
+    # What mails are written in, also when somebody else is the cause of one; empty: the site's own.
+    language = models.CharField(max_length=10, blank=True, editable=False)
     is_staff = models.BooleanField(_("staff"), default=False, help_text=_("May enter the admin."))
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Untick this instead of deleting an account.")

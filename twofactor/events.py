@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.utils.translation import override
 
 from twofactor import conf, mail
 from twofactor.models import Authenticator, SecurityEvent
@@ -72,7 +73,8 @@ def _tell(kind: Kind, user: Any, request: HttpRequest | None, *, mailed: bool = 
     details = "".join(f" {name}={value!r}" for name, value in context.items())
     logger.info("event=%s user=%s ip=%s%s", kind.value, user.pk, ip, details)
     if mailed:
-        _mail(event, user, context)
+        with override(mail.language_of(user)):
+            _mail(event, user, context)
 
 
 def _mail(event: SecurityEvent, user: Any, context: dict[str, Any]) -> None:

@@ -4,14 +4,27 @@ import atexit
 import logging
 import threading
 import time
+from typing import Any
 
+from django.conf import settings
 from django.core.mail import EmailMessage
+from django.utils.translation import get_language
 
 logger = logging.getLogger("twofactor.mail")
 
 LAST_WORDS = 5  # seconds that a process which ends gives to mails under way
 _two_at_a_time = threading.BoundedSemaphore(2)
 _under_way: set[threading.Thread] = set()
+
+
+def language_of(user: Any) -> str:
+    """The language to write to this user in.
+
+    That is `user.language` where users have one (empty: LANGUAGE_CODE), and else this request's, which may be a
+    stranger's.
+    """
+    known = getattr(user, "language", None)
+    return get_language() or settings.LANGUAGE_CODE if known is None else known or settings.LANGUAGE_CODE
 
 
 def post(message: EmailMessage) -> None:

@@ -30,9 +30,10 @@ MALFORMED = ["12345", "1234567", "abcdef", "１２３４５６", "\0" * 6, "\ud8
 # --- Browsers -------------------------------------------------------------------------------------
 
 
-def new_client(*, htmx: bool = False, **options: Any) -> Client:
+def new_client(*, htmx: bool = False, language: str = "en", **options: Any) -> Client:
     """A browser of its own, with htmx or without."""
-    return Client(headers={"HX-Request": "true"} if htmx else {}, **options)
+    own = {"HX-Request": "true"} if htmx else {}
+    return Client(headers={"Accept-Language": language, **own}, **options)
 
 
 def give_password(client: Client, user: User, *, password: str = PASSWORD, **fields: str) -> Any:
