@@ -13,6 +13,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
 from twofactor import mail
+from twofactor.events import log
 
 logger = logging.getLogger("accounts")
 
@@ -50,7 +51,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return str(getattr(address, "ipv4_mapped", None) or address)
 
     def authentication_failed(self, request: Any, **credentials: Any) -> None:
-        logger.warning("event=password_refused ip=%s", self.get_client_ip(request))
+        log(logger, logging.WARNING, "password_refused", ip=self.get_client_ip(request))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """In its reader's language, with links from SITE_URL, whatever a request said; sent beside the request."""

@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 
 from accounts.models import User
 from twofactor import mail
+from twofactor.events import log
 
 logger = logging.getLogger("accounts")
 
@@ -25,7 +26,7 @@ def remember_session(request: HttpRequest, **kwargs: Any) -> None:
     """Keep the row that the list of sessions shows; the list itself drops those that have ended."""
     adapter = get_adapter()
     ip = adapter.get_client_ip(request)
-    logger.info("event=signed_in user=%s ip=%s", request.user.pk, ip)
+    log(logger, logging.INFO, "signed_in", user=request.user.pk, ip=ip)
     UserSession.objects.create(
         user_id=request.user.pk,
         session_key=request.session.session_key,

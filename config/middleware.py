@@ -1,5 +1,7 @@
 """What every answer of this site carries, and what it does with a body that has no end."""
 
+import re
+import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -8,6 +10,8 @@ from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
+
+from config import logs
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -25,8 +29,30 @@ SIGN_OUT = ("/accounts/logout/", "/admin/logout/")
 SECRETIVE = ("/accounts/confirm-email/", "/accounts/password/reset/key/", "/accounts/2fa/")
 
 
+# What nginx, HAProxy and the cloud's balancers make of an id, and nothing that a stranger could hide words in.
+REQUEST_ID = re.compile(r"[0-9A-Za-z._=-]{8,64}")
+
+
+def request_id(get_response: GetResponse) -> GetResponse:
+    """Give each request an id, for the log and for whoever asks about an answer; a proxy of our own may choose it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        told = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXY_COUNT > 0 else ""
+        own = told if REQUEST_ID.fullmatch(told) else secrets.token_hex(16)
+        request.id = own  # type: ignore[attr-defined]
+        token = logs.answering.set(request)
+        try:
+            response = get_response(request)
+        finally:
+            logs.answering.reset(token)
+        response.headers["X-Request-ID"] = own
+        return response
+
+    return middleware
+
+
 def security_headers(get_response: GetResponse) -> GetResponse:
-    """Outermost, so that error pages carry them too."""
+    """Around all that answers, so that error pages carry them too."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

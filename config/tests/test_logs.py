@@ -1,0 +1,167 @@
+"""The log of a server: a JSON object a line, with whose request it was, and without what nobody may read."""
+
+import io
+import json
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import settings as site
+from django.http import HttpResponse
+from django.utils.module_loading import import_string
+
+from conftest import PASSWORD
+from twofactor.events import log as log_event
+from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, new_client, sign_in, wrong_code
+
+FORGED = ["x\r\n{}", "x\n{}", "x\u2028y", "x\x85y\x1b[2J", '"}\n{"level": "INFO"', "\0", "\ud800"]
+TOKENS = ["/accounts/password/reset/key/1-abc123-deadbeef/", "/accounts/confirm-email/MQ:1abc:s-i_g/"]
+
+
+@pytest.fixture
+def lines():
+    """What the site's own handler writes, read back."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(import_string(site.LOGGING["formatters"]["json"]["()"])())
+    root.addHandler(handler)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.removeHandler(handler)
+
+
+def test_a_server_writes_json():
+    assert site.LOGGING["handlers"]["console"]["formatter"] == "json"
+
+
+def test_a_line_says_when_how_bad_from_whom_and_what(lines):
+    logging.getLogger("twofactor").warning("path %s", "/x")
+    (line,) = lines()
+    assert (line["level"], line["logger"], line["message"]) == ("WARNING", "twofactor", "path /x")
+    assert line["time"].endswith("Z")
+    assert datetime.now(UTC) - datetime.fromisoformat(line["time"]) < timedelta(minutes=1)
+
+
+def test_an_event_says_the_same_in_words_and_in_fields(lines):
+    log_event(logging.getLogger("twofactor"), logging.INFO, "turned_on", user=7, ip="192.0.2.7", reason="lost a phone")
+    (line,) = lines()
+    assert line["message"] == "event=turned_on user=7 ip=192.0.2.7 reason='lost a phone'"
+    assert (line["event"], line["user"], line["ip"], line["reason"]) == ("turned_on", 7, "192.0.2.7", "lost a phone")
+
+
+def test_no_field_of_an_event_takes_the_place_of_what_every_line_says(lines):
+    log_event(logging.getLogger("twofactor"), logging.INFO, "odd", time="never", level="none", message="other")
+    (line,) = lines()
+    assert line["time"].startswith("20")
+    assert (line["level"], line["message"]) == ("INFO", "event=odd time=never level=none message=other")
+
+
+def test_a_sign_in_is_told_with_its_request_and_its_user(lines, user, authenticator, secret):
+    client = new_client()
+    give_password(client, user)
+    client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    response = client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    refused, signed_in = (line for line in lines() if "event" in line)
+    assert (refused["event"], refused["user"], refused["factor"]) == ("code_refused", user.pk, "code")
+    assert (signed_in["event"], signed_in["user"]) == ("signed_in", user.pk)
+    assert signed_in["request"] == response["X-Request-ID"] != refused["request"]
+
+
+def test_what_django_says_after_the_answer_is_told_with_request_and_user_too(lines, user):
+    response = sign_in(new_client(), user).get("/nowhere/")
+    line = lines()[-1]
+    assert (line["logger"], line["message"]) == ("django.request", "Not Found: /nowhere/")
+    assert (line["request"], line["user"]) == (response["X-Request-ID"], user.pk)
+
+
+def test_a_line_asks_nobody_who_the_user_is(lines, rf, django_assert_num_queries, user):
+    client = sign_in(new_client(), user)
+    request = rf.get("/", headers={"Cookie": f"sessionid={client.cookies['sessionid'].value}"})
+    request.id = "0" * 32
+    import_string("django.contrib.sessions.middleware.SessionMiddleware")(HttpResponse).process_request(request)
+    import_string("django.contrib.auth.middleware.AuthenticationMiddleware")(HttpResponse).process_request(request)
+    with django_assert_num_queries(0):
+        logging.getLogger("twofactor").warning("early", extra={"request": request})
+    assert lines()[-1]["user"] is None
+    assert request.user.is_authenticated
+    logging.getLogger("twofactor").warning("later", extra={"request": request})
+    assert lines()[-1]["user"] == user.pk
+
+
+def test_outside_a_request_no_request_is_told(lines, db):
+    new_client().get("/healthz")
+    logging.getLogger("twofactor").warning("alone")
+    assert not {"request", "user"} & lines()[-1].keys()
+
+
+def test_an_error_brings_its_traceback_in_the_same_line(lines):
+    try:
+        int("two\nlines")
+    except ValueError:
+        logging.getLogger("twofactor").exception("failed")
+    (line,) = lines()
+    assert line["traceback"].startswith("Traceback")
+    assert r"'two\nlines'" in line["traceback"]
+
+
+# --- No forged lines, no secrets --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_a_stranger_sends_cannot_start_a_line(lines, forged):
+    logging.getLogger("twofactor").warning("path %s", forged)
+    log_event(logging.getLogger("twofactor"), logging.INFO, "odd", reason=forged)
+    words, fields = lines()
+    assert words["message"] == f"path {forged}"
+    assert fields["reason"] == forged
+
+
+@pytest.mark.parametrize("path", TOKENS)
+@pytest.mark.parametrize("name", ["line", "json"])
+def test_a_mailed_link_is_not_in_the_log(path, name):
+    formatter = site.LOGGING["formatters"][name]
+    made = import_string(formatter["()"])(formatter.get("format", "%(message)s"))
+    record = logging.makeLogRecord({"msg": "Internal Server Error: %s", "args": (path,), "exc_info": None})
+    assert path.rstrip("/").rpartition("/")[2] not in made.format(record)
+    assert path.rstrip("/").rpartition("/")[0] in made.format(record)
+
+
+def test_no_line_holds_a_password_or_a_code(lines, user, authenticator, secret):
+    client, wrong, right = new_client(), wrong_code(secret), code_now(secret)
+    client.post("/accounts/login/", {"login": user.email, "password": "wrong-" + PASSWORD})
+    give_password(client, user)
+    client.post(VERIFY_LOGIN, {"code": wrong})
+    client.post(VERIFY_LOGIN, {"code": right})
+    said = json.dumps(lines())
+    assert "password_refused" in said
+    assert not [hidden for hidden in (PASSWORD, wrong, right, secret) if hidden in said]
+
+
+# --- The request's id -------------------------------------------------------------------------------
+
+
+def id_of(**headers):
+    return new_client().get("/healthz", headers=headers)["X-Request-ID"]
+
+
+@pytest.mark.django_db
+def test_every_answer_has_an_id_of_its_own():
+    first, second = id_of(), id_of()
+    assert first != second
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert new_client().get("/nowhere/")["X-Request-ID"]
+
+
+@pytest.mark.django_db
+def test_an_id_is_taken_from_a_proxy_of_ones_own_and_from_nobody_else(settings):
+    told = "5c0b7a9e-1f2d-4e3c-8b6a-7d8e9f0a1b2c"
+    assert id_of(**{"X-Request-ID": told}) != told
+    settings.TRUSTED_PROXY_COUNT = 1
+    assert id_of(**{"X-Request-ID": told}) == told
+
+
+@pytest.mark.parametrize("odd", ["", "short", "x" * 65, "12345678\n", "1234 5678", "12345678é", "<script>alert"])
+@pytest.mark.django_db
+def test_an_id_that_is_none_is_not_taken(settings, odd):
+    settings.TRUSTED_PROXY_COUNT = 1
+    assert re.fullmatch("[0-9a-f]{32}", id_of(**{"X-Request-ID": odd}))
