@@ -28,6 +28,7 @@ os.environ.update(
     CACHE_URL="",
     EMAIL_URL="memorymail://",
     DEFAULT_FROM_EMAIL="Twofactor <no-reply@testserver>",
+    SENTRY_DSN="",
     TRUSTED_PROXY_COUNT="0",
     TWOFACTOR_KEYS="test:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE=",
     TWOFACTOR_DRIFT_WINDOW="1",

@@ -247,6 +247,7 @@ def production_environment(folder: str) -> dict[str, str]:
         "TWOFACTOR_REQUIRED": "staff",
         "TWOFACTOR_TRUST_DAYS": "0",
         "TRUSTED_PROXY_COUNT": "0",
+        "SENTRY_DSN": "",
     }
 
 

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "csp",
+    "config",
 ]
 
 MIDDLEWARE = [
@@ -272,9 +273,10 @@ if USE_HTTPS:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     # Preloading binds a whole domain for months; that is its owner's decision, not a template's.
     SILENCED_SYSTEM_CHECKS = ["security.W021"]
-    if TRUSTED_PROXY_COUNT:
+    if TRUSTED_PROXY_COUNT > 0:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
