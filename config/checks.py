@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, register
+from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 
 from config import errors
@@ -18,5 +18,32 @@ def check_sentry(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             "SENTRY_DSN is set, but sentry-sdk is not installed: no error is reported.",
             hint="pip install sentry-sdk, or take SENTRY_DSN away.",
             id="site.W001",
+        )
+    ]
+
+
+@register("site")
+def check_proxy_count(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.TRUSTED_PROXY_COUNT >= 0:
+        return []
+    return [
+        Error(
+            f"TRUSTED_PROXY_COUNT is {settings.TRUSTED_PROXY_COUNT}.",
+            hint="How many proxies of your own add to X-Forwarded-For: 0 or more.",
+            id="site.E001",
+        )
+    ]
+
+
+@register("site", deploy=True)
+def check_https_is_seen(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.SECURE_SSL_REDIRECT or settings.TRUSTED_PROXY_COUNT:
+        return []
+    return [
+        Caution(
+            "USE_HTTPS is on and TRUSTED_PROXY_COUNT is 0: X-Forwarded-Proto is not believed.",
+            hint="Behind a proxy that speaks HTTPS every page would redirect to itself, and all visitors share one"
+            " address and its limits: set TRUSTED_PROXY_COUNT. Only a server that speaks HTTPS itself needs none.",
+            id="site.W002",
         )
     ]

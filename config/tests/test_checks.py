@@ -1,6 +1,7 @@
 """`manage.py check` names what is wrong between the site and what stands around it."""
 
-from django.core.checks import run_checks
+import pytest
+from django.core.checks import ERROR, run_checks
 
 from config import errors
 
@@ -24,3 +25,28 @@ def test_an_address_for_errors_without_the_package_is_named(settings, monkeypatc
 def test_without_the_package_the_site_starts_all_the_same(monkeypatch):
     monkeypatch.setattr(errors, "is_installed", lambda: False)
     errors.report_to("https://key@sentry.example/1")
+
+
+@pytest.mark.parametrize("count, named", [(-1, ["site.E001"]), (0, []), (2, [])])
+def test_fewer_proxies_than_none_is_an_error(settings, count, named):
+    settings.TRUSTED_PROXY_COUNT = count
+    assert found() == named
+
+
+def test_https_that_nobody_can_see_is_named_when_deploying(settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert found() == []
+    assert found(include_deployment_checks=True) == ["site.W002"]
+    settings.TRUSTED_PROXY_COUNT = 1
+    assert found(include_deployment_checks=True) == []
+
+
+def test_every_finding_has_a_hint(settings, monkeypatch):
+    monkeypatch.setattr(errors, "is_installed", lambda: False)
+    settings.SENTRY_DSN, settings.SECURE_SSL_REDIRECT = "x", True
+    messages = run_checks(tags=["site"], include_deployment_checks=True)
+    settings.TRUSTED_PROXY_COUNT = -1
+    messages += run_checks(tags=["site"])
+    assert [message.id for message in messages if message.level >= ERROR] == ["site.E001"]
+    assert len(messages) == 4
+    assert all(message.hint for message in messages)
