@@ -21,6 +21,7 @@ SOURCE_RATE = "20/10m/ip"  # wrong codes from one IPv4 address or IPv6 /64, over
 CODES_LOW = 3  # backup codes left that call for a warning
 CLOCK_REACH = 10 * 60  # how far setup looks for a phone's clock, in seconds either way
 EVENTS_SHOWN = 20
+EVENTS_KEPT_AT_LEAST = 90  # days; what somebody may still ask about
 
 
 def keyring() -> Keyring:
