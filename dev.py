@@ -29,6 +29,13 @@ ENV_FILE = ROOT / ".env"
 RUN_LOCK, DEV_LOCK = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
 # Not sys.executable: in .venv that is the very file which a set-up from scratch takes away.
 BASE_PYTHON = Path(sys.executable).resolve()
+# How the site is served, here and by docs/deploy.md. A thread waits as long as a body takes to come: with four, eight
+# slow clients were enough to stop the site. One process at a time is renewed, when it is old, too big or gone.
+SERVER = [
+    *("--interface", "wsgi", "--http", "1", "--no-ws", "--blocking-threads", "32"),
+    *("--http1-header-read-timeout", "10000", "--respawn-failed-workers", "--workers-lifetime", "6h"),
+    *("--workers-max-rss", "300", "--workers-kill-timeout", "30"),
+]
 # Without fonts screenshots show boxes; without libatomic Playwright's own driver does not start.
 BROWSER_NEEDS = ("fonts-dejavu-core", "libatomic1")
 
@@ -48,8 +55,9 @@ def run(address: str = "") -> NoReturn:
 
 
 def serve(address: str = "") -> NoReturn:
-    """[HOST:PORT]  Serve the site as production would, but on loopback: DEBUG off, two processes."""
+    """[HOST:PORT]  Serve the site as production would, on loopback: DEBUG off, WEB_CONCURRENCY processes, or two."""
     host, port = listening_address(address)
+    processes = process_count()
     ensure_venv(RUN_LOCK)
     ensure_env_file()
     url = site_url(host, port)
@@ -63,9 +71,8 @@ def serve(address: str = "") -> NoReturn:
     manage("migrate", "--verbosity=0", env=env)
     manage("collectstatic", "--no-input", "--verbosity=0", env=env)
     say(f"Serving {url} with the database and the keys of {ENV_FILE.name}; Ctrl-C ends it.")
-    size = ["--workers", "2", "--blocking-threads", "4", "--no-ws"]
-    where = ["--host", host, "--port", str(port)]
-    become(PYTHON, "-m", "granian", "--interface", "wsgi", *size, *where, "config.wsgi:application", env=env)
+    where = ["--workers", processes, "--host", host, "--port", str(port)]
+    become(PYTHON, "-m", "granian", *SERVER, *where, "config.wsgi:application", env=env)
 
 
 def test(*pytest_args: str) -> NoReturn:
@@ -265,6 +272,14 @@ def listening_address(address: str) -> tuple[str, int]:
         except OSError as error:
             sys.exit(f"Cannot listen on {host}:{port}: {error.strerror}. Another port: dev.py {sys.argv[1]} PORT")
     return host, int(port)
+
+
+def process_count() -> str:
+    """Return WEB_CONCURRENCY, the number of processes, by default two; end with a sentence if it is none."""
+    said = os.environ.get("WEB_CONCURRENCY", "").strip() or "2"
+    if not (said.isascii() and said.isdecimal() and int(said) > 0):
+        sys.exit(f"WEB_CONCURRENCY={said!r} is no number of processes: expected 1 or more.")
+    return said
 
 
 def site_url(host: str, port: int) -> str:

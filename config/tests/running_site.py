@@ -35,6 +35,7 @@ from urllib.parse import urlencode
 import pytest
 
 from conftest import FOLDER, PASSWORD
+from dev import SERVER
 from e2e.phone import code_at
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -376,7 +377,7 @@ class Site:
 
     def start(self) -> None:
         """Serve, by the command of docs/deploy.md; return when both processes answer."""
-        options = ["--interface", "wsgi", "--workers", "2", "--host", "127.0.0.1", "--port", str(self.port)]
+        options = [*SERVER, "--workers", "2", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.server = subprocess.Popen(
                 ending_with_us(sys.executable, "-m", "granian", *options, "config.wsgi:application"),

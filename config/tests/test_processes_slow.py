@@ -1,0 +1,42 @@
+"""Clients that are slow, or stop in the middle, take nothing from the others."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from config.tests.running_site import LOGIN, Browser, Site
+
+pytest_plugins = ["config.tests.running_site"]
+# More than the processes have threads, where what came so far costs no thread; half as many where it does.
+MANY, SOME = 200, 30
+HEAD = "Host: 127.0.0.1\r\nX-Forwarded-For: 198.18.255.1\r\n"
+FORM = f"Content-Type: application/x-www-form-urlencoded\r\nCookie: csrftoken={'t' * 32}\r\nContent-Length: 1000\r\n"
+SLOW = {
+    "say nothing": ("", MANY),
+    "stop in the first line": ("GET / HT", MANY),
+    "stop in the headers": (f"GET {LOGIN} HTTP/1.1\r\n{HEAD}X-Half: ", MANY),
+    "never end a form": (f"POST {LOGIN} HTTP/1.1\r\n{HEAD}{FORM}\r\ncsrfmiddlewaretoken={'t' * 32}&login=a", SOME),
+    "never read the answer": (f"GET {LOGIN} HTTP/1.1\r\n{HEAD}\r\n", MANY),
+}
+
+
+@pytest.fixture
+def slow(sqlite_site: Site, request: pytest.FixtureRequest) -> Iterator[None]:
+    """So many clients that do this, and do no more."""
+    said, count = SLOW[request.param]
+    with ExitStack() as open_ones:
+        for _ in range(count):
+            client = open_ones.enter_context(socket.create_connection(("127.0.0.1", sqlite_site.port), timeout=10))
+            client.sendall(said.encode())
+        yield
+
+
+@pytest.mark.parametrize("slow", SLOW, indirect=True)
+def test_while_many_clients_stop_in_the_middle_others_sign_in(sqlite_site: Site, slow: None) -> None:
+    person = sqlite_site.person()
+    browser = Browser(sqlite_site)
+    browser.timeout = 10
+    assert browser.get("/healthz").status == 200
+    browser.sign_in(person, code=person.code())
