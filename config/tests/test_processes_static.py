@@ -1,0 +1,81 @@
+"""Static files as a server sends them: named by what is in them, packed, and kept by browsers for a year."""
+
+import gzip
+import http.client
+import re
+from collections.abc import Iterator
+
+import brotli
+import pytest
+
+from config.tests.running_site import LOGIN, Browser, Site, manage, serving
+
+# The manifest and the packing of production, in a folder of the test's own.
+COLLECTED = """
+from config.settings import *
+STATIC_ROOT = {folder!r}
+"""
+HASHED = re.compile(r"/static/[\w/.-]+\.[0-9a-f]{12}\.(?:css|js|svg)")
+PACKED = {"gzip": gzip.decompress, "br": brotli.decompress}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with serving(start=False) as site:
+        folder = site.folder / "static"
+        (site.folder / "served_settings.py").write_text(COLLECTED.format(folder=str(folder)))
+        # What these pages do not use is most of it, and packed like any other.
+        unused = ["--ignore=admin", "--ignore=htm*-4*"]
+        manage(site.env, "collectstatic", "--no-input", "--verbosity=0", *unused)
+        site.start()
+        yield site
+
+
+@pytest.fixture(scope="module")
+def paths(site: Site) -> set[str]:
+    """The files that the sign-in page asks for."""
+    return set(HASHED.findall(Browser(site).get(LOGIN).text))
+
+
+def test_a_page_names_each_file_by_what_is_in_it(site: Site, paths: set[str]) -> None:
+    page = Browser(site).get(LOGIN)
+    assert {path.rsplit(".", 1)[1] for path in paths} == {"css", "js", "svg"}
+    assert set(re.findall(r'(?:src|href)="(/static/[^"]*)"', page.text)) == paths
+
+
+def test_it_is_kept_for_a_year_and_never_asked_for_again(site: Site, paths: set[str]) -> None:
+    for path in paths:
+        answer = Browser(site).get(path)
+        assert answer.status == 200, path
+        assert "Set-Cookie" not in answer.headers
+        kept = {part.strip() for part in answer.headers["Cache-Control"].split(",")}
+        assert "immutable" in kept, path
+        assert "public" in kept, path
+        (age,) = (int(part.removeprefix("max-age=")) for part in kept if part.startswith("max-age="))
+        assert age >= 365 * 24 * 60 * 60, path
+
+
+def fetch(site: Site, path: str, packing: str) -> tuple[http.client.HTTPMessage, bytes]:
+    """The answer's headers and its body as they came over the wire."""
+    wire = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+    wire.request("GET", path, headers={"Accept-Encoding": packing})
+    response = wire.getresponse()
+    body = response.read()
+    wire.close()
+    return response.headers, body
+
+
+@pytest.mark.parametrize("packing", PACKED)
+def test_it_comes_packed_to_whoever_can_unpack_it(site: Site, paths: set[str], packing: str) -> None:
+    for path in paths:
+        (plain, whole), (packed, small) = fetch(site, path, "identity"), fetch(site, path, packing)
+        assert (plain["Content-Encoding"], packed["Content-Encoding"]) == (None, packing), path
+        assert "Accept-Encoding" in packed["Vary"]
+        assert len(small) < len(whole), path
+        assert PACKED[packing](small) == whole, path
+
+
+def test_a_file_by_its_plain_name_is_not_kept_for_long(site: Site) -> None:
+    answer = Browser(site).get("/static/css/site.css")
+    assert answer.status == 200
+    assert "immutable" not in answer.headers["Cache-Control"]
