@@ -1,5 +1,6 @@
 """What every test stands on: an environment of its own, and the people, keys and clocks that tests share."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
@@ -16,6 +18,22 @@ from django.conf import settings as site_settings
 _folder = tempfile.TemporaryDirectory(prefix="twofactor-tests-")
 FOLDER = Path(_folder.name)
 
+POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "postgres://postgres@127.0.0.1:5432")
+REDIS = os.environ.get("TEST_REDIS", "redis://127.0.0.1:6379/15")
+# The site under the tests themselves is on SQLite and its cache, or on both of these: TEST_PAIR=services.
+ON_SERVICES = os.environ.get("TEST_PAIR") == "services"
+
+
+def keep_to_ourselves(redis: dict[str, Any]) -> None:
+    """Give each test keys of its own in a Redis that others use: to empty it would empty theirs too."""
+    from config.cache import RedisCache
+
+    cleared = itertools.count(1)
+    name = {"prefix": f"{os.getpid()}-0"}
+    redis["KEY_FUNCTION"] = lambda key, prefix, version: f"unit:{name['prefix']}:{version}:{key}"
+    RedisCache.clear = lambda self: name.update(prefix=f"{os.getpid()}-{next(cleared)}")  # type: ignore[method-assign]
+
+
 os.environ.update(
     DJANGO_SETTINGS_MODULE="config.settings",
     DEBUG="false",
@@ -24,8 +42,8 @@ os.environ.update(
     CSRF_TRUSTED_ORIGINS="",
     SITE_URL="http://testserver",
     USE_HTTPS="false",
-    DATABASE_URL=f"sqlite:///{FOLDER}/site.sqlite3",
-    CACHE_URL="",
+    DATABASE_URL=f"{POSTGRESQL}/postgres" if ON_SERVICES else f"sqlite:///{FOLDER}/site.sqlite3",
+    CACHE_URL=REDIS if ON_SERVICES else "",
     EMAIL_URL="memorymail://",
     DEFAULT_FROM_EMAIL="Twofactor <no-reply@testserver>",
     SENTRY_DSN="",
@@ -49,7 +67,10 @@ site_settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.
 # What collectstatic left would be looked through for every client that a test makes.
 site_settings.STATIC_ROOT = FOLDER / "no-static"
 # A file, since the live server and its tests write from two threads: in memory they lock each other out.
-site_settings.DATABASES["default"]["TEST"] = {"NAME": str(FOLDER / "test.sqlite3")}
+TEST_DATABASE = f"twofactor_unit_{os.getpid()}" if ON_SERVICES else str(FOLDER / "test.sqlite3")
+site_settings.DATABASES["default"]["TEST"] = {"NAME": TEST_DATABASE}
+if ON_SERVICES:
+    keep_to_ourselves(site_settings.CACHES["default"])
 django.setup()
 # Neither left here nor set in pyproject.toml: with it pytest-django, in each process of a parallel run, loads
 # the settings before this file is read, and with them the .env of whoever runs the tests.
@@ -67,8 +88,6 @@ from twofactor.models import Authenticator  # noqa: E402
 NOW = 2_000_000_000
 PASSWORD = "umbel-4-Quarry-thimble"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "postgres://postgres@127.0.0.1:5432")
-REDIS = os.environ.get("TEST_REDIS", "redis://127.0.0.1:6379/15")
 
 
 # --- People and their second factor ---------------------------------------------------------------
@@ -164,26 +183,50 @@ def oathtool() -> Callable[[str, float], str]:
     return code
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def services_that_do_not_answer() -> str:
+    """Why there is no PostgreSQL or no Redis to test with; empty if there are both."""
+    import psycopg  # here, since both take longer to import than a test to run
+    import redis
+
+    try:
+        redis.Redis.from_url(REDIS, socket_timeout=2).ping()
+        psycopg.connect(f"{POSTGRESQL}/postgres", connect_timeout=2).close()
+    except (redis.RedisError, psycopg.OperationalError) as error:
+        return f"PostgreSQL and Redis do not both answer: {error}"
+    return ""
+
+
+def pytest_configure() -> None:
+    if ON_SERVICES and (silence := services_that_do_not_answer()):
+        pytest.exit(f"Skipped on PostgreSQL and Redis: twofactor/tests, accounts/tests, config/tests. {silence}", 0)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("services"):
             item.fixturenames.insert(0, "services")  # type: ignore[attr-defined]
+    if ON_SERVICES:
+        again = [item for item in items if depends_on_the_pair(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
+        items[:] = again
+
+
+def depends_on_the_pair(item: pytest.Item) -> bool:
+    """True if the test asks the database, and is not the same once more over htmx."""
+    asks = item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ())
+    return bool(asks) and "htmx" not in getattr(getattr(item, "callspec", None), "params", {}).values()
 
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[dict[str, str]]:
     """The environment of a site on PostgreSQL and Redis, with a database of its own."""
-    import psycopg  # here, since both take longer to import than a test to run
-    import redis
+    import psycopg
     from psycopg import sql
 
+    if silence := services_that_do_not_answer():
+        pytest.skip(silence)
     name = f"twofactor_test_{os.getpid()}"
-    try:
-        redis.Redis.from_url(REDIS, socket_timeout=2).ping()
-        server = psycopg.connect(f"{POSTGRESQL}/postgres", connect_timeout=2, autocommit=True)
-    except (redis.RedisError, psycopg.OperationalError) as error:
-        pytest.skip(f"PostgreSQL and Redis do not both answer: {error}")
-    with closing(server):
+    with closing(psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True)) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield {"DATABASE_URL": f"{POSTGRESQL}/{name}", "CACHE_URL": f"{REDIS}?key_prefix={name}"}
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

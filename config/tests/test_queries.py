@@ -7,10 +7,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.hashers import Argon2idHasher
-from conftest import PASSWORD
+from conftest import ON_SERVICES, PASSWORD
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.helpers import LOGIN, SETTINGS, VERIFY_LOGIN, code_now, is_signed_in, leads_to, new_client, sign_in
 
+# A session is read from the database where the cache may be on another machine: once a request that has one.
+READS = int(ON_SERVICES)
 FREE = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 
 
@@ -47,7 +49,7 @@ def test_a_whole_sign_in_with_a_code_costs_at_most_16_statements(user, authentic
     client, code = new_client(htmx=htmx), code_now(secret)
     with counted() as said:
         sign_in_by_all_requests(client, user, code)
-    assert len(said.paid) <= 16, "\n".join(said.paid)
+    assert len(said.paid) <= 16 + 4 * READS, "\n".join(said.paid)
 
 
 def test_a_second_sign_in_of_the_same_browser_costs_no_more(user, authenticator, secret, counted):
@@ -57,7 +59,7 @@ def test_a_second_sign_in_of_the_same_browser_costs_no_more(user, authenticator,
     Authenticator.objects.update(last_time_step=-1)
     with counted() as said:
         sign_in_by_all_requests(client, user, code_now(secret))
-    assert len(said.paid) <= 16, "\n".join(said.paid)
+    assert len(said.paid) <= 16 + 4 * READS, "\n".join(said.paid)
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_the_wall_costs_no_statement_of_its_own(user, authenticator, secret, cou
     client = sign_in(new_client(), user, code=code_now(secret))
     with counted() as said:
         client.get("/nowhere/")
-    assert len(said.paid) == 1, "\n".join(said.paid)  # the user, with the authenticator
+    assert len(said.paid) == 1 + READS, "\n".join(said.paid)  # the user, with the authenticator
 
 
 @pytest.mark.parametrize("path", ["/", LOGIN, "/accounts/signup/", "/nowhere/", SETTINGS])

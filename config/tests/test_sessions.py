@@ -8,7 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from config.sessions import SessionStore
+from conftest import ON_SERVICES
 
+# A cache that may be on another machine is not asked: a sign-out that it missed would come back to life.
+READ = ["SELECT"] if ON_SERVICES else []
 pytestmark = pytest.mark.django_db
 
 
@@ -73,7 +76,7 @@ def test_a_session_that_changes_is_one_update_and_is_read_from_the_cache(saved, 
     with statements() as said:
         saved["a"] += 1
         saved.save()
-    assert said.words == ["UPDATE"]
+    assert said.words == [*READ, "UPDATE"]
     assert SessionStore(saved.session_key)["a"] == 2
 
 
@@ -91,7 +94,7 @@ def test_rotating_renames_the_row_in_one_update(saved, statements):
         saved.cycle_key()
         saved["b"] = 2
         saved.save()
-    assert said.words == ["UPDATE"]
+    assert said.words == [*READ, "UPDATE"]
     assert keys() == [saved.session_key] != [old]
     assert dict(SessionStore(saved.session_key).items()) == {"a": 1, "b": 2}
     assert is_dead(old)
