@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from dev import SERVER
+
 ROOT = Path(settings.BASE_DIR)
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 RULES = sorted(set(re.findall(r"`(test_\w+)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text())))
@@ -27,3 +29,14 @@ def test_the_readme_names_every_setting_of_the_environment():
     read = set(re.findall(r"(?:env\.\w+|needed)\(\s*\"(\w+)\"", (ROOT / "config" / "settings.py").read_text()))
     told = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
     assert read <= told
+
+
+def test_the_page_on_deploying_serves_as_dev_py_does():
+    deploying = (ROOT / "docs" / "deploy.md").read_text().replace("\\\n", " ")
+    assert " ".join(SERVER) in " ".join(deploying.split())
+
+
+def test_the_page_on_deploying_names_every_check_of_the_site():
+    checks = re.findall(r'id="(site\.\w+)"', (ROOT / "config" / "checks.py").read_text())
+    assert checks
+    assert [name for name in checks if name not in (ROOT / "docs" / "deploy.md").read_text()] == []
