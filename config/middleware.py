@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -67,6 +68,17 @@ def security_headers(get_response: GetResponse) -> GetResponse:
         if request.method == "POST" and request.path in SIGN_OUT and response.status_code < 400:
             response.headers["Clear-Site-Data"] = '"cache","storage"'
         return response
+
+    return middleware
+
+
+def refuse_nul(get_response: GetResponse) -> GetResponse:
+    """No address of ours has a NUL, and PostgreSQL takes none in a question."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("NUL in the address")
+        return get_response(request)
 
     return middleware
 
