@@ -31,6 +31,18 @@ class SessionStore(cached_db.SessionStore):
             # A sign-out that a cache elsewhere missed would come back to life: there the database is read.
             self._cache = DummyCache("", {})
 
+    def _validate_session_key(self, key: Any) -> bool:
+        """What a cookie says is looked for only if it can be one: PostgreSQL refuses a NUL."""
+        return super()._validate_session_key(key) and set(key) <= set(VALID_KEY_CHARS)
+
+    def load(self) -> dict[str, Any]:
+        """As saved, from the cache or else from the row; only `save` fills the cache.
+
+        Between reading the row and filling the cache the session may end, and would be there again.
+        """
+        data = self._cache.get(self.cache_key)
+        return super(cached_db.SessionStore, self).load() if data is None else data
+
     def _get_new_session_key(self) -> str:
         """32 random characters, 165 bits; the primary key tells of a collision as well as a question before."""
         return get_random_string(32, VALID_KEY_CHARS)
@@ -52,12 +64,17 @@ class SessionStore(cached_db.SessionStore):
             return
         data = self._get_session(no_load=must_create)
         session, row = self.create_model_instance(data), None if must_create else self._row
-        if row is None:
-            session.save(force_insert=True)
-        else:
-            self._update(self.session_key if row is HERE else row, session)
-        self._row = HERE
+        # Before the row: a sign-out that comes between finds it and takes it away, and one that came first shows below.
         self._cache.set(self.cache_key, data, self.get_expiry_age())
+        try:
+            if row is None:
+                session.save(force_insert=True)
+            else:
+                self._update(self.session_key if row is HERE else row, session)
+        except BaseException:
+            self._cache.delete(self.cache_key)
+            raise
+        self._row = HERE
 
     def _update(self, key: str, session: Any) -> None:
         """Write the row that has this key; UpdateError if it is gone: the person signed out meanwhile."""

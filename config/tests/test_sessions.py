@@ -161,3 +161,48 @@ def test_a_key_that_is_ended_is_dead_in_the_cache_too(saved):
     saved["a"]
     SessionStore().delete(saved.session_key)
     assert is_dead(saved.session_key)
+
+
+class EndedAsItIsRead(SessionStore):
+    def decode(self, session_data):
+        SessionStore(self.session_key).delete()
+        return super().decode(session_data)
+
+
+class EndedAsItIsWritten(SessionStore):
+    def _update(self, key, session):
+        super()._update(key, session)
+        SessionStore(session.session_key).delete()
+
+
+def test_a_session_that_ends_while_it_is_read_is_not_brought_back(saved):
+    cache.clear()
+    EndedAsItIsRead(saved.session_key).load()
+    assert is_dead(saved.session_key)
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+def test_a_session_that_ends_while_it_is_written_is_not_brought_back(saved, rotates):
+    busy = EndedAsItIsWritten(saved.session_key)
+    busy["a"] = 2
+    if rotates:
+        busy.cycle_key()
+    busy.save()
+    assert is_dead(busy.session_key)
+    assert is_dead(saved.session_key)
+
+
+def test_a_session_that_cannot_be_written_is_not_in_the_cache(saved):
+    late = SessionStore(saved.session_key)
+    late["a"] = 2
+    SessionStore(saved.session_key).delete()
+    with pytest.raises(UpdateError):
+        late.save()
+    assert is_dead(saved.session_key)
+
+
+@pytest.mark.parametrize("key", ["aaaaaaaa\0aaaa", "a" * 32 + "é", "%00" * 10, "A" * 32])
+def test_what_cannot_be_a_key_is_not_looked_for(key, client):
+    assert SessionStore(key).session_key is None
+    client.cookies["sessionid"] = key
+    assert client.get("/").status_code == 200
