@@ -25,12 +25,14 @@ logger = logging.getLogger("config.cache")
 class FailsOpen:
     """Class decorator: a method named in `answers` answers so, and logs, when the store cannot be reached.
 
-    For `rest` seconds after that this process does not ask the store again: a server that hangs would hold up a
-    sign-in as many times as it is asked.
+    After two such answers in a row this process does not ask the store again for `rest` seconds: a server that hangs
+    would hold up a sign-in as many times as it is asked. Not after one: what comes next may give back a lock, which
+    would keep somebody out if it was left there.
     """
 
     def __init__(self, errors: Callable[[], tuple[type[Exception], ...]], answers: dict[str, Any], *, rest: int = 0):
         self._errors, self._answers, self._rest = errors, answers, rest
+        self._failures: dict[str, int] = {}
         self._asked_again_at: dict[str, float] = {}
 
     def __call__(self, cls: type) -> type:
@@ -49,13 +51,20 @@ class FailsOpen:
             if time.monotonic() < self._asked_again_at.get(cache.store, 0):
                 return without(args, kwargs)
             try:
-                return method(cache, *args, **kwargs)
+                result = method(cache, *args, **kwargs)
             except self._errors() as error:
                 logger.error("cache unreachable in %s: %s", method.__name__, error)
-                self._asked_again_at[cache.store] = time.monotonic() + self._rest
+                self._failed(cache.store)
                 return without(args, kwargs)
+            self._failures[cache.store] = 0
+            return result
 
         return call
+
+    def _failed(self, store: str) -> None:
+        self._failures[store] = self._failures.get(store, 0) + 1
+        if self._failures[store] >= 2:
+            self._asked_again_at[store] = time.monotonic() + self._rest
 
 
 # `add` says yes: a lock nobody can hold must not keep anybody out.
