@@ -184,6 +184,7 @@ def test_database_and_cache_lie_beside_manage_py_unless_told(load, folder):
 def test_postgresql_and_redis_are_a_matter_of_two_addresses(load):
     settings = load(**NEEDED, DATABASE_URL="postgres://u:p@db:5432/site", CACHE_URL="redis://cache:6379/1")
     assert settings["DATABASES"]["default"]["ENGINE"] == "django.db.backends.postgresql"
+    assert settings["DATABASES"]["default"]["OPTIONS"]["pool"]["max_size"] == 8
     assert settings["CACHES"]["default"]["BACKEND"] == "config.cache.RedisCache"
 
 
