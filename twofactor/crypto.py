@@ -35,7 +35,7 @@ class Keyring:
             kid, colon, encoded = entry.partition(":")
             if not colon or not kid or not kid.isascii() or "." in kid:
                 raise ValueError(f"key {number} is not of the form kid:base64key")
-            if kid in keys:
+            if kid.lower() in map(str.lower, keys):  # SQLite, asked for what a key sealed, knows no case
                 raise ValueError(f"the key id {kid} stands there twice")
             try:
                 keys[kid] = base64.b64decode(encoded, validate=True)

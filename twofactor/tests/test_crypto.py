@@ -143,6 +143,7 @@ def test_spaces_and_a_last_comma_do_no_harm():
         (f"o.ld:{OLD}", "key 1 is not of the form"),
         (f"öld:{OLD}", "key 1 is not of the form"),
         (f"old:{OLD},old:{NEW}", "old stands there twice"),
+        (f"old:{OLD},OLD:{NEW}", "OLD stands there twice"),
         (f"old:{OLD[:-1]}", "old is not base64"),
         (f"old:{OLD[:-5]}!!!!=", "old is not base64"),
         (f"old:{OLD[:-4]}", "old has 30 bytes; it needs 32"),
