@@ -109,10 +109,12 @@ class LimitedForm(forms.Form):
 class SecondFactorForm(LimitedForm):
     """Asks for a code or a backup code of this authenticator, charging the try before it looks at it.
 
-    After a backup code was accepted, `codes_left` says how many are left.
+    After a backup code was accepted, `codes_left` says how many are left. `told` is True once the owner was told
+    of wrong codes.
     """
 
     codes_left = 0
+    told = False
 
     error_messages = {
         "wrong_code": _("That code is not right. Wait for the next one in your app and try again."),
@@ -166,7 +168,7 @@ class SecondFactorForm(LimitedForm):
             self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
         elif verdict is Verdict.WRONG:
             self.refuse("wrong_backup_code" if self.method == "backup" else "wrong_code")
-            self._tell_of_a_lock(authenticator)
+            self._tell(authenticator)
 
     def refuse(self, why: str, *, wait: int | None = None) -> None:
         self.retry_after = wait
@@ -178,9 +180,15 @@ class SecondFactorForm(LimitedForm):
         if self.pending:
             self.pending.refund()
 
-    def _tell_of_a_lock(self, authenticator: Authenticator) -> None:
-        if self.method == "code" and authenticator.locked_just_now():
+    def _tell(self, authenticator: Authenticator) -> None:
+        """Wherever codes are typed, and over however many sign-ins: it is the account that counts them."""
+        if self.method != "code":
+            return
+        if authenticator.locked_just_now():
             events.locked(self.request, authenticator)
+        if authenticator.failed_five_times_more():
+            self.told = True
+            events.wrong_codes(self.request, authenticator)
 
 
 class VerifyLoginForm(SecondFactorForm):

@@ -191,6 +191,11 @@ class Authenticator(models.Model):
         """True right after the failure that used the budget up, for whoever made it."""
         return Authenticator.objects.filter(pk=self.pk, budget_spent=conf.BUDGET).exists()
 
+    def failed_five_times_more(self) -> bool:
+        """True right after the fifth failure in a row, the tenth, and so on, for whoever made it."""
+        failures = Authenticator.objects.filter(pk=self.pk).values_list("failures", flat=True).first() or 0
+        return failures > 0 and failures % conf.DELAY_FROM == 0
+
     def forgive_after_reset(self, *, now: float | None = None) -> None:
         """A mailed password reset ends the delay; once in a week it also opens a lock, for twenty tries."""
         moment = int(time.time() if now is None else now)

@@ -133,3 +133,10 @@ def test_the_owner_is_told(owner, user, secret, mails_to):
     owner.post(DISABLE, proof(secret))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["turned_off"]
     assert len(mails_to(user.email)) == 1
+
+
+def test_wrong_codes_with_the_right_password_are_told_here_too(owner, user, secret, mails_to):
+    for _ in range(5):
+        owner.post(DISABLE, {"password": PASSWORD, "code": wrong_code(secret)})
+    assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
+    assert "wrong codes" in mails_to(user.email)[-1].subject

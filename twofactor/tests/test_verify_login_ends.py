@@ -42,6 +42,17 @@ def test_after_five_wrong_codes_the_sign_in_is_over_and_the_owner_told(
     assert len(mails_to(user.email)) == 1
 
 
+def test_wrong_codes_over_several_sign_ins_are_told_too(pending, user, secret, mails_to):
+    for _ in range(4):
+        pending.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    pending.post(CANCEL)
+    assert not mails_to(user.email)
+    give_password(pending, user)
+    pending.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
+    assert len(mails_to(user.email)) == 1
+
+
 def test_a_delayed_try_says_when_to_come_back_and_costs_nothing(pending, secret):
     Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 300)
     response = pending.post(VERIFY_LOGIN, {"code": code_now(secret)})

@@ -20,7 +20,8 @@ def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
     if form.is_valid():
         return sign_in(request, stage, form)
     if form.is_bound and stage.pending.end_if_used_up():
-        events.wrong_codes(request, stage.authenticator)
+        if not form.told:
+            events.wrong_codes(request, stage.authenticator)
         return over(request, stage)
     if form.is_bound and stage.pending.is_gone:
         # Another request of this sign-in won meanwhile, and has the session; this one must not write it.
