@@ -12,10 +12,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
-from twofactor import mail
+from accounts import known_browsers
+from twofactor import limits, mail
 from twofactor.events import log
 
 logger = logging.getLogger("accounts")
+# What anybody can have sent to any address.
+STRANGERS_MAILS = {
+    f"account/email/{name}" for name in ("account_already_exists", "password_reset_key", "unknown_account")
+}
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -53,8 +58,23 @@ class AccountAdapter(DefaultAccountAdapter):
     def authentication_failed(self, request: Any, **credentials: Any) -> None:
         log(logger, logging.WARNING, "password_refused", ip=self.get_client_ip(request))
 
+    def _get_login_attempts_cache_key(self, request: Any, **credentials: Any) -> str:
+        login = credentials.get("email", "")
+        shared = super()._get_login_attempts_cache_key(request, **credentials)
+        return f"{shared}:{known_browsers.known_as(request, login)}"
+
+    def post_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
+        response = super().post_login(request, user, **kwargs)
+        known_browsers.remember(request, response, user.email)
+        return response
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """In its reader's language, with links from SITE_URL, whatever a request said; sent beside the request."""
+        """In its reader's language, with links from SITE_URL, whatever a request said; sent beside the request.
+
+        Nobody is told that a mail was one too many: the owner finds those before it, and a stranger learns nothing.
+        """
+        if template_prefix in STRANGERS_MAILS and not limits.stranger_mail(self.request, template_prefix, email):
+            return
         links = {name: on_this_site(value) for name, value in context.items() if name.endswith("_url")}
         context = {**context, **links, "site_name": settings.TWOFACTOR_ISSUER}
         with override(mail.language_of(context.get("user"))):

@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.refuse_nul",
     "config.middleware.cut_oversized_body",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -85,6 +86,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.middleware.keep_no_cookie",
     "allauth.account.middleware.AccountMiddleware",
     "twofactor.middleware.SecondWallMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -126,7 +128,8 @@ if _on_sqlite:
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    _database.setdefault("CONN_MAX_AGE", 60)
+    # A connection a thread would be 64 for two processes, and PostgreSQL has 100 for all.
+    _database["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8}, **_database.get("OPTIONS", {})}
     _database["CONN_HEALTH_CHECKS"] = True
 
 # The default cache is a file of its own, beside the database, that every process of the machine shares.
@@ -198,8 +201,9 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGIN_TIMEOUT = 10 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-# allauth's own five wrong passwords in five minutes would let a stranger keep an owner out for ever, cheaply.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,20/5m/key"}
+# The key of a wrong password is the address and, where it signed in before, the browser. How many reset mails an
+# address gets is a matter of the adapter: allauth would refuse the owner's own request after a stranger's.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,20/5m/key", "reset_password": "20/m/ip"}
 
 # --- Words, time, files -----------------------------------------------------------------------
 

@@ -31,6 +31,12 @@ def setup_try(request: HttpRequest, sealed_secret: str) -> bool:
     return ratelimit.consume(request, app="twofactor", action="setup", config=rate, key=sealed_secret) is not None
 
 
+def stranger_mail(request: HttpRequest, kind: str, address: str) -> bool:
+    """Charge a mail that somebody who is not signed in has sent to this address: three an hour of each kind."""
+    rate = {kind: "3/h/key"}
+    return ratelimit.consume(request, app="twofactor", action=kind, config=rate, key=address.lower()) is not None
+
+
 def password_try(request: HttpRequest) -> bool:
     """Charge a password typed at step-up, ten a minute and user: a stranger cannot use these up."""
     rate = {"password": "10/m/user"}

@@ -64,6 +64,15 @@ def test_with_2fa_on_password_and_code_change_it(owner, secret, backup_codes, by
     assert EmailAddress.objects.count() == 2
 
 
+def test_what_waits_for_the_proof_keeps_no_cookie(owner):
+    owner.cookies["trusted"] = "what-stands-for-a-code"
+    owner.post(EMAIL, ADD)
+    waiting = owner.session["account_reauthentication_state"]["request"]
+    assert "second%40example.com" in waiting
+    assert "what-stands-for-a-code" not in waiting
+    assert owner.session.session_key not in waiting
+
+
 @pytest.mark.parametrize("action", ["action_primary", "action_remove"])
 def test_making_primary_and_removing_want_the_proof_too(owner, user, action):
     EmailAddress.objects.create(user=user, email="second@example.com", verified=True)

@@ -307,10 +307,10 @@ class Browser:
 
     def sign_in(self, person: Person, **proof: str) -> "Browser":
         """The password, and the proof if one is given; AssertionError if that does not lead to where it should."""
-        page = self.give_password(person)
+        pages = [self.give_password(person)]
         if proof:
-            page = self.post(VERIFY_LOGIN, proof)
-        assert self.is_signed_in() == (bool(proof) or not person.secret), page
+            pages.append(self.post(VERIFY_LOGIN, proof))
+        assert self.is_signed_in() == (bool(proof) or not person.secret), pages
         return self
 
     def owe_code(self, person: Person) -> "Browser":
