@@ -119,8 +119,9 @@ def test_an_error_brings_its_traceback_in_the_same_line(lines):
 @pytest.mark.parametrize("forged", FORGED)
 def test_what_a_stranger_sends_cannot_start_a_line(handler, forged):
     # Apart from all others, since pytest-xdist cannot carry a lone surrogate that pytest saw in a log.
-    logger = logging.Logger("apart")
-    logger.addHandler(handler)
+    logger = logging.getLogger("apart")
+    logger.propagate = False
+    logger.handlers = [handler]
     logger.warning("path %s", forged)
     log_event(logger, logging.INFO, "odd", reason=forged)
     words, fields = read(handler)
