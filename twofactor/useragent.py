@@ -1,4 +1,6 @@
-"""A User-Agent header in two words, for the owner of an account: "Firefox on Linux". Pure."""
+"""A User-Agent header in two words, for the owner of an account: "Firefox on Linux"."""
+
+from django.utils.translation import gettext as _
 
 # The first that is found counts: Edge and Opera call themselves Chrome too, and Chrome calls itself Safari.
 BROWSERS = {
@@ -28,4 +30,6 @@ def describe(header: str) -> str:
     """Return what the header says of browser and system; an empty string if it says nothing known."""
     browser = next((name for mark, name in BROWSERS.items() if mark in header), "")
     system = next((name for mark, name in SYSTEMS.items() if mark in header), "")
-    return f"{browser} on {system}" if browser and system else browser or system
+    if not (browser and system):
+        return browser or system
+    return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}

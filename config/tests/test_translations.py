@@ -4,12 +4,15 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polib
 import pytest
 from django.conf import settings
-from django.utils import translation
+from django.utils import formats, translation
+
+from twofactor import useragent
 
 ROOT = Path(settings.BASE_DIR)
 CATALOGUES = sorted(ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))
@@ -99,3 +102,11 @@ def test_the_switch_in_the_footer_outlives_the_browsers_own_language(client):
 def test_the_switch_leads_to_this_site_only(client):
     answer = client.post("/language/", {"language": "de", "next": "https://evil.example/"})
     assert "evil.example" not in answer["Location"]
+
+
+def test_what_stands_in_a_row_of_activity_is_all_in_the_language_of_the_page():
+    firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    moment = datetime(2026, 11, 22, 14, 4, tzinfo=UTC)
+    with translation.override("ar"):
+        assert useragent.describe(firefox) == "Firefox على Linux"
+        assert formats.date_format(moment, "DATETIME_FORMAT") == "22 نوفمبر، 2026، 2:04 م"
