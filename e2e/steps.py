@@ -1,4 +1,8 @@
-"""What a person does here, in roles and visible words, so that a test reads like what it shows."""
+"""What a person does here, in roles and visible words, so that a test reads like what it shows.
+
+The words are those of the sources. They are looked for in the language that is active in the test, which
+`translation.override` changes; the browser is told its own by `locale`.
+"""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +17,8 @@ from django.conf import settings
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from playwright.sync_api import Locator, Page, Request, expect
 
 from accounts.models import User
@@ -31,41 +37,48 @@ NEW_PASSWORD = "gravel-9-Lantern-osier"
 
 def expect_heading(page: Page, name: str) -> None:
     """See that the page, or the panel that was swapped into it, is the one with this title."""
-    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    expect(page.get_by_role("heading", level=1)).to_have_text(_(name))
 
 
 def code_field(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Code", exact=True)
+    return page.get_by_role("textbox", name=_("Code"), exact=True)
 
 
 def backup_code_field(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Backup code", exact=True)
+    return page.get_by_role("textbox", name=_("Backup code"), exact=True)
 
 
 def email_field(page: Page) -> Locator:
-    return page.get_by_role("main").get_by_label("E-mail", exact=True)
+    return page.get_by_role("main").get_by_label(_("E-mail"), exact=True)
 
 
 def password_field(page: Page) -> Locator:
-    return page.get_by_label("Password", exact=True)
+    return page.get_by_label(_("Password"), exact=True)
 
 
 def press(page: Page, name: str) -> None:
     """Press the button or link of this name in the page's main part."""
     main = page.get_by_role("main")
-    main.get_by_role("button", name=name, exact=True).or_(main.get_by_role("link", name=name, exact=True)).click()
+    named: Any = {"name": _(name), "exact": True}
+    main.get_by_role("button", **named).or_(main.get_by_role("link", **named)).click()
 
 
 def expect_said_beside(field: Locator, words: str) -> None:
     """See that a field is marked wrong, that its own description says why, and that it has the focus."""
     expect(field).to_have_attribute("aria-invalid", "true")
-    expect(field).to_have_accessible_description(re.compile(re.escape(words)))
+    expect(field).to_have_accessible_description(re.compile(re.escape(_(words))))
     expect(field).to_be_focused()
 
 
 def expect_said(page: Page, words: str) -> None:
     """See that the page's main part says this in a notice of its own."""
-    expect(page.get_by_role("main").get_by_text(words)).to_be_visible()
+    expect(page.get_by_role("main").get_by_text(_(words))).to_be_visible()
+
+
+def expect_backup_codes_left(page: Page, left: int) -> None:
+    """See that the page says that a backup code signed in, and how many are left."""
+    words = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left)
+    expect_said(page, words % left)
 
 
 def expect_stillness(page: Page) -> None:
@@ -74,7 +87,7 @@ def expect_stillness(page: Page) -> None:
 
 
 def qr_code(page: Page) -> Locator:
-    return page.get_by_role("img", name="QR code")
+    return page.get_by_role("img", name=_("QR code for your authenticator app; the key beside it says the same"))
 
 
 def key_of(page: Page) -> str:
@@ -109,8 +122,8 @@ def sign_in(page: Page, user: User, *, password: str = PASSWORD, at: str = "/acc
 
 
 def sign_out(page: Page) -> None:
-    page.get_by_role("banner").get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("link", name="Sign in").first).to_be_visible()
+    page.get_by_role("banner").get_by_role("button", name=_("Sign out")).click()
+    expect(page.get_by_role("link", name=_("Sign in")).first).to_be_visible()
 
 
 def has_script(page: Page) -> bool:
@@ -174,7 +187,7 @@ def begin_setup(page: Page) -> Phone:
     press(page, "Turn on")
     password_field(page).fill(PASSWORD)
     press(page, "Continue")
-    expect(page.get_by_text("Step 1 of 3")).to_be_visible()
+    expect(page.get_by_text(_("Step %(step)s of 3") % {"step": 1})).to_be_visible()
     return Phone.scan(qr_code(page))
 
 
@@ -199,7 +212,7 @@ def turn_on(page: Page) -> Phone:
 def save_backup_codes(page: Page) -> list[str]:
     """Read the codes off the page, say that they are saved, and go on to the settings."""
     codes = backup_codes_on(page)
-    page.get_by_role("checkbox", name="I have saved these codes").check()
+    page.get_by_role("checkbox", name=_("I have saved these codes")).check()
     press(page, "Done")
     expect_heading(page, "Two-factor authentication")
     return codes
@@ -242,24 +255,48 @@ def turn_off(page: Page, **proof: str) -> None:
 
 def main_journey(page: Page, user: User) -> None:
     """Turn 2FA on, sign in with a code and with a backup code, make new codes, move to a new phone, turn off."""
+    for _stop in stops_of_the_main_journey(page, user):
+        pass
+
+
+def stops_of_the_main_journey(page: Page, user: User) -> Iterator[str]:
+    """Go on the main journey; yield the name of each page and panel while it stands there."""
     sign_in(page, user)
     expect_heading(page, "Your account")
-    phone = turn_on(page)
+    yield "account, 2FA off"
+    phone = begin_setup(page)
+    yield "step 1"
+    press(page, "Continue")
+    expect(code_field(page)).to_be_focused()
+    yield "step 2"
+    enter_code(page, phone.code())
+    phone.backup_codes = backup_codes_on(page)
+    yield "step 3"
+    save_backup_codes(page)
+    yield "settings"
     sign_out(page)
+    yield "landing"
     sign_in(page, user)
+    expect_heading(page, "Enter your code")
+    yield "code"
     enter_code(page, phone.code(steps_ahead=1))  # this step's code turned 2FA on
     expect_heading(page, "Your account")
     sign_out(page)
     sign_in(page, user)
     press(page, "Use a backup code")
+    expect(backup_code_field(page)).to_be_focused()
+    yield "backup code"
     enter_backup_code(page, phone.backup_codes[0])
-    expect_said(page, "You used a backup code. 9 are left.")
+    expect_backup_codes_left(page, 9)
+    yield "account, 2FA on"
     codes = make_new_codes(page, backup_code=phone.backup_codes[1])
     new_phone = scan_new_phone(page, backup_code=codes[0])
+    yield "new phone"
     press(page, "Continue")
     enter_code(page, new_phone.code())
     save_backup_codes(page)
     turn_off(page, code=new_phone.code(steps_ahead=1))
+    yield "turned off"
 
 
 # --- Time, and what the browser did ---------------------------------------------------------------
@@ -323,7 +360,7 @@ def pages_of_a_visitor(page: Page, user: User) -> Iterator[str]:
     yield "confirm an address"
     page.goto("/accounts/signup/")
     for label, text in (("Full name", "G"), ("E-mail", "g@example.com"), ("Password", "short")):
-        page.get_by_label(label, exact=True).fill(text)
+        page.get_by_label(_(label), exact=True).fill(text)
     press(page, "Sign up")
     expect_said_beside(password_field(page), "12")
     yield "sign-up, refused"
@@ -366,11 +403,13 @@ def pages_of_an_account(page: Page, user: User) -> Iterator[str]:
     expect(code_field(page)).to_be_focused()
     yield "setup, verify"
     enter_code(page, wrong_code(phone))
-    expect_said_beside(code_field(page), "That code is not right.")
+    expect_said_beside(
+        code_field(page), "That code is not right. Check that you scanned this QR code, and try the next code."
+    )
     yield "setup, wrong code"
     enter_code(page, phone.code())
     backup_codes_on(page)
-    page.get_by_text("Check what you wrote down").click()
+    page.get_by_text(_("Check what you wrote down")).click()
     yield "setup, backup codes"
     save_backup_codes(page)
     yield "settings, 2FA on"
@@ -385,7 +424,7 @@ def pages_of_the_second_factor(page: Page, user: User) -> Iterator[str]:
     expect_heading(page, "Enter your code")
     yield "sign-in, code"
     enter_code(page, wrong_code(phone))
-    expect_said_beside(code_field(page), "That code is not right.")
+    expect_said_beside(code_field(page), "That code is not right. Wait for the next one in your app and try again.")
     yield "sign-in, wrong code"
     press(page, "Use a backup code")
     expect(backup_code_field(page)).to_be_focused()
@@ -393,13 +432,13 @@ def pages_of_the_second_factor(page: Page, user: User) -> Iterator[str]:
     enter_backup_code(page, "0000-0000-0000-0000")
     expect_said_beside(backup_code_field(page), "That is not one of your unused backup codes.")
     yield "sign-in, wrong backup code"
-    page.get_by_role("checkbox", name="Trust this browser").check()
+    page.get_by_role("checkbox").check()
     enter_backup_code(page, phone.backup_codes[9])
-    expect_said(page, "You used a backup code. 2 are left.")
+    expect_backup_codes_left(page, 2)
     yield "account, 2FA on"
     page.goto(SETTINGS)
-    expect(page.get_by_role("heading", name="Trusted browsers")).to_be_visible()
-    expect(page.get_by_role("main")).to_contain_text("Make new ones before you need them")
+    expect(page.get_by_role("heading", name=_("Trusted browsers"))).to_be_visible()
+    expect(page.get_by_role("main").locator(".note.warning")).to_contain_text("2")
     yield "settings, few codes, a trusted browser"
     for path, title in (
         (NEW_CODES, "New backup codes"),
@@ -414,7 +453,9 @@ def pages_of_the_second_factor(page: Page, user: User) -> Iterator[str]:
         expect(backup_code_field(page)).to_be_visible()
         yield f"{path} with a backup code"
     prove(page, "Turn off", backup_code="not a code")
-    expect_said_beside(backup_code_field(page), "A backup code has sixteen letters and digits")
+    expect_said_beside(
+        backup_code_field(page), "A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."
+    )
     yield "turn off, refused"
 
 
