@@ -22,6 +22,13 @@ STRANGERS_MAILS = {
     f"account/email/{name}" for name in ("account_already_exists", "password_reset_key", "unknown_account")
 }
 
+# What the one link of a mail does, by its name in the context.
+ACTIONS = {
+    "activate_url": _("Confirm your address"),
+    "password_reset_url": _("Choose a new password"),
+    "signup_url": _("Sign up"),
+}
+
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = {
@@ -69,7 +76,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """In its reader's language, with links from SITE_URL, whatever a request said; sent beside the request.
+        """Text and HTML, in its reader's language, links from SITE_URL, whatever a request said; sent beside it.
 
         Nobody is told that a mail was one too many: the owner finds those before it, and a stranger learns nothing.
         """
@@ -79,6 +86,7 @@ class AccountAdapter(DefaultAccountAdapter):
         context = {**context, **links, "site_name": settings.TWOFACTOR_ISSUER}
         with override(mail.language_of(context.get("user"))):
             message = self.render_mail(template_prefix, email, context)
+            mail.add_html(message, **action_of(message.body.splitlines(), links))
         mail.post(message)
 
     def send_notification_mail(
@@ -86,6 +94,14 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         """As allauth does, telling `send_mail` whom it is for."""
         super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
+
+
+def action_of(lines: list[str], links: dict[str, str]) -> dict[str, str]:
+    """Return the one link that stands among these lines, and what it does; nothing where there is none."""
+    for name, words in ACTIONS.items():
+        if links.get(name) in lines:
+            return {"url": links[name], "words": str(words)}
+    return {}
 
 
 def on_this_site(url: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from twofactor import conf, mail
@@ -96,4 +97,6 @@ def _mail(event: SecurityEvent, user: Any, context: dict[str, Any]) -> None:
     subject = " ".join(render_to_string(f"twofactor/email/{event.kind}_subject.txt", context).split())
     text = render_to_string(f"twofactor/email/{event.kind}_message.txt", context)
     for address in EmailAddress.objects.filter(user_id=user.pk, verified=True).values_list("email", flat=True):
-        mail.post(EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [address]))
+        message = EmailMultiAlternatives(subject, text, settings.DEFAULT_FROM_EMAIL, [address])
+        mail.add_html(message, url=context["settings_url"], words=_("Open your settings"))
+        mail.post(message)

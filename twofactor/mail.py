@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.template.loader import render_to_string
 from django.utils.translation import get_language
 
 logger = logging.getLogger("twofactor.mail")
@@ -25,6 +26,29 @@ def language_of(user: Any) -> str:
     """
     known = getattr(user, "language", None)
     return get_language() or settings.LANGUAGE_CODE if known is None else known or settings.LANGUAGE_CODE
+
+
+def add_html(message: EmailMultiAlternatives, *, url: str = "", words: str = "") -> None:
+    """Say in HTML what the text says; the line that is `url` becomes a button with these words and the link below it.
+
+    Made from the text, so that the two cannot differ; it is escaped, and no other address in it becomes a link.
+    """
+    blocks = [_block(paragraph.splitlines(), url) for paragraph in str(message.body).strip().split("\n\n")]
+    context = {"subject": message.subject, "blocks": blocks, "url": url, "words": words}
+    message.attach_alternative(render_to_string("twofactor/email/_mail.html", context), "text/html")
+
+
+def _block(lines: list[str], url: str) -> dict[str, Any]:
+    """A paragraph of the text; several lines are facts, each a name and a value that keeps its own direction."""
+    said, is_action = [line for line in lines if line and line != url], bool(url) and url in lines
+    if len(said) > 1:
+        return {"facts": [_fact(line) for line in said], "is_action": is_action}
+    return {"text": "".join(said), "is_action": is_action}
+
+
+def _fact(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(": ")
+    return name + colon, value
 
 
 def post(message: EmailMessage) -> None:

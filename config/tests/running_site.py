@@ -506,6 +506,13 @@ class Site:
         return [mail for mail in mails if person.email in str(mail["To"])]
 
 
+def text_of(mail: email.message.EmailMessage) -> str:
+    """The plain part of a mail, which has an HTML part beside it."""
+    plain = mail.get_body(("plain",))
+    assert plain is not None
+    return str(plain.get_content())
+
+
 @cache
 def migrated_database() -> Path:
     """A SQLite file with all tables and no rows, made once."""

@@ -24,6 +24,7 @@ from config.tests.running_site import (
     Person,
     Site,
     serving,
+    text_of,
     wait_until,
 )
 
@@ -178,7 +179,7 @@ def whole_journey(site: Site) -> Iterator[str]:
     assert other.give_password(ada, password=SECOND_PASSWORD).leads_to == VERIFY_LOGIN
     yield browser.post(SETUP, {"password": SECOND_PASSWORD, "backup_code": ada.backup_codes[8]}).key
     assert browser.post("/accounts/password/reset/", {"email": ada.email}).leads_to
-    wait_until(lambda: any("/key/" in str(mail.get_content()) for mail in site.mails_to(ada)), "the last mail")
+    wait_until(lambda: any("/key/" in text_of(mail) for mail in site.mails_to(ada)), "the last mail")
 
 
 def sign_up(site: Site, browser: Browser) -> Person:
@@ -186,7 +187,7 @@ def sign_up(site: Site, browser: Browser) -> Person:
     fields = {"email": ada.email, "full_name": "Ada Example", "password1": PASSWORD}
     assert browser.post("/accounts/signup/", fields).leads_to
     wait_until(lambda: site.mails_to(ada), "the mail that confirms the address")
-    link = re.search(r"/accounts/confirm-email/\S+", str(site.mails_to(ada)[0].get_content()))
+    link = re.search(r"/accounts/confirm-email/\S+", text_of(site.mails_to(ada)[0]))
     assert link
     assert browser.post(link[0]).leads_to
     ada.pk = site.orm("User.objects.get(email=email).pk", email=ada.email)

@@ -22,6 +22,7 @@ from config.tests.running_site import (
     Person,
     Site,
     serving,
+    text_of,
     wait_until,
 )
 from conftest import PASSWORD
@@ -346,7 +347,7 @@ def test_the_budget_begins_anew_after_thirty_days(site: Site) -> None:
 
 
 def reset_links(site: Site, person: Person) -> set[str]:
-    texts = [str(mail.get_content()) for mail in site.mails_to(person)]
+    texts = [text_of(mail) for mail in site.mails_to(person)]
     return {link for text in texts for link in re.findall(r"https?://[^/\s]+(/\S+/key/\S+)", text)}
 
 

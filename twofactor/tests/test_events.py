@@ -136,7 +136,11 @@ def test_neither_log_nor_rows_nor_mails_hold_a_secret_a_code_or_a_password(user,
     other.post(VERIFY_LOGIN, {"code": right})
     assert is_signed_in(other)
     mail.flush()
-    written = log.getvalue() + str([*SecurityEvent.objects.values()]) + "".join(m.subject + m.body for m in mailoutbox)
+    written = (
+        log.getvalue()
+        + str([*SecurityEvent.objects.values()])
+        + "".join(m.subject + m.body + m.alternatives[0].content for m in mailoutbox)
+    )
     assert "event=turned_on" in written
     for hidden in (key, wrong, right, "7KQ2-9MXD-4RTB-W8HN", "7KQ29MXD4RTBW8HN", PASSWORD, *codes):
         assert hidden not in written
