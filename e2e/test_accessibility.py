@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
 from e2e.phone import Phone
@@ -121,6 +121,32 @@ def test_nothing_moves_for_those_who_asked_for_that(signed_in: Page) -> None:
     press(signed_in, "Continue")
     expect_said_beside(password_field(signed_in), "That is not your password.")
     assert signed_in.evaluate("document.getAnimations().length") == 0
+
+
+@pytest.mark.browser_context_args(forced_colors="active")
+def test_where_the_system_chooses_the_colours_steps_errors_and_a_busy_button_still_show(signed_in: Page) -> None:
+    begin_setup(signed_in)
+    step = signed_in.get_by_role("list", name="Progress").get_by_role("listitem")
+    expect(step.first).to_have_css("border-top-style", "solid")
+    expect(step.last).to_have_css("border-top-style", "dotted")
+    press(signed_in, "Continue")
+    code_field(signed_in).fill("12")
+    press(signed_in, "Verify and turn on")
+    expect_said_beside(code_field(signed_in), "A code has six digits, like 123 456.")
+    expect(code_field(signed_in)).to_have_css("border-left-width", "8px")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    signed_in.route("**/verify-setup/", hold)
+    code_field(signed_in).fill("34")
+    press(signed_in, "Verify and turn on")
+    button = signed_in.get_by_role("button", name="Verify and turn on")
+    expect(button).to_be_disabled()
+    assert button.evaluate("(element) => getComputedStyle(element, '::after').content") == "none"
+    held[0].continue_()
+    expect(button).to_be_enabled()
 
 
 def test_the_page_says_its_language_and_has_one_heading_of_each_page(signed_in: Page) -> None:

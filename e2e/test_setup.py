@@ -287,6 +287,14 @@ def test_on_paper_are_the_codes_and_what_they_are_for_and_nothing_else(codes_sho
     expect(codes_shown.get_by_role("banner").or_(codes_shown.get_by_role("contentinfo"))).to_have_count(0)
 
 
+def test_paper_is_white_in_a_dark_room_too(codes_shown: Page) -> None:
+    codes_shown.emulate_media(media="print", color_scheme="dark")
+    card = codes_shown.get_by_role("region", name="Save your backup codes", include_hidden=True)
+    expect(card).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(card).to_have_css("color", "rgb(0, 0, 0)")
+    expect(codes_shown.locator("html")).to_have_css("--bad", "#ab2417")
+
+
 def test_a_code_can_be_compared_with_its_copy_and_nothing_is_sent(codes_shown: Page) -> None:
     code = backup_codes_on(codes_shown)[6]
     sent = requests_of(codes_shown)
