@@ -123,7 +123,7 @@ def test_what_a_stranger_sends_cannot_start_a_line(handler, forged):
     logger.propagate = False
     logger.handlers = [handler]
     logger.warning("path %s", forged)
-    log_event(logger, logging.INFO, "odd", reason=forged)
+    log_event(logger, logging.WARNING, "odd", reason=forged)
     words, fields = read(handler)
     assert words["message"] == f"path {forged}"
     assert fields["reason"] == forged
