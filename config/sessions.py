@@ -33,7 +33,7 @@ class SessionStore(cached_db.SessionStore):
 
     def _validate_session_key(self, key: Any) -> bool:
         """What a cookie says is looked for only if it can be one: PostgreSQL refuses a NUL."""
-        return super()._validate_session_key(key) and set(key) <= set(VALID_KEY_CHARS)
+        return bool(key) and len(key) >= 8 and set(key) <= set(VALID_KEY_CHARS)
 
     def load(self) -> dict[str, Any]:
         """As saved, from the cache or else from the row; only `save` fills the cache.
