@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-STAMP = VENV / "installed-locks"
+IN_VENV = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+PYTHON = VENV / IN_VENV
 ENV_FILE = ROOT / ".env"
 # What runs the site, and what works on it: the second holds all of the first, in the same versions.
 RUN_LOCK, DEV_LOCK = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
+# What the site is measured against has a place of its own.
+PEER_LOCK, PEER_VENV = ROOT / "config/bench/peer/requirements.txt", ROOT / ".venv-bench"
 # Not sys.executable: in .venv that is the very file which a set-up from scratch takes away.
 BASE_PYTHON = Path(sys.executable).resolve()
 # How the site is served, here and by docs/deploy.md. A thread waits as long as a body takes to come: with four, eight
@@ -103,6 +105,13 @@ def pictures() -> NoReturn:
     become(PYTHON, "-m", "pytest", "--quiet", "e2e/take_pictures.py")
 
 
+def bench(*arguments: str) -> NoReturn:
+    """[PARTS] [OPTIONS]  Measure the site, beside one with django-allauth's own second factor; --help says more."""
+    ensure_venv(DEV_LOCK)
+    ensure_venv(PEER_LOCK, PEER_VENV)
+    become(PYTHON, "-m", "config.bench", *arguments, env=os.environ | {"BENCH_PEER_PYTHON": str(PEER_VENV / IN_VENV)})
+
+
 def check() -> None:
     """Format, lint, types, templates, migrations, and Django's deploy check on production settings."""
     ensure_venv(DEV_LOCK)
@@ -124,55 +133,57 @@ def check() -> None:
         sys.exit(f"Failed: {', '.join(failed)}")
 
 
-COMMANDS = {command.__name__: command for command in (run, test, check, serve, pictures)}
+COMMANDS = {command.__name__: command for command in (run, test, check, serve, bench, pictures)}
 
 
 # --- The virtual environment ----------------------------------------------------------------------
 
 
-def ensure_venv(lock: Path) -> None:
-    """Give .venv the packages of this lock, with uv where it is on the path and pip where not.
+def ensure_venv(lock: Path, venv: Path = VENV) -> None:
+    """Give .venv, or another, the packages of this lock, with uv where it is on the path and pip where not.
 
     The stamp comes last, so a set-up that was cut off is made anew. What works on the site goes on top of
     what runs it, and does not pull the packages from under a server that is up.
     """
-    done = STAMP.read_text().split() if PYTHON.exists() and STAMP.exists() else []
-    if fingerprint(lock) in done:
+    python, stamp = venv / IN_VENV, venv / "installed-locks"
+    done = stamp.read_text().split() if python.exists() and stamp.exists() else []
+    # The other locks hold all of the first, or name it.
+    held = {fingerprint(RUN_LOCK), fingerprint(lock)}
+    if held <= {*done}:
         return
-    say(f"Installing {lock.name} into {VENV.name} (once) ...")
-    STAMP.unlink(missing_ok=True)
+    say(f"Installing {lock.relative_to(ROOT)} into {venv.name} (once) ...")
+    stamp.unlink(missing_ok=True)
     install_from = with_uv if shutil.which("uv") else with_pip
-    install_from(lock, afresh=fingerprint(RUN_LOCK) not in done)
-    held = [RUN_LOCK, DEV_LOCK] if lock == DEV_LOCK else [lock]
-    STAMP.write_text("\n".join(map(fingerprint, held)))
+    install_from(lock, venv, afresh=fingerprint(RUN_LOCK) not in done)
+    stamp.write_text("\n".join(held))
 
 
 def fingerprint(lock: Path) -> str:
     return hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
 
 
-def with_uv(lock: Path, *, afresh: bool) -> None:
+def with_uv(lock: Path, venv: Path, *, afresh: bool) -> None:
     if afresh:
-        execute("uv", "venv", "--quiet", "--clear", "--python", BASE_PYTHON, VENV)
-    execute("uv", "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes", "-r", lock)
+        execute("uv", "venv", "--quiet", "--clear", "--python", BASE_PYTHON, venv)
+    execute("uv", "pip", "install", "--quiet", "--python", venv / IN_VENV, "--require-hashes", "-r", lock)
 
 
-def with_pip(lock: Path, *, afresh: bool) -> None:
+def with_pip(lock: Path, venv: Path, *, afresh: bool) -> None:
     if afresh:
-        execute(BASE_PYTHON, "-m", "venv", "--clear", "--without-pip", VENV)
+        execute(BASE_PYTHON, "-m", "venv", "--clear", "--without-pip", venv)
     quiet = ["--quiet", "--disable-pip-version-check"]
-    execute(*pip_for_venv(), "install", *quiet, "--require-hashes", "-r", lock)
+    execute(*pip_for(venv / IN_VENV), "install", *quiet, "--require-hashes", "-r", lock)
 
 
-def pip_for_venv() -> list[str | Path]:
-    """Return the command that is pip for .venv; Debian splits ensurepip out of Python, and pip too."""
+def pip_for(python: Path) -> list[str | Path]:
+    """Return the command that is pip for this Python; Debian splits ensurepip out of Python, and pip too."""
     if not (has_module("ensurepip") or has_module("pip")) and may_use_apt():
         apt_install("python3-venv")
     if has_module("ensurepip"):
-        execute(PYTHON, "-m", "ensurepip", stdout=subprocess.DEVNULL)
-        return [PYTHON, "-m", "pip"]
+        execute(python, "-m", "ensurepip", stdout=subprocess.DEVNULL)
+        return [python, "-m", "pip"]
     if has_module("pip"):
-        return [BASE_PYTHON, "-m", "pip", "--python", PYTHON]
+        return [BASE_PYTHON, "-m", "pip", "--python", python]
     sys.exit(f"{BASE_PYTHON} has neither ensurepip nor pip. On Debian or Ubuntu: sudo apt-get install python3-venv")
 
 

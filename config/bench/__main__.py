@@ -1,0 +1,105 @@
+"""What each journey costs, here and on a minimal site with django-allauth's own second factor: tables, in Markdown.
+
+Both sites run on this machine, in turns, on databases made for this and gone with it. It takes about ten minutes.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from config.bench import services
+from config.bench.compare import journeys
+from config.bench.sites import OURS, PEERS
+from config.bench.table import Table
+
+STORES = ("sqlite", "postgresql")
+HASHERS = ("fast", "shipped")
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python3 dev.py bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all unless named")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each journey is made (%(default)s)")
+    parser.add_argument("--on", type=names_in(STORES), default=STORES, help="sqlite,postgresql")
+    parser.add_argument("--hashers", type=names_in(HASHERS), default=HASHERS, help="fast,shipped")
+    parser.add_argument("--alone", action="store_true", help="without allauth.mfa beside it")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="put the tables into this page, where its marks are")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(unknown)}")
+    return options
+
+
+def names_in(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    def names(text: str) -> tuple[str, ...]:
+        given = tuple(text.split(","))
+        if not set(given) <= set(known):
+            raise argparse.ArgumentTypeError(f"expected some of {','.join(known)}")
+        return given
+
+    return names
+
+
+# --- The parts ------------------------------------------------------------------------------------
+
+
+def measure_journeys(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
+    for store in options.on:
+        for hasher in options.hashers:
+            # A slow hash takes most of a round, and differs little from one to the next.
+            rounds = options.rounds if hasher == "fast" else max(3, options.rounds // 2)
+            yield journeys(store, folder, kinds(options), fast_hasher=hasher == "fast", rounds=rounds)
+
+
+PARTS = {"journeys": measure_journeys}
+
+
+def kinds(options: argparse.Namespace) -> list:
+    return [OURS] if options.alone else [OURS, PEERS]
+
+
+# --- What is said of it ---------------------------------------------------------------------------
+
+
+def heading(arguments: list[str]) -> str:
+    """When, where and how this was measured."""
+    busy = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy},"
+        f" Python {platform.python_version()}: `{' '.join(['python3 dev.py bench', *arguments])}`"
+    )
+
+
+def put_into(page: Path, part: str, text: str) -> None:
+    """Write this between the page's marks of that part; ValueError if it has none."""
+    begin, end = f"<!-- bench: {part} -->\n", f"<!-- end of bench: {part} -->"
+    before, found, rest = page.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"{page} has no place for {part}")
+    page.write_text(f"{before}{begin}\n{text}\n\n{end}{after}")
+
+
+def main(arguments: list[str]) -> None:
+    options = parse(arguments)
+    if "postgresql" in options.on and (why := services.missing()):
+        print(f"Skipped: PostgreSQL and Redis do not both answer: {why}", file=sys.stderr)
+        options.on = tuple(name for name in options.on if name != "postgresql")
+    for part in options.parts or PARTS:
+        said = [heading(arguments)]
+        print(f"\n{said[0]}\n", flush=True)
+        with tempfile.TemporaryDirectory(prefix="twofactor-bench-") as folder:
+            for table in PARTS[part](options, Path(folder)):
+                said.append(str(table))
+                print(f"{table}\n", flush=True)
+        if options.into:
+            put_into(options.into, part, "\n\n".join(said))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

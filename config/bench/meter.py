@@ -1,0 +1,47 @@
+"""The server's entry while it is measured: the site of DJANGO_SETTINGS_MODULE, and an address that says what it cost.
+
+The server has one process and one thread for requests, so that what happened between two readings is what the
+requests between them cost.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.wsgi import get_wsgi_application
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+PATH = "/bench-meter"
+# They open and close transactions; a database is not asked for anything by them.
+FREE = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA", "SET")
+
+site = get_wsgi_application()
+queries = 0
+
+
+def count(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+    global queries  # noqa: PLW0603 - one thread writes it
+    queries += not str(sql).lstrip().upper().startswith(FREE)
+    return execute(sql, *rest)
+
+
+def meter(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if count not in connection.execute_wrappers:
+        connection.execute_wrappers.append(count)
+
+
+connection_created.connect(meter)
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    if environ["PATH_INFO"] != PATH:
+        return site(environ, start_response)
+    # What a request left to be done beside it is part of its cost.
+    for thread in threading.enumerate():
+        if thread.name == "mail":
+            thread.join(10)
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({"queries": queries, "cpu": time.process_time()}).encode()]

@@ -1,0 +1,55 @@
+"""One call into a site's database: `python -m config.bench.orm FUNCTION {"argument": ...}`, the answer as JSON.
+
+A process of its own, since one process can hold the settings of one site only. BENCH_ROWS names the module.
+"""
+
+import json
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import django
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db import connection, models
+
+
+def session_of(user: Any, **more: Any) -> str:
+    """The key of a new session that this user is signed in with, as an hour ago."""
+    from django.conf import settings
+
+    store = import_module(settings.SESSION_ENGINE).SessionStore()
+    store[SESSION_KEY] = str(user.pk)
+    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    store.update(more)
+    store.save()
+    return store.session_key
+
+
+def multiply(row: models.Model, count: int, **expressions: str) -> None:
+    """Insert copies of this row, in one statement; `expressions` are columns in SQL, in which i counts from 0."""
+    meta = row._meta
+    columns = [str(field.column) for field in meta.concrete_fields if not isinstance(field, models.AutoField)]
+    quoted = connection.ops.quote_name
+    values = [expressions.get(column, f"t.{quoted(column)}").replace("%", "%%") for column in columns]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {quoted(meta.db_table)} ({', '.join(map(quoted, columns))})"  # noqa: S608 - names of our own models
+            f" WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count - 1})"
+            f" SELECT {', '.join(values)} FROM n, {quoted(meta.db_table)} t WHERE t.{quoted(str(meta.pk.column))} = %s",
+            [row.pk],
+        )
+
+
+def analyze() -> None:
+    """What PostgreSQL does by itself a minute later."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+
+
+if __name__ == "__main__":
+    django.setup()
+    rows = import_module(os.environ["BENCH_ROWS"])
+    print(json.dumps(getattr(rows, sys.argv[1])(**json.loads(sys.argv[2]))))

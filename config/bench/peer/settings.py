@@ -1,0 +1,56 @@
+"""Django's and allauth's defaults, as their documentation has one begin; where and with what keys comes from ours."""
+
+from config import settings as ours
+from config.settings import env
+
+SECRET_KEY, ALLOWED_HOSTS = ours.SECRET_KEY, ours.ALLOWED_HOSTS
+DATABASES, DEFAULT_AUTO_FIELD = ours.DATABASES, ours.DEFAULT_AUTO_FIELD
+EMAIL_BACKEND, DEFAULT_FROM_EMAIL = vars(ours)["EMAIL_BACKEND"], ours.DEFAULT_FROM_EMAIL
+if env.str("CACHE_URL"):
+    CACHES = {"default": {**ours.CACHES["default"], "BACKEND": "django.core.cache.backends.redis.RedisCache"}}
+if env.bool("BENCH_FAST_HASHER"):
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+ROOT_URLCONF = "config.bench.peer.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ALLAUTH_TRUSTED_PROXY_COUNT = 1
+# As wide as ours: a code typed at the end of its step is not what is measured.
+MFA_TOTP_TOLERANCE = 1
+STATIC_URL = "static/"
+USE_TZ = True

@@ -1,0 +1,76 @@
+"""People of our site, made without a request."""
+
+import secrets
+import time
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session
+
+from accounts.models import User
+from config.bench.journeys import PASSWORD
+from config.bench.orm import analyze, multiply, session_of
+from twofactor import conf, sessions, totp
+from twofactor.models import Authenticator, BackupCode, SecurityEvent, new_codes, new_version
+
+EVENTS_EACH = 10
+
+
+def people(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
+    """Make people, the first `on` of them with 2FA; all share one password hash and one set of backup codes."""
+    names = [f"user-{secrets.token_hex(6)}@example.com" for _ in range(on + off)]
+    hashed = make_password(PASSWORD)
+    users = User.objects.bulk_create(User(email=name, full_name="Ada Example", password=hashed) for name in names)
+    EmailAddress.objects.bulk_create(
+        EmailAddress(user=user, email=user.email, verified=True, primary=True) for user in users
+    )
+    salt, codes, code_rows = new_codes()
+    digests = [row.digest for row in code_rows]
+    made = []
+    for number, user in enumerate(users):
+        person: dict[str, Any] = {"email": user.email, "secret": "", "backup_codes": codes, "session": ""}
+        mark = {}
+        if number < on:
+            person["secret"] = totp.new_secret()
+            version = _turn_on(user, person["secret"], salt, digests)
+            mark = {sessions.KEY: {"version": version, "method": "code", "at": int(time.time())}}
+        if signed_in:
+            person["session"] = session_of(user, **mark)
+            UserSession.objects.create(user=user, session_key=person["session"], ip="198.18.0.1", user_agent="Bench")
+            SecurityEvent.objects.bulk_create(
+                SecurityEvent(user=user, kind="turned_on", ip="198.18.0.1") for _ in range(EVENTS_EACH)
+            )
+        made.append(person)
+    return made
+
+
+def _turn_on(user: User, secret: str, salt: bytes, digests: list[str]) -> str:
+    sealed, version = conf.keyring().seal(secret, owner=str(user.pk)), new_version()
+    row = Authenticator.objects.create(user=user, sealed_secret=sealed, backup_salt=salt, version=version)
+    BackupCode.objects.bulk_create(BackupCode(authenticator=row, digest=digest) for digest in digests)
+    return version
+
+
+def crowd(users: int, rows: int) -> None:
+    """Make this many users with 2FA and ten codes each, and as many sessions and events as `rows` says."""
+    email = people(on=1, off=0)[0]["email"]
+    model = User.objects.get(email=email)
+    multiply(model, users, email="'crowd-' || i || '@example.com'")
+    first = User.objects.filter(email__startswith="crowd-").order_by("pk").values_list("pk", flat=True)[0]
+    theirs = f"{first} + i % {users}"
+    multiply(EmailAddress.objects.get(user=model), users, email="'crowd-' || i || '@example.com'", user_id=theirs)
+    multiply(Authenticator.objects.get(user=model), users, user_id=theirs)
+    last = Authenticator.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    code = BackupCode.objects.filter(authenticator__user=model)[0]
+    multiply(code, users * 10, authenticator_id=f"{last - users + 1} + i % {users}", digest="'digest-' || i")
+    multiply(Session.objects.all()[0], rows, session_key="'crowd-' || i")
+    multiply(UserSession.objects.filter(user=model)[0], rows, session_key="'crowd-' || i", user_id=theirs)
+    multiply(SecurityEvent.objects.filter(user=model)[0], rows, user_id=theirs)
+    analyze()
+
+
+def signed_in(since: int = 0) -> int:
+    """How many sign-ins left a session."""
+    return UserSession.objects.count() - since

@@ -1,0 +1,139 @@
+"""A site that is served to be measured: its environment, its database, its server."""
+
+import base64
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.bench.journeys import Dialect, Ours, Peers, Person
+from config.bench.services import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTS_WITHIN = 60  # seconds
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the two sites: what serves it, and from which Python."""
+
+    dialect: Dialect
+    settings: str
+    rows: str
+    python: str
+
+
+OURS = Kind(Ours(), "config.bench.settings", "config.bench.rows", sys.executable)
+PEERS = Kind(
+    Peers(), "config.bench.peer.settings", "config.bench.peer.rows", os.environ.get("BENCH_PEER_PYTHON", sys.executable)
+)
+
+
+class Site:
+    def __init__(self, kind: Kind, store: Store, folder: Path, *, fast_hasher: bool) -> None:
+        self.kind, self.dialect, self.port = kind, kind.dialect, free_port()
+        self.log = folder / f"{self.port}.log"
+        self.env = os.environ | store.environment() | {
+            "DJANGO_SETTINGS_MODULE": kind.settings,
+            "BENCH_ROWS": kind.rows,
+            "BENCH_FAST_HASHER": str(fast_hasher),
+            "BENCH_STATIC_ROOT": str(folder / "static"),
+            "DEBUG": "false",
+            "USE_HTTPS": "false",
+            "SECRET_KEY": secrets.token_urlsafe(48),
+            "TWOFACTOR_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "CSRF_TRUSTED_ORIGINS": "",
+            "SITE_URL": f"http://127.0.0.1:{self.port}",
+            "EMAIL_URL": "dummymail://",
+            "TRUSTED_PROXY_COUNT": "1",
+            "TWOFACTOR_ISSUER": "Twofactor",
+            "TWOFACTOR_REQUIRED": "staff",
+            "TWOFACTOR_TRUST_DAYS": "0",
+        }  # fmt: skip
+
+    def manage(self, *arguments: str) -> None:
+        self._run("-m", "django", *arguments, "--verbosity=0")
+
+    def rows(self, function: str, **arguments: Any) -> Any:
+        """Call a function of this site's `rows` module."""
+        return json.loads(self._run("-m", "config.bench.orm", function, json.dumps(arguments)))
+
+    def people(self, *, on: int = 0, off: int = 0, signed_in: bool = True) -> list[Person]:
+        return [Person(**row) for row in self.rows("people", on=on, off=off, signed_in=signed_in)]
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [self.kind.python, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{self.dialect.name}: {' '.join(arguments)[:80]}: {done.stderr[-3000:]}")
+        return done.stdout
+
+    @contextmanager
+    def served(self, *, workers: int = 1, threads: int = 1, entry: str = "config.bench.meter") -> Iterator["Site"]:
+        """Serve it meanwhile, by granian, as dev.py does."""
+        size = ["--workers", str(workers), "--blocking-threads", str(threads), "--no-ws"]
+        where = ["--host", "127.0.0.1", "--port", str(self.port)]
+        command = [self.kind.python, "-m", "granian", "--interface", "wsgi", *size, *where, f"{entry}:application"]
+        with self.log.open("ab") as log:
+            self.server = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            self._wait()
+            yield self
+        finally:
+            self.server.terminate()
+            try:
+                self.server.wait(15)
+            except subprocess.TimeoutExpired:
+                self.server.kill()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < until and self.server.poll() is None:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/accounts/login/", timeout=30).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError(f"{self.dialect.name} does not start: {self.log.read_text()[-3000:]}")
+
+    def cost(self) -> dict[str, float]:
+        """What it cost so far: `queries`, and `cpu` in seconds."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/bench-meter", timeout=60) as answer:
+            return json.load(answer)
+
+    def workers(self) -> list[int]:
+        """The process ids of those that serve; empty where there is no /proc."""
+        tasks = Path(f"/proc/{self.server.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def made(*stores_of: tuple[Kind, Store], folder: Path, fast_hasher: bool) -> Iterator[list[Site]]:
+    """Sites with all their tables and no rows; their databases go with the block."""
+    with ExitStack() as ends:
+        sites = []
+        for kind, store in stores_of:
+            ends.enter_context(store)
+            site = Site(kind, store, folder, fast_hasher=fast_hasher)
+            site.manage("migrate")
+            if kind is OURS and not (folder / "static").exists():
+                site.manage("collectstatic", "--no-input")
+            sites.append(site)
+        yield sites

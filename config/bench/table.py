@@ -1,0 +1,21 @@
+"""A table that reads in a terminal and is Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Table:
+    title: str
+    columns: Sequence[str]
+    lines: list[Sequence[str]] = field(default_factory=list)
+
+    def add(self, *cells: str) -> None:
+        self.lines.append(cells)
+
+    def __str__(self) -> str:
+        rows = [self.columns, *self.lines]
+        widths = [max(len(row[at]) for row in rows) for at in range(len(self.columns))]
+        head, *body = (" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        rule = " | ".join("-" * width for width in widths)
+        return "\n".join([f"**{self.title}**", "", *(f"| {line} |" for line in (head, rule, *body))])
