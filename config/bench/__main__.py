@@ -14,7 +14,9 @@ from pathlib import Path
 
 from config.bench import services
 from config.bench.compare import journeys
-from config.bench.sites import OURS, PEERS
+from config.bench.growth import growth
+from config.bench.load import load
+from config.bench.sites import OURS, PEERS, Stand
 from config.bench.table import Table
 
 STORES = ("sqlite", "postgresql")
@@ -27,6 +29,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=15, help="how often each journey is made (%(default)s)")
     parser.add_argument("--on", type=names_in(STORES), default=STORES, help="sqlite,postgresql")
     parser.add_argument("--hashers", type=names_in(HASHERS), default=HASHERS, help="fast,shipped")
+    parser.add_argument("--clients", type=numbers, default=(1, 8, 32), help="load: how many at once (1,8,32)")
+    parser.add_argument("--seconds", type=float, default=5, help="load: how long, each (%(default)s)")
+    parser.add_argument("--users", type=int, default=100_000, help="growth: how many (%(default)s)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="growth: sessions, and events (%(default)s)")
     parser.add_argument("--alone", action="store_true", help="without allauth.mfa beside it")
     parser.add_argument("--into", type=Path, metavar="FILE", help="put the tables into this page, where its marks are")
     options = parser.parse_args(arguments)
@@ -45,22 +51,38 @@ def names_in(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     return names
 
 
+def numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
+
+
 # --- The parts ------------------------------------------------------------------------------------
 
 
 def measure_journeys(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
+    for stand in stands(options, folder):
+        # A slow hash takes most of a round, and differs little from one to the next.
+        yield journeys(stand, rounds=options.rounds if stand.fast_hasher else max(3, options.rounds // 2))
+
+
+def measure_load(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
+    for stand in stands(options, folder):
+        yield from load(stand, clients=options.clients, seconds=options.seconds)
+
+
+def measure_growth(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
+    for stand in stands(options, folder):
+        if stand.fast_hasher:
+            yield growth(stand, users=options.users, rows=options.rows, rounds=options.rounds)
+
+
+PARTS = {"journeys": measure_journeys, "load": measure_load, "growth": measure_growth}
+
+
+def stands(options: argparse.Namespace, folder: Path) -> Iterator[Stand]:
+    sites = (OURS,) if options.alone else (OURS, PEERS)
     for store in options.on:
         for hasher in options.hashers:
-            # A slow hash takes most of a round, and differs little from one to the next.
-            rounds = options.rounds if hasher == "fast" else max(3, options.rounds // 2)
-            yield journeys(store, folder, kinds(options), fast_hasher=hasher == "fast", rounds=rounds)
-
-
-PARTS = {"journeys": measure_journeys}
-
-
-def kinds(options: argparse.Namespace) -> list:
-    return [OURS] if options.alone else [OURS, PEERS]
+            yield Stand(store, hasher == "fast", sites, folder)
 
 
 # --- What is said of it ---------------------------------------------------------------------------

@@ -1,13 +1,10 @@
 """Part `journeys`: what each costs here and with allauth.mfa, in turns on the same machine."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from config.bench.journeys import JOURNEYS, Journey, Person
 from config.bench.measure import Cost, cost_of, median, percentile, quartiles
-from config.bench.services import Store
-from config.bench.sites import Kind, Site, made
+from config.bench.sites import Site, Stand
 from config.bench.table import Table
 
 WARM_UP = 2  # rounds that are not counted; the first is made with an empty browser cache
@@ -27,16 +24,14 @@ COLUMNS = (
 Costs = dict[tuple[str, str], list[Cost]]
 
 
-def journeys(store: str, folder: Path, kinds: Sequence[Kind], *, fast_hasher: bool, rounds: int) -> Table:
-    """Measure every journey on one kind of database, with one kind of hash."""
-    stores = [(kind, Store(store, folder)) for kind in kinds]
+def journeys(stand: Stand, *, rounds: int) -> Table:
+    """Measure every journey on each site, in turns."""
     with ExitStack() as ends:
-        sites = ends.enter_context(made(*stores, folder=folder, fast_hasher=fast_hasher))
+        sites = ends.enter_context(stand.sites())
         for site in sites:
             ends.enter_context(site.served())
         costs = in_turns(sites, rounds)
-    hasher = "fast hasher" if fast_hasher else "hashers as shipped"
-    table = Table(f"{store}, {hasher}: {' / '.join(site.dialect.name for site in sites)}", COLUMNS)
+    table = Table(f"{stand}: {' / '.join(site.dialect.name for site in sites)}", COLUMNS)
     for journey in JOURNEYS:
         table.add(*cells(journey, [costs[site.dialect.name, journey.title] for site in sites]))
     return table

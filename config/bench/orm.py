@@ -11,7 +11,7 @@ from typing import Any
 
 import django
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 
 def session_of(user: Any, **more: Any) -> str:
@@ -52,4 +52,6 @@ def analyze() -> None:
 if __name__ == "__main__":
     django.setup()
     rows = import_module(os.environ["BENCH_ROWS"])
-    print(json.dumps(getattr(rows, sys.argv[1])(**json.loads(sys.argv[2]))))
+    with transaction.atomic():
+        answer = getattr(rows, sys.argv[1])(**json.loads(sys.argv[2]))
+    print(json.dumps(answer))

@@ -21,7 +21,7 @@ class Store(AbstractContextManager["Store"]):
     def environment(self) -> dict[str, str]:
         if self.kind == "sqlite":
             return {"DATABASE_URL": f"sqlite:///{self.folder / self.name}.sqlite3", "CACHE_URL": ""}
-        return {"DATABASE_URL": f"{POSTGRESQL}/{self.name}", "CACHE_URL": f"{REDIS}?KEY_PREFIX={self.name}"}
+        return {"DATABASE_URL": f"{POSTGRESQL}/{self.name}", "CACHE_URL": f"{REDIS}?key_prefix={self.name}"}
 
     def __enter__(self) -> Self:
         if self.kind == "postgresql":

@@ -124,16 +124,28 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@contextmanager
-def made(*stores_of: tuple[Kind, Store], folder: Path, fast_hasher: bool) -> Iterator[list[Site]]:
-    """Sites with all their tables and no rows; their databases go with the block."""
-    with ExitStack() as ends:
-        sites = []
-        for kind, store in stores_of:
-            ends.enter_context(store)
-            site = Site(kind, store, folder, fast_hasher=fast_hasher)
-            site.manage("migrate")
-            if kind is OURS and not (folder / "static").exists():
-                site.manage("collectstatic", "--no-input")
-            sites.append(site)
-        yield sites
+@dataclass(frozen=True)
+class Stand:
+    """What is measured, and on what."""
+
+    store: str  # "sqlite" or "postgresql"
+    fast_hasher: bool
+    kinds: tuple[Kind, ...]
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"{self.store}, {'fast hasher' if self.fast_hasher else 'hashers as shipped'}"
+
+    @contextmanager
+    def sites(self, *kinds: Kind) -> Iterator[list[Site]]:
+        """One site of each kind, or of these, with all tables and no rows; their databases go with the block."""
+        with ExitStack() as ends:
+            sites = []
+            for kind in kinds or self.kinds:
+                store = ends.enter_context(Store(self.store, self.folder))
+                site = Site(kind, store, self.folder, fast_hasher=self.fast_hasher)
+                site.manage("migrate")
+                if kind is OURS and not (self.folder / "static").exists():
+                    site.manage("collectstatic", "--no-input")
+                sites.append(site)
+            yield sites

@@ -1,0 +1,121 @@
+"""Part `load`: sign-ins a second with two server processes, and what one of these takes of the memory."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import cycle, product
+from pathlib import Path
+from threading import Lock, Thread
+
+from config.bench.journeys import Person
+from config.bench.measure import median, percentile
+from config.bench.sites import Site, Stand
+from config.bench.table import Table
+from config.bench.visitor import Unexpected, Visitor
+
+WORKERS, THREADS = 2, 4  # as dev.py serves
+# Nobody comes back before the code of their last sign-in is over, even at so many sign-ins a second.
+RATE, COMES_BACK_AFTER = 100, 45
+COLUMNS = (
+    "site",
+    "clients",
+    "seconds",
+    "sign-ins",
+    "a second",
+    "ms each",
+    "p95",
+    "errors",
+    "lost",
+    "worker RSS MB",
+    "PSS MB",
+)
+
+
+@dataclass
+class Load:
+    """What the clients of one run saw."""
+
+    people: Iterator[Person]
+    until: float
+    spent: float = 0  # seconds, with those that were begun in time and ended after it
+    took: list[float] = field(default_factory=list)  # milliseconds
+    errors: list[str] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+    def sign_in_again_and_again(self, site: Site) -> None:
+        while time.monotonic() < self.until:
+            with self.lock:
+                person = next(self.people)
+            visitor, began = Visitor(site.port, htmx=True), time.monotonic()
+            try:
+                site.dialect.sign_in(visitor, person)
+                self.took.append((time.monotonic() - began) * 1000)
+            except (Unexpected, OSError) as error:
+                self.errors.append(f"{type(error).__name__}: {error}")
+            finally:
+                visitor.close()
+
+
+def load(stand: Stand, *, clients: Sequence[int], seconds: float) -> Iterator[Table]:
+    """Sign in as fast as may be, with so many clients at once; then the next site, then more clients."""
+    table = Table(f"{stand}: sign-ins with {WORKERS} server processes", COLUMNS)
+    failures: list[str] = []
+    with ExitStack() as ends:
+        sites = ends.enter_context(stand.sites())
+        enough = int(min(RATE * COMES_BACK_AFTER, RATE * seconds * len(clients))) + max(clients)
+        people = {site: cycle(site.people(on=enough, signed_in=False)) for site in sites}
+        for site in sites:
+            ends.enter_context(site.served(workers=WORKERS, threads=THREADS, entry="config.wsgi"))
+        for count, site in product(clients, sites):
+            before = site.rows("signed_in")
+            run = under_load(site, people[site], count, seconds)
+            lost = len(run.took) - site.rows("signed_in", since=before)
+            table.add(site.dialect.name, str(count), f"{seconds:g}", *cells(site, run, lost))
+            failures += run.errors
+    yield table
+    if failures:
+        yield table_of(failures)
+
+
+def table_of(failures: list[str]) -> Table:
+    table = Table("Errors", ("how often", "what"))
+    for what in sorted(set(failures)):
+        table.add(str(failures.count(what)), what.replace("|", "/"))
+    return table
+
+
+def under_load(site: Site, people: Iterator[Person], clients: int, seconds: float) -> Load:
+    began = time.monotonic()
+    run = Load(people, began + seconds)
+    threads = [Thread(target=run.sign_in_again_and_again, args=[site]) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    run.spent = time.monotonic() - began
+    return run
+
+
+def cells(site: Site, run: Load, lost: int) -> list[str]:
+    took = run.took or [0.0]
+    return [
+        str(len(run.took)),
+        f"{len(run.took) / run.spent:.1f}",
+        f"{median(took):.0f}",
+        f"{percentile(took, 95):.0f}",
+        str(len(run.errors)),
+        str(lost),
+        *memory(site.workers()),
+    ]
+
+
+def memory(workers: list[int]) -> list[str]:
+    """The most that a worker has, in MB: RSS, and PSS, which counts what they share once."""
+    most = {"Rss": 0, "Pss": 0}
+    for pid in workers:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            name, _, size = line.partition(":")
+            if name in most:
+                most[name] = max(most[name], int(size.split()[0]))
+    return [f"{kilobytes / 1024:.0f}" if workers else "" for kilobytes in most.values()]
