@@ -15,6 +15,7 @@ from pathlib import Path
 from config.bench import services
 from config.bench.compare import journeys
 from config.bench.growth import growth
+from config.bench.lighthouse import lighthouse
 from config.bench.load import load
 from config.bench.sites import OURS, PEERS, Stand
 from config.bench.table import Table
@@ -71,11 +72,16 @@ def measure_load(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
 
 def measure_growth(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
     for stand in stands(options, folder):
-        if stand.fast_hasher:
+        # To fill PostgreSQL takes minutes: only where it was asked for.
+        if stand.fast_hasher and (stand.store == "sqlite" or options.on != STORES):
             yield growth(stand, users=options.users, rows=options.rows, rounds=options.rounds)
 
 
-PARTS = {"journeys": measure_journeys, "load": measure_load, "growth": measure_growth}
+def judge_pages(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
+    yield from lighthouse(Stand("sqlite", False, (OURS,), folder))
+
+
+PARTS = {"journeys": measure_journeys, "load": measure_load, "growth": measure_growth, "lighthouse": judge_pages}
 
 
 def stands(options: argparse.Namespace, folder: Path) -> Iterator[Stand]:
