@@ -1,0 +1,36 @@
+"""The bench goes with the site: its journeys end where they should, and its tables say what was measured."""
+
+import pytest
+
+from config.bench import __main__ as bench
+from config.bench.journeys import JOURNEYS
+from config.bench.measure import percentile
+from config.bench.sites import OURS, Stand
+from config.bench.table import Table
+
+
+def test_every_journey_is_made_and_costs_queries_and_requests(tmp_path):
+    table = bench.journeys(Stand("sqlite", True, (OURS,), tmp_path), rounds=1)
+    titles, requests, queries = zip(*(line[:3] for line in table.lines), strict=True)
+    assert titles == tuple(journey.title for journey in JOURNEYS)
+    assert all(int(number) > 0 for number in (*requests, *queries))
+
+
+@pytest.mark.parametrize("percent, value", [(25, 1), (50, 2), (75, 3), (95, 4), (100, 4)])
+def test_a_percentile_is_the_value_that_so_many_do_not_exceed(percent, value):
+    assert percentile([4, 1, 3, 2], percent) == value
+
+
+def test_a_table_is_markdown():
+    table = Table("Sizes", ("what", "KB"))
+    table.add("page", "4.5")
+    assert str(table) == "**Sizes**\n\n| what | KB  |\n| ---- | --- |\n| page | 4.5 |"
+
+
+def test_a_part_goes_between_its_own_marks_and_the_rest_of_the_page_stays(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- bench: load -->\nold\n<!-- end of bench: load -->\nafter\n")
+    bench.put_into(page, "load", "new")
+    assert page.read_text() == "before\n<!-- bench: load -->\n\nnew\n\n<!-- end of bench: load -->\nafter\n"
+    with pytest.raises(ValueError, match="no place for growth"):
+        bench.put_into(page, "growth", "new")
