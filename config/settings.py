@@ -135,7 +135,8 @@ else:
 # The default cache is a file of its own, beside the database, that every process of the machine shares.
 _cache_file = Path(_database["NAME"]).with_suffix(".cache") if _on_sqlite else BASE_DIR / "db.cache"
 if env.str("CACHE_URL", default=""):
-    CACHES = {"default": env.cache_url("CACHE_URL")}
+    # In upper case: of `?key_prefix=` django-environ makes a name that Django does not know.
+    CACHES = {"default": {name.upper(): value for name, value in env.cache_url("CACHE_URL").items()}}
     if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
         CACHES["default"]["BACKEND"] = "config.cache.RedisCache"
         CACHES["default"].setdefault("OPTIONS", {}).update(socket_timeout=1, socket_connect_timeout=1)

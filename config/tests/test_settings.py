@@ -188,6 +188,11 @@ def test_postgresql_and_redis_are_a_matter_of_two_addresses(load):
     assert settings["CACHES"]["default"]["BACKEND"] == "config.cache.RedisCache"
 
 
+def test_two_sites_on_one_redis_keep_apart_by_a_prefix(load):
+    settings = load(**NEEDED, CACHE_URL="redis://cache:6379/1?key_prefix=one&timeout=60")
+    assert (settings["CACHES"]["default"]["KEY_PREFIX"], settings["CACHES"]["default"]["TIMEOUT"]) == ("one", 60)
+
+
 def test_mail_goes_where_it_is_told_and_waits_ten_seconds_at_most(load, tmp_path):
     settings = load(**NEEDED, EMAIL_URL=f"filemail:///{tmp_path}")
     assert settings["EMAIL_BACKEND"] == "django.core.mail.backends.filebased.EmailBackend"
