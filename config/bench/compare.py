@@ -29,7 +29,7 @@ def journeys(stand: Stand, *, rounds: int) -> Table:
     with ExitStack() as ends:
         sites = ends.enter_context(stand.sites())
         for site in sites:
-            ends.enter_context(site.served())
+            ends.enter_context(site.served(measured=True))
         costs = in_turns(sites, rounds)
     table = Table(f"{stand}: {' / '.join(site.dialect.name for site in sites)}", COLUMNS)
     for journey in JOURNEYS:

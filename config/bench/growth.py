@@ -21,7 +21,7 @@ def growth(stand: Stand, *, users: int, rows: int, rounds: int) -> Table:
             few.rows("crowd", users=FEW, rows=FEW)
             many.rows("crowd", users=users, rows=rows)
             for site in (few, many):
-                ends.enter_context(site.served())
+                ends.enter_context(site.served(measured=True))
             for title, runs in in_turns(few, many, rounds).items():
                 table.add(title, kind.dialect.name, *cells(runs))
     return table

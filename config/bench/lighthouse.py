@@ -32,7 +32,7 @@ def lighthouse(stand: Stand) -> Iterator[Table]:
     lost = Table("Audits below full marks", ("page", "as on", "audit", "score", "says"))
     with ExitStack() as ends:
         (site,) = ends.enter_context(stand.sites())
-        ends.enter_context(site.served(workers=2, threads=4, entry="config.wsgi"))
+        ends.enter_context(site.served())
         for page, path, cookies in pages(site):
             for device in ("phone", "desktop"):
                 report = judged(f"http://127.0.0.1:{site.port}{path}", cookies, device)

@@ -14,7 +14,7 @@ from config.bench.sites import Site, Stand
 from config.bench.table import Table
 from config.bench.visitor import Unexpected, Visitor
 
-WORKERS, THREADS = 2, 4  # as dev.py serves
+WORKERS = 2
 # Nobody comes back before the code of their last sign-in is over, even at so many sign-ins a second.
 RATE, COMES_BACK_AFTER = 100, 45
 COLUMNS = (
@@ -66,7 +66,7 @@ def load(stand: Stand, *, clients: Sequence[int], seconds: float) -> Iterator[Ta
         enough = int(min(RATE * COMES_BACK_AFTER, RATE * seconds * len(clients))) + max(clients)
         people = {site: cycle(site.people(on=enough, signed_in=False)) for site in sites}
         for site in sites:
-            ends.enter_context(site.served(workers=WORKERS, threads=THREADS, entry="config.wsgi"))
+            ends.enter_context(site.served(workers=WORKERS))
         for count, site in product(clients, sites):
             before = site.rows("signed_in")
             run = under_load(site, people[site], count, seconds)

@@ -17,6 +17,7 @@ from typing import Any
 
 from config.bench.journeys import Dialect, Ours, Peers, Person
 from config.bench.services import Store
+from dev import GIVES_BACK_MEMORY, SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN = 60  # seconds
@@ -80,13 +81,15 @@ class Site:
         return done.stdout
 
     @contextmanager
-    def served(self, *, workers: int = 1, threads: int = 1, entry: str = "config.bench.meter") -> Iterator["Site"]:
-        """Serve it meanwhile, by granian, as dev.py does."""
-        size = ["--workers", str(workers), "--blocking-threads", str(threads), "--no-ws"]
+    def served(self, *, workers: int = 2, measured: bool = False) -> Iterator["Site"]:
+        """Serve it meanwhile, as `dev.py serve` does; `measured`, by one thread that tells what it spends."""
+        size = ["--workers", "1", "--blocking-threads", "1"] if measured else ["--workers", str(workers)]
         where = ["--host", "127.0.0.1", "--port", str(self.port)]
-        command = [self.kind.python, "-m", "granian", "--interface", "wsgi", *size, *where, f"{entry}:application"]
+        entry = f"config.{'bench.meter' if measured else 'wsgi'}:application"
+        command = [self.kind.python, "-m", "granian", *SERVER, *size, *where, entry]
         with self.log.open("ab") as log:
-            self.server = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+            env = GIVES_BACK_MEMORY | self.env
+            self.server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
         try:
             self._wait()
             yield self
