@@ -25,8 +25,11 @@ CATEGORIES = {"performance": "performance", "accessibility": "accessibility", "b
 
 def lighthouse(stand: Stand) -> Iterator[Table]:
     """Judge the three pages, on a phone and on a desktop; then name the audits below full marks."""
-    if why := install():
-        yield Table(f"Skipped: {why}", ())
+    try:
+        install()
+        browser, flags = find_browser()
+    except LookupError as missing:
+        yield Table(f"Skipped Lighthouse: {missing}", ())
         return
     table = Table("Lighthouse " + VERSION, ("page", "as on", *CATEGORIES.values()))
     lost = Table("Audits below full marks", ("page", "as on", "audit", "score", "says"))
@@ -35,7 +38,7 @@ def lighthouse(stand: Stand) -> Iterator[Table]:
         ends.enter_context(site.served())
         for page, path, cookies in pages(site):
             for device in ("phone", "desktop"):
-                report = judged(f"http://127.0.0.1:{site.port}{path}", cookies, device)
+                report = judged(f"http://127.0.0.1:{site.port}{path}", cookies, device, browser, flags)
                 scores = [f"{report['categories'][key]['score'] * 100:.0f}" for key in CATEGORIES]
                 table.add(page, device, *scores)
                 for audit in short_of_full(report):
@@ -47,17 +50,25 @@ def lighthouse(stand: Stand) -> Iterator[Table]:
         yield lost
 
 
-def install() -> str:
-    """See to it that Lighthouse is there; else why it is not."""
+def install() -> None:
+    """See to it that Lighthouse is there; LookupError, saying why, if it is not."""
     if not shutil.which("npm"):
-        return "npm is not installed"
+        raise LookupError("npm is not installed")
     manifest = PROGRAM.parents[1] / "package.json"
     if manifest.exists() and json.loads(manifest.read_text())["version"] == VERSION:
-        return ""
+        return
     quiet = ["--no-save", "--no-audit", "--no-fund", "--loglevel=error"]
     command = ["npm", "install", "--prefix", str(CACHE), *quiet, f"lighthouse@{VERSION}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return f"npm: {done.stderr.strip()[-300:]}" if done.returncode else ""
+    if done.returncode:
+        raise LookupError(f"npm: {done.stderr.strip()[-300:]}")
+
+
+def find_browser() -> tuple[str, list[str]]:
+    """The one of the end-to-end tests, and the flags it wants; LookupError if none starts."""
+    with sync_playwright() as playwright:
+        options = launch_options(playwright)
+        return options.get("executable_path") or playwright.chromium.executable_path, options["args"]
 
 
 def pages(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -70,14 +81,11 @@ def pages(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
     yield "settings", SETTINGS, {"sessionid": person.session}
 
 
-def judged(url: str, cookies: dict[str, str], device: str) -> dict[str, Any]:
-    with sync_playwright() as playwright:
-        options = launch_options(playwright)
-        browser = options.get("executable_path") or playwright.chromium.executable_path
+def judged(url: str, cookies: dict[str, str], device: str, browser: str, flags: list[str]) -> dict[str, Any]:
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
     command = [
         "node", str(PROGRAM), url, "--quiet", "--output=json", f"--only-categories={','.join(CATEGORIES)}",
-        f"--chrome-flags={' '.join(['--headless', *options['args']])}", f"--extra-headers={json.dumps(headers)}",
+        f"--chrome-flags={' '.join(['--headless', *flags])}", f"--extra-headers={json.dumps(headers)}",
         *(["--preset=desktop"] if device == "desktop" else []),
     ]  # fmt: skip
     env = os.environ | {"CHROME_PATH": browser}

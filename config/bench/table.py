@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Table:
+    """Without columns it is only a sentence: what was skipped, and why."""
+
     title: str
     columns: Sequence[str]
     lines: list[Sequence[str]] = field(default_factory=list)
@@ -14,6 +16,8 @@ class Table:
         self.lines.append(cells)
 
     def __str__(self) -> str:
+        if not self.columns:
+            return f"**{self.title}**"
         rows = [self.columns, *self.lines]
         widths = [max(len(row[at]) for row in rows) for at in range(len(self.columns))]
         head, *body = (" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
