@@ -1,5 +1,6 @@
 """Part `load`: sign-ins a second with two server processes, and what one of these takes of the memory."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -65,17 +66,26 @@ def load(stand: Stand, *, clients: Sequence[int], seconds: float) -> Iterator[Ta
         sites = ends.enter_context(stand.sites())
         enough = int(min(RATE * COMES_BACK_AFTER, RATE * seconds * len(clients))) + max(clients)
         people = {site: cycle(site.people(on=enough, signed_in=False)) for site in sites}
-        for site in sites:
-            ends.enter_context(site.served(workers=WORKERS))
         for count, site in product(clients, sites):
             before = site.rows("signed_in")
-            run = under_load(site, people[site], count, seconds)
+            # One server at a time: together they would want more connections than PostgreSQL has by itself.
+            with site.served(workers=WORKERS):
+                run = under_load(site, people[site], count, seconds)
+                memory = memory_of(site.workers())
             lost = len(run.took) - site.rows("signed_in", since=before)
-            table.add(site.dialect.name, str(count), f"{seconds:g}", *cells(site, run, lost))
-            failures += run.errors
+            table.add(site.dialect.name, str(count), f"{seconds:g}", *cells(run), str(lost), *memory)
+            failures += [*run.errors, *faults_in(site.log.read_text())] if run.errors else []
     yield table
     if failures:
         yield table_of(failures)
+
+
+def faults_in(log: str) -> Iterator[str]:
+    """What the server itself says went wrong: the last line of each traceback."""
+    for line in log.splitlines():
+        if '"level": "ERROR"' in line:
+            entry = json.loads(line)
+            yield f"log: {entry.get('traceback', entry['message']).strip().splitlines()[-1][:200]}"
 
 
 def table_of(failures: list[str]) -> Table:
@@ -97,7 +107,7 @@ def under_load(site: Site, people: Iterator[Person], clients: int, seconds: floa
     return run
 
 
-def cells(site: Site, run: Load, lost: int) -> list[str]:
+def cells(run: Load) -> list[str]:
     took = run.took or [0.0]
     return [
         str(len(run.took)),
@@ -105,12 +115,10 @@ def cells(site: Site, run: Load, lost: int) -> list[str]:
         f"{median(took):.0f}",
         f"{percentile(took, 95):.0f}",
         str(len(run.errors)),
-        str(lost),
-        *memory(site.workers()),
     ]
 
 
-def memory(workers: list[int]) -> list[str]:
+def memory_of(workers: list[int]) -> list[str]:
     """The most that a worker has, in MB: RSS, and PSS, which counts what they share once."""
     most = {"Rss": 0, "Pss": 0}
     for pid in workers:
