@@ -39,7 +39,7 @@ SERVER = [
     *("--workers-max-rss", "300", "--workers-kill-timeout", "30"),
 ]
 # A password's hash takes 19 MiB. By itself glibc soon keeps as much for each thread; in huge pages to give it back
-# and ask for it anew costs next to nothing. The 4 MiB of a backup code's are kept, since they are asked for ten times.
+# and ask for it anew costs next to nothing. The 1 MiB of a backup code's is kept, since it is asked for ten times.
 GIVES_BACK_MEMORY = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8388608:glibc.malloc.trim_threshold=8388608"
 }

@@ -46,4 +46,4 @@ def digest(code: str, *, salt: bytes) -> bytes:
     One salt a set, so that a try costs one hash and not ten. The cost is small on purpose: what is hashed here
     are 80 random bits, not a password that somebody thought up.
     """
-    return hash_secret_raw(code.encode(), salt, time_cost=1, memory_cost=4096, parallelism=1, hash_len=32, type=Type.ID)
+    return hash_secret_raw(code.encode(), salt, time_cost=1, memory_cost=1024, parallelism=1, hash_len=32, type=Type.ID)
