@@ -11,6 +11,8 @@ from config import views
 
 # One door: the admin's own login form knows nothing of the second factor, and takes anybody's password from staff.
 admin.site.login = secure_admin_login(views.admin_index)  # type: ignore[method-assign]
+# One page, too: the admin's own takes any number of wrong passwords, and tells nobody of a new one.
+admin.site.password_change = views.admin_password_change  # type: ignore[assignment, method-assign]
 
 urlpatterns = [
     path("", views.home, name="home"),

@@ -28,6 +28,11 @@ def admin_index(request: HttpRequest, extra_context: dict[str, Any] | None = Non
     return redirect("admin:index")
 
 
+def admin_password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """Staff change their password where everybody does."""
+    return redirect("account_change_password")
+
+
 @login_not_required
 @never_cache
 @require_GET

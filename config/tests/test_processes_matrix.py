@@ -132,7 +132,7 @@ TABLE: dict[str, dict[str, str]] = {
     "/admin/login/": own("403", staff="302 /admin/"),  # Django's own form must not answer, whoever asks
     "/admin/logout/": admins(f"POST {HOME}; OPTIONS 200; else 405", strangers=ADMIN)
     | {"without 2FA": NOT_THERE, "with 2FA": NOT_THERE},
-    "/admin/password_change/": admins(FORM, strangers=ADMIN),
+    "/admin/password_change/": admins("302 /accounts/password/change/", strangers=ADMIN),
     "/admin/password_change/done/": admins(PAGE, strangers=ADMIN),
     "/admin/autocomplete/": admins("GET HEAD 403; OPTIONS 200; else 405", strangers=ADMIN),
     "/admin/jsi18n/": admins(PAGE, strangers=ADMIN),
