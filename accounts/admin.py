@@ -1,8 +1,35 @@
-from django.contrib import admin
+"""Users in the admin: whoever has a session alone gets no further by it."""
+
+import logging
+
+from allauth.account.adapter import get_adapter
+from allauth.core import context
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from twofactor import sessions
+from twofactor.events import log
+from twofactor.reauthentication import way_to_proof
+
+logger = logging.getLogger("accounts")
+
+
+class PasswordByStaffForm(AdminPasswordChangeForm):
+    """Django's; and the owner is signed out everywhere, and told."""
+
+    def save(self, commit: bool = True) -> User:
+        user, adapter, request = super().save(commit), get_adapter(), context.request
+        sessions.end_all(user)
+        adapter.send_notification_mail("account/email/password_changed", user)
+        ip = adapter.get_client_ip(request)
+        log(logger, logging.INFO, "password_set_by_staff", user=user.pk, staff=request.user.pk, ip=ip)
+        return user
 
 
 @admin.register(User)
@@ -15,10 +42,7 @@ class UserAdmin(DjangoUserAdmin):
     search_fields = ("email", "full_name")
     fieldsets = [
         (None, {"fields": ("email", "password", "full_name")}),
-        (
-            _("Permissions"),
-            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
-        ),
+        (_("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     ]
     add_fieldsets = [
@@ -31,7 +55,22 @@ class UserAdmin(DjangoUserAdmin):
         )
     ]
     readonly_fields = ("last_login", "date_joined")
+    change_password_form = PasswordByStaffForm
 
     @admin.display(boolean=True, description=_("2FA"))
     def has_2fa(self, user: User) -> bool:
         return hasattr(user, "authenticator")
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Django's, for somebody else, after a proof: one's own password is changed with the old one."""
+        user = self.get_object(request, unquote(id))
+        if user == request.user:
+            self.message_user(request, _("Your own password is changed here, and not in the admin."), messages.ERROR)
+            return redirect("account_change_password")
+        if elsewhere := way_to_proof(request):
+            return elsewhere
+        key = request.session.session_key
+        response = super().user_change_password(request, id, form_url)
+        # Django gives the session that did it a new key, whosever password it was.
+        sessions.keep_listed(request, key)
+        return response

@@ -7,11 +7,13 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofactor.models import Authenticator, SecurityEvent
+from twofactor.reauthentication import way_to_proof
 from twofactor.reset import reset
 
 
@@ -47,9 +49,11 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Turn two-factor authentication off, with a reason"), permissions=["reset"])
     def turn_off(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> HttpResponse | None:
+        rows = queryset.select_related("user")
+        if elsewhere := self._own(request, rows) or way_to_proof(request):
+            return elsewhere
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         if form.is_valid():
-            rows = queryset.select_related("user")
             done = sum(reset(row.user, reason=form.cleaned_data["reason"], request=request) for row in rows)
             words = ngettext("Turned off for %d user.", "Turned off for %d users.", done) % done
             self.message_user(request, words, messages.SUCCESS)
@@ -58,10 +62,19 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             "title": _("Turn two-factor authentication off"),
             "form": form,
-            "rows": queryset.select_related("user"),
+            "rows": rows,
             "checkbox_name": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "twofactor/admin/turn_off.html", context)
+
+    def _own(self, request: HttpRequest, rows: QuerySet[Authenticator]) -> HttpResponse | None:
+        """Lead staff to their own page for their own 2FA, which asks for a code."""
+        users = [row.user for row in rows]
+        if request.user in users:
+            words = _("Your own two-factor authentication is managed here, and not in the admin.")
+            self.message_user(request, words, messages.ERROR)
+            return redirect("twofactor:settings")
+        return None
 
 
 @admin.register(SecurityEvent)

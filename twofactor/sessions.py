@@ -41,11 +41,16 @@ def renew(request: HttpRequest, authenticator: Authenticator | None, method: str
         request.session.save()
     except UpdateError:
         raise SessionInterrupted("Signed out meanwhile.") from None
+    keep_listed(request, old)
+    end_all(request.user, but=request.session.session_key)
+
+
+def keep_listed(request: HttpRequest, old: str | None) -> None:
+    """The session goes on under a new key: so does its row in allauth's list, if there is one."""
     if apps.is_installed("allauth.usersessions"):
         from allauth.usersessions.models import UserSession
 
         UserSession.objects.filter(session_key=old).update(session_key=request.session.session_key)
-        end_all(request.user, but=request.session.session_key)
 
 
 def end_all(user: Any, *, but: str | None = None) -> None:

@@ -1,19 +1,28 @@
 """The admin: what staff see, and what neither a stolen session of theirs nor a few permissions get."""
 
+import logging
+from urllib.parse import unquote
+
 import pytest
+from allauth.usersessions.models import UserSession
 
 from accounts.models import User
 from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator
 from twofactor.tests.helpers import (
+    SETTINGS,
     code_now,
+    is_signed_in,
     leads_to,
+    message_levels,
     new_client,
     sign_in,
 )
 
-CHANGE = "/accounts/password/change/"
+CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
+USERS, AUTHENTICATORS = "/admin/accounts/user/", "/admin/twofactor/authenticator/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
+NEW = {"usable_password": "true", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
 
 
 def sign_in_with_2fa(user):
@@ -23,6 +32,23 @@ def sign_in_with_2fa(user):
     client = sign_in(new_client(), user, code=code_now(SECRET))
     Authenticator.objects.update(last_time_step=-1)
     return client
+
+
+def prove(client, **fields):
+    return client.post(REAUTHENTICATE, {"password": PASSWORD, "code": code_now(SECRET), **fields})
+
+
+def asks_for_a_proof(response, *, then):
+    return unquote(leads_to(response)) == f"{REAUTHENTICATE}?next={then}"
+
+
+def password_page(user):
+    return f"{USERS}{user.pk}/password/"
+
+
+def turn_off(client, *users):
+    rows = list(Authenticator.objects.filter(user__in=users).values_list("pk", flat=True))
+    return client.post(AUTHENTICATORS, {"action": "turn_off", "_selected_action": rows, "reason": "lost phone"})
 
 
 @pytest.fixture
@@ -75,6 +101,7 @@ def test_the_admin_shows_no_secret_digest_or_counter(chief, user, authenticator,
 
 
 def test_the_admin_turns_2fa_off_with_a_reason_only(chief, user, authenticator, mails_to):
+    prove(chief)
     chosen = {"action": "turn_off", "_selected_action": [authenticator.pk]}
     asked = chief.post("/admin/twofactor/authenticator/", chosen)
     assert asked.status_code == 200
@@ -114,3 +141,93 @@ def test_the_admins_own_password_page_leads_to_the_sites(chief, root, method):
 def test_there_five_wrong_old_passwords_are_all_that_a_session_gets(chief):
     wrong = {"oldpassword": "not-the-password", "password1": NEW_PASSWORD}
     assert [chief.post(CHANGE, wrong).status_code for _ in range(6)] == [200] * 5 + [429]
+
+
+def test_a_session_alone_sets_nobodys_password(chief, user):
+    page = password_page(user)
+    assert asks_for_a_proof(chief.get(page), then=page)
+    assert asks_for_a_proof(chief.post(page, NEW), then=page)
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+
+
+def test_a_session_alone_turns_nobodys_2fa_off(chief, user, authenticator):
+    assert asks_for_a_proof(turn_off(chief, user), then=AUTHENTICATORS)
+    assert Authenticator.objects.filter(user=user).exists()
+
+
+def test_what_was_posted_without_a_proof_is_kept_nowhere_and_not_done_after_it(chief, user, authenticator):
+    before = dict(chief.session)
+    turn_off(chief, user)
+    chief.post(password_page(user), NEW)
+    assert dict(chief.session) == before
+    page = password_page(user)
+    assert leads_to(prove(chief, next=page)) == page
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+    assert Authenticator.objects.filter(user=user).exists()
+
+
+def test_the_password_alone_is_no_proof_where_2fa_is_on(chief, user, authenticator):
+    assert prove(chief, code="").status_code == 422
+    assert asks_for_a_proof(chief.post(password_page(user), NEW), then=password_page(user))
+    assert asks_for_a_proof(turn_off(chief, user), then=AUTHENTICATORS)
+
+
+def test_a_proof_lasts_for_minutes_only(chief, user, authenticator, settings):
+    prove(chief)
+    assert chief.get(password_page(user)).status_code == 200
+    settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 0
+    assert asks_for_a_proof(chief.get(password_page(user)), then=password_page(user))
+    assert asks_for_a_proof(turn_off(chief, user), then=AUTHENTICATORS)
+
+
+def test_not_even_with_a_proof_does_the_admin_set_ones_own_password(chief, root):
+    prove(chief)
+    assert leads_to(chief.post(password_page(root), NEW)) == CHANGE
+    assert message_levels(chief.get(CHANGE)) == ["error"]
+    root.refresh_from_db()
+    assert root.check_password(PASSWORD)
+
+
+def test_not_even_with_a_proof_does_the_admin_turn_ones_own_2fa_off(chief, root, user, authenticator):
+    prove(chief)
+    assert leads_to(turn_off(chief, user, root)) == SETTINGS
+    assert message_levels(chief.get(SETTINGS)) == ["error"]
+    assert Authenticator.objects.count() == 2
+
+
+# --- A password set by staff ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("typed", [NEW, {"usable_password": "false", "unset-password": "1"}], ids=["new", "none"])
+def test_a_password_set_by_staff_signs_its_owner_out_everywhere_and_is_told_and_logged(
+    chief, root, user, mails_to, caplog, typed
+):
+    browser = sign_in(new_client(), user)
+    prove(chief)
+    with caplog.at_level(logging.INFO, "accounts"):
+        assert chief.post(password_page(user), typed).status_code == 302
+    user.refresh_from_db()
+    assert not user.check_password(PASSWORD)
+    assert not is_signed_in(browser)
+    assert not UserSession.objects.filter(user=user).exists()
+    (mail,) = mails_to(user.email)
+    assert "your password was changed" in mail.subject
+    assert f"event=password_set_by_staff user={user.pk} staff={root.pk} ip=127.0.0.1" in caplog.text
+    assert NEW_PASSWORD not in caplog.text + mail.body
+
+
+def test_whoever_set_it_stays_signed_in_and_in_the_list_of_sessions(chief, root, user):
+    prove(chief)
+    chief.post(password_page(user), NEW)
+    assert is_signed_in(chief)
+    assert [row.session_key for row in UserSession.objects.filter(user=root)] == [chief.session.session_key]
+
+
+def test_a_password_that_will_not_do_signs_nobody_out(chief, user, mails_to):
+    browser = sign_in(new_client(), user)
+    prove(chief)
+    assert chief.post(password_page(user), {**NEW, "password1": "short", "password2": "short"}).status_code == 200
+    assert is_signed_in(browser)
+    assert not mails_to(user.email)

@@ -62,6 +62,11 @@ def test_only_stages_touches_allauths_chain_of_stages():
     assert touching == {"stages.py"}
 
 
+def test_only_reauthentication_asks_allauth_for_a_proof():
+    asking = {name_of(path) for path in FILES if any("eauthentication" in m for m in imported(path) if "allauth." in m)}
+    assert asking == {"reauthentication.py"}
+
+
 def test_only_htmx_asks_whether_a_request_comes_from_htmx():
     asking = set()
     for path in FILES:
@@ -79,11 +84,15 @@ def test_only_crypto_knows_how_secrets_are_sealed():
 
 
 def test_the_seams_in_allauth_are_where_they_were():
+    from allauth.account.decorators import reauthentication_required
     from allauth.account.internal.decorators import login_stage_required
     from allauth.account.stages import LoginStage, LoginStageController
+    from allauth.core.exceptions import ReauthenticationRequired
     from allauth.core.internal.ratelimit import consume
 
     assert callable(login_stage_required)
+    assert callable(reauthentication_required)
+    assert issubclass(ReauthenticationRequired, Exception)
     assert callable(consume)
     assert {"exit", "abort", "handle", "key", "urlname"} <= set(dir(LoginStage)) | set(LoginStage.__annotations__)
     assert hasattr(LoginStageController, "enter")

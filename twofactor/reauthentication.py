@@ -1,0 +1,25 @@
+"""Whether whoever sits here proved it a moment ago; asked of allauth by its public decorator, and only here."""
+
+from allauth.account.decorators import reauthentication_required
+from allauth.core.exceptions import ReauthenticationRequired
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+
+def way_to_proof(request: HttpRequest) -> HttpResponse | None:
+    """Return the way to allauth's page that asks for the proof; None if this session passed it lately.
+
+    Signing in does not count. Left to its middleware, allauth would keep a POST, with all that it holds, in the
+    session: from here people come back to the page, and post again.
+    """
+    try:
+        _pass(request)
+    except ReauthenticationRequired:
+        return redirect(reverse("account_reauthenticate", query={"next": request.get_full_path()}))
+    return None
+
+
+@reauthentication_required
+def _pass(request: HttpRequest) -> None:
+    pass
