@@ -1,6 +1,7 @@
-"""Users in the admin: whoever has a session alone gets no further by it."""
+"""Users in the admin: whoever has a session alone, or few permissions, gets no further by it."""
 
 import logging
+from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.core import context
@@ -34,15 +35,16 @@ class PasswordByStaffForm(AdminPasswordChangeForm):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    """Django's, without a username."""
+    """Django's, without a username; what makes somebody powerful is for superusers."""
 
     ordering = ("email",)
     list_display = ("email", "full_name", "is_staff", "is_active", "has_2fa")
     list_filter = ("is_staff", "is_superuser", "is_active")
     search_fields = ("email", "full_name")
+    powers = ("is_staff", "is_superuser", "groups", "user_permissions")
     fieldsets = [
         (None, {"fields": ("email", "password", "full_name")}),
-        (_("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        (_("Permissions"), {"fields": ("is_active", *powers)}),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     ]
     add_fieldsets = [
@@ -60,6 +62,19 @@ class UserAdmin(DjangoUserAdmin):
     @admin.display(boolean=True, description=_("2FA"))
     def has_2fa(self, user: User) -> bool:
         return hasattr(user, "authenticator")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if request.user.is_superuser else (*fields, *self.powers)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return self._may_touch(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return self._may_touch(request, obj) and super().has_delete_permission(request, obj)
+
+    def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
+        return request.user.is_superuser or user is None or not user.is_superuser
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         """Django's, for somebody else, after a proof: one's own password is changed with the old one."""

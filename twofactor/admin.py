@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -68,12 +69,14 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "twofactor/admin/turn_off.html", context)
 
     def _own(self, request: HttpRequest, rows: QuerySet[Authenticator]) -> HttpResponse | None:
-        """Lead staff to their own page for their own 2FA, which asks for a code."""
+        """Lead staff to their own page for their own 2FA, which asks for a code; a superuser's is a superuser's."""
         users = [row.user for row in rows]
         if request.user in users:
             words = _("Your own two-factor authentication is managed here, and not in the admin.")
             self.message_user(request, words, messages.ERROR)
             return redirect("twofactor:settings")
+        if not request.user.is_superuser and any(getattr(user, "is_superuser", False) for user in users):
+            raise PermissionDenied
         return None
 
 

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.contrib.auth.models import Group, Permission
 
 from accounts.models import User
 from conftest import PASSWORD, SECRET
@@ -60,6 +61,16 @@ def chief(make_user):
 @pytest.fixture
 def root(chief):
     return User.objects.get(email="root@example.com")
+
+
+@pytest.fixture
+def clerk(make_user):
+    """Staff with every permission there is, who just proved who they are; but no superuser."""
+    user = make_user("clerk@example.com", is_staff=True)
+    user.user_permissions.set(Permission.objects.exclude(codename="add_session"))
+    client = sign_in_with_2fa(user)
+    prove(client)
+    return client
 
 
 # --- What staff see and do ------------------------------------------------------------------------
@@ -231,3 +242,55 @@ def test_a_password_that_will_not_do_signs_nobody_out(chief, user, mails_to):
     assert chief.post(password_page(user), {**NEW, "password1": "short", "password2": "short"}).status_code == 200
     assert is_signed_in(browser)
     assert not mails_to(user.email)
+
+
+# --- A few permissions ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whose", ["clerk@example.com", "ada@example.com"], ids=["their own", "somebody's"])
+def test_staff_who_are_no_superusers_give_nobody_powers(clerk, user, whose):
+    def powers(row):
+        return row.is_staff, row.is_superuser, row.groups.count(), row.user_permissions.count()
+
+    row = User.objects.get(email=whose)
+    before = powers(row)
+    permission, group = Permission.objects.get(codename="add_session"), Group.objects.create(name="powerful")
+    wanted = {"is_staff": "on", "is_superuser": "on", "user_permissions": [permission.pk], "groups": [group.pk]}
+    typed = {"email": row.email, "full_name": "Changed", "is_active": "on", **wanted}
+    assert clerk.post(f"{USERS}{row.pk}/change/", typed).status_code == 302
+    row.refresh_from_db()
+    assert row.full_name == "Changed", "the form was not taken at all"
+    assert powers(row) == before
+
+
+@pytest.mark.parametrize("path, typed", [
+    ("change/", {"email": "evil@example.com", "full_name": "x", "is_active": "on"}),
+    ("password/", NEW),
+    ("delete/", {"post": "yes"}),
+])  # fmt: skip
+def test_staff_who_are_no_superusers_change_no_superuser(clerk, root, path, typed):
+    assert clerk.post(f"{USERS}{root.pk}/{path}", typed).status_code == 403
+    same = User.objects.get(pk=root.pk)
+    assert (same.email, same.password) == (root.email, root.password)
+
+
+def test_staff_who_are_no_superusers_delete_no_superuser_among_others(clerk, root, user):
+    chosen = {"action": "delete_selected", "_selected_action": [root.pk, user.pk], "post": "yes"}
+    assert clerk.post(USERS, chosen).status_code == 403
+    assert User.objects.filter(pk__in=[root.pk, user.pk]).count() == 2
+
+
+def test_staff_who_are_no_superusers_turn_no_superusers_2fa_off(clerk, root, user, authenticator):
+    assert turn_off(clerk, user, root).status_code == 403
+    assert Authenticator.objects.filter(user__in=[user, root]).count() == 2
+    turn_off(clerk, user)
+    assert not Authenticator.objects.filter(user=user).exists()
+
+
+def test_superusers_give_powers_and_change_superusers(chief, user, make_user):
+    other = make_user("second@example.com", is_staff=True, is_superuser=True)
+    typed = {"full_name": "x", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    for row in (user, other):
+        assert chief.post(f"{USERS}{row.pk}/change/", {**typed, "email": row.email}).status_code == 302
+        row.refresh_from_db()
+        assert (row.full_name, row.is_superuser) == ("x", True)
