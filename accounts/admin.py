@@ -4,11 +4,15 @@ import logging
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
+from allauth.account.models import EmailAddress
 from allauth.core import context
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
@@ -33,8 +37,49 @@ class PasswordByStaffForm(AdminPasswordChangeForm):
         return user
 
 
+class ProvedChanges(admin.ModelAdmin):
+    """Whatever is posted takes a proof: on a session alone, one makes oneself a way in that outlasts the session."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return self._way_to_proof(request) or super().changelist_view(request, extra_context)
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        # An empty form asks before it is filled in, since nothing that is posted without a proof is kept.
+        elsewhere = way_to_proof(request) if object_id is None else self._way_to_proof(request)
+        return elsewhere or super().changeform_view(request, object_id, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        return self._way_to_proof(request) or super().delete_view(request, object_id, extra_context)
+
+    def _way_to_proof(self, request: HttpRequest) -> HttpResponse | None:
+        return way_to_proof(request) if request.method == "POST" else None
+
+
+class SuperusersChange(ProvedChanges):
+    """By a group, or by the address that a reset goes to, other staff would come to more than they were given."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser and super().has_change_permission(request, obj)
+
+
+admin.site.unregister([Group, EmailAddress])
+
+
+@admin.register(Group)
+class GroupAdmin(SuperusersChange, DjangoGroupAdmin):
+    pass
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(SuperusersChange, AllauthEmailAddressAdmin):
+    pass
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(ProvedChanges, DjangoUserAdmin):
     """Django's, without a username; what makes somebody powerful is for superusers."""
 
     ordering = ("email",)

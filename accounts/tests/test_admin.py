@@ -4,6 +4,7 @@ import logging
 from urllib.parse import unquote
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import Group, Permission
 
@@ -22,6 +23,7 @@ from twofactor.tests.helpers import (
 
 CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
 USERS, AUTHENTICATORS = "/admin/accounts/user/", "/admin/twofactor/authenticator/"
+ADDRESSES, GROUPS = "/admin/account/emailaddress/", "/admin/auth/group/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
 NEW = {"usable_password": "true", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
 
@@ -83,6 +85,7 @@ def test_the_admin_lists_users_and_who_has_2fa(chief, user, authenticator):
 
 
 def test_the_admin_adds_and_changes_a_user(chief):
+    prove(chief)
     typed = {"email": "New@Example.com", "full_name": "New", "usable_password": "true",
              "password1": PASSWORD, "password2": PASSWORD}  # fmt: skip
     assert chief.get("/admin/accounts/user/add/").status_code == 200
@@ -126,6 +129,7 @@ def test_the_admin_turns_2fa_off_with_a_reason_only(chief, user, authenticator, 
 
 
 def test_the_admin_deletes_a_user_with_2fa(chief, user, authenticator):
+    prove(chief)
     page = chief.get(f"/admin/accounts/user/{user.pk}/delete/")
     assert not page.context["perms_lacking"]
     chief.post(f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"})
@@ -165,6 +169,34 @@ def test_a_session_alone_sets_nobodys_password(chief, user):
 def test_a_session_alone_turns_nobodys_2fa_off(chief, user, authenticator):
     assert asks_for_a_proof(turn_off(chief, user), then=AUTHENTICATORS)
     assert Authenticator.objects.filter(user=user).exists()
+
+
+def test_a_session_alone_makes_no_superuser_and_no_address_to_come_back_by(chief, root, user):
+    new = {"email": "thief@example.com", "full_name": "x", **NEW}
+    powerful = {"email": user.email, "full_name": "x", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    address = {"email": "thief@example.com", "user": root.pk, "verified": "on"}
+    group = {"name": "thieves", "permissions": [Permission.objects.get(codename="change_user").pk]}
+    for page, typed in (
+        (f"{USERS}add/", new),
+        (f"{USERS}{user.pk}/change/", powerful),
+        (f"{USERS}{user.pk}/delete/", {"post": "yes"}),
+        (USERS, {"action": "delete_selected", "_selected_action": [user.pk], "post": "yes"}),
+        (f"{ADDRESSES}add/", address),
+        (f"{ADDRESSES}{root.emailaddress_set.get().pk}/change/", address),
+        (f"{GROUPS}add/", group),
+    ):
+        assert asks_for_a_proof(chief.post(page, typed), then=page)
+    assert list(User.objects.values_list("email", "is_superuser").order_by("pk")) == [
+        (root.email, True),
+        (user.email, False),
+    ]
+    assert not EmailAddress.objects.filter(email="thief@example.com").exists()
+    assert not Group.objects.exists()
+
+
+def test_an_empty_form_asks_for_the_proof_before_it_is_filled_in(chief, user):
+    assert asks_for_a_proof(chief.get(f"{USERS}add/"), then=f"{USERS}add/")
+    assert chief.get(f"{USERS}{user.pk}/change/").status_code == 200
 
 
 def test_what_was_posted_without_a_proof_is_kept_nowhere_and_not_done_after_it(chief, user, authenticator):
@@ -287,9 +319,27 @@ def test_staff_who_are_no_superusers_turn_no_superusers_2fa_off(clerk, root, use
     assert not Authenticator.objects.filter(user=user).exists()
 
 
+def test_staff_who_are_no_superusers_change_neither_groups_nor_addresses(clerk, root):
+    group, address = Group.objects.create(name="clerks"), EmailAddress.objects.get(user=root)
+    for page, typed in (
+        (f"{GROUPS}add/", {"name": "powerful"}),
+        (f"{GROUPS}{group.pk}/change/", {"name": "powerful"}),
+        (f"{ADDRESSES}add/", {"email": "evil@example.com", "user": root.pk, "verified": "on"}),
+        (f"{ADDRESSES}{address.pk}/change/", {"email": "evil@example.com", "user": root.pk, "verified": "on"}),
+    ):
+        assert clerk.post(page, typed).status_code == 403
+    assert clerk.get(f"{GROUPS}{group.pk}/change/").status_code == 200, "they may look"
+
+
+def test_staff_who_are_no_superusers_delete_users_still(clerk, user, authenticator):
+    clerk.post(f"{USERS}{user.pk}/delete/", {"post": "yes"})
+    assert not User.objects.filter(pk=user.pk).exists()
+
+
 def test_superusers_give_powers_and_change_superusers(chief, user, make_user):
     other = make_user("second@example.com", is_staff=True, is_superuser=True)
     typed = {"full_name": "x", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    prove(chief)
     for row in (user, other):
         assert chief.post(f"{USERS}{row.pk}/change/", {**typed, "email": row.email}).status_code == 302
         row.refresh_from_db()

@@ -50,7 +50,7 @@ def test_every_open_page_carries_them(path, htmx):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", SETTINGS, SETUP, "/accounts/email/", "/accounts/sessions/", "/admin/", "/admin/accounts/user/add/"]
+    "path", ["/", SETTINGS, SETUP, "/accounts/email/", "/accounts/sessions/", "/admin/", "/admin/accounts/user/"]
 )
 def test_every_page_behind_sign_in_carries_them_the_admin_included(staff, path):
     response = staff.get(path)

@@ -65,6 +65,12 @@ def models_admin(path: str, **others: str) -> dict[str, dict[str, str]]:
     return {pages[name]: admins(answers[name]) for name in pages}
 
 
+def proved_models_admin(path: str, *, look: str = "200", **others: str) -> dict[str, dict[str, str]]:
+    """The pages of a model whose every change takes a proof."""
+    posts = f"POST {PROOF}; else "
+    return models_admin(path, list=f"{posts}200", add=PROOF, delete=posts + look, change=posts + look, **others)
+
+
 def _spaced(names: dict[str, str]) -> dict[str, str]:
     words = {name.replace("_", " ").replace("2fa", "2FA"): answer for name, answer in names.items()}
     assert words.keys() <= set(VISITORS), words
@@ -138,7 +144,7 @@ TABLE: dict[str, dict[str, str]] = {
     "/admin/autocomplete/": admins("GET HEAD 403; OPTIONS 200; else 405", strangers=ADMIN),
     "/admin/jsi18n/": admins(PAGE, strangers=ADMIN),
     "/admin/r/<path:content_type_id>/<path:object_id>/": admins("404", strangers=ADMIN),
-    r"/admin/^(?P<app_label>twofactor|account|usersessions|auth|accounts)/$": admins(strangers=ADMIN),
+    r"/admin/^(?P<app_label>twofactor|usersessions|auth|account|accounts)/$": admins(strangers=ADMIN),
     "/admin/(?P<url>.*)$": admins("404", strangers=ADMIN),
     # Looked at, and never changed by hand.
     **models_admin("/admin/twofactor/authenticator/", add="403", delete="403", change="POST 403; else 200"),
@@ -149,10 +155,10 @@ TABLE: dict[str, dict[str, str]] = {
         history=NOT_THERE,
         change=f"POST 403; else {NOT_THERE}",
     ),
-    **models_admin("/admin/account/emailaddress/"),
+    **proved_models_admin("/admin/account/emailaddress/"),
     **models_admin("/admin/usersessions/usersession/"),
-    **models_admin("/admin/auth/group/", history=NOT_THERE, delete=NOT_THERE, change=NOT_THERE),
-    **models_admin("/admin/accounts/user/"),
+    **proved_models_admin("/admin/auth/group/", history=NOT_THERE, look=NOT_THERE),
+    **proved_models_admin("/admin/accounts/user/"),
     "/admin/accounts/user/<id>/password/": admins(PROOF),
 }
 SAMPLES = {
@@ -162,7 +168,7 @@ SAMPLES = {
     "<id>": "1",
     r"^confirm-email/(?P<key>[-:\w]+)/$": "confirm-email/MQ:x:y/",
     r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "password/reset/key/1-x/",
-    "^(?P<app_label>twofactor|account|usersessions|auth|accounts)/$": "auth/",
+    "^(?P<app_label>twofactor|usersessions|auth|account|accounts)/$": "auth/",
     "(?P<url>.*)$": "nowhere/",
 }
 
