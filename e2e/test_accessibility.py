@@ -55,6 +55,9 @@ def test_axe_finds_nothing_on_any_page_or_panel(
         found += findings(page, f"{name}, dark and narrow", type="rule", values=RULES_OF_LAYOUT)
         page.emulate_media(color_scheme="light")
         found += findings(page, f"{name}, narrow", type="rule", values=["color-contrast"])
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        found += findings(page, f"{name}, narrow, text at 200 %", type="rule", values=RULES_OF_LAYOUT)
+        page.evaluate("document.documentElement.style.fontSize = ''")
         page.set_viewport_size(WIDE)
     assert found == []
 

@@ -125,7 +125,7 @@ def test_a_failed_step_of_the_setup_says_so_and_works_again(page: Page, user: Us
     expect_trouble(page, words)
     mend(page)
     press(page, "Continue")
-    expect_heading(page, "Enter the code from your app")
+    expect(code_field(page)).to_be_focused()
     fault(page)
     enter_code(page, phone.code())
     expect_trouble(page, words)
