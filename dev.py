@@ -281,7 +281,6 @@ def production_environment(folder: str) -> dict[str, str]:
         "TWOFACTOR_GRACE_DAYS": "0",
         "TWOFACTOR_REQUIRED": "staff",
         "TWOFACTOR_TRUST_DAYS": "0",
-        "TRUSTED_PROXY_COUNT": "1",
         "SENTRY_DSN": "",
     }
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Info, register
 from django.core.checks import Warning as Caution
 
 from config import errors
@@ -40,10 +40,23 @@ def check_https_is_seen(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not settings.SECURE_SSL_REDIRECT or settings.TRUSTED_PROXY_COUNT:
         return []
     return [
-        Caution(
+        Info(
             "USE_HTTPS is on and TRUSTED_PROXY_COUNT is 0: X-Forwarded-Proto is not believed.",
             hint="Behind a proxy that speaks HTTPS every page would redirect to itself, and all visitors share one"
             " address and its limits: set TRUSTED_PROXY_COUNT. Only a server that speaks HTTPS itself needs none.",
-            id="site.W002",
+            id="site.I001",
+        )
+    ]
+
+
+@register("site", deploy=True)
+def check_mails_leave(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.DEBUG or settings.EMAIL_BACKEND != "django.core.mail.backends.console.EmailBackend":
+        return []
+    return [
+        Info(
+            "Mails go to the log: owners are not told, and links that set a password stand there to be read.",
+            hint="Set EMAIL_URL.",
+            id="site.I002",
         )
     ]

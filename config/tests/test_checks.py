@@ -36,8 +36,15 @@ def test_fewer_proxies_than_none_is_an_error(settings, count, named):
 def test_https_that_nobody_can_see_is_named_when_deploying(settings):
     settings.SECURE_SSL_REDIRECT = True
     assert found() == []
-    assert found(include_deployment_checks=True) == ["site.W002"]
+    assert found(include_deployment_checks=True) == ["site.I001"]
     settings.TRUSTED_PROXY_COUNT = 1
+    assert found(include_deployment_checks=True) == []
+
+
+def test_mails_that_go_to_the_log_are_named_when_deploying(settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    assert found(include_deployment_checks=True) == ["site.I002"]
+    settings.DEBUG = True
     assert found(include_deployment_checks=True) == []
 
 
