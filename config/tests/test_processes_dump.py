@@ -150,7 +150,7 @@ def test_the_search_finds_the_bytes_of_a_key_and_six_digits_alone(tmp_path: Path
 @pytest.fixture(scope="module")
 def stolen() -> Iterator[tuple[Site, Loot, set[str]]]:
     """A site after all that a person does with it, what lies there, and every secret ever shown or typed."""
-    with serving(REAL_HASHER="true") as site:
+    with serving(REAL_HASHER="true", TWOFACTOR_TRUST_DAYS="30") as site:
         secrets = set(whole_journey(site))
         yield site, Loot(site.folder), secrets
 
@@ -231,12 +231,13 @@ def change_codes_and_phone(site: Site, browser: Browser, ada: Person) -> Iterato
 
 
 def ask_for_a_proof(site: Site, browser: Browser, ada: Person) -> Iterator[str]:
-    """allauth keeps what was posted in the session, until the password and a code are given."""
+    """allauth keeps what was posted in the session, until the password and a code are given; and all its headers."""
     new = {"action_add": "", "email": "second@example.com"}
     assert "/accounts/reauthenticate/" in browser.post("/accounts/email/", new).leads_to
     again = Browser(site)
     again.give_password(ada, password=PASSWORD)
-    again.give_backup_code(ada.backup_codes[5])
+    again.post(VERIFY_LOGIN, {"backup_code": ada.backup_codes[5], "trust": "on"})
+    yield again.cookies["trusted"][:40]  # not all of it: a digest of that is there, as it should be
     assert "/accounts/reauthenticate/" in again.post("/accounts/email/", new).leads_to
     proof = {"password": PASSWORD, "backup_code": ada.backup_codes[6]}
     assert browser.post("/accounts/reauthenticate/?next=/accounts/email/", proof).status < 400
@@ -249,7 +250,14 @@ def ask_for_a_proof(site: Site, browser: Browser, ada: Person) -> Iterator[str]:
 def test_the_journey_was_the_whole_one(stolen: tuple[Site, Loot, set[str]]) -> None:
     site, loot, secrets = stolen
     kinds = set(site.orm("list(SecurityEvent.objects.values_list('kind', flat=True))"))
-    assert kinds >= {"turned_on", "turned_off", "codes_regenerated", "phone_changed", "backup_code_used"}
+    assert kinds >= {
+        "turned_on",
+        "turned_off",
+        "codes_regenerated",
+        "phone_changed",
+        "backup_code_used",
+        "browser_trusted",
+    }
     assert len(secrets) > 70
     assert {path.name for path in site.folder.iterdir()} > {"site.sqlite3", "site.sqlite3-wal", "site.cache"}
     assert len(list(site.mail.iterdir())) > 5
