@@ -51,7 +51,7 @@ def check_https_is_seen(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register("site", deploy=True)
 def check_mails_leave(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.DEBUG or settings.EMAIL_BACKEND != "django.core.mail.backends.console.EmailBackend":
+    if settings.DEBUG or settings.EMAIL_BACKEND != "config.mail.TerminalBackend":
         return []
     return [
         Info(

@@ -147,7 +147,10 @@ SESSION_ENGINE = "config.sessions"
 MESSAGE_STORAGE = "config.messages.CookieStorage"
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60
 
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+_email = env.email_url("EMAIL_URL", default="consolemail://")
+if _email["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend":
+    _email["EMAIL_BACKEND"] = "config.mail.TerminalBackend"
+vars().update(_email)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str(
     "DEFAULT_FROM_EMAIL", default=f"{TWOFACTOR_ISSUER} <no-reply@{urlsplit(SITE_URL).hostname}>"

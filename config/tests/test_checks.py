@@ -42,7 +42,7 @@ def test_https_that_nobody_can_see_is_named_when_deploying(settings):
 
 
 def test_mails_that_go_to_the_log_are_named_when_deploying(settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    settings.EMAIL_BACKEND = "config.mail.TerminalBackend"
     assert found(include_deployment_checks=True) == ["site.I002"]
     settings.DEBUG = True
     assert found(include_deployment_checks=True) == []

@@ -7,8 +7,10 @@ import pytest
 from allauth.account.adapter import get_adapter
 from allauth.core import context
 from django.conf import settings as site
+from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone, translation
 
+from config.mail import TerminalBackend
 from twofactor.tests.test_events import TELL
 
 ALLAUTHS = sorted(
@@ -122,3 +124,16 @@ def test_html_says_its_language_and_direction(user, authenticator, request_, mai
     assert html.tags[0] == ("html", {"lang": language, "dir": direction})
     assert " ".join(html.said["button"]) == words
     assert (words == "Open your settings") is (language == "en")
+
+
+def test_in_the_terminal_a_mail_is_its_text(capsys):
+    message = EmailMultiAlternatives(
+        "Confirm your address", "Open this:\nhttps://2fa.example/k3y/\n", to=["ada@example.com"]
+    )
+    message.attach_alternative("<p>Open this</p>", "text/html")
+    TerminalBackend().send_messages([message])
+    shown = capsys.readouterr().out
+    assert shown.startswith(
+        "To: ada@example.com\nSubject: Confirm your address\n\nOpen this:\nhttps://2fa.example/k3y/\n"
+    )
+    assert "<p>" not in shown

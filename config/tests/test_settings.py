@@ -193,6 +193,10 @@ def test_two_sites_on_one_redis_keep_apart_by_a_prefix(load):
     assert (settings["CACHES"]["default"]["KEY_PREFIX"], settings["CACHES"]["default"]["TIMEOUT"]) == ("one", 60)
 
 
+def test_mail_goes_to_the_terminal_unless_told(load):
+    assert load(**NEEDED)["EMAIL_BACKEND"] == "config.mail.TerminalBackend"
+
+
 def test_mail_goes_where_it_is_told_and_waits_ten_seconds_at_most(load, tmp_path):
     settings = load(**NEEDED, EMAIL_URL=f"filemail:///{tmp_path}")
     assert settings["EMAIL_BACKEND"] == "django.core.mail.backends.filebased.EmailBackend"
