@@ -71,8 +71,6 @@ def test_the_main_journey(page: Page, user: User) -> None:  # noqa: PLR0915 - it
     expect_heading(page, "Your account")
 
     press(page, "link", "Turn on")
-    expect_arrival(page, "Two-factor authentication")
-    press(page, "link", "Turn on")
     expect_arrival(page, "Turn on two-factor authentication")
     type_into(page, password_field(page), PASSWORD)
     page.keyboard.press("Enter")

@@ -66,7 +66,7 @@ def test_the_account_page_says_whether_2fa_is_on_and_leads_to_it(signed_in: Page
     signed_in.goto("/")
     expect(signed_in.get_by_role("main").get_by_text("Off", exact=True)).to_be_visible()
     press(signed_in, "Turn on")
-    expect_status(signed_in, "Off")
+    expect_heading(signed_in, "Turn on two-factor authentication")
 
 
 def test_the_status_says_on_since_when_and_how_many_codes_are_left(signed_in_with_code: Page) -> None:
