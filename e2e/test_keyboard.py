@@ -60,7 +60,7 @@ def expect_arrival(page: Page, name: str) -> None:
     expect(page.get_by_role("main").locator(":focus")).to_have_count(1)
 
 
-def test_the_main_journey(page: Page, user: User) -> None:  # noqa: PLR0915 - it is one journey
+def test_the_main_journey(page: Page, user: User) -> None:
     page.goto("/")
     press(page, "link", "Sign in")
     expect_arrival(page, "Sign in")
