@@ -167,7 +167,7 @@ def test_cancel_at_the_first_step_forgets_the_key(page: Page, scanned: Phone) ->
 def test_cancel_at_the_second_step_forgets_the_key(page: Page, verifying: Phone) -> None:
     press(page, "Cancel")
     expect_off(page)
-    page.go_back()
+    go_back(page)
     expect(qr_code(page)).to_have_count(0)
     expect_setup_over(page)
 
