@@ -121,7 +121,7 @@ class UserAdmin(ProvedChanges, DjangoUserAdmin):
     def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
         return request.user.is_superuser or user is None or not user.is_superuser
 
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - as Django names it
         """Django's, for somebody else, after a proof: one's own password is changed with the old one."""
         user = self.get_object(request, unquote(id))
         if user == request.user:
