@@ -125,8 +125,12 @@ if _on_sqlite:
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        # A connection keeps up to this many KiB of pages, and there is one a thread.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512;",
     }
+    # Opened anew for each request, it costs more than most of what is asked of it; the last one to close also
+    # writes the whole log back.
+    _database["CONN_MAX_AGE"] = None
 else:
     # A connection a thread would be 64 for two processes, and PostgreSQL has 100 for all.
     _database["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8}, **_database.get("OPTIONS", {})}
