@@ -466,4 +466,5 @@ EVERY_PAGE = (pages_of_a_visitor, pages_of_an_account, pages_of_the_second_facto
 def use_up_backup_codes(count: int) -> None:
     """Use as many of the codes as if they had been typed, the first ones first."""
     unused = BackupCode.objects.filter(used_at=None).order_by("pk").values_list("pk", flat=True)[:count]
-    BackupCode.objects.filter(pk__in=list(unused)).update(used_at=timezone.now())
+    used = BackupCode.objects.filter(pk__in=list(unused)).update(used_at=timezone.now())
+    Authenticator.objects.update(codes_left=F("codes_left") - used)

@@ -146,29 +146,43 @@ class SecondFactorForm(LimitedForm):
 
     def judge(self, authenticator: Authenticator, code: str) -> None:
         """Charge, look, and give back what a right code should not cost."""
-        if self.pending and not self.pending.charge():
-            self.refuse("over")
-            return
         source = limits.Source(self.request)
         if not source.is_open:
-            self._refund()
             self.refuse("source", wait=limits.SOURCE_WAIT)
             return
-        if self.method == "backup":
-            verdict = Verdict.ACCEPTED if authenticator.spend_backup_code(code) else Verdict.WRONG
-        else:
-            verdict = authenticator.judge(code)
+        verdict = self._spend(authenticator, code) if self.method == "backup" else self._accept(authenticator, code)
+        if verdict is None:
+            source.refund()
+            self.refuse("over")
+            return
         if verdict is not Verdict.WRONG:
             source.refund()
-        if verdict is Verdict.ACCEPTED and self.method == "backup":
-            self.codes_left = authenticator.codes_left
-            events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
         if verdict is Verdict.DELAYED:
-            self._refund()
             self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
         elif verdict is Verdict.WRONG:
             self.refuse("wrong_backup_code" if self.method == "backup" else "wrong_code")
             self._tell(authenticator)
+
+    def _spend(self, authenticator: Authenticator, code: str) -> Verdict | None:
+        """The verdict on a backup code; None if the sign-in has no try left."""
+        if self.pending and not self.pending.charge():
+            return None
+        if not authenticator.spend_backup_code(code, sign_in=self._sign_in):
+            return Verdict.WRONG
+        self.codes_left = authenticator.codes_left
+        events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
+        return Verdict.ACCEPTED
+
+    def _accept(self, authenticator: Authenticator, code: str) -> Verdict | None:
+        """The verdict on a code from the app. What limits those is the account; the sign-in counts the wrong ones."""
+        verdict = authenticator.judge(code, sign_in=self._sign_in)
+        if verdict is Verdict.WRONG and self.pending and not self.pending.charge():
+            return None
+        return verdict
+
+    @property
+    def _sign_in(self) -> str:
+        return self.pending.pk if self.pending else ""
 
     def refuse(self, why: str, *, wait: int | None = None) -> None:
         self.retry_after = wait
@@ -176,17 +190,13 @@ class SecondFactorForm(LimitedForm):
         self.add_error(self.field_name, forms.ValidationError(words, code=why))
         events.code_refused(self.request, self.authenticator.user, method=self.method, why=why)  # type: ignore[union-attr]
 
-    def _refund(self) -> None:
-        if self.pending:
-            self.pending.refund()
-
     def _tell(self, authenticator: Authenticator) -> None:
         """Wherever codes are typed, and over however many sign-ins: it is the account that counts them."""
         if self.method != "code":
             return
-        if authenticator.locked_just_now():
+        if authenticator.is_locked_by_this_try:
             events.locked(self.request, authenticator)
-        if authenticator.failed_five_times_more():
+        if authenticator.failed_five_times_more:
             self.told = True
             events.wrong_codes(self.request, authenticator)
 

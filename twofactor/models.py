@@ -4,14 +4,12 @@ import hashlib
 import logging
 import secrets
 import time
-from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Greatest
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +20,7 @@ logger = logging.getLogger("twofactor")
 
 Verdict = Enum("Verdict", "ACCEPTED WRONG DELAYED")
 ANY = "whatever is there"
+COUNTERS = ("failures", "delayed_until", "budget_spent", "budget_began")
 
 
 class ChangedMeanwhile(Exception):
@@ -63,17 +62,18 @@ class AuthenticatorManager(models.Manager["Authenticator"]):
             "delayed_until": 0,
             "budget_spent": 0,
             "backup_salt": salt,
+            "codes_left": len(fresh),
             "version": new_version(),
             "updated_at": timezone.now(),
         }
         with transaction.atomic():
-            self._write(user, state, replaces)
+            self._save(user, state, replaces)
             authenticator = self.get(user=user)
             authenticator.user = user
             authenticator._replace_codes(rows)
         return fresh
 
-    def _write(self, user: Any, state: dict[str, Any], replaces: str | None) -> None:
+    def _save(self, user: Any, state: dict[str, Any], replaces: str | None) -> None:
         known = self.filter(user=user) if replaces is ANY else self.filter(user=user, version=replaces or "")
         if known.update(**state):
             return
@@ -101,6 +101,10 @@ class Authenticator(models.Model):
     reset_granted = models.BigIntegerField(default=0, editable=False)
     failure_mailed = models.BigIntegerField(default=0, editable=False)
     backup_salt = models.BinaryField(max_length=codes.SALT_BYTES)
+    # The unused ones of `backup_codes`, so that no page counts them.
+    codes_left = models.SmallIntegerField(default=0, editable=False)
+    # The pending sign-in that was let in or used up last: it never is again.
+    closed_sign_in = models.CharField(max_length=32, default="", editable=False)
     version = models.CharField(max_length=16, editable=False)  # another whenever 2FA changes
     created_at = models.DateTimeField(_("on since"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("last changed"), default=timezone.now, editable=False)
@@ -125,10 +129,12 @@ class Authenticator(models.Model):
         """Check a code and use it up: a time step is never accepted twice (RFC 6238, 5.2)."""
         return self.judge(code, now=now) is Verdict.ACCEPTED
 
-    def judge(self, code: str, *, now: float | None = None) -> Verdict:
+    def judge(self, code: str, *, now: float | None = None, sign_in: str = "") -> Verdict:
         """`accept`, telling a wrong code from one that was not looked at because the account waits.
 
-        What cannot be a code is wrong and costs nothing. `now` is in seconds since 1970.
+        What cannot be a code is wrong and costs nothing. Nobody learns that a code was wrong before the try was
+        charged. `now` is in seconds since 1970; `sign_in` is the pending sign-in that the code is for, which is let
+        in once.
         """
         now = time.time() if now is None else now
         digits = totp.normalise(code)
@@ -141,60 +147,78 @@ class Authenticator(models.Model):
                 "secret does not open: user=%s: %s; TOTP is refused, backup codes work", self.user_id, error
             )
             return Verdict.WRONG
-        if not self.charge_attempt(now=now):
+        if self.seconds_to_wait(now=now):
             return Verdict.DELAYED
         step = totp.match_time_step(secret, digits, around=totp.time_step_at(now), drift_window=conf.drift_window())
-        if step is None:
-            return Verdict.WRONG
-        unused = Authenticator.objects.filter(pk=self.pk, version=self.version, last_time_step__lt=step)
-        refunded = Greatest(F("budget_spent") - 1, 0, output_field=models.IntegerField())
-        used = unused.update(last_time_step=step, failures=0, delayed_until=0, budget_spent=refunded)
-        return Verdict.ACCEPTED if used else Verdict.WRONG
+        if step is not None and self._use_up(step, int(now), sign_in):
+            return Verdict.ACCEPTED
+        return Verdict.WRONG if self.charge_attempt(now=now) else Verdict.DELAYED
+
+    def _use_up(self, step: int, moment: int, sign_in: str) -> bool:
+        """One UPDATE that only one request can win, and none while the account waits."""
+        unused = Authenticator.objects.filter(
+            Q(budget_spent__lt=conf.BUDGET) | Q(budget_began__lte=moment - conf.BUDGET_SECONDS),
+            pk=self.pk,
+            version=self.version,
+            last_time_step__lt=step,
+            delayed_until__lte=moment,
+        )
+        if sign_in:
+            unused = unused.exclude(closed_sign_in=sign_in)
+        return self._write(unused, last_time_step=step, failures=0, delayed_until=0, closed_sign_in=sign_in)
 
     def charge_attempt(self, *, now: float) -> bool:
-        """Reserve one try before the code is looked at; False, and nothing charged, while the account waits.
+        """Charge one try; False, and nothing charged, while the account waits.
 
-        One statement, outside any transaction: reading first lets many tries through at once, and an error
-        afterwards must not give the try back.
+        Of requests at once that saw the same counters one writes; the others read again. Outside any transaction: an
+        error afterwards must not give the try back.
         """
-        moment = int(now)
-        window_over = Q(budget_began__lte=moment - conf.BUDGET_SECONDS)
-        open_ = Authenticator.objects.filter(
-            window_over | Q(budget_spent__lt=conf.BUDGET), pk=self.pk, delayed_until__lte=moment
-        )
-        charged = open_.update(
-            failures=F("failures") + 1,
-            delayed_until=Case(*_delays(moment), default=Value(0), output_field=models.BigIntegerField()),
-            budget_spent=Case(
-                When(window_over, then=Value(1)),
-                default=F("budget_spent") + 1,
-                output_field=models.IntegerField(),
-            ),
-            budget_began=Case(
-                When(window_over, then=Value(moment)),
-                default=F("budget_began"),
-                output_field=models.BigIntegerField(),
-            ),
-        )
-        return charged == 1
+        while not self.seconds_to_wait(now=now):
+            seen = {name: getattr(self, name) for name in COUNTERS}
+            if self._write(Authenticator.objects.filter(pk=self.pk, **seen), **self._one_failure_more(int(now))):
+                return True
+            try:
+                self.refresh_from_db(fields=COUNTERS)
+            except Authenticator.DoesNotExist:
+                return False
+        return False
+
+    def _one_failure_more(self, moment: int) -> dict[str, int]:
+        failures, window_over = self.failures + 1, self.budget_began <= moment - conf.BUDGET_SECONDS
+        return {
+            "failures": failures,
+            "delayed_until": moment + delay if (delay := delay_after(failures)) else 0,
+            "budget_spent": 1 if window_over else self.budget_spent + 1,
+            "budget_began": moment if window_over else self.budget_began,
+        }
+
+    def _write(self, rows: models.QuerySet["Authenticator"], **fields: Any) -> bool:
+        """Write these fields if this row is still among `rows`, and know them from then on."""
+        if not rows.update(**fields):
+            return False
+        for name, value in fields.items():
+            setattr(self, name, value)
+        return True
 
     def seconds_to_wait(self, *, now: float | None = None) -> int:
-        """Return for how long codes from the app are not looked at; 0 if they are."""
+        """Return for how long codes from the app are not looked at, as this row was read; 0 if they are."""
         moment = int(time.time() if now is None else now)
-        row = Authenticator.objects.filter(pk=self.pk).values("delayed_until", "budget_spent", "budget_began").first()
-        if row is None:
-            return 0
-        locked_until = row["budget_began"] + conf.BUDGET_SECONDS if row["budget_spent"] >= conf.BUDGET else 0
-        return max(0, row["delayed_until"] - moment, locked_until - moment)
+        locked_until = self.budget_began + conf.BUDGET_SECONDS if self.budget_spent >= conf.BUDGET else 0
+        return max(0, self.delayed_until - moment, locked_until - moment)
 
-    def locked_just_now(self) -> bool:
-        """True right after the failure that used the budget up, for whoever made it."""
-        return Authenticator.objects.filter(pk=self.pk, budget_spent=conf.BUDGET).exists()
+    @property
+    def is_locked_by_this_try(self) -> bool:
+        """True after the failure that used the budget up, for whoever made it."""
+        return self.budget_spent == conf.BUDGET
 
+    @property
     def failed_five_times_more(self) -> bool:
-        """True right after the fifth failure in a row, the tenth, and so on, for whoever made it."""
-        failures = Authenticator.objects.filter(pk=self.pk).values_list("failures", flat=True).first() or 0
-        return failures > 0 and failures % conf.DELAY_FROM == 0
+        """True after the fifth failure in a row, the tenth, and so on, for whoever made it."""
+        return self.failures > 0 and self.failures % conf.DELAY_FROM == 0
+
+    def has_closed(self, sign_in: str) -> bool:
+        """True if another request of this pending sign-in was let in meanwhile, or used it up."""
+        return Authenticator.objects.filter(pk=self.pk, closed_sign_in=sign_in).exists()
 
     def forgive_after_reset(self, *, now: float | None = None) -> None:
         """A mailed password reset ends the delay; once in a week it also opens a lock, for twenty tries."""
@@ -214,7 +238,7 @@ class Authenticator(models.Model):
 
     # --- Backup codes -------------------------------------------------------------------------
 
-    def spend_backup_code(self, code: str) -> bool:
+    def spend_backup_code(self, code: str, *, sign_in: str = "") -> bool:
         """Check a backup code and use it up, in one UPDATE that only one request can win.
 
         One hash whether or not the code exists. A right one opens the account's delay and lock.
@@ -223,20 +247,20 @@ class Authenticator(models.Model):
         if normalised is None:
             return False
         digest = codes.digest(normalised, salt=bytes(self.backup_salt)).hex()
-        if not self.backup_codes.filter(digest=digest, used_at=None).update(used_at=timezone.now()):
-            return False
-        Authenticator.objects.filter(pk=self.pk).update(failures=0, delayed_until=0, budget_spent=0)
+        with transaction.atomic():
+            if not self.backup_codes.filter(digest=digest, used_at=None).update(used_at=timezone.now()):
+                return False
+            Authenticator.objects.filter(pk=self.pk).update(
+                failures=0, delayed_until=0, budget_spent=0, codes_left=F("codes_left") - 1, closed_sign_in=sign_in
+            )
+        self.refresh_from_db(fields=[*COUNTERS, "codes_left"])
         return True
-
-    @property
-    def codes_left(self) -> int:
-        return self.backup_codes.filter(used_at=None).count()
 
     def regenerate_backup_codes(self) -> list[str]:
         """Return ten new codes in clear; the old ones are dead. ChangedMeanwhile if another request came first."""
         salt, fresh, rows = new_codes()
         with transaction.atomic():
-            self._change(backup_salt=salt)
+            self._change(backup_salt=salt, codes_left=len(fresh))
             self._replace_codes(rows)
         return fresh
 
@@ -252,7 +276,8 @@ class Authenticator(models.Model):
             version=version, updated_at=now, **fields
         ):
             raise ChangedMeanwhile
-        self.version, self.updated_at = version, now
+        for name, value in {"version": version, "updated_at": now, **fields}.items():
+            setattr(self, name, value)
 
     def _replace_codes(self, rows: list["BackupCode"]) -> None:
         self.backup_codes.all().delete()
@@ -261,13 +286,12 @@ class Authenticator(models.Model):
         BackupCode.objects.bulk_create(rows)
 
 
-def _delays(moment: int) -> list[When]:
-    """When the n-th failure in a row is this one, wait min(3600, 30 * 2^(n-5)) seconds from the fifth on."""
-    whens, n, delay = [], conf.DELAY_FROM, conf.DELAY_FIRST
-    while delay < conf.DELAY_LONGEST:
-        whens.append(When(failures=n - 1, then=Value(moment + delay)))
-        n, delay = n + 1, delay * 2
-    return [*whens, When(failures__gte=n - 1, then=Value(moment + conf.DELAY_LONGEST))]
+def delay_after(failures: int) -> int:
+    """Return for how many seconds the account waits after so many failures in a row."""
+    if failures < conf.DELAY_FROM:
+        return 0
+    doublings = min(failures - conf.DELAY_FROM, 32)
+    return min(conf.DELAY_LONGEST, conf.DELAY_FIRST * 2**doublings)
 
 
 class BackupCode(models.Model):
@@ -285,7 +309,10 @@ class BackupCode(models.Model):
 
 
 class PendingSignIn(models.Model):
-    """The tries of one sign-in between its password and its code; the rest of it lies in the session."""
+    """The tries of one sign-in between its password and its code, from the first on that was wrong.
+
+    The rest of it lies in the session. A row stays until it is pruned: it says that the tries are used up.
+    """
 
     id = models.CharField(primary_key=True, max_length=32, default=new_pending_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
@@ -296,26 +323,27 @@ class PendingSignIn(models.Model):
         return f"pending sign-in of user {self.user_id}"
 
     def charge(self) -> bool:
-        """Reserve one of the five tries; False if there is none left, or the ten minutes are over."""
-        alive = PendingSignIn.objects.filter(
-            pk=self.pk,
-            tries__lt=conf.PENDING_TRIES,
-            began_at__gt=timezone.now() - timedelta(seconds=conf.PENDING_SECONDS),
-        )
-        return alive.update(tries=F("tries") + 1) == 1
+        """Reserve one of the five tries; False if there is none left."""
+        if self._count():
+            return True
+        try:
+            with transaction.atomic():
+                PendingSignIn.objects.create(pk=self.pk, user_id=self.user_id, tries=1)
+        except IntegrityError:  # used up, or another request made the row just now
+            return self._count()
+        return True
 
-    def refund(self) -> None:
-        """Give a try back that was not looked at."""
-        PendingSignIn.objects.filter(pk=self.pk, tries__gt=0).update(tries=F("tries") - 1)
+    def _count(self) -> bool:
+        left = PendingSignIn.objects.filter(pk=self.pk, tries__lt=conf.PENDING_TRIES)
+        return left.update(tries=F("tries") + 1) == 1
 
     def end_if_used_up(self) -> bool:
-        """Delete this row if its five tries are gone; True for the one caller who did."""
-        deleted, _ = PendingSignIn.objects.filter(pk=self.pk, tries__gte=conf.PENDING_TRIES).delete()
-        return deleted == 1
-
-    @property
-    def is_gone(self) -> bool:
-        return not PendingSignIn.objects.filter(pk=self.pk).exists()
+        """Close this sign-in if its five tries are gone; True for the one caller who did."""
+        used_up = PendingSignIn.objects.filter(pk=self.pk, tries=conf.PENDING_TRIES)
+        if not used_up.update(tries=conf.PENDING_TRIES + 1):
+            return False
+        Authenticator.objects.filter(user_id=self.user_id).update(closed_sign_in=self.pk)
+        return True
 
 
 class TrustedBrowser(models.Model):

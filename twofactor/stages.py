@@ -1,5 +1,6 @@
 """Our step in allauth's sign-in, and the only importer of allauth's chain of stages."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -13,10 +14,10 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from twofactor import sessions, trust
+from twofactor import conf, sessions, trust
 from twofactor.forms import VerifyLoginForm
 from twofactor.htmx import render_page, wants_panel
-from twofactor.models import Authenticator, PendingSignIn
+from twofactor.models import Authenticator, PendingSignIn, new_pending_id
 
 
 class VerifyStage(LoginStage):
@@ -28,7 +29,7 @@ class VerifyStage(LoginStage):
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
         user = self.login.user
-        authenticator = Authenticator.objects.for_user(user)
+        authenticator = getattr(user, "authenticator", None)  # read with the user, or now
         if authenticator is None:
             return None, True
         if trust.is_trusted(self.request, user, authenticator):
@@ -36,7 +37,8 @@ class VerifyStage(LoginStage):
             return None, True
         self.authenticator = authenticator
         # What the rest of this sign-in stands on; a change of any of it ends the sign-in.
-        self.state["pending"] = PendingSignIn.objects.create(user=user).pk
+        self.state["pending"] = new_pending_id()
+        self.state["began"] = int(time.time())
         self.state["version"] = authenticator.version
         self.state["password"] = user.get_session_auth_hash()
         self.request.session.cycle_key()
@@ -48,7 +50,8 @@ class VerifyStage(LoginStage):
         """Read everything again; False if this sign-in must not go on."""
         user = self.login.user
         authenticator = getattr(user, "authenticator", None)  # allauth read the user just now
-        if authenticator is None or not user.is_active or "pending" not in self.state:
+        began = self.state.get("began", 0)
+        if authenticator is None or not user.is_active or time.time() - began > conf.PENDING_SECONDS:
             return False
         self.authenticator = authenticator
         self.pending = PendingSignIn(pk=self.state["pending"], user_id=user.pk)
@@ -68,11 +71,6 @@ class VerifyStage(LoginStage):
     def show(self, form: VerifyLoginForm) -> HttpResponse:
         at = reverse(self.urlname) + ("?method=backup" if form.method == "backup" else "")
         return render_page(self.request, "verify_login", {"form": form, "method": form.method}, at=at)
-
-    def exit(self) -> HttpResponse:
-        """The code was accepted: sign in, with a session that says so."""
-        self.pending.delete()
-        return super().exit()
 
 
 def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

@@ -79,6 +79,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
 from accounts.models import User
+from config.sessions import SessionStore
 from twofactor import codes, mail, reset
 from twofactor.models import Authenticator, BackupCode, PendingSignIn, SecurityEvent, TrustedBrowser
 
@@ -91,6 +92,17 @@ def people(emails, password, secrets, staff):
         codes = Authenticator.objects.activate(user, secret=secret) if secret else []
         made.append({"pk": user.pk, "email": address, "secret": secret, "backup_codes": codes})
     return made
+
+def all_unused(pk):
+    BackupCode.objects.filter(authenticator__user_id=pk).update(used_at=None)
+    Authenticator.objects.filter(user_id=pk).update(codes_left=10)
+
+def let_sign_ins_age(seconds):
+    for row in Session.objects.all():
+        session = SessionStore(row.session_key)
+        if sign_in := session.get("account_login"):
+            sign_in["state"]["stages"]["twofactor_verify"]["data"]["began"] -= seconds
+            session.save()
 
 def authenticator(pk):
     return Authenticator.objects.filter(user_id=pk).values().first()
@@ -476,19 +488,19 @@ class Site:
         """The row that says that 2FA is on; empty if it is not."""
         return self.orm("authenticator(pk)", pk=person.pk) or {}
 
-    def set(self, person: Person, **values: int) -> None:
+    def set(self, person: Person, **values: int | str) -> None:
         """Put these into the row that says that 2FA is on, as the past would have."""
         self.orm("Authenticator.objects.filter(user_id=pk).update(**values)", pk=person.pk, values=values)
 
     def let_all_be_new(self, person: Person) -> None:
         """As if no code was ever used and none was ever wrong."""
-        self.set(person, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0)
-        self.orm("PendingSignIn.objects.filter(user_id=pk).update(tries=0)", pk=person.pk)
+        self.set(person, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0, closed_sign_in="")
+        self.orm("PendingSignIn.objects.filter(user_id=pk).delete()", pk=person.pk)
 
     def let_delay_pass(self, person: Person) -> None:
         """As if the time had passed that the account waits; the failures stay."""
         self.set(person, delayed_until=0)
-        self.orm("PendingSignIn.objects.filter(user_id=pk).update(tries=0)", pk=person.pk)
+        self.orm("PendingSignIn.objects.filter(user_id=pk).delete()", pk=person.pk)
 
     def unused_codes(self, person: Person) -> int:
         return self.orm("BackupCode.objects.filter(authenticator__user_id=pk, used_at=None).count()", pk=person.pk)

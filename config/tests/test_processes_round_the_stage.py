@@ -155,8 +155,7 @@ def test_another_accounts_code_is_a_wrong_one(site: Site, person: Person, pendin
 
 
 def test_a_pending_sign_in_is_over_after_ten_minutes(site: Site, person: Person, pending: Browser) -> None:
-    old = "PendingSignIn.objects.filter(user_id=pk).update(began_at=F('began_at') - timedelta(seconds=601))"
-    site.orm(old, pk=person.pk)
+    site.orm("let_sign_ins_age(601)")
     page = pending.give_code(person.code())
     assert page.leads_to != "/"
     assert not pending.is_signed_in()

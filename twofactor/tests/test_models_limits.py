@@ -64,7 +64,7 @@ def test_success_resets_the_delay(authenticator, code_at, wrong):
 def test_a_hundred_failures_in_thirty_days_lock_codes_from_the_app(authenticator, code_at, wrong):
     put(authenticator, budget_spent=99, budget_began=NOW)
     assert authenticator.judge(wrong, now=NOW + DAY) is WRONG
-    assert authenticator.locked_just_now()
+    assert authenticator.is_locked_by_this_try
     assert authenticator.judge(code_at(NOW + DAY), now=NOW + DAY) is DELAYED
     assert authenticator.seconds_to_wait(now=NOW + DAY) == 29 * DAY
 

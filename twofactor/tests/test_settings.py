@@ -63,9 +63,9 @@ def test_it_shows_no_secret_and_no_code(owner, authenticator, backup_codes, secr
 
 
 @pytest.mark.parametrize("left, is_low", [(10, False), (4, False), (3, True), (1, True), (0, True)])
-def test_three_codes_left_or_fewer_call_for_a_warning(owner, authenticator, left, is_low):
-    spent = authenticator.backup_codes.values_list("pk", flat=True)[: 10 - left]
-    authenticator.backup_codes.filter(pk__in=list(spent)).update(used_at=authenticator.created_at)
+def test_three_codes_left_or_fewer_call_for_a_warning(owner, authenticator, backup_codes, left, is_low):
+    for code in backup_codes[left:]:
+        assert authenticator.spend_backup_code(code)
     response = owner.get(SETTINGS)
     assert response.context["codes_left"] == left
     assert response.context["codes_low"] is is_low

@@ -18,6 +18,7 @@ from twofactor.tests.helpers import (
     is_signed_in,
     leads_to,
     message_levels,
+    new_client,
     sign_in,
     wrong_code,
 )
@@ -59,7 +60,7 @@ def test_a_delayed_try_says_when_to_come_back_and_costs_nothing(pending, secret)
     assert response.status_code == 429
     assert 295 <= int(response["Retry-After"]) <= 300
     assert errors(response) == {"code": ["delayed"]}
-    assert PendingSignIn.objects.get().tries == 0
+    assert not PendingSignIn.objects.exists()
     assert not is_signed_in(pending)
 
 
@@ -120,7 +121,6 @@ def test_the_sign_in_is_over_after_ten_minutes(pending, secret, seconds_ago, liv
 def test_cancel_ends_it(pending, secret):
     assert pending.get(CANCEL).status_code == 405
     assert leads_to(pending.post(CANCEL)) == LOGIN
-    assert not PendingSignIn.objects.exists()
     assert leads_to(pending.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
     assert not is_signed_in(pending)
 
@@ -131,11 +131,33 @@ def test_success_leaves_nothing_of_it_behind(pending, secret):
     assert "account_login" not in pending.session
 
 
-def test_a_right_code_sent_twice_at_once_is_no_five_wrong_ones(pending, secret):
-    PendingSignIn.objects.all().delete()  # what the slower of the two requests finds
-    response = pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
-    assert leads_to(response) == LOGIN
+@pytest.fixture
+def twin(pending):
+    """Another tab of this browser, whose session is as it was before."""
+    twin, copy = new_client(), pending.session
+    copy.create()
+    twin.cookies["sessionid"] = copy.session_key
+    return twin
+
+
+def test_a_right_code_sent_twice_at_once_is_no_five_wrong_ones(pending, twin, secret):
+    code = code_now(secret)
+    assert leads_to(pending.post(VERIFY_LOGIN, {"code": code})) == "/"
+    assert leads_to(twin.post(VERIFY_LOGIN, {"code": code})) == LOGIN
     assert not SecurityEvent.objects.exists()
+
+
+def test_one_sign_in_is_let_in_once(pending, twin, secret):
+    assert leads_to(pending.post(VERIFY_LOGIN, {"code": code_now(secret, steps_ahead=-1)})) == "/"
+    assert leads_to(twin.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
+    assert not is_signed_in(twin)
+
+
+def test_a_sign_in_that_is_used_up_is_not_let_in_by_a_right_code(pending, twin, secret):
+    for _ in range(5):
+        pending.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
+    assert leads_to(twin.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
+    assert not is_signed_in(twin)
 
 
 # --- Where it leads -------------------------------------------------------------------------------

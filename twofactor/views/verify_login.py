@@ -23,7 +23,7 @@ def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
         if not form.told:
             events.wrong_codes(request, stage.authenticator)
         return over(request, stage)
-    if form.is_bound and stage.pending.is_gone:
+    if form.is_bound and stage.authenticator.has_closed(stage.pending.pk):
         # Another request of this sign-in won meanwhile, and has the session; this one must not write it.
         return redirect("account_login")
     if form.has_error(form.field_name, "over"):
@@ -48,5 +48,4 @@ def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> 
 @require_http_methods(["POST"])
 @verify_stage_required
 def cancel_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
-    stage.pending.delete()
     return stage.abort()

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Count, Q
 
 from twofactor.middleware import is_required
 from twofactor.models import Authenticator
@@ -52,14 +51,12 @@ class Command(BaseCommand):
             self.stdout.write(f"codes from the app are not looked at for another {wait} seconds")
 
     def report(self) -> None:
-        unused = Count("authenticator__backup_codes", filter=Q(authenticator__backup_codes__used_at=None))
+        active = get_user_model()._default_manager.filter(is_active=True).select_related("authenticator")
         on = off = missing = 0
-        for user in (
-            get_user_model()._default_manager.filter(is_active=True).annotate(left=unused).order_by("pk").iterator()
-        ):
-            if hasattr(user, "authenticator"):
+        for user in active.order_by("pk").iterator():
+            if authenticator := getattr(user, "authenticator", None):
                 on += 1
-                self.stdout.write(f"on       {user}: {user.left} backup codes left")
+                self.stdout.write(f"on       {user}: {authenticator.codes_left} backup codes left")
             elif is_required(user):
                 missing += 1
                 self.stdout.write(f"MISSING  {user}: must have it and has not")
