@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -157,12 +157,10 @@ class Authenticator(models.Model):
     def _use_up(self, step: int, moment: int, sign_in: str) -> bool:
         """One UPDATE that only one request can win, and none while the account waits."""
         unused = Authenticator.objects.filter(
-            Q(budget_spent__lt=conf.BUDGET) | Q(budget_began__lte=moment - conf.BUDGET_SECONDS),
-            pk=self.pk,
-            version=self.version,
-            last_time_step__lt=step,
-            delayed_until__lte=moment,
+            pk=self.pk, version=self.version, last_time_step__lt=step, delayed_until__lte=moment
         )
+        if self.budget_began > moment - conf.BUDGET_SECONDS:
+            unused = unused.filter(budget_spent__lt=conf.BUDGET)
         if sign_in:
             unused = unused.exclude(closed_sign_in=sign_in)
         return self._write(unused, last_time_step=step, failures=0, delayed_until=0, closed_sign_in=sign_in)

@@ -43,13 +43,14 @@ def sign_in_by_all_requests(client, user, code):
     assert is_signed_in(client)
 
 
-@pytest.mark.parametrize("htmx", [False, True])
-def test_a_whole_sign_in_with_a_code_costs_at_most_16_statements(user, authenticator, secret, counted, htmx):
+# Over HTMX the form for the code comes with the answer to the password; without, it is a request more.
+@pytest.mark.parametrize("htmx, most", [(True, 8 + 2 * READS), (False, 9 + 3 * READS)])
+def test_a_whole_sign_in_with_a_code_costs_so_many_statements(user, authenticator, secret, counted, htmx, most):
     cache.clear()
     client, code = new_client(htmx=htmx), code_now(secret)
     with counted() as said:
         sign_in_by_all_requests(client, user, code)
-    assert len(said.paid) <= 16 + 4 * READS, "\n".join(said.paid)
+    assert len(said.paid) <= most, "\n".join(said.paid)
 
 
 def test_a_second_sign_in_of_the_same_browser_costs_no_more(user, authenticator, secret, counted):
@@ -59,7 +60,7 @@ def test_a_second_sign_in_of_the_same_browser_costs_no_more(user, authenticator,
     Authenticator.objects.update(last_time_step=-1)
     with counted() as said:
         sign_in_by_all_requests(client, user, code_now(secret))
-    assert len(said.paid) <= 16 + 4 * READS, "\n".join(said.paid)
+    assert len(said.paid) <= 9 + 4 * READS, "\n".join(said.paid)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_sign_up_is_exactly_one_slow_hash_whether_the_address_is_taken_or_free
 
 @pytest.mark.parametrize("trust_days", [0, 30])
 @pytest.mark.parametrize("events", [0, 20])
-def test_the_settings_page_costs_at_most_5_statements(
+def test_the_settings_page_costs_so_many_statements(
     user, authenticator, secret, settings, counted, trust_days, events
 ):
     settings.TWOFACTOR_TRUST_DAYS = trust_days
@@ -106,7 +107,7 @@ def test_the_settings_page_costs_at_most_5_statements(
     client = sign_in(new_client(), user, code=code_now(secret))
     with counted() as said:
         assert client.get(SETTINGS).status_code == 200
-    assert len(said.paid) <= 5, "\n".join(said.paid)
+    assert len(said.paid) <= 2 + bool(trust_days) + READS, "\n".join(said.paid)
 
 
 def test_the_wall_costs_no_statement_of_its_own(user, authenticator, secret, counted):
