@@ -147,6 +147,10 @@ if env.str("CACHE_URL", default=""):
 else:
     CACHES = {"default": {"BACKEND": "config.cache.SQLiteCache", "LOCATION": str(_cache_file)}}
 
+# What templates/base.html says to everybody in the same words; each process makes it once.
+_fragments = "dummy.DummyCache" if DEBUG else "locmem.LocMemCache"
+CACHES["fragments"] = {"BACKEND": f"django.core.cache.backends.{_fragments}", "LOCATION": "fragments"}
+
 SESSION_ENGINE = "config.sessions"
 MESSAGE_STORAGE = "config.messages.CookieStorage"
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60
