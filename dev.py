@@ -40,8 +40,10 @@ SERVER = [
 ]
 # A password's hash takes 19 MiB. By itself glibc soon keeps as much for each thread; in huge pages to give it back
 # and ask for it anew costs next to nothing. The 1 MiB of a backup code's is kept, since it is asked for ten times.
+# Threads that share the interpreter's lock need no heaps of their own.
 GIVES_BACK_MEMORY = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8388608:glibc.malloc.trim_threshold=8388608"
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=2"
+    ":glibc.malloc.mmap_threshold=8388608:glibc.malloc.trim_threshold=8388608"
 }
 # What says most of the database for its time: the table of every address takes ten seconds, and asks little of it.
 DATABASE_TESTS = (

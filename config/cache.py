@@ -120,7 +120,7 @@ class SQLiteCache(BaseCache):
         connection = sqlite3.connect(self.store, timeout=5, isolation_level=None)
         # Losing the last seconds in a power cut costs a cache nothing; waiting for the disk costs every sign-in.
         connection.executescript(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-256;"
             "CREATE TABLE IF NOT EXISTS cache (key TEXT PRIMARY KEY, value BLOB, expires REAL) WITHOUT ROWID;"
             "CREATE INDEX IF NOT EXISTS cache_expires ON cache (expires);"
         )
