@@ -17,7 +17,7 @@ from config.bench.visitor import Unexpected, Visitor
 
 WORKERS = 2
 # Nobody comes back before the code of their last sign-in is over, even at so many sign-ins a second.
-RATE, COMES_BACK_AFTER = 100, 45
+RATE, COMES_BACK_AFTER = 250, 45
 COLUMNS = (
     "site",
     "clients",

@@ -5,6 +5,10 @@ from config.settings import env
 
 SECRET_KEY, ALLOWED_HOSTS = ours.SECRET_KEY, ours.ALLOWED_HOSTS
 DATABASES, DEFAULT_AUTO_FIELD = ours.DATABASES, ours.DEFAULT_AUTO_FIELD
+if not env.bool("BENCH_PEER_KEEPS_CONNECTIONS", default=False):
+    # Django's default: one for each request. That ours keeps them is part of what is measured.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"]["OPTIONS"].pop("pool", None)
 EMAIL_BACKEND, DEFAULT_FROM_EMAIL = vars(ours)["EMAIL_BACKEND"], ours.DEFAULT_FROM_EMAIL
 if env.str("CACHE_URL"):
     CACHES = {"default": {**ours.CACHES["default"], "BACKEND": "django.core.cache.backends.redis.RedisCache"}}
