@@ -1,4 +1,4 @@
-"""One function per event: a row for its owner, a log line, a mail to every verified address."""
+"""One function per event: a row for its owner, a log line, a mail to every verified address, and the host's signal."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from twofactor import conf, mail
+from twofactor import conf, mail, signals
 from twofactor.models import Authenticator, SecurityEvent
 
 Kind = SecurityEvent.Kind
@@ -22,22 +22,27 @@ logger = logging.getLogger("twofactor")
 
 def turned_on(request: HttpRequest, user: Any) -> None:
     _tell(Kind.TURNED_ON, user, request)
+    _signal(signals.turned_on, user, request)
 
 
 def turned_off(request: HttpRequest, user: Any) -> None:
     _tell(Kind.TURNED_OFF, user, request)
+    _signal(signals.turned_off, user, request, by="owner", reason="")
 
 
 def codes_regenerated(request: HttpRequest, user: Any) -> None:
     _tell(Kind.CODES_REGENERATED, user, request)
+    _signal(signals.codes_regenerated, user, request)
 
 
 def phone_changed(request: HttpRequest, user: Any) -> None:
     _tell(Kind.PHONE_CHANGED, user, request)
+    _signal(signals.phone_changed, user, request)
 
 
 def backup_code_used(request: HttpRequest, user: Any, *, codes_left: int) -> None:
     _tell(Kind.BACKUP_CODE_USED, user, request, codes_left=codes_left)
+    _signal(signals.backup_code_used, user, request, codes_left=codes_left)
 
 
 def wrong_codes(request: HttpRequest, authenticator: Authenticator) -> None:
@@ -47,10 +52,12 @@ def wrong_codes(request: HttpRequest, authenticator: Authenticator) -> None:
 
 def locked(request: HttpRequest, authenticator: Authenticator) -> None:
     _tell(Kind.LOCKED, authenticator.user, request)
+    _signal(signals.locked, authenticator.user, request)
 
 
 def reset_by_staff(request: HttpRequest | None, user: Any, *, reason: str) -> None:
     _tell(Kind.RESET_BY_STAFF, user, request, reason=reason)
+    _signal(signals.turned_off, user, request, by="staff", reason=reason)
 
 
 def browser_trusted(request: HttpRequest, user: Any) -> None:
@@ -58,9 +65,10 @@ def browser_trusted(request: HttpRequest, user: Any) -> None:
 
 
 def code_refused(request: HttpRequest, user: Any, *, method: str, why: str) -> None:
-    """Only a log line: a row for every wrong code would let a stranger fill the table."""
+    """No row: one for every wrong code would let a stranger fill the table."""
     ip = get_adapter().get_client_ip(request)
     log(logger, logging.WARNING, "code_refused", user=user.pk, factor=method, why=why, ip=ip)
+    _signal(signals.failed, user, request, method=method, why=why)
 
 
 def log(to: logging.Logger, level: int, event: str, /, **fields: Any) -> None:
@@ -72,6 +80,10 @@ def log(to: logging.Logger, level: int, event: str, /, **fields: Any) -> None:
 def _word(value: Any) -> str:
     """As it is where it is one word, quoted and escaped where it is not."""
     return str(value) if re.fullmatch(r"[\w.:-]+", str(value)) else repr(str(value))
+
+
+def _signal(signal: signals.Signal, user: Any, request: HttpRequest | None, **more: Any) -> None:
+    signal.after_commit(Authenticator, user=user, request=request, **more)
 
 
 def _tell(kind: Kind, user: Any, request: HttpRequest | None, *, mailed: bool = True, **context: Any) -> None:
