@@ -28,6 +28,7 @@ from twofactor.models import Authenticator, BackupCode
 
 SETTINGS, SETUP, VERIFY_LOGIN = "/accounts/2fa/", "/accounts/2fa/setup/", "/accounts/2fa/verify-login/"
 NEW_CODES, DISABLE = "/accounts/2fa/regenerate-backup-codes/", "/accounts/2fa/disable/"
+CONFIRM = "/accounts/2fa/confirm/"
 BACKUP_CODE = re.compile(r"^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$")
 NEW_PASSWORD = "gravel-9-Lantern-osier"
 
@@ -307,6 +308,13 @@ def let_a_minute_pass() -> None:
     Authenticator.objects.update(last_time_step=F("last_time_step") - 2)
 
 
+def let_an_hour_pass_since_the_code(page: Page) -> None:
+    """Make the second factor of this browser's session one that was used an hour earlier."""
+    session = session_of(page)
+    session["twofactor"] = {**session["twofactor"], "at": session["twofactor"]["at"] - 3600}
+    session.save()
+
+
 def come_back_to(page: Page) -> None:
     """What a browser tells a tab that comes to the front; a headless one shows all of its tabs at once."""
     page.evaluate("document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))")
@@ -440,10 +448,12 @@ def pages_of_the_second_factor(page: Page, user: User) -> Iterator[str]:
     expect(page.get_by_role("heading", name=_("Trusted browsers"))).to_be_visible()
     expect(page.get_by_role("main").locator(".note.warning")).to_contain_text("2")
     yield "settings, few codes, a trusted browser"
+    let_an_hour_pass_since_the_code(page)
     for path, title in (
         (NEW_CODES, "New backup codes"),
         (SETUP, "Set up a new phone"),
         ("/accounts/reauthenticate/", "Confirm that it is you"),
+        (CONFIRM, "Confirm that it is you"),
         (DISABLE, "Turn off two-factor authentication"),
     ):
         page.goto(path)

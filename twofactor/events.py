@@ -45,9 +45,13 @@ def backup_code_used(request: HttpRequest, user: Any, *, codes_left: int) -> Non
     _signal(signals.backup_code_used, user, request, codes_left=codes_left)
 
 
-def wrong_codes(request: HttpRequest, authenticator: Authenticator) -> None:
-    """Somebody with the right password tried five codes; the owner is mailed once an hour at most."""
-    _tell(Kind.WRONG_CODES, authenticator.user, request, mailed=authenticator.claim_failure_mail())
+def wrong_codes(request: HttpRequest, authenticator: Authenticator, *, signed_in: bool = False) -> None:
+    """Somebody with the right password tried five codes; the owner is mailed once an hour at most.
+
+    `signed_in`: no password was asked for, since somebody signed in with it before.
+    """
+    mailed = authenticator.claim_failure_mail()
+    _tell(Kind.WRONG_CODES, authenticator.user, request, mailed=mailed, signed_in=signed_in)
 
 
 def locked(request: HttpRequest, authenticator: Authenticator) -> None:

@@ -115,6 +115,7 @@ class SecondFactorForm(LimitedForm):
 
     codes_left = 0
     told = False
+    after_sign_in = False  # True where whoever types has a session, and is not asked for the password
 
     error_messages = {
         "wrong_code": _("That code is not right. Wait for the next one in your app and try again."),
@@ -198,7 +199,7 @@ class SecondFactorForm(LimitedForm):
             events.locked(self.request, authenticator)
         if authenticator.failed_five_times_more:
             self.told = True
-            events.wrong_codes(self.request, authenticator)
+            events.wrong_codes(self.request, authenticator, signed_in=self.after_sign_in)
 
 
 class VerifyLoginForm(SecondFactorForm):
@@ -210,6 +211,16 @@ class VerifyLoginForm(SecondFactorForm):
         if days := conf.trust_days():
             label = ngettext("Trust this browser for %d day", "Trust this browser for %d days", days) % days
             self.fields["trust"] = forms.BooleanField(label=label, required=False)
+
+
+class ConfirmForm(SecondFactorForm):
+    """What a host's own page asks of whoever is signed in: the second factor alone, once more."""
+
+    after_sign_in = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[self.field_name].widget.attrs["autofocus"] = True
 
 
 class ProofForm(SecondFactorForm):

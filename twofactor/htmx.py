@@ -68,18 +68,46 @@ class RedirectMiddleware:
         return response
 
 
+def targets_panel(request: HttpRequest) -> bool:
+    """True if htmx is about to swap the answer for the page's `#panel`: a panel stands there as well as on a page."""
+    return wants_panel(request) and request.htmx.target == "panel"  # type: ignore[attr-defined]
+
+
+def is_scripted(request: HttpRequest) -> bool:
+    """True if this is asked by a program of its own, `fetch()` or a client that takes no HTML: it shows no page."""
+    if getattr(request, "htmx", None):
+        return False
+    return request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or not request.accepts("text/html")
+
+
+def way_back(request: HttpRequest) -> str:
+    """Return where a GET leads the person back to: this page, or the one that asked for something of it.
+
+    Empty if that is not known. It is the client's word: whoever follows it looks at the host first.
+    """
+    htmx: Any = getattr(request, "htmx", None)
+    if request.method in ("GET", "HEAD") and (not wants_panel(request) or htmx.boosted):
+        return request.get_full_path()
+    return (_current_page(request) or "") if wants_panel(request) else request.headers.get("Referer", "")
+
+
+def _current_page(request: HttpRequest) -> str | None:
+    """Return the page that htmx says it is on, as a path of this host."""
+    try:
+        here = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+    except ValueError:  # such as "http://[", which no browser sends
+        return None
+    # `//evil` has no scheme and no host of another page, as far as django-htmx can tell.
+    return here if here and url_has_allowed_host_and_scheme(here, allowed_hosts=None) else None
+
+
 def _back_to_the_page(request: HttpRequest, location: str) -> str:
     """Sign-in must lead back to the page that the person was on, not to the fragment that it asked for."""
     parts = urlsplit(location)
     query = parse_qs(parts.query)
     if parts.path != resolve_url(settings.LOGIN_URL) or REDIRECT_FIELD_NAME not in query:
         return location
-    try:
-        here = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
-    except ValueError:  # such as "http://[", which no browser sends
-        return location
-    # `//evil` has no scheme and no host of another page, as far as django-htmx can tell.
-    if not here or not url_has_allowed_host_and_scheme(here, allowed_hosts=None):
+    if not (here := _current_page(request)):
         return location
     query[REDIRECT_FIELD_NAME] = [here]
     return urlunsplit(parts._replace(query=urlencode(query, doseq=True)))

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from twofactor.models import Authenticator
 
 KEY = "twofactor"
+TYPED = ("code", "backup")  # the methods that say that somebody typed a second factor; a trusted browser is none
 
 
 def mark(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
@@ -27,6 +28,16 @@ def is_marked(request: HttpRequest, authenticator: Authenticator | None) -> bool
     return version == (authenticator.version if authenticator else None)
 
 
+def used_lately(
+    request: HttpRequest, authenticator: Authenticator | None, *, within: float, now: float | None = None
+) -> bool:
+    """True if a code or backup code was typed in this session, and accepted, at most so many seconds ago."""
+    now = time.time() if now is None else now
+    state = request.session.get(KEY, {})
+    was_typed = authenticator is not None and is_marked(request, authenticator) and state.get("method") in TYPED
+    return was_typed and now - state["at"] <= within
+
+
 def renew(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
     """After a change of 2FA: this session goes on under a new key, all others of its user end.
 
@@ -34,6 +45,12 @@ def renew(request: HttpRequest, authenticator: Authenticator | None, method: str
     end this session, and with it the one answer that shows the backup codes. SessionInterrupted if it is gone.
     A mark that no longer fits ends them at their next request; allauth's list of sessions ends them now.
     """
+    go_on(request, authenticator, method)
+    end_all(request.user, but=request.session.session_key)
+
+
+def go_on(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
+    """The second factor was proved: this session says so, under a new key. SessionInterrupted if it is gone."""
     old = request.session.session_key
     request.session.cycle_key()
     mark(request, authenticator, method)
@@ -42,7 +59,6 @@ def renew(request: HttpRequest, authenticator: Authenticator | None, method: str
     except UpdateError:
         raise SessionInterrupted("Signed out meanwhile.") from None
     keep_listed(request, old)
-    end_all(request.user, but=request.session.session_key)
 
 
 def keep_listed(request: HttpRequest, old: str | None) -> None:

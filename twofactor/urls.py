@@ -14,6 +14,7 @@ urlpatterns = [
     path("cancel-setup/", views.cancel_setup, name="cancel_setup"),
     path("regenerate-backup-codes/", views.regenerate_backup_codes, name="regenerate_backup_codes"),
     path("disable/", views.disable, name="disable"),
+    path("confirm/", views.confirm, name="confirm"),
     path("verify-login/", views.verify_login, name="verify_login"),
     path("cancel-login/", views.cancel_login, name="cancel_login"),
     path("trusted-browsers/<int:pk>/forget/", views.forget_browser, name="forget_browser"),

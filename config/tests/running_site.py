@@ -49,6 +49,7 @@ VERIFY_SETUP = "/accounts/2fa/verify-setup/"
 CANCEL_SETUP = "/accounts/2fa/cancel-setup/"
 REGENERATE = "/accounts/2fa/regenerate-backup-codes/"
 DISABLE = "/accounts/2fa/disable/"
+CONFIRM = "/accounts/2fa/confirm/"
 BACKUP_CODE = re.compile(r"(?<![\w-])[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}(?![\w-])")
 KEY = re.compile(r"(?<![A-Z2-7])(?:[A-Z2-7]{4}\s+){7}[A-Z2-7]{4}(?![A-Z2-7])")
 # A race is run as often as this; a fault may need more rounds to show. TEST_ROUNDS=50 is what issue 3 asks for.

@@ -18,6 +18,7 @@ from conftest import PASSWORD, SECRET
 from twofactor import codes
 from twofactor.models import Authenticator, BackupCode, PendingSignIn
 from twofactor.tests.helpers import (
+    CONFIRM,
     DISABLE,
     LOGIN,
     REGENERATE,
@@ -25,6 +26,7 @@ from twofactor.tests.helpers import (
     VERIFY_LOGIN,
     VERIFY_SETUP,
     code_now,
+    let_pass,
     new_client,
     sign_in,
 )
@@ -66,6 +68,7 @@ FORMS = {
     "new phone": ("signed in", SETUP, ["password", "code", "backup_code"]),
     "new codes": ("signed in", REGENERATE, ["password", "code", "backup_code"]),
     "turn off": ("signed in", DISABLE, ["password", "code", "backup_code"]),
+    "confirm": ("signed in long ago", f"{CONFIRM}?next=/", ["code", "backup_code", "next", "unsent"]),
     "verify the setup": ("in a setup", VERIFY_SETUP, ["code"]),
 }
 
@@ -87,8 +90,10 @@ def browser(user: User, state: str) -> Client:
         client.post(SETUP, {"password": PASSWORD})
         return client
     Authenticator.objects.activate(user, secret=SECRET)
-    if state == "signed in":
-        return sign_in(client, user, code=code_now(SECRET))
+    if state.startswith("signed in"):
+        sign_in(client, user, code=code_now(SECRET))
+        let_pass(client, 3600 if state == "signed in long ago" else 0)
+        return client
     client.post(LOGIN, {"login": user.email, "password": PASSWORD})
     return client
 

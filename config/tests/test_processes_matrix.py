@@ -101,6 +101,10 @@ TABLE: dict[str, dict[str, str]] = {
         without_2fa=f"GET HEAD POST {SETTINGS}; else 405",
         staff=f"GET HEAD POST {SETTINGS}; else 405",  # the site requires it of them
     ),
+    "/accounts/2fa/confirm/": own(
+        f"GET HEAD POST {HOME}; else 405",  # they typed a code just now
+        without_2fa=f"GET HEAD POST {SETUP}; else 405",
+    ),
     "/accounts/2fa/verify-login/": public(
         f"GET HEAD POST {HOME}; else 405",
         signed_out=f"GET HEAD POST {LOGIN}; else 405",

@@ -9,6 +9,7 @@ import pytest
 from config.tests.running_site import (
     CANCEL_LOGIN,
     CANCEL_SETUP,
+    CONFIRM,
     DISABLE,
     LOGIN,
     REGENERATE,
@@ -30,7 +31,7 @@ NEW_PASSWORD = "zinc-Harbour-9-lantern"
 CHANGE_PASSWORD, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
 EMAIL, SESSIONS, LOGOUT = "/accounts/email/", "/accounts/sessions/", "/accounts/logout/"
 BEHIND_SIGN_IN = [
-    "/", SETTINGS, STATUS, SETUP, VERIFY_SETUP, CANCEL_SETUP, REGENERATE, DISABLE, EMAIL, SESSIONS,
+    "/", SETTINGS, STATUS, SETUP, VERIFY_SETUP, CANCEL_SETUP, REGENERATE, DISABLE, CONFIRM, EMAIL, SESSIONS,
     f"{SETTINGS}trusted-browsers/1/forget/", f"{SETTINGS}trusted-browsers/forget/", "/accounts/sessions/1/end/",
     CHANGE_PASSWORD, "/accounts/password/set/", REAUTHENTICATE, "/accounts/", "/accounts/inactive/",
     "/accounts/login/code/confirm/", "/admin/", "/admin/login/", "/admin/accounts/user/",
@@ -90,7 +91,7 @@ def test_the_proof_of_a_change_is_worth_nothing_while_a_code_is_owed(
     site: Site, person: Person, pending: Browser
 ) -> None:
     before = site.authenticator(person)
-    for path in (SETUP, REGENERATE, DISABLE, REAUTHENTICATE, VERIFY_SETUP):
+    for path in (SETUP, REGENERATE, DISABLE, CONFIRM, REAUTHENTICATE, VERIFY_SETUP):
         for proof in ({"code": person.code()}, {"backup_code": person.backup_codes[0]}):
             page = pending.post(path, {"password": PASSWORD, **proof})
             assert page.leads_to.startswith(LOGIN), page

@@ -21,6 +21,7 @@ VERIFY_SETUP = "/accounts/2fa/verify-setup/"
 REGENERATE = "/accounts/2fa/regenerate-backup-codes/"
 DISABLE = "/accounts/2fa/disable/"
 STATUS = "/accounts/2fa/status/"
+CONFIRM = "/accounts/2fa/confirm/"
 
 BACKUP_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b")
 UNKNOWN_BACKUP_CODE = "0000-0000-0000-0000"
@@ -51,6 +52,13 @@ def sign_in(client: Client, user: User, *, code: str = "") -> Client:
 
 def is_signed_in(client: Client) -> bool:
     return settings.SESSION_COOKIE_NAME in client.cookies and "_auth_user_id" in client.session
+
+
+def let_pass(client: Client, seconds: int) -> None:
+    """Make this browser's second factor one that was used so many seconds earlier."""
+    session = client.session
+    session["twofactor"] = {**session["twofactor"], "at": session["twofactor"]["at"] - seconds}
+    session.save()
 
 
 # --- Codes ----------------------------------------------------------------------------------------

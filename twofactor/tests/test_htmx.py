@@ -11,6 +11,7 @@ from django_htmx.middleware import HtmxMiddleware
 from conftest import PASSWORD
 from twofactor.htmx import RedirectMiddleware, wants_panel
 from twofactor.tests.helpers import (
+    CONFIRM,
     DISABLE,
     LOGIN,
     REGENERATE,
@@ -23,13 +24,14 @@ from twofactor.tests.helpers import (
     give_password,
     is_whole_page,
     leads_to,
+    let_pass,
     new_client,
     sign_in,
 )
 
 OPEN = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
         "/accounts/password/reset/key/1-x/", "/accounts/confirm-email/x/", "/accounts/inactive/"]  # fmt: skip
-OWN = ["/", SETTINGS, SETUP, REGENERATE, DISABLE, f"{DISABLE}?method=backup", "/accounts/reauthenticate/",
+OWN = ["/", SETTINGS, SETUP, REGENERATE, DISABLE, f"{DISABLE}?method=backup", CONFIRM, "/accounts/reauthenticate/",
        "/accounts/password/change/", "/accounts/email/", "/accounts/sessions/", "/accounts/logout/"]  # fmt: skip
 PANEL = re.compile(r'id="panel"')
 
@@ -59,6 +61,7 @@ def test_an_open_page_is_whole_and_its_panel_alone(db, path):
 def test_a_page_of_ones_own_is_whole_and_its_panel_alone(user, authenticator, secret, path):
     client = sign_in(new_client(), user, code=code_now(secret))
     client.post("/accounts/reauthenticate/", {"password": PASSWORD, "code": code_now(secret, steps_ahead=1)})
+    let_pass(client, 61)
     assert_page(client.get(path))
     assert_panel(client.get(path, headers={"HX-Request": "true"}))
 

@@ -1,5 +1,6 @@
 """One module a page. A view finds the object, binds the form, acts, renders."""
 
+from twofactor.views.confirm import confirm
 from twofactor.views.disable import disable
 from twofactor.views.regenerate_backup_codes import regenerate_backup_codes
 from twofactor.views.settings import settings, status
@@ -11,6 +12,7 @@ from twofactor.views.verify_setup import verify_setup
 __all__ = [
     "cancel_login",
     "cancel_setup",
+    "confirm",
     "disable",
     "forget_browser",
     "forget_browsers",

@@ -1,0 +1,98 @@
+"""A host's own pages beside the site's, for the tests of what the app offers to one: ROOT_URLCONF is this module."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template import engines
+from django.urls import include, path
+from django.views.decorators.http import require_POST
+from django.views.generic import View
+
+from twofactor.decorators import second_factor_required
+from twofactor.mixins import SecondFactorRequiredMixin
+
+HOST, REPORT, DELETE, ROW = "/host/", "/host/report/", "/host/delete/", "/host/row/"
+BY_CLASS, ONE, ELSEWHERE = "/host/class/", "/host/one/7/", "/host/elsewhere/"
+
+deleted: list[str] = []  # what reached the view that deletes
+
+PAGE = """
+{% extends base_template %}
+{% block title %}{{ title }}{% endblock %}
+{% block content %}
+  <section id="panel" aria-labelledby="panel-title">
+    <h1 id="panel-title" tabindex="-1">{{ title }}</h1>
+    {% include "twofactor/_notices.html" %}
+    <a href="/host/report/">Report</a>
+    <table>
+      <tr><td id="row">
+        <button type="button" hx-get="/host/row/" hx-target="#row" hx-swap="innerHTML" hx-disabled-elt="this">
+          Load the row
+        </button>
+      </td></tr>
+    </table>
+    <form method="post" action="/host/delete/">
+      {% csrf_token %}
+      <label>Note <input name="note"></label>
+      <button>Delete</button>
+    </form>
+  </section>
+{% endblock %}
+"""
+
+
+def page(request: HttpRequest, title: str) -> HttpResponse:
+    return HttpResponse(engines["django"].from_string(PAGE).render({"title": title}, request))
+
+
+def index(request: HttpRequest) -> HttpResponse:
+    return page(request, "Host")
+
+
+@second_factor_required
+def report(request: HttpRequest) -> HttpResponse:
+    return page(request, "Report")
+
+
+@second_factor_required(max_age=120)
+@require_POST
+def delete(request: HttpRequest) -> HttpResponse:
+    deleted.append(request.POST["note"])
+    messages.success(request, "Deleted.")
+    return redirect(HOST)
+
+
+@second_factor_required
+def row(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("the row")
+
+
+@second_factor_required(max_age=60)
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    return HttpResponse(f"number {pk}")
+
+
+@second_factor_required(setup_url="account_email")
+def elsewhere(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("elsewhere")
+
+
+class ByClass(SecondFactorRequiredMixin, View):
+    second_factor_max_age = 120
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return HttpResponse("by class")
+
+
+urlpatterns = [
+    path("host/", index),
+    path("host/report/", report),
+    path("host/delete/", delete),
+    path("host/row/", row),
+    path("host/class/", ByClass.as_view()),
+    path("host/one/<int:pk>/", one),
+    path("host/elsewhere/", elsewhere),
+    path("", include("config.urls")),
+]

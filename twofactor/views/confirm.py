@@ -1,0 +1,75 @@
+"""The second factor once more, for a page of the host's that asks for one used lately (`twofactor.decorators`).
+
+Password and code together are for changes of 2FA and of the account. Here the code or backup code alone is enough:
+the session stands for the password.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, resolve_url
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from twofactor import sessions
+from twofactor.forms import ConfirmForm, method_of
+from twofactor.htmx import render_page
+from twofactor.models import Authenticator
+from twofactor.views._changes import OwnRequest, own_page
+
+JUST_NOW = 60  # seconds; no page may ask for less, and nobody is asked twice within them
+
+
+@own_page("GET", "HEAD", "POST")
+def confirm(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    if authenticator is None:
+        return redirect("twofactor:setup")
+    # A second tab, a double click, the back button: what was proved is not asked for again.
+    if sessions.used_lately(request, authenticator, within=JUST_NOW):
+        return HttpResponseRedirect(destination(request))
+    data = request.POST if request.method == "POST" else None
+    form = ConfirmForm(data, request=request, authenticator=authenticator, method=method_of(request))
+    if form.is_valid():
+        return go_on(request, authenticator, form)
+    if form.told:
+        return end(request)
+    return show(request, form, next=request.GET.get("next", ""), unsent="unsent" in request.GET)
+
+
+def go_on(request: OwnRequest, authenticator: Authenticator, form: ConfirmForm) -> HttpResponse:
+    sessions.go_on(request, authenticator, form.method)
+    if "unsent" in request.GET:
+        messages.info(request, _("Thank you. What you sent before was not kept: please send it again."))
+    return HttpResponseRedirect(destination(request))
+
+
+def end(request: OwnRequest) -> HttpResponse:
+    """Five wrong codes in a row: a stolen session is over, lest it keep the owner's codes delayed for ever."""
+    logout(request)
+    messages.error(request, _("Too many wrong codes. Please sign in again."))
+    return redirect(settings.LOGIN_URL)
+
+
+def show(request: HttpRequest, form: ConfirmForm, **query: Any) -> HttpResponse:
+    other = "code" if form.method == "backup" else "backup"
+    context = {"form": form, "method": form.method, "url": address(**query), "unsent": query.get("unsent")}
+    context |= {"toggle_url": address(method=other, **query), "cancel_url": resolve_url(settings.LOGIN_REDIRECT_URL)}
+    return render_page(request, "confirm", context)
+
+
+def address(*, unsent: bool = False, **query: str) -> str:
+    """The page's own: `next` is where it leads, `unsent` says that something was sent which has to be sent again."""
+    known = {name: value for name, value in query.items() if value} | ({"unsent": "1"} if unsent else {})
+    return reverse("twofactor:confirm", query=known)
+
+
+def destination(request: HttpRequest) -> str:
+    """Where the person was, on this host alone, and never this page."""
+    url = request.GET.get("next", "")
+    is_own = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return url if is_own and urlsplit(url).path != request.path else resolve_url(settings.LOGIN_REDIRECT_URL)
