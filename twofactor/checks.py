@@ -11,6 +11,7 @@ from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from twofactor import conf
+from twofactor.adapter import Adapter
 
 WALL = "twofactor.middleware.SecondWallMiddleware"
 AFTER = (
@@ -25,7 +26,7 @@ PER_PROCESS = ("LocMemCache", "DummyCache")
 def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [
         Error(words, hint=hint, id=f"twofactor.{number}")
-        for check in (_stage, _wall, _admin, _cache, _sessions, _keys, _cookies, _numbers)
+        for check in (_stage, _wall, _admin, _cache, _sessions, _keys, _cookies, _numbers, _adapter)
         for number, words, hint in check()
     ]
 
@@ -123,3 +124,17 @@ def _numbers() -> Findings:
         )
     if conf.required() not in ("none", "staff", "all"):
         yield "E011", f"TWOFACTOR_REQUIRED is {conf.required()!r}.", "One of none, staff, all."
+
+
+def _adapter() -> Findings:
+    try:
+        found = import_string(conf.adapter())
+    except ImportError as error:
+        yield "E012", f"TWOFACTOR_ADAPTER cannot be imported: {error}.", "A dotted path, such as shop.adapter.Adapter."
+        return
+    if not (isinstance(found, type) and issubclass(found, Adapter)):
+        yield (
+            "E012",
+            f"TWOFACTOR_ADAPTER: {conf.adapter()} is no Adapter.",
+            "Name a class of twofactor.adapter.Adapter.",
+        )

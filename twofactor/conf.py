@@ -34,6 +34,11 @@ def issuer() -> str:
     return getattr(settings, "TWOFACTOR_ISSUER", "Twofactor")
 
 
+def adapter() -> str:
+    """TWOFACTOR_ADAPTER, the dotted path of a kind of twofactor.adapter.Adapter: what the host says otherwise."""
+    return getattr(settings, "TWOFACTOR_ADAPTER", "twofactor.adapter.Adapter")
+
+
 def drift_window() -> int:
     """TWOFACTOR_DRIFT_WINDOW, 0 or 1: time steps before and after this one whose code is taken."""
     return getattr(settings, "TWOFACTOR_DRIFT_WINDOW", 1)
@@ -59,13 +64,18 @@ def trust_days() -> int:
     return getattr(settings, "TWOFACTOR_TRUST_DAYS", 0)
 
 
+def site_url() -> str:
+    """TWOFACTOR_SITE_URL, `https://example.com` without a path: what links in mails begin with, never a Host header."""
+    return getattr(settings, "TWOFACTOR_SITE_URL", "")
+
+
 def settings_path() -> str:
     return reverse("twofactor:settings")
 
 
 def settings_url() -> str:
-    """The address of the settings page for mails, from TWOFACTOR_SITE_URL and never from a Host header."""
-    return getattr(settings, "TWOFACTOR_SITE_URL", "") + settings_path()
+    """The address of the settings page for mails."""
+    return site_url() + settings_path()
 
 
 _parsed = lru_cache(maxsize=1)(Keyring.parse)

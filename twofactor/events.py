@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from twofactor import conf, mail, signals
+from twofactor import adapter, conf, mail, signals
 from twofactor.models import Authenticator, SecurityEvent
 
 Kind = SecurityEvent.Kind
@@ -97,14 +97,14 @@ def _tell(kind: Kind, user: Any, request: HttpRequest | None, *, mailed: bool = 
     log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **context)
     if mailed:
         with override(mail.language_of(user)):
-            _mail(event, user, context)
+            _mail(event, user, request, context)
 
 
-def _mail(event: SecurityEvent, user: Any, context: dict[str, Any]) -> None:
+def _mail(event: SecurityEvent, user: Any, request: HttpRequest | None, context: dict[str, Any]) -> None:
     context = {
         **context,
         "user": user,
-        "site_name": conf.issuer(),
+        "site_name": adapter.current().issuer(request),
         "created_at": event.created_at,
         "ip": event.ip,
         "browser": event.browser,

@@ -11,7 +11,7 @@ from django.shortcuts import render, resolve_url
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from twofactor import conf
+from twofactor import adapter
 
 
 def wants_panel(request: HttpRequest) -> bool:
@@ -29,7 +29,7 @@ def panel(request: HttpRequest) -> dict[str, Any]:
     return {
         "wants_panel": alone,
         "base_template": "_panel_base.html" if alone else "base.html",
-        "site_name": conf.issuer(),
+        "site_name": adapter.current().issuer(request),
     }
 
 

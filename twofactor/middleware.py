@@ -13,7 +13,7 @@ from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from twofactor import conf, sessions
+from twofactor import adapter, conf, sessions
 from twofactor.models import Authenticator
 
 # Names of the pages that turning 2FA on takes, and the way out.
@@ -57,14 +57,9 @@ class SecondWallMiddleware:
         return self.get_response(request)
 
 
-def is_required(user: Any) -> bool:
-    """True if TWOFACTOR_REQUIRED asks this user for 2FA."""
-    return conf.required() == "all" or (conf.required() == "staff" and user.is_staff)
-
-
 def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | None:
     """When a user who must have 2FA and has not is held at its setup; None for everybody else."""
-    if authenticator is not None or not is_required(user):
+    if authenticator is not None or not adapter.current().is_required(user):
         return None
     return getattr(user, "date_joined", timezone.now()) + timedelta(days=conf.grace_days())
 

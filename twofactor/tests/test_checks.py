@@ -52,6 +52,10 @@ MISTAKES = [
     ("E009", {"TWOFACTOR_DRIFT_WINDOW": -1}),
     ("E010", {"TWOFACTOR_ISSUER": "Evil: Bank"}),
     ("E011", {"TWOFACTOR_REQUIRED": "everybody"}),
+    ("E012", {"TWOFACTOR_ADAPTER": "nowhere.adapter.Adapter"}),
+    ("E012", {"TWOFACTOR_ADAPTER": "twofactor.adapter.NoSuchThing"}),
+    ("E012", {"TWOFACTOR_ADAPTER": "twofactor.adapter.current"}),
+    ("E012", {"TWOFACTOR_ADAPTER": "allauth.account.adapter.DefaultAccountAdapter"}),
 ]  # fmt: skip
 
 
@@ -67,6 +71,7 @@ def test_a_mistake_is_named_and_no_other(settings, number, mistake):
     {"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
     {"SECURE_SSL_REDIRECT": True, "SESSION_COOKIE_SECURE": True, "CSRF_COOKIE_SECURE": True},
     {"TWOFACTOR_DRIFT_WINDOW": 0},
+    {"TWOFACTOR_ADAPTER": "twofactor.tests.test_adapter.Shop"},
     {"TWOFACTOR_REQUIRED": "none"}, {"TWOFACTOR_REQUIRED": "all"},
 ])  # fmt: skip
 def test_what_is_right_is_not_named(settings, right):

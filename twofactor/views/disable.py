@@ -6,9 +6,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from twofactor import events, sessions
+from twofactor import adapter, events, sessions
 from twofactor.htmx import render_page, wants_panel
-from twofactor.middleware import is_required
 from twofactor.models import Authenticator, ChangedMeanwhile
 from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page, proof
 from twofactor.views.settings import show_settings
@@ -18,7 +17,7 @@ from twofactor.views.settings import show_settings
 def disable(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
     if authenticator is None:
         return redirect("twofactor:settings")
-    if is_required(request.user):
+    if adapter.current().is_required(request.user):
         messages.error(
             request,
             _("This site requires two-factor authentication of your account, so it cannot be turned off."),

@@ -5,9 +5,8 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from twofactor import conf, trust
+from twofactor import adapter, conf, trust
 from twofactor.htmx import render_page, wants_panel
-from twofactor.middleware import is_required
 from twofactor.models import Authenticator
 from twofactor.views._changes import OwnRequest, own_page
 
@@ -45,5 +44,5 @@ def status_of(request: OwnRequest, authenticator: Authenticator | None) -> dict[
         "authenticator": authenticator,
         "codes_left": left,
         "codes_low": left <= conf.CODES_LOW,
-        "is_required": is_required(request.user),
+        "is_required": adapter.current().is_required(request.user),
     }

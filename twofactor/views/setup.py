@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from twofactor import conf, qr, totp
+from twofactor import adapter, qr, totp
 from twofactor import setup as under_way
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator
@@ -28,7 +28,8 @@ def setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpRespo
 
 
 def show_key(request: OwnRequest, authenticator: Authenticator | None, secret: str) -> HttpResponse:
-    uri = totp.provisioning_uri(secret, account=str(request.user), issuer=conf.issuer())
+    host = adapter.current()
+    uri = totp.provisioning_uri(secret, account=host.label(request.user), issuer=host.issuer(request))
     return render_page(
         request, "setup", {"authenticator": authenticator, "qr": qr.svg(uri), "key": totp.in_groups(secret)}
     )

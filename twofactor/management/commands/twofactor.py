@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
-from twofactor.middleware import is_required
+from twofactor import adapter
 from twofactor.models import Authenticator
 from twofactor.reset import reset
 
@@ -43,7 +43,7 @@ class Command(BaseCommand):
     def status(self, user: Any) -> None:
         authenticator = Authenticator.objects.for_user(user)
         if authenticator is None:
-            self.stdout.write(f"{user}: off{', but required' if is_required(user) else ''}")
+            self.stdout.write(f"{user}: off{', but required' if adapter.current().is_required(user) else ''}")
             return
         since = f"{authenticator.created_at:%Y-%m-%d %H:%M} UTC"
         self.stdout.write(f"{user}: on since {since}, {authenticator.codes_left} backup codes left")
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             if authenticator := getattr(user, "authenticator", None):
                 on += 1
                 self.stdout.write(f"on       {user}: {authenticator.codes_left} backup codes left")
-            elif is_required(user):
+            elif adapter.current().is_required(user):
                 missing += 1
                 self.stdout.write(f"MISSING  {user}: must have it and has not")
             else:
