@@ -1,0 +1,120 @@
+"""docs/seams.md is true: its table of settings, its signals, and its examples, which are run from the page."""
+
+import ast
+import importlib
+import logging
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from django.conf import settings as site
+from django.urls import include, path
+
+from twofactor import conf, signals
+from twofactor.forms import SecondFactorForm
+from twofactor.reset import reset
+from twofactor.tests.helpers import CONFIRM, leads_to, let_pass
+
+PAGE = (Path(site.BASE_DIR) / "docs" / "seams.md").read_text()
+EXAMPLES = dict(re.findall(r"```python\n# shop/(\w+)\.py\n(.*?)```", PAGE, flags=re.DOTALL))
+TABLE = dict(re.findall(r"^\| `(TWOFACTOR_\w+)` \| (.*?) \|", PAGE, flags=re.MULTILINE))
+SETTINGS = {
+    function.__doc__.split(maxsplit=1)[0].strip(":,"): function
+    for function in vars(conf).values()
+    if getattr(function, "__module__", "") == conf.__name__ and (function.__doc__ or "").startswith("TWOFACTOR_")
+}
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    """The examples as the modules of a host that they say they are."""
+    monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
+    for name, code in EXAMPLES.items():
+        module = ModuleType(f"shop.{name}")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(code, vars(module))  # noqa: S102 - our own page
+    return lambda name: importlib.import_module(f"shop.{name}")
+
+
+# --- Settings -------------------------------------------------------------------------------------
+
+
+def test_every_setting_that_the_code_reads_is_in_conf_and_in_the_table():
+    app = Path(conf.__file__).parent
+    read = {
+        name
+        for file in app.rglob("*.py")
+        if "tests" not in file.parts
+        for name in re.findall(r"settings(?:\.|, \")(TWOFACTOR_\w+)", file.read_text())
+    }
+    assert read == SETTINGS.keys() == TABLE.keys()
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"TWOFACTOR_KEYS"}))
+def test_the_default_is_what_the_table_says(settings, name):
+    if hasattr(settings, name):
+        delattr(settings, name)
+    assert SETTINGS[name]() == ast.literal_eval(TABLE[name].strip("`"))
+
+
+def test_the_checks_that_the_table_names_are_there():
+    checks = (Path(conf.__file__).parent / "checks.py").read_text()
+    named = re.findall(r"\((E\d+)\)", PAGE)
+    assert len(named) == 5
+    assert [number for number in named if f'"{number}"' not in checks] == []
+
+
+# --- Signals --------------------------------------------------------------------------------------
+
+
+def test_the_table_of_signals_names_them_all():
+    sent = [name for name, value in vars(signals).items() if isinstance(value, signals.Signal)]
+    assert re.findall(r"^\| `([a-z_]+)` \|", PAGE, flags=re.MULTILINE) == sent
+
+
+def test_the_table_of_signals_names_every_reason_for_a_failure():
+    row = re.search(r"^\| `failed` \|.*`why`: (.*) \|$", PAGE, flags=re.MULTILINE)[1]
+    assert set(re.findall(r"`(\w+)`", row)) == SecondFactorForm.error_messages.keys()
+
+
+def test_the_example_hears_of_it(shop, user, authenticator, caplog, django_capture_on_commit_callbacks):
+    receivers = shop("receivers")
+    with caplog.at_level(logging.WARNING, "shop"), django_capture_on_commit_callbacks(execute=True):
+        reset(user, reason="lost phone")
+    signals.turned_off.disconnect(receivers.tell_the_desk)
+    assert caplog.messages[-1] == f"2FA of user {user.pk} is off, by staff"
+
+
+# --- Adapter and views ----------------------------------------------------------------------------
+
+
+def test_the_example_of_an_adapter_answers(shop, user, rf, settings):
+    settings.ALLOWED_HOSTS = ["test.shop.example"]
+    own = shop("adapter").ShopAdapter()
+    assert own.issuer() == "Shop"
+    assert own.issuer(rf.get("/", headers={"Host": "test.shop.example"})) == "Shop (test)"
+    assert own.label(user) == "Ada Example"
+    user.full_name = ""
+    assert own.label(user) == user.email
+    assert not own.is_required(user)
+    user.is_superuser = True
+    assert own.is_required(user)
+
+
+def test_the_examples_of_views_ask(shop, owner, settings):
+    views = shop("views")
+    views.Ledger.template_name = "home.html"
+    views.urlpatterns = [
+        path("refund/<int:pk>/", views.refund),
+        path("ledger/", views.Ledger.as_view()),
+        path("", include("config.urls")),
+    ]
+    settings.ROOT_URLCONF = "shop.views"
+    assert owner.get("/refund/7/").content == b"Order 7 is refunded."
+    let_pass(owner, 5 * 60 + 1)
+    assert leads_to(owner.post("/refund/7/")).startswith(CONFIRM)
+    assert owner.get("/ledger/").status_code == 200
+    let_pass(owner, 10 * 60)
+    assert leads_to(owner.get("/ledger/")).startswith(CONFIRM)
