@@ -11,6 +11,7 @@ from accounts.models import User
 from e2e.phone import Phone
 from e2e.steps import (
     CONFIRM,
+    backup_code_field,
     code_field,
     enter_backup_code,
     enter_code,
@@ -26,7 +27,7 @@ from e2e.steps import (
 )
 from twofactor.models import Authenticator
 from twofactor.tests import host
-from twofactor.tests.host import HOST, REPORT
+from twofactor.tests.host import HOST, REPORT, ROW
 
 ASKED = "Confirm that it is you"
 NOT_KEPT = "What you sent was not carried out and not kept."
@@ -96,6 +97,27 @@ def test_a_button_that_swaps_a_cell_leads_to_the_page_and_back(owner: Page, phon
     expect_heading(owner, "Host")
     press(owner, "Load the row")
     expect(owner.get_by_role("cell")).to_have_text("the row")
+
+
+def test_in_place_the_form_needs_nothing_of_the_page_around_it(owner: Page, backup_codes: list[str]) -> None:
+    owner.evaluate("""
+        for (const name of ["hx-boost", "hx-target", "hx-swap", "hx-sync", "hx-disabled-elt"])
+          document.getElementById("main").removeAttribute(name);
+        document.querySelector("#row button").setAttribute("hx-target", "#panel");
+    """)
+    made = requests_of(owner)
+    press(owner, "Load the row")
+    expect_heading(owner, ASKED)
+    expect(owner.locator("#panel")).to_have_count(1)
+    owner.evaluate("window.isTheSamePage = true")
+    press(owner, "Use a backup code")
+    enter_backup_code(owner, "0000-0000-0000-0000")
+    expect_said_beside(backup_code_field(owner), "That is not one of your unused backup codes.")
+    expect(owner.locator("#panel")).to_have_count(1)
+    assert owner.evaluate("window.isTheSamePage")
+    enter_backup_code(owner, backup_codes[0])
+    expect_heading(owner, "Host")
+    assert made == [f"GET {ROW}", f"GET {CONFIRM}", f"POST {CONFIRM}", f"POST {CONFIRM}", f"GET {HOST}"]
 
 
 def test_back_leads_to_the_hosts_page_and_after_the_proof_asks_for_nothing(owner: Page, phone: Phone) -> None:

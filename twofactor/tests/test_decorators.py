@@ -35,6 +35,9 @@ ON_THE_HOSTS_PAGE = {"HX-Current-URL": f"http://testserver{HOST}?page=2"}
 
 @pytest.fixture(autouse=True)
 def a_host(settings):
+    """One whose own middleware asks nobody to sign in, and keeps nothing out of caches."""
+    own = ("config.", "django.contrib.auth.middleware.LoginRequired")
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith(own)]
     settings.ROOT_URLCONF = "twofactor.tests.host"
     host.deleted.clear()
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 
 from conftest import PASSWORD
 from twofactor import events, signals
@@ -144,6 +144,21 @@ def test_it_is_sent_after_the_commit_and_never_without_one(user, request_, heard
     assert [name for name, _ in heard] == ["turned_on"]
     events.turned_off(request_, user)
     assert [name for name, _ in heard] == ["turned_on", "turned_off"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_a_transaction_for_each_request_it_is_sent_after_that_one(user, authenticator, secret, monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    inside = []
+
+    def receiver(**named):
+        inside.append(connection.in_atomic_block)
+
+    signals.failed.connect(receiver)
+    browser = new_client()
+    give_password(browser, user)
+    browser.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    assert inside == [False]
 
 
 # --- A receiver that fails ------------------------------------------------------------------------
