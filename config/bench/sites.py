@@ -25,18 +25,17 @@ STARTS_WITHIN = 60  # seconds
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the two sites: what serves it, and from which Python."""
+    """One of the two sites."""
 
     dialect: Dialect
     settings: str
     rows: str
-    python: str
 
 
-OURS = Kind(Ours(), "config.bench.settings", "config.bench.rows", sys.executable)
-PEERS = Kind(
-    Peers(), "config.bench.peer.settings", "config.bench.peer.rows", os.environ.get("BENCH_PEER_PYTHON", sys.executable)
-)
+# A Python that has what runs both, and nothing that works on them: qrcode loads Pillow where it finds it.
+PYTHON = os.environ.get("BENCH_PYTHON", sys.executable)
+OURS = Kind(Ours(), "config.bench.settings", "config.bench.rows")
+PEERS = Kind(Peers(), "config.bench.peer.settings", "config.bench.peer.rows")
 
 
 class Site:
@@ -73,9 +72,7 @@ class Site:
         return [Person(**row) for row in self.rows("people", on=on, off=off, signed_in=signed_in)]
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [self.kind.python, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([PYTHON, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{self.dialect.name}: {' '.join(arguments)[:80]}: {done.stderr[-3000:]}")
         return done.stdout
@@ -86,7 +83,7 @@ class Site:
         size = ["--workers", "1", "--blocking-threads", "1"] if measured else ["--workers", str(workers)]
         where = ["--host", "127.0.0.1", "--port", str(self.port)]
         entry = f"config.{'bench.meter' if measured else 'wsgi'}:application"
-        command = [self.kind.python, "-m", "granian", *SERVER, *size, *where, entry]
+        command = [PYTHON, "-m", "granian", *SERVER, *size, *where, entry]
         with self.log.open("ab") as log:
             env = GIVES_BACK_MEMORY | self.env
             self.server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)

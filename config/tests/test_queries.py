@@ -99,9 +99,7 @@ def test_a_sign_up_is_exactly_one_slow_hash_whether_the_address_is_taken_or_free
 
 @pytest.mark.parametrize("trust_days", [0, 30])
 @pytest.mark.parametrize("events", [0, 20])
-def test_the_settings_page_costs_so_many_statements(
-    user, authenticator, secret, settings, counted, trust_days, events
-):
+def test_the_settings_page_costs_so_many_statements(user, authenticator, secret, settings, counted, trust_days, events):
     settings.TWOFACTOR_TRUST_DAYS = trust_days
     SecurityEvent.objects.bulk_create([SecurityEvent(user=user, kind="turned_on") for _ in range(events)])
     client = sign_in(new_client(), user, code=code_now(secret))
