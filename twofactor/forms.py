@@ -46,17 +46,23 @@ class CodeField(forms.CharField):
 
 
 class BackupCodeField(forms.CharField):
-    """Sixteen characters of Crockford's base32, in any spelling a person may give them."""
+    """Sixteen characters of Crockford's base32, in any spelling a person may give them.
+
+    `foreign`: codes of another app, which may look like anything.
+    """
 
     default_error_messages = {
         "required": _("Enter one of your backup codes."),
         "malformed": _("A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."),
     }
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, foreign: bool = False, **kwargs: Any) -> None:
+        self.normalise = codes.normalise_foreign if foreign else codes.normalise
+        if foreign:
+            kwargs["error_messages"] = {"malformed": _("Enter a backup code as you saved it.")}
         attrs = {
             "autocomplete": "off",
-            "autocapitalize": "characters",
+            "autocapitalize": "none" if foreign else "characters",
             "class": "code",
             "spellcheck": "false",
         }
@@ -64,7 +70,7 @@ class BackupCodeField(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         typed = super().to_python(value) or ""
-        code = codes.normalise(typed) if len(typed) <= totp.TYPED_LENGTH else None
+        code = self.normalise(typed) if len(typed) <= totp.TYPED_LENGTH else None
         if typed and code is None:
             raise forms.ValidationError(self.error_messages["malformed"], code="malformed")
         return code or ""
@@ -124,6 +130,9 @@ class SecondFactorForm(LimitedForm):
         "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
         "over": _("Too many wrong codes."),
     }
+    delayed_altogether = _(
+        "Too many wrong codes. No code and no backup code is taken for %(wait)s; a password reset ends that sooner."
+    )
 
     def __init__(
         self,
@@ -138,7 +147,9 @@ class SecondFactorForm(LimitedForm):
         self.request, self.authenticator, self.method, self.pending = request, authenticator, method, pending
         self.field_name = "backup_code" if method == "backup" else "code"
         if authenticator:
-            self.fields[self.field_name] = BackupCodeField() if method == "backup" else CodeField()
+            if foreign := authenticator.has_foreign_codes:
+                self.error_messages = {**self.error_messages, "delayed": self.delayed_altogether}
+            self.fields[self.field_name] = BackupCodeField(foreign=foreign) if method == "backup" else CodeField()
 
     def clean(self) -> dict[str, Any]:
         if not self.errors and self.authenticator:
@@ -166,17 +177,20 @@ class SecondFactorForm(LimitedForm):
 
     def _spend(self, authenticator: Authenticator, code: str) -> Verdict | None:
         """The verdict on a backup code; None if the sign-in has no try left."""
-        if self.pending and not self.pending.charge():
+        is_counted_first = not authenticator.has_foreign_codes
+        if is_counted_first and self.pending and not self.pending.charge():
             return None
-        if not authenticator.spend_backup_code(code, sign_in=self._sign_in):
-            return Verdict.WRONG
-        self.codes_left = authenticator.codes_left
-        events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
-        return Verdict.ACCEPTED
+        verdict = authenticator.judge_backup_code(code, sign_in=self._sign_in)
+        if verdict is Verdict.ACCEPTED:
+            self.codes_left = authenticator.codes_left
+            events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
+        return verdict if is_counted_first else self._counted(verdict)
 
     def _accept(self, authenticator: Authenticator, code: str) -> Verdict | None:
         """The verdict on a code from the app. What limits those is the account; the sign-in counts the wrong ones."""
-        verdict = authenticator.judge(code, sign_in=self._sign_in)
+        return self._counted(authenticator.judge(code, sign_in=self._sign_in))
+
+    def _counted(self, verdict: Verdict) -> Verdict | None:
         if verdict is Verdict.WRONG and self.pending and not self.pending.charge():
             return None
         return verdict
@@ -193,7 +207,7 @@ class SecondFactorForm(LimitedForm):
 
     def _tell(self, authenticator: Authenticator) -> None:
         """Wherever codes are typed, and over however many sign-ins: it is the account that counts them."""
-        if self.method != "code":
+        if self.method != "code" and not authenticator.has_foreign_codes:
             return
         if authenticator.is_locked_by_this_try:
             events.locked(self.request, authenticator)

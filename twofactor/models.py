@@ -4,12 +4,16 @@ import hashlib
 import logging
 import secrets
 import time
+from collections.abc import Iterator
 from enum import Enum
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import check_password
 from django.db import IntegrityError, models, transaction
-from django.db.models import F
+from django.db.models import Exists, F
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -138,14 +142,8 @@ class Authenticator(models.Model):
         """
         now = time.time() if now is None else now
         digits = totp.normalise(code)
-        if digits is None:
-            return Verdict.WRONG
-        try:
-            secret = self.secret
-        except Unsealable as error:
-            logger.critical(
-                "secret does not open: user=%s: %s; TOTP is refused, backup codes work", self.user_id, error
-            )
+        secret = self._secret_for("TOTP") if digits else None
+        if digits is None or secret is None:
             return Verdict.WRONG
         if self.seconds_to_wait(now=now):
             return Verdict.DELAYED
@@ -164,6 +162,14 @@ class Authenticator(models.Model):
         if sign_in:
             unused = unused.exclude(closed_sign_in=sign_in)
         return self._write(unused, last_time_step=step, failures=0, delayed_until=0, closed_sign_in=sign_in)
+
+    def _secret_for(self, what: str) -> str | None:
+        """Return the secret; None, and a loud line in the log, if it does not open."""
+        try:
+            return self.secret
+        except Unsealable as error:
+            logger.critical("secret does not open: user=%s: %s; %s is refused", self.user_id, error, what)
+            return None
 
     def charge_attempt(self, *, now: float) -> bool:
         """Charge one try; False, and nothing charged, while the account waits.
@@ -237,21 +243,69 @@ class Authenticator(models.Model):
     # --- Backup codes -------------------------------------------------------------------------
 
     def spend_backup_code(self, code: str, *, sign_in: str = "") -> bool:
-        """Check a backup code and use it up, in one UPDATE that only one request can win.
+        """Check a backup code and use it up, in one UPDATE that only one request can win."""
+        return self.judge_backup_code(code, sign_in=sign_in) is Verdict.ACCEPTED
 
-        One hash whether or not the code exists. A right one opens the account's delay and lock.
+    def judge_backup_code(self, code: str, *, now: float | None = None, sign_in: str = "") -> Verdict:
+        """`spend_backup_code`, telling a wrong code from one that was not looked at because the account waits.
+
+        One hash whether or not the code exists. A right one opens the account's delay and lock. Neither is true of
+        codes from another app.
         """
+        if self.has_foreign_codes:
+            return self._judge_foreign_code(code, time.time() if now is None else now, sign_in)
         normalised = codes.normalise(code)
         if normalised is None:
-            return False
+            return Verdict.WRONG
         digest = codes.digest(normalised, salt=bytes(self.backup_salt)).hex()
+        spent = self._spend(digest, failures=0, delayed_until=0, budget_spent=0, closed_sign_in=sign_in)
+        return Verdict.ACCEPTED if spent else Verdict.WRONG
+
+    @property
+    def has_foreign_codes(self) -> bool:
+        """True while the backup codes are those of the app that this second factor came from: they have no salt."""
+        return not self.backup_salt
+
+    def _judge_foreign_code(self, code: str, now: float, sign_in: str) -> Verdict:
+        """Codes of another app may have few bits: they are charged to the account, before they are looked at."""
+        typed = codes.normalise_foreign(code)
+        secret = self._secret_for("TOTP and every backup code") if typed else None
+        if typed is None or secret is None:
+            return Verdict.WRONG
+        if not self.charge_attempt(now=now):
+            return Verdict.DELAYED
+        digest = codes.foreign_digest(typed, secret=secret, owner=str(self.user_id)).hex()
+        # Earlier failures stay charged, as they do after a code from the app.
+        given_back = Greatest(F("budget_spent") - 1, 0, output_field=models.IntegerField())
+        right: dict[str, Any] = {
+            "failures": 0,
+            "delayed_until": 0,
+            "budget_spent": given_back,
+            "closed_sign_in": sign_in,
+        }
+        spent = any(self._spend(digest, **right) for digest in chain([digest], self._hashes_of(typed)))
+        return Verdict.ACCEPTED if spent else Verdict.WRONG
+
+    def _hashes_of(self, code: str) -> Iterator[str]:
+        """Where the other app kept hashes as of passwords, each of the codes that are left has one to try."""
+        left = self.backup_codes.filter(digest__contains="$", used_at=None)
+        yield from (digest for digest in left.values_list("digest", flat=True) if check_password(code, digest))
+
+    def _spend(self, digest: str, *, closed_sign_in: str, **fields: Any) -> bool:
+        """Use this code up and write these fields, or do neither; a sign-in that is closed uses none up."""
+        unused = self.backup_codes.filter(digest=digest, used_at=None)
+        mine = Authenticator.objects.filter(Exists(unused), pk=self.pk)
+        if closed_sign_in:
+            mine = mine.exclude(closed_sign_in=closed_sign_in)
         with transaction.atomic():
-            if not self.backup_codes.filter(digest=digest, used_at=None).update(used_at=timezone.now()):
+            # The authenticator before its codes, as whatever changes 2FA does: in two orders they would deadlock.
+            if not mine.update(codes_left=F("codes_left") - 1, closed_sign_in=closed_sign_in, **fields):
                 return False
-            Authenticator.objects.filter(pk=self.pk).update(
-                failures=0, delayed_until=0, budget_spent=0, codes_left=F("codes_left") - 1, closed_sign_in=sign_in
-            )
-        self.refresh_from_db(fields=[*COUNTERS, "codes_left"])
+            if not unused.update(used_at=timezone.now()):
+                transaction.set_rollback(True)
+                return False
+            # While the row is ours: right after the commit, another request may turn 2FA off.
+            self.refresh_from_db(fields=[*COUNTERS, "codes_left"])
         return True
 
     def regenerate_backup_codes(self) -> list[str]:
@@ -296,7 +350,7 @@ class BackupCode(models.Model):
     """A row a code, so that using one is one UPDATE."""
 
     authenticator = models.ForeignKey(Authenticator, models.CASCADE, related_name="backup_codes")
-    digest = models.CharField(max_length=64)
+    digest = models.CharField(max_length=255)  # hexadecimal; of some other apps, a hash as of a password
     used_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -28,4 +28,7 @@ class Command(BaseCommand):
             rotated += same.update(sealed_secret=sealed)
         self.stdout.write(f"{rotated} sealed with the key {keyring.sealing_kid}, {failed} could not be opened")
         if failed:
-            raise CommandError("Some secrets open with none of the keys; their owners can sign in by backup code only.")
+            raise CommandError(
+                "Some secrets open with none of the keys; their owners can sign in by backup code only, "
+                "and not by one that came from another app."
+            )

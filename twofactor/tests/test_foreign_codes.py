@@ -1,0 +1,206 @@
+"""Backup codes of another app: of few bits, so kept by the sealed secret and charged to the account."""
+
+import pytest
+from django.contrib.auth.hashers import check_password, make_password
+
+from conftest import NOW
+from twofactor import codes, models
+from twofactor.forms import VerifyLoginForm
+from twofactor.models import Authenticator, BackupCode, PendingSignIn, Verdict
+from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE, error_codes, give_password, is_signed_in, new_client
+
+ACCEPTED, WRONG, DELAYED = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED
+DIGITS, TOKEN = "00412857", "abcd2345"
+VERIFY_LOGIN = "/accounts/2fa/verify-login/"
+
+
+def have(authenticator, *digests):
+    Authenticator.objects.update(backup_salt=b"", codes_left=len(digests))
+    authenticator.backup_codes.all().delete()
+    BackupCode.objects.bulk_create(BackupCode(authenticator=authenticator, digest=digest) for digest in digests)
+    return Authenticator.objects.get(pk=authenticator.pk)
+
+
+@pytest.fixture
+def brought(authenticator, secret):
+    """An authenticator with two codes of another app."""
+    owner = str(authenticator.user_id)
+    return have(
+        authenticator, *(codes.foreign_digest(code, secret=secret, owner=owner).hex() for code in (DIGITS, TOKEN))
+    )
+
+
+@pytest.fixture
+def hashed(authenticator):
+    """An authenticator with two codes that are kept as hashes, as passwords are."""
+    return have(authenticator, make_password("Ab3dEf9hIj"), make_password("Kl3mNo9pQr"))
+
+
+def counters(authenticator):
+    authenticator.refresh_from_db()
+    return authenticator.failures, authenticator.delayed_until, authenticator.budget_spent
+
+
+# --- What is kept ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("typed, meant", [
+    ("0041-2857", "00412857"), (" abcd 2345\n", "abcd2345"), ("Ab3dEf9hIj", "Ab3dEf9hIj"), ("1234567", None),
+    ("x" * 64, "x" * 64), ("x" * 65, None), ("１２３４５６７８", None), ("abcdefg\0", None), ("é" * 8, None),
+])  # fmt: skip
+def test_spaces_and_dashes_do_not_matter_and_what_cannot_be_a_code_is_none(typed, meant):
+    assert codes.normalise_foreign(typed) == meant
+
+
+def test_a_digest_needs_the_secret_and_its_owner_and_is_the_same_in_capitals():
+    digest = codes.foreign_digest("abcd2345", secret="A" * 32, owner="7")
+    assert digest == codes.foreign_digest("ABCD2345", secret="A" * 32, owner="7")
+    assert digest != codes.foreign_digest("abcd2345", secret="B" * 32, owner="7")
+    assert digest != codes.foreign_digest("abcd2345", secret="A" * 32, owner="8")
+
+
+def test_turning_to_a_new_key_changes_no_code(brought, run, settings):
+    settings.TWOFACTOR_KEYS = f"new:{'A' * 43}=,{settings.TWOFACTOR_KEYS}"
+    run("rotate_twofactor_keys")
+    assert Authenticator.objects.get().spend_backup_code(DIGITS)
+
+
+def test_with_a_secret_that_does_not_open_no_code_works_and_the_log_says_so(brought, settings, caplog):
+    settings.TWOFACTOR_KEYS = f"other:{'A' * 43}="
+    assert brought.judge_backup_code(DIGITS) is WRONG
+    assert "TOTP and every backup code is refused" in caplog.text
+    assert counters(brought) == (0, 0, 0)
+
+
+# --- Using one up ---------------------------------------------------------------------------------
+
+
+def test_a_code_works_once_in_whatever_spelling(brought):
+    assert brought.spend_backup_code("ABCD-2345")
+    for typed in ["ABCD-2345", "abcd2345", "aBcD 2345"]:
+        assert not brought.spend_backup_code(typed)
+    assert brought.codes_left == 1
+
+
+def test_a_hashed_code_works_once_and_only_in_its_own_case(hashed):
+    assert hashed.judge_backup_code("ab3def9hij") is WRONG
+    assert hashed.spend_backup_code("Ab3d-Ef9h-Ij")
+    assert not hashed.spend_backup_code("Ab3dEf9hIj")
+    assert hashed.codes_left == 1
+
+
+def test_a_try_costs_a_hash_for_each_hashed_code_that_is_left_and_what_is_malformed_none(hashed, monkeypatch):
+    tries = []
+    monkeypatch.setattr(models, "check_password", lambda *args: tries.append(args) or check_password(*args))
+    for typed, hashes in [(UNKNOWN_BACKUP_CODE, 2), ("Kl3mNo9pQr", 2), (UNKNOWN_BACKUP_CODE, 1), ("short", 0)]:
+        tries.clear()
+        hashed.judge_backup_code(typed)
+        assert len(tries) <= hashes
+        assert bool(tries) is bool(hashes)
+
+
+def test_a_hash_is_no_code(hashed):
+    digest = hashed.backup_codes.first().digest
+    assert hashed.judge_backup_code(digest) is WRONG
+
+
+@pytest.mark.parametrize("make", ["activate", "regenerate"])
+def test_new_codes_are_of_our_own_kind_and_the_old_ones_dead(brought, user, make):
+    if make == "activate":
+        fresh = Authenticator.objects.activate(user, secret="C" * 32)
+    else:
+        fresh = brought.regenerate_backup_codes()
+    row = Authenticator.objects.get()
+    assert not row.has_foreign_codes
+    assert not row.spend_backup_code(DIGITS)
+    assert row.spend_backup_code(fresh[0])
+
+
+def test_a_sign_in_that_is_over_uses_no_code_up(brought):
+    Authenticator.objects.update(closed_sign_in="a" * 32)
+    assert brought.judge_backup_code(DIGITS, sign_in="a" * 32) is WRONG
+    brought.refresh_from_db()
+    assert (brought.codes_left, brought.backup_codes.filter(used_at=None).count()) == (2, 2)
+    assert brought.judge_backup_code(DIGITS, sign_in="b" * 32) is ACCEPTED
+
+
+# --- Guessing -------------------------------------------------------------------------------------
+
+
+def test_a_wrong_code_is_charged_to_the_account_and_the_fifth_makes_it_wait(brought, code_at):
+    for failures in range(1, 5):
+        assert brought.judge_backup_code(UNKNOWN_BACKUP_CODE, now=NOW) is WRONG
+        assert counters(brought) == (failures, 0, failures)
+    assert brought.judge_backup_code(UNKNOWN_BACKUP_CODE, now=NOW) is WRONG
+    assert counters(brought) == (5, NOW + 30, 5)
+    assert brought.judge_backup_code(DIGITS, now=NOW + 29) is DELAYED
+    assert brought.judge(code_at(NOW + 29), now=NOW + 29) is DELAYED
+    assert brought.judge_backup_code(DIGITS, now=NOW + 30) is ACCEPTED
+    assert counters(brought) == (0, 0, 5)
+
+
+@pytest.mark.parametrize("kind", ["brought", "hashed"])
+def test_the_accounts_budget_locks_them_and_a_password_reset_opens_it(kind, request):
+    authenticator = request.getfixturevalue(kind)
+    right = {"brought": DIGITS, "hashed": "Ab3dEf9hIj"}[kind]
+    Authenticator.objects.update(budget_spent=100, budget_began=NOW)
+    assert authenticator.judge_backup_code(right, now=NOW) is DELAYED
+    authenticator.forgive_after_reset(now=NOW)
+    assert Authenticator.objects.get().judge_backup_code(right, now=NOW) is ACCEPTED
+
+
+# --- Forms and pages ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bind(request_, user):
+    def bind(code):
+        pending = PendingSignIn.objects.create(user=user)
+        authenticator = Authenticator.objects.get(user=user)
+        return VerifyLoginForm(
+            {"backup_code": code}, request=request_, authenticator=authenticator, method="backup", pending=pending
+        )
+
+    return bind
+
+
+def test_the_field_takes_codes_of_any_shape_where_there_are_such_and_says_so(bind, brought):
+    form = bind("12345")
+    assert error_codes(form) == {"backup_code": ["malformed"]}
+    assert form.errors["backup_code"] == ["Enter a backup code as you saved it."]
+    assert form.fields["backup_code"].widget.attrs["autocapitalize"] == "none"
+    assert bind("0041 2857").is_valid()
+    assert counters(brought) == (0, 0, 0)
+
+
+def test_the_field_takes_none_of_them_where_the_codes_are_our_own(bind, authenticator):
+    assert error_codes(bind(DIGITS)) == {"backup_code": ["malformed"]}
+
+
+def test_while_the_account_waits_the_form_does_not_promise_that_a_backup_code_works(bind, brought):
+    for _ in range(5):
+        form = bind(UNKNOWN_BACKUP_CODE)
+        assert error_codes(form) == {"backup_code": ["wrong_backup_code"]}
+    assert form.told
+    form = bind(DIGITS)
+    assert error_codes(form) == {"backup_code": ["delayed"]}
+    assert "No code and no backup code is taken for " in form.errors["backup_code"][0]
+    assert form.status == 429
+    assert brought.codes_left == 2
+
+
+def test_the_mail_about_a_lock_does_not_promise_it_either(bind, brought, user, mails_to):
+    Authenticator.objects.update(budget_spent=99, budget_began=4_000_000_000)
+    assert not bind(UNKNOWN_BACKUP_CODE).is_valid()
+    (mail,) = mails_to(user.email)
+    assert "and backup codes are no longer taken" in mail.body
+    assert "A backup code still signs you in" not in mail.body
+
+
+def test_one_signs_in_and_the_page_says_how_many_are_left(brought, user):
+    browser = new_client()
+    give_password(browser, user)
+    assert "Backup code" in browser.get(f"{VERIFY_LOGIN}?method=backup").content.decode()
+    answer = browser.post(VERIFY_LOGIN, {"backup_code": "abcd-2345"}, follow=True)
+    assert is_signed_in(browser)
+    assert "1 is left" in answer.content.decode()
