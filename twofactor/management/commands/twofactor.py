@@ -1,18 +1,29 @@
-"""`manage.py twofactor status|reset EMAIL` and `manage.py twofactor report`."""
+"""`manage.py twofactor status|reset EMAIL`, `manage.py twofactor report` and `manage.py twofactor import APP`."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
 from twofactor import adapter
+from twofactor.imports import allauth, django_mfa, django_otp, two_factor_auth
+from twofactor.imports.person import CannotImport
+from twofactor.imports.write import Source, bring_over
 from twofactor.models import Authenticator
 from twofactor.reset import reset
 
+SOURCES: dict[str, Callable[[], Source]] = {
+    "allauth": allauth.Source,
+    "django-otp": django_otp.Source,
+    "two-factor-auth": two_factor_auth.Source,
+    "django-mfa": django_mfa.source,
+}
+
 
 class Command(BaseCommand):
-    help = "Says who has two-factor authentication, and turns it off for whoever lost everything."
+    help = "Says who has two-factor authentication, turns it off for whoever lost everything, brings it from elsewhere."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -22,10 +33,16 @@ class Command(BaseCommand):
         turn_off.add_argument("email")
         turn_off.add_argument("--reason", default="no reason given", help="goes into the log and the owner's mail")
         actions.add_parser("report", help="say who has it, who must and has not, and how many codes are left")
+        bring = actions.add_parser("import", help="turn 2FA on for whoever has it in another app; nobody scans again")
+        bring.add_argument("app", choices=SOURCES)
+        bring.add_argument("--dry-run", action="store_true", help="say who would come and who not; write nothing")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         if action == "report":
             self.report()
+            return
+        if action == "import":
+            self.bring(options["app"], dry_run=options["dry_run"])
             return
         model = get_user_model()
         name = model.EMAIL_FIELD or model.USERNAME_FIELD
@@ -63,3 +80,17 @@ class Command(BaseCommand):
             else:
                 off += 1
         self.stdout.write(f"{on} on, {off} off, {missing} must have it and have not")
+
+    def bring(self, app: str, *, dry_run: bool) -> None:
+        try:
+            totals = bring_over(SOURCES[app](), name=app, dry_run=dry_run, say=self.stdout.write)
+        except CannotImport as error:
+            raise CommandError(str(error)) from None
+        came, unused, already, stayed = (totals[what] for what in ("came", "codes", "already", "stayed"))
+        verb = "would come" if dry_run else "came"
+        self.stdout.write(
+            f"{came} {verb}, with {unused} unused recovery codes; "
+            f"{already} have 2FA on here already; {stayed} could not come"
+        )
+        if dry_run:
+            self.stdout.write("Nothing was written: this was a dry run.")
