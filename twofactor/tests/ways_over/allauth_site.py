@@ -1,0 +1,58 @@
+"""A site with allauth.mfa. `python -m twofactor.tests.ways_over.allauth_site FILE [ADAPTER]` leaves people in FILE."""
+
+import sys
+
+from twofactor.tests.ways_over import sites
+
+
+def main(database, adapter=""):
+    sites.set_up(
+        database,
+        apps=["allauth", "allauth.account", "allauth.mfa"],
+        middleware=["allauth.account.middleware.AccountMiddleware"],
+        AUTHENTICATION_BACKENDS=["allauth.account.auth_backends.AuthenticationBackend"],
+        ROOT_URLCONF="allauth.urls",
+        ACCOUNT_EMAIL_VERIFICATION="none",
+        MFA_TOTP_TOLERANCE=1,
+        **({"MFA_ADAPTER": adapter} if adapter else {}),
+    )
+    sites.migrate()
+    from allauth.mfa.models import Authenticator
+
+    ada = turn_on("ada")
+    ada["used"] = [use_up("ada", code) for code in ada["unused"][:2]]
+    ada["unused"] = ada["unused"][2:]
+    Authenticator.objects.update(created_at=sites.yesterday())
+    Authenticator.objects.filter(last_used_at__isnull=False).update(last_used_at=sites.yesterday())
+    bob = turn_on("bob")
+    eve = sites.make_user("eve")
+    Authenticator.objects.create(user=eve, type="webauthn", data={"name": "Key", "credential": {}})
+    sites.tell({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+
+
+def turn_on(name):
+    user = sites.make_user(name)
+    user.emailaddress_set.create(email=user.email, verified=True, primary=True)
+    browser = past_password(name)
+    browser.post("/reauthenticate/", {"password": sites.PASSWORD})
+    secret = browser.get("/2fa/totp/activate/").context["form"].secret
+    code = sites.code_now(secret)
+    browser.post("/2fa/totp/activate/", {"code": code})
+    codes = browser.get("/2fa/recovery-codes/").context["unused_codes"]
+    assert len(codes) == 10
+    return {"key": user.pk, "secret": secret, "code": code, "unused": codes, "used": []}
+
+
+def use_up(name, code):
+    browser = past_password(name)
+    browser.post("/2fa/authenticate/", {"code": code})
+    assert sites.signed_in(browser)
+    return code
+
+
+def past_password(name):
+    return sites.past_password("/login/", {"login": name, "password": sites.PASSWORD})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,89 @@
+"""A site with django-mfa 4. With `old` its tables as they were up to 3.2, of which its own migrations still know."""
+
+import random
+import string
+import sys
+
+from twofactor.tests.ways_over import sites
+
+LOGIN = "/login/"
+ENROLL, CODES, VERIFY = "/mfa/enroll/totp/", "/mfa/recovery/codes/", "/mfa/verify/recovery_codes/"
+SIGNING_KEY = "signs-what-django-mfa-keeps-" + "t" * 30
+
+
+def main(database, *how):
+    sites.set_up(
+        database,
+        apps=["django_mfa"],
+        middleware=["django_mfa.middleware.MfaMiddleware"],
+        base="{% block content %}{% endblock %}",
+        ROOT_URLCONF="twofactor.tests.ways_over.mfa_urls",
+        LOGIN_URL=LOGIN,
+        LOGIN_REDIRECT_URL="/",
+        MFA_FACTORS=["totp", "recovery_codes"],
+        MFA_SECRET_ENCRYPTION_KEYS=[SIGNING_KEY],
+    )
+    if how:
+        old()
+        return
+    sites.migrate()
+    from django_mfa.models import Authenticator
+
+    ada = turn_on("ada")
+    ada["used"] = [use_up("ada", code) for code in ada["unused"][:2]]
+    ada["unused"] = ada["unused"][2:]
+    Authenticator.objects.update(created_at=sites.yesterday())
+    bob = turn_on("bob")
+    eve = sites.make_user("eve")
+    Authenticator.objects.create(user=eve, type="webauthn", data={})
+    sites.tell({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+
+
+def turn_on(name):
+    user = sites.make_user(name)
+    browser = past_password(name)
+    secret = browser.get(ENROLL).context["secret_key"]
+    code = sites.code_now(secret)
+    browser.post(ENROLL, {"secret_key": secret, "code": code})
+    codes = browser.get(CODES).context["codes"]
+    assert len(codes) == 10
+    return {"key": user.pk, "secret": secret, "code": code, "unused": codes, "used": []}
+
+
+def use_up(name, code):
+    browser = past_password(name)
+    assert browser.get("/").status_code == 302
+    browser.post(VERIFY, {"code": code})
+    assert browser.get("/").content == b"home"
+    return code
+
+
+def past_password(name):
+    return sites.past_password(LOGIN, {"username": name, "password": sites.PASSWORD})
+
+
+def old():
+    """3.2 does not run on a Django of today. Its rows are written as its views wrote them."""
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    sites.migrate("auth")
+    sites.migrate("sessions")
+    sites.migrate("django_mfa", "0003")
+    state = MigrationExecutor(connection).loader.project_state([("django_mfa", "0003_change_secret_code_max_length")])
+    model = state.apps.get_model
+    user = sites.make_user("ada")
+    secret = "JBSWY3DPEHPK3PXP"  # ten bytes, as its view drew them
+    row = model("django_mfa", "UserOTP").objects.create(user_id=user.pk, otp_type="TOTP", secret_key=secret)
+    letters = string.ascii_letters + string.digits
+    codes = ["".join(random.choices(letters, k=16)) for _ in range(10)]
+    for code in codes[1:]:
+        model("django_mfa", "UserRecoveryCodes").objects.create(user=row, secret_code=code)
+    eve = sites.make_user("eve")
+    model("django_mfa", "U2FKey").objects.create(user_id=eve.pk, public_key="k", key_handle="h", app_id="a")
+    ada = {"key": user.pk, "secret": secret, "code": sites.code_now(secret), "unused": codes[1:], "used": codes[:1]}
+    sites.tell({"ada": ada, "eve": {"key": eve.pk}})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,61 @@
+"""A site with django-otp alone: TOTP and static devices, users whose key is a UUID."""
+
+import sys
+import time
+
+from twofactor.tests.ways_over import sites
+
+PLUGINS = ["totp", "static", "email"]
+
+
+def main(database):
+    sites.set_up(
+        database,
+        apps=[
+            "twofactor.tests.ways_over.people",
+            "django_otp",
+            *(f"django_otp.plugins.otp_{name}" for name in PLUGINS),
+        ],
+        AUTH_USER_MODEL="people.Person",
+    )
+    sites.migrate()
+    from django_otp.plugins.otp_email.models import EmailDevice
+
+    ada = turn_on("ada", code_of=time.time() - 24 * 60 * 60)
+    bob = turn_on("bob", code_of=time.time())
+    carol = turn_on("carol", code_of=time.time(), digits=8)
+    dan = turn_on("dan", code_of=time.time(), confirmed=False)
+    eve = sites.make_user("eve")
+    EmailDevice.objects.create(user=eve, name="e-mail")
+    fay = turn_on("fay", code_of=time.time() - 24 * 60 * 60, slow_by=4)
+    sites.tell({"ada": ada, "bob": bob, "carol": carol, "dan": dan, "eve": {"key": eve.pk}, "fay": fay})
+
+
+def turn_on(name, *, code_of, slow_by=0, **fields):
+    """As the site's own pages would: a device each, then a code and two tokens through django-otp's own check."""
+    from base64 import b32encode
+
+    from django_otp import match_token, verify_token
+    from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
+    from django_otp.plugins.otp_totp.models import TOTPDevice
+
+    user = sites.make_user(name)
+    device = TOTPDevice.objects.create(user=user, name="phone", tolerance=slow_by or 1, **fields)
+    TOTPDevice.objects.update(created_at=sites.yesterday())
+    static = StaticDevice.objects.create(user=user, name="paper")
+    tokens = [static.token_set.create(token=StaticToken.random_token()).token for _ in range(10)]
+    secret = b32encode(device.bin_key).decode()
+    code = ""
+    if device.confirmed and device.digits == 6:
+        code = sites.code_now(secret) if not slow_by else sites.code_at(secret, time.time() - slow_by * sites.STEP)
+        assert verify_token(user, device.persistent_id, code)
+        if code_of < time.time() - 60:  # it was yesterday that this code was typed
+            device.refresh_from_db()
+            TOTPDevice.objects.filter(pk=device.pk).update(last_t=device.last_t - 24 * 120)
+    used = [token for token in tokens[:2] if match_token(user, token)]
+    assert len(used) == 2
+    return {"key": user.pk, "secret": secret, "code": code, "unused": tokens[2:], "used": used}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,10 @@
+from uuid import uuid4
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class Person(AbstractUser):
+    """A user whose key is no number."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4)

@@ -1,0 +1,109 @@
+"""What the sites of these stories have in common. Runs in environments that have Django, and nothing of ours."""
+
+import base64
+import hmac
+import json
+import struct
+import sys
+import time
+from datetime import timedelta
+
+import django
+from django.conf import settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.core.management import call_command
+from django.test import Client
+from django.test.utils import setup_test_environment
+from django.utils import timezone
+
+PASSWORD = "umbel-4-Quarry-thimble"
+STEP = 30
+CONTRIB = ["auth", "contenttypes", "messages", "sessions"]
+
+
+class QuickHasher(PBKDF2PasswordHasher):
+    """Django's own, with few rounds: a story types many passwords."""
+
+    iterations = 1000
+
+
+def set_up(database, *, apps, middleware=(), base="", **more):
+    """Configure a site on this SQLite file and make its tables."""
+    settings.configure(
+        SECRET_KEY="not-a-secret-" + "t" * 50,
+        ALLOWED_HOSTS=["testserver"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": database}},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        INSTALLED_APPS=[*(f"django.contrib.{name}" for name in CONTRIB), *apps],
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+            *middleware,
+        ],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {
+                    "loaders": [
+                        ("django.template.loaders.locmem.Loader", {"base.html": base} if base else {}),
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ],
+                },
+            }
+        ],
+        PASSWORD_HASHERS=["twofactor.tests.ways_over.sites.QuickHasher"],
+        EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend",
+        STATIC_URL="static/",
+        USE_TZ=True,
+        **more,
+    )
+    django.setup()
+    setup_test_environment()  # pages then tell their context
+
+
+def migrate(*target):
+    call_command("migrate", *target, run_syncdb=not target, verbosity=0)
+
+
+def make_user(name):
+    from django.contrib.auth import get_user_model
+
+    return get_user_model().objects.create_user(name, f"{name}@example.com", PASSWORD)
+
+
+def code_at(secret, moment):
+    """Return the six digits of this base32 secret at this moment (RFC 6238), by code that is nobody's else."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    mac = hmac.digest(key, struct.pack(">Q", int(moment) // STEP), "sha1")
+    offset = mac[-1] & 15
+    return f"{(struct.unpack_from('>I', mac, offset)[0] & 0x7FFFFFFF) % 10**6:06}"
+
+
+def code_now(secret):
+    return code_at(secret, time.time())
+
+
+def past_password(path, fields):
+    """A browser that typed these into the sign-in page at this path."""
+    browser = Client()
+    browser.post(path, fields)
+    return browser
+
+
+def signed_in(browser):
+    return "_auth_user_id" in browser.session
+
+
+def yesterday():
+    return timezone.now() - timedelta(days=1)
+
+
+def tell(people):
+    """Print what each of them has: name -> key, secret, code (the one typed last), unused and used codes."""
+    json.dump(people, sys.stdout, default=str)

@@ -1,0 +1,64 @@
+"""A site with django-two-factor-auth: its wizard, its backup tokens, its sign-in."""
+
+import sys
+
+from twofactor.tests.ways_over import sites
+
+LOGIN, SETUP, TOKENS = "/account/login/", "/account/two_factor/setup/", "/account/two_factor/backup/tokens/"
+
+APPS = ["django_otp", "django_otp.plugins.otp_totp", "django_otp.plugins.otp_static"]
+APPS += ["two_factor", "two_factor.plugins.phonenumber"]
+
+
+def main(database):
+    sites.set_up(
+        database,
+        apps=APPS,
+        middleware=["django_otp.middleware.OTPMiddleware"],
+        base="{% block content %}{% endblock %}",
+        ROOT_URLCONF="twofactor.tests.ways_over.two_factor_urls",
+        LOGIN_REDIRECT_URL="/",
+        LOGIN_URL=LOGIN,
+    )
+    sites.migrate()
+    from django_otp.plugins.otp_totp.models import TOTPDevice
+
+    ada = turn_on("ada")
+    ada["used"] = [use_up("ada", token) for token in ada["unused"][:2]]
+    ada["unused"] = ada["unused"][2:]
+    TOTPDevice.objects.update(created_at=sites.yesterday())
+    bob = turn_on("bob")
+    eve = sites.make_user("eve")
+    eve.phonedevice_set.create(name="default", number="+31201234567", method="sms")
+    sites.tell({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+
+
+def turn_on(name):
+    user = sites.make_user(name)
+    browser = past_password(name)
+    browser.get(SETUP)
+    page = browser.post(SETUP, {"setup_view-current_step": "welcome"})
+    secret = page.context["secret_key"]
+    code = sites.code_now(secret)
+    browser.post(SETUP, {"setup_view-current_step": "generator", "generator-token": code})
+    browser.post(TOKENS)
+    tokens = list(user.staticdevice_set.get().token_set.values_list("token", flat=True))
+    assert len(tokens) == 10
+    return {"key": user.pk, "secret": secret, "code": code, "unused": tokens, "used": []}
+
+
+def use_up(name, token):
+    browser = past_password(name)
+    assert not sites.signed_in(browser)
+    browser.post(LOGIN, {"login_view-current_step": "backup", "backup-otp_token": token})
+    assert sites.signed_in(browser)
+    return token
+
+
+def past_password(name):
+    typed = {"login_view-current_step": "auth", "auth-username": name, "auth-password": sites.PASSWORD}
+    return sites.past_password(LOGIN, typed)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
