@@ -97,7 +97,7 @@ def without_cache(request, settings, tmp_path):
         "no folder": ("config.cache.SQLiteCache", str(tmp_path / "x" / "y")),
     }
     backend, location = where[request.param]
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location}}
+    settings.CACHES = {**settings.CACHES, "default": {"BACKEND": backend, "LOCATION": location}}
     default_cache.set("k", 1)
     assert default_cache.get("k") is None
 

@@ -25,7 +25,7 @@ def test_it_makes_no_session_and_no_cookie():
     ("django.core.cache.backends.dummy.DummyCache", ""),
 ])  # fmt: skip
 def test_it_says_503_when_the_cache_does_not_answer(settings, backend, location):
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location}}
+    settings.CACHES = {**settings.CACHES, "default": {"BACKEND": backend, "LOCATION": location}}
     assert new_client().get("/healthz").status_code == 503
 
 
