@@ -194,7 +194,7 @@ def test_wrong_codes_at_once_do_not_outrun_the_budget(site: Site, crowd: Crowd) 
     person = crowd.person
     for _ in range(ROUNDS):
         site.let_all_be_new(person)
-        site.set(person, budget_spent=98)
+        site.set(person, budget_spent=98, budget_began=int(time.time()))
         codes = [person.wrong_code(number) for number in range(24)]
         answers = crowd.send(24, lambda browser, number: browser.give_code(codes[number]))
         assert site.authenticator(person)["budget_spent"] == 100
