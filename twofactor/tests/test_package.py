@@ -1,0 +1,78 @@
+"""The package is the app and nothing else: what `python -m build` makes of this checkout."""
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NOT_PACKAGED = {"tests", "__pycache__"}
+LANGUAGES = ["ar", "de", "es", "fr", "ja", "pt_BR", "zh_Hans"]
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", f"--outdir={folder}", ROOT]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist):
+    (path,) = dist.glob("*.whl")
+    with zipfile.ZipFile(path) as opened:
+        yield opened
+
+
+def of_the_app(suffixes_left_out=()):
+    files = (path for path in (ROOT / "twofactor").rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(ROOT))
+        for path in files
+        if not NOT_PACKAGED & set(path.parts) and path.suffix not in suffixes_left_out
+    }
+
+
+def test_the_wheel_is_every_file_of_the_app_and_no_other(wheel):
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert packed == of_the_app(suffixes_left_out={".po"})
+
+
+@pytest.mark.parametrize("name", [
+    "py.typed", "static/twofactor/twofactor.css", "static/twofactor/twofactor.js", "migrations/0001_initial.py",
+    "management/commands/twofactor.py", "templates/twofactor/verify_login/_panel.html",
+    *[f"locale/{language}/LC_MESSAGES/django.mo" for language in LANGUAGES],
+])  # fmt: skip
+def test_the_wheel_has_what_is_no_module(wheel, name):
+    assert f"twofactor/{name}" in wheel.namelist()
+
+
+def test_the_source_has_the_translations_to_work_on_and_nothing_of_the_site(dist):
+    (path,) = dist.glob("*.tar.gz")
+    with tarfile.open(path) as opened:
+        names = {name.split("/", 1)[1] for name in opened.getnames()}
+    assert names - {".gitignore", "PKG-INFO", "pyproject.toml", "docs/reuse.md", "LICENSE"} == of_the_app()
+
+
+def test_the_wheel_asks_for_what_the_app_imports_and_for_nothing_of_the_site(wheel):
+    (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    asked = Parser().parsestr(wheel.read(metadata).decode()).get_all("Requires-Dist")
+    assert sorted(asked) == [
+        "argon2-cffi>=25.1", "cryptography>=46", "django-allauth<66,>=65.21.1", "django-htmx>=1.27", "django<7,>=5.2",
+        "pyotp<3,>=2.12", "qrcode<9,>=8.2",
+    ]  # fmt: skip
+    site = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["site"]
+    assert "django>=5.2,<5.3" in site
+
+
+def test_an_index_would_take_it(dist):
+    command = [sys.executable, "-m", "twine", "check", "--strict", *dist.iterdir()]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("PASSED") == 2
