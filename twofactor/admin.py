@@ -14,11 +14,15 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofactor.models import Authenticator, SecurityEvent
+from twofactor.people import naming_fields
 from twofactor.reauthentication import way_to_proof
 from twofactor.reset import reset
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        return [f"user__{name}" for name in naming_fields()]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -40,7 +44,6 @@ class ReasonForm(forms.Form):
 @admin.register(Authenticator)
 class AuthenticatorAdmin(ReadOnlyAdmin):
     list_display = ("user", "created_at", "updated_at")
-    search_fields = ("user__email",)
     list_select_related = ("user",)
     fields = ("user", "created_at", "updated_at")
     actions = ("turn_off",)
@@ -84,6 +87,5 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
 class SecurityEventAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "kind", "user", "ip", "browser")
     list_filter = ("kind",)
-    search_fields = ("user__email",)
     list_select_related = ("user",)
     fields = ("user", "kind", "created_at", "ip", "user_agent")

@@ -1,81 +1,109 @@
 """`manage.py check` says what a site forgot, one id each; docs/reuse.md and docs/deploy.md name them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from allauth.account import app_settings as allauth_settings
 from allauth.account.adapter import get_adapter
-from django.apps import apps
+from allauth.utils import get_form_class
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
-from django.urls import get_resolver
+from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
 from twofactor import conf
+from twofactor.account import AccountAdapter
 from twofactor.adapter import Adapter
 
-WALL = "twofactor.middleware.SecondWallMiddleware"
+WALL = "twofactor.middleware.TwofactorMiddleware"
 AFTER = (
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 )
-PER_PROCESS = ("LocMemCache", "DummyCache")
+KEY_HINT = (
+    'In the settings: TWOFACTOR_KEYS = "kid:base64key,..." with 32 bytes a key, from a place that only the site '
+    "reads; the first seals, all open. `openssl rand -base64 32` makes one."
+)
+Findings = Iterator[tuple[str, str, str]]
 
 
 @register("twofactor")
 def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    return [
-        Error(words, hint=hint, id=f"twofactor.{number}")
-        for check in (_stage, _wall, _admin, _cache, _sessions, _keys, _cookies, _numbers, _adapter)
-        for number, words, hint in check()
-    ]
+    every = (_stage, _wall, _addresses, _no_cache, _sessions, _keys, _cookies, _numbers, _adapter)
+    return _errors(*every)
 
 
-Findings = Iterator[tuple[str, str, str]]
+@register("twofactor", deploy=True)
+def check_deploy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What is no mistake while one process serves one developer."""
+    return _errors(_cache)
+
+
+def _errors(*checks: Callable[[], Findings]) -> list[CheckMessage]:
+    return [Error(words, hint=hint, id=f"twofactor.{number}") for check in checks for number, words, hint in check()]
 
 
 def _stage() -> Findings:
     from twofactor.stages import VerifyStage
 
-    if not any(issubclass(import_string(path), VerifyStage) for path in get_adapter().get_login_stages()):
+    adapter = get_adapter()
+    if not any(issubclass(import_string(path), VerifyStage) for path in adapter.get_login_stages()):
         yield (
             "E001",
             "Sign-in does not ask for the second factor.",
-            ('Return [*super().get_login_stages(), "twofactor.stages.VerifyStage"] from your ACCOUNT_ADAPTER.'),
+            'In the settings: ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter", or derive your own from it.',
         )
+    elif not (isinstance(adapter, AccountAdapter) or _proof_asks_for_a_code()):
+        yield (
+            "E014",
+            "Where allauth asks for a proof, the password alone is one.",
+            "Derive the site's ACCOUNT_ADAPTER from twofactor.account.AccountAdapter.",
+        )
+
+
+def _proof_asks_for_a_code() -> bool:
+    from twofactor.forms import ProofForm
+
+    form = get_form_class(allauth_settings.FORMS, "reauthenticate", None)
+    return form is not None and issubclass(form, ProofForm)
 
 
 def _wall() -> Findings:
     if WALL not in settings.MIDDLEWARE:
-        yield "E002", f"{WALL} is not in MIDDLEWARE.", "Put it after allauth's AccountMiddleware."
+        yield (
+            "E002",
+            f"{WALL} is not in MIDDLEWARE: sessions that never saw a code stay signed in.",
+            f'In the settings: "{WALL}" in MIDDLEWARE, after "allauth.account.middleware.AccountMiddleware".',
+        )
         return
     place = settings.MIDDLEWARE.index(WALL)
     if late := [name for name in AFTER if name not in settings.MIDDLEWARE[:place]]:
         yield "E003", f"{WALL} stands before {late[0]}.", "Put it after allauth's AccountMiddleware."
 
 
-def _admin() -> Findings:
-    if not apps.is_installed("django.contrib.admin"):
-        return
-    from django.contrib.admin.sites import AdminSite, all_sites
+def _addresses() -> Findings:
+    try:
+        conf.settings_path()
+    except NoReverseMatch:
+        yield (
+            "E013",
+            "The pages of the second factor have no address.",
+            'In the URLconf: path("accounts/2fa/", include("twofactor.urls")).',
+        )
 
-    get_resolver().url_patterns  # noqa: B018 - the URLconf is where a site covers its admin
-    for site in all_sites:
-        if getattr(site.login, "__func__", None) is AdminSite.login:
-            yield (
-                "E004",
-                f"The admin site {site.name!r} has its own sign-in, which asks for no code.",
-                ("In the URLconf: admin.site.login = secure_admin_login(admin.site.login), of allauth.account."),
-            )
+
+def _no_cache() -> Findings:
+    if settings.CACHES["default"]["BACKEND"].endswith("DummyCache"):
+        yield "E005", "A cache that keeps nothing limits nothing.", "Set CACHES to one that all processes share."
 
 
 def _cache() -> Findings:
-    backend = settings.CACHES["default"]["BACKEND"]
-    if backend.endswith(PER_PROCESS):
+    if settings.CACHES["default"]["BACKEND"].endswith("LocMemCache"):
         yield (
             "E005",
-            f"{backend} is not shared, so that limits multiply by the number of processes.",
-            ("Set CACHE_URL to a cache that all processes share, such as redis://."),
+            "LocMemCache is not shared, so that limits multiply by the number of processes.",
+            "Set CACHES to one that all processes share: Redis, Memcached, a file, the database.",
         )
 
 
@@ -91,12 +119,10 @@ def _sessions() -> Findings:
 def _keys() -> Findings:
     try:
         conf.keyring()
-    except (ValueError, AttributeError) as error:
-        yield (
-            "E007",
-            f"TWOFACTOR_KEYS: {error}.",
-            "kid:base64key,... with 32 bytes a key; the first seals, all open.",
-        )
+    except AttributeError:
+        yield "E007", "TWOFACTOR_KEYS is missing: without it no secret can be kept.", KEY_HINT
+    except ValueError as error:
+        yield "E007", f"TWOFACTOR_KEYS: {error}.", KEY_HINT
 
 
 def _cookies() -> Findings:

@@ -10,6 +10,7 @@ from twofactor.crypto import Keyring
 # The numbers of docs/security.md that no site should change.
 PENDING_SECONDS = 10 * 60  # how long a pending sign-in lives
 PENDING_TRIES = 5  # wrong codes that end it
+FRESH_SECONDS = 5 * 60  # how long a sign-in stands for a password where there is none
 SETUP_SECONDS = 15 * 60  # how long a setup under way lives
 DELAY_FROM = 5  # the failure in a row from which the account waits
 DELAY_FIRST, DELAY_LONGEST = 30, 60 * 60  # seconds
@@ -66,7 +67,13 @@ def trust_days() -> int:
 
 def site_url() -> str:
     """TWOFACTOR_SITE_URL, `https://example.com` without a path: what links in mails begin with, never a Host header."""
-    return getattr(settings, "TWOFACTOR_SITE_URL", "")
+    return getattr(settings, "TWOFACTOR_SITE_URL", _first_host())
+
+
+def _first_host() -> str:
+    """https and the first of ALLOWED_HOSTS that is one; nothing where there is none."""
+    named = [host for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))]
+    return f"{'http' if settings.DEBUG else 'https'}://{named[0]}" if named else ""
 
 
 def settings_path() -> str:

@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
@@ -112,7 +111,7 @@ def _mail(event: SecurityEvent, user: Any, request: HttpRequest | None, context:
     }
     subject = " ".join(render_to_string(f"twofactor/email/{event.kind}_subject.txt", context).split())
     text = render_to_string(f"twofactor/email/{event.kind}_message.txt", context)
-    for address in EmailAddress.objects.filter(user_id=user.pk, verified=True).values_list("email", flat=True):
+    for address in mail.addresses_of(user):
         message = EmailMultiAlternatives(subject, text, settings.DEFAULT_FROM_EMAIL, [address])
         mail.add_html(message, url=context["settings_url"], words=_("Open your settings"))
         mail.post(message)

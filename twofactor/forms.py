@@ -253,6 +253,13 @@ class ProofForm(SecondFactorForm):
         "password_tries": _("Too many tries. Wait a minute, then type your password again."),
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whoever signs in by way of others only has none; a code, or a fresh sign-in, is the proof then.
+        self.has_password = self.request.user.has_usable_password()
+        if not self.has_password:
+            del self.fields["password"]
+
     def clean_password(self) -> str:
         """Refuse what cannot be it before anything is hashed."""
         password = self.cleaned_data["password"]
@@ -261,7 +268,7 @@ class ProofForm(SecondFactorForm):
         return password
 
     def clean(self) -> dict[str, Any]:
-        if not self.errors:
+        if not self.errors and self.has_password:
             self._judge_password(self.cleaned_data["password"])
         return super().clean()
 

@@ -13,14 +13,17 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from twofactor import adapter
 
+PANEL = "panel"  # the id of what is swapped, in every template
+
 
 def wants_panel(request: HttpRequest) -> bool:
     """True if the answer is swapped into a page that is there already.
 
-    When htmx restores a page from its history, it wants a whole one.
+    When htmx restores a page from its history, or a host boosts its links into a place of its own, it wants a
+    whole one.
     """
     htmx: Any = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.history_restore_request
+    return bool(htmx) and not htmx.history_restore_request and (not htmx.boosted or htmx.target == PANEL)
 
 
 def panel(request: HttpRequest) -> dict[str, Any]:
@@ -41,6 +44,7 @@ def render_page(request: HttpRequest, page: str, context: dict[str, Any], *, at:
     """
     alone, form = wants_panel(request), context.get("form")
     name = f"twofactor/{page}/{'_panel' if alone else 'page'}.html"
+    context = {"site_name": adapter.current().issuer(request), **context}
     response = render(request, name, context, status=form.status if form else 200)
     for header, value in (form.headers if form else {}).items():
         response[header] = value

@@ -6,6 +6,9 @@ import threading
 import time
 from typing import Any
 
+from allauth.account import app_settings
+from allauth.account.models import EmailAddress
+from allauth.account.utils import user_email
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
@@ -26,6 +29,14 @@ def language_of(user: Any) -> str:
     """
     known = getattr(user, "language", None)
     return get_language() or settings.LANGUAGE_CODE if known is None else known or settings.LANGUAGE_CODE
+
+
+def addresses_of(user: Any) -> list[str]:
+    """Where this user is told of changes: every verified address, or the user's own where the site verifies none."""
+    verified = list(EmailAddress.objects.filter(user_id=user.pk, verified=True).values_list("email", flat=True))
+    if verified or app_settings.EMAIL_VERIFICATION != "none":
+        return verified
+    return [address] if (address := user_email(user)) else []
 
 
 def add_html(message: EmailMultiAlternatives, *, url: str = "", words: str = "") -> None:

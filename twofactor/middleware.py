@@ -1,9 +1,14 @@
-"""The second wall, behind the stage: it closes every way round, and holds whoever must have 2FA and has not."""
+"""The second wall, behind the stage: it closes every way round, and holds whoever must have 2FA and has not.
 
+A site puts TwofactorMiddleware into MIDDLEWARE, which is all that the app does around a view.
+"""
+
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.decorators import secure_admin_login
 from allauth.account.utils import has_verified_email
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -12,8 +17,10 @@ from django.shortcuts import redirect
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django_htmx.middleware import HtmxMiddleware
 
 from twofactor import adapter, conf, sessions
+from twofactor.htmx import RedirectMiddleware
 from twofactor.models import Authenticator
 
 # Names of the pages that turning 2FA on takes, and the way out.
@@ -27,6 +34,28 @@ SETUP = {
 }
 # Where to get the verified address that setup asks for, for whoever has none.
 ADDRESS = {"account_email", "account_confirm_email", "account_reauthenticate"}
+# Internal to allauth; accounts/tests/test_email_pages.py fails when it moves.
+SUSPENDED = "account_reauthentication_state"
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class TwofactorMiddleware:
+    """Stands after allauth's AccountMiddleware: htmx, its redirects, the second wall, the admin's sign-in."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        wall = SecondWallMiddleware(get_response)
+        self.around: GetResponse = HtmxMiddleware(RedirectMiddleware(keep_no_cookie(wall)))  # type: ignore[assignment]
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.around(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        """Lead from the sign-in of any admin site to the one that asks for a code."""
+        match = request.resolver_match
+        if match and match.url_name == "login" and "admin" in match.app_names:
+            return secure_admin_login(view)(request, *args, **kwargs)
+        return None
 
 
 class SecondWallMiddleware:
@@ -37,7 +66,7 @@ class SecondWallMiddleware:
     AuthenticationMiddleware, MessageMiddleware and allauth's AccountMiddleware.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -57,11 +86,33 @@ class SecondWallMiddleware:
         return self.get_response(request)
 
 
+def keep_no_cookie(get_response: GetResponse) -> GetResponse:
+    """Take the cookies out of a request that waits in the session until its owner has typed password and code.
+
+    allauth keeps all of its headers there, and among them what a trusted browser has in place of a code, of which
+    the database knows no more than a digest. Stands inside the sessions, so that they are never saved.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.session.modified and "request" in (state := request.session.get(SUSPENDED) or {}):
+            waiting = json.loads(state["request"])
+            waiting["META"] = {name: value for name, value in waiting["META"].items() if "COOKIE" not in name}
+            state["request"] = json.dumps(waiting)
+        return response
+
+    return middleware
+
+
 def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | None:
-    """When a user who must have 2FA and has not is held at its setup; None for everybody else."""
+    """When a user who must have 2FA and has not is held at its setup; None for everybody else.
+
+    At once where users have no `date_joined` that the days of grace could be counted from.
+    """
     if authenticator is not None or not adapter.current().is_required(user):
         return None
-    return getattr(user, "date_joined", timezone.now()) + timedelta(days=conf.grace_days())
+    joined = getattr(user, "date_joined", None)
+    return joined + timedelta(days=conf.grace_days()) if joined else timezone.now()
 
 
 def _is_open(request: HttpRequest) -> bool:

@@ -9,8 +9,10 @@ from enum import Enum
 from itertools import chain
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.hashers import check_password
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, F
 from django.db.models.functions import Greatest
@@ -19,6 +21,9 @@ from django.utils.translation import gettext_lazy as _
 
 from twofactor import codes, conf, totp, useragent
 from twofactor.crypto import Unsealable
+
+if not apps.is_installed("twofactor"):  # a stage, a middleware or an address of ours is, then
+    raise ImproperlyConfigured('twofactor is not installed. In the settings: "twofactor" in INSTALLED_APPS.')
 
 logger = logging.getLogger("twofactor")
 

@@ -1,10 +1,21 @@
 """Whether whoever sits here proved it a moment ago; asked of allauth by its public decorator, and only here."""
 
+import time
+
+from allauth.account.authentication import get_authentication_records
 from allauth.account.decorators import reauthentication_required
 from allauth.core.exceptions import ReauthenticationRequired
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+
+from twofactor import conf
+
+
+def signed_in_lately(request: HttpRequest, *, now: float | None = None) -> bool:
+    """True if this session began a moment ago: the one proof that somebody without a password can give."""
+    now = time.time() if now is None else now
+    return any(now - record["at"] < conf.FRESH_SECONDS for record in get_authentication_records(request, request.user))
 
 
 def way_to_proof(request: HttpRequest) -> HttpResponse | None:

@@ -13,6 +13,7 @@ urlpatterns = [
     path("verify-setup/", views.verify_setup, name="verify_setup"),
     path("cancel-setup/", views.cancel_setup, name="cancel_setup"),
     path("regenerate-backup-codes/", views.regenerate_backup_codes, name="regenerate_backup_codes"),
+    path("reauthenticate/", views.reauthenticate, name="reauthenticate"),
     path("disable/", views.disable, name="disable"),
     path("confirm/", views.confirm, name="confirm"),
     path("verify-login/", views.verify_login, name="verify_login"),

@@ -2,6 +2,7 @@
 
 from twofactor.views.confirm import confirm
 from twofactor.views.disable import disable
+from twofactor.views.reauthenticate import reauthenticate
 from twofactor.views.regenerate_backup_codes import regenerate_backup_codes
 from twofactor.views.settings import settings, status
 from twofactor.views.setup import cancel_setup, setup
@@ -16,6 +17,7 @@ __all__ = [
     "disable",
     "forget_browser",
     "forget_browsers",
+    "reauthenticate",
     "regenerate_backup_codes",
     "settings",
     "setup",

@@ -62,7 +62,7 @@ def changed_meanwhile(request: HttpRequest) -> HttpResponse:
 
 def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool) -> HttpResponse:
     """The one answer that shows the backup codes. A reload must find the settings, not a form sent twice."""
-    context = {"codes": codes, "in_setup": in_setup, "made_at": timezone.now()}
+    context = {"codes": codes, "in_setup": in_setup, "made_at": timezone.now(), "account": str(request.user)}
     response = render_page(request, "backup_codes", context, at=conf.settings_path())
     response["HX-Trigger"] = "twofactor-changed"
     return response

@@ -1,5 +1,8 @@
 """Step-up, then step 1 of turning 2FA on or of moving to a new phone: the QR code and the key."""
 
+from typing import Any
+
+from allauth.account import app_settings
 from allauth.account.utils import has_verified_email
 from django.contrib import messages
 from django.http import HttpResponse
@@ -10,6 +13,7 @@ from twofactor import adapter, qr, totp
 from twofactor import setup as under_way
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator
+from twofactor.reauthentication import signed_in_lately
 from twofactor.views._changes import OwnRequest, own_page, proof
 from twofactor.views.settings import show_settings
 
@@ -18,13 +22,23 @@ from twofactor.views.settings import show_settings
 def setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
     if current := under_way.resume(request, authenticator):
         return show_key(request, authenticator, current.secret)
-    if not has_verified_email(request.user):
+    if owes_address(request.user):
         messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
         return redirect("account_email")
+    if authenticator is None and not (request.user.has_usable_password() or signed_in_lately(request)):
+        messages.error(
+            request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
+        )
+        return redirect("twofactor:settings")
     form = proof(request, authenticator)
     if form.is_valid():
         return show_key(request, authenticator, under_way.begin(request, authenticator).secret)
     return render_page(request, "setup", {"form": form, "method": form.method, "authenticator": authenticator})
+
+
+def owes_address(user: Any) -> bool:
+    """Nobody turns 2FA on for the owner of an address that is not theirs, where the site verifies addresses at all."""
+    return app_settings.EMAIL_VERIFICATION != "none" and not has_verified_email(user)
 
 
 def show_key(request: OwnRequest, authenticator: Authenticator | None, secret: str) -> HttpResponse:

@@ -12,6 +12,7 @@ from twofactor.imports import allauth, django_mfa, django_otp, two_factor_auth
 from twofactor.imports.person import CannotImport
 from twofactor.imports.write import Source, bring_over
 from twofactor.models import Authenticator
+from twofactor.people import find
 from twofactor.reset import reset
 
 SOURCES: dict[str, Callable[[], Source]] = {
@@ -44,11 +45,10 @@ class Command(BaseCommand):
         if action == "import":
             self.bring(options["app"], dry_run=options["dry_run"])
             return
-        model = get_user_model()
-        name = model.EMAIL_FIELD or model.USERNAME_FIELD
-        user = model._default_manager.filter(**{f"{name}__iexact": options["email"]}).first()
-        if user is None:
-            raise CommandError(f"Nobody has the address {options['email']}.")
+        try:
+            user = find(options["email"])
+        except LookupError as error:
+            raise CommandError(error.args[0]) from None
         if action == "status":
             self.status(user)
             return

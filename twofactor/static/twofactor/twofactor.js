@@ -21,7 +21,8 @@ function arrive(panel) {
   reveal(panel);
   const title = find("#panel-title", panel);
   const wrong = find("[aria-invalid=true]", panel);
-  document.title = `${title.textContent.trim()} · ${find("meta[name=application-name]").content}`;
+  const site = find("meta[name=application-name]");
+  document.title = title.textContent.trim() + (site ? ` · ${site.content}` : "");
   window.scrollTo(0, 0);
   (wrong ?? find("[autofocus]", panel) ?? title).focus();
   if (wrong?.select) wrong.select();

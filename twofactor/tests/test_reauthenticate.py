@@ -1,0 +1,58 @@
+"""Step-up where a site has the app's adapter: for allauth's pages, password and code are one proof."""
+
+import pytest
+
+from conftest import PASSWORD
+from twofactor.tests.helpers import code_now, errors, leads_to, sign_in, wrong_code
+
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
+EMAIL = "/accounts/email/"
+
+
+@pytest.fixture(autouse=True)
+def the_apps_adapter(settings):
+    settings.ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter"
+    settings.ACCOUNT_FORMS = {}
+
+
+def asked_for_proof(client):
+    """Where allauth leads to before it adds an address."""
+    client.get(EMAIL)
+    return leads_to(client.post(EMAIL, {"email": "second@example.com", "action_add": ""}))
+
+
+def test_password_and_code_lead_back_to_what_waited(owner, user, secret):
+    page = asked_for_proof(owner)
+    assert page.startswith(REAUTHENTICATE)
+    answer = owner.post(page, {"password": PASSWORD, "code": code_now(secret), "next": EMAIL})
+    assert leads_to(answer) == EMAIL
+    assert user.emailaddress_set.filter(email="second@example.com").exists()
+
+
+def test_neither_alone_is_a_proof(owner, user, secret):
+    page = asked_for_proof(owner)
+    for fields, wrong in (
+        ({"password": PASSWORD}, {"code": ["required"]}),
+        ({"code": code_now(secret)}, {"password": ["required"]}),
+        ({"password": PASSWORD, "code": wrong_code(secret)}, {"code": ["wrong_code"]}),
+    ):
+        answer = owner.post(page, {**fields, "next": EMAIL})
+        assert answer.status_code == 422
+        assert errors(answer) == wrong
+    assert not user.emailaddress_set.filter(email="second@example.com").exists()
+
+
+def test_allauths_page_for_the_password_alone_leads_to_ours(owner):
+    assert leads_to(owner.post("/accounts/reauthenticate/", {"password": PASSWORD})).startswith(REAUTHENTICATE)
+
+
+def test_a_backup_code_will_do(owner, backup_codes):
+    page = asked_for_proof(owner)
+    assert "backup_code" in owner.get(f"{REAUTHENTICATE}?method=backup&next={EMAIL}").context["form"].fields
+    answer = owner.post(page, {"password": PASSWORD, "backup_code": backup_codes[0], "next": EMAIL})
+    assert leads_to(answer) == EMAIL
+
+
+def test_without_2fa_it_is_allauths_own_page(visitor, user):
+    sign_in(visitor, user)
+    assert asked_for_proof(visitor).startswith("/accounts/reauthenticate/")

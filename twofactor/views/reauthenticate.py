@@ -1,0 +1,23 @@
+"""Step-up for allauth's own pages (e-mail, say) and for the admin: password and code, then on to what waited."""
+
+from typing import Any
+
+from allauth.account.views import ReauthenticateView as AllauthsView
+from django.http import HttpResponse
+
+from twofactor.forms import ProofForm
+from twofactor.htmx import render_page
+from twofactor.views._changes import own_page, proof
+
+
+class ReauthenticateView(AllauthsView):
+    """allauth's way back to what waits; only the form and the page are ours."""
+
+    def get_form(self, form_class: Any = None) -> ProofForm:
+        return proof(self.request, *self.args)
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        return render_page(self.request, "reauthenticate", {**context, "method": context["form"].method})
+
+
+reauthenticate = own_page("GET", "HEAD", "POST")(ReauthenticateView.as_view())
