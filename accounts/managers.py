@@ -9,7 +9,7 @@ class UserManager(BaseUserManager["User"]):  # type: ignore[name-defined]
     """Every user comes with its authenticator, so that no page asks for it in a query of its own."""
 
     def get_queryset(self) -> QuerySet[Any]:
-        return super().get_queryset().select_related("authenticator")
+        return super().get_queryset().select_related("twofactor_authenticator")
 
     def get_by_natural_key(self, username: str | None) -> Any:
         return self.get(email=(username or "").lower())

@@ -99,7 +99,11 @@ class Authenticator(models.Model):
     """The row that says a user's second factor is on. There is no flag beside it to get out of step."""
 
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="authenticator", verbose_name=_("user")
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="authenticator",
+        related_query_name="twofactor_authenticator",  # allauth.mfa, where it is installed too, has the plain word
+        verbose_name=_("user"),
     )
     sealed_secret = models.TextField(editable=False)
     last_time_step = models.BigIntegerField(default=-1, editable=False)

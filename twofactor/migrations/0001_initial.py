@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="authenticator",
+                        related_query_name="twofactor_authenticator",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="user",
                     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.templatetags.tz import utc
 
 from twofactor import adapter
 from twofactor.imports import allauth, django_mfa, django_otp, two_factor_auth
@@ -62,13 +63,13 @@ class Command(BaseCommand):
         if authenticator is None:
             self.stdout.write(f"{user}: off{', but required' if adapter.current().is_required(user) else ''}")
             return
-        since = f"{authenticator.created_at:%Y-%m-%d %H:%M} UTC"
+        since = f"{utc(authenticator.created_at):%Y-%m-%d %H:%M} UTC"
         self.stdout.write(f"{user}: on since {since}, {authenticator.codes_left} backup codes left")
         if wait := authenticator.seconds_to_wait():
             self.stdout.write(f"codes from the app are not looked at for another {wait} seconds")
 
     def report(self) -> None:
-        active = get_user_model()._default_manager.filter(is_active=True).select_related("authenticator")
+        active = get_user_model()._default_manager.filter(is_active=True).select_related("twofactor_authenticator")
         on = off = missing = 0
         for user in active.order_by("pk").iterator():
             if authenticator := getattr(user, "authenticator", None):

@@ -1,0 +1,79 @@
+"""What somebody does with the app in any site, over whatever plays the browser: see `Browser`."""
+
+import re
+import time
+from typing import Any, NamedTuple, Protocol
+
+import pyotp
+
+PASSWORD = "umbel-4-Quarry-thimble"
+ACCOUNTS = "/accounts/"
+SETTINGS = f"{ACCOUNTS}2fa/"
+BACKUP_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b")
+
+
+class Page(NamedTuple):
+    """Where the browser ended up, all redirects followed, and what it shows."""
+
+    path: str
+    html: str
+
+
+class Browser(Protocol):
+    def get(self, path: str) -> Page: ...
+    def post(self, path: str, **fields: Any) -> Page: ...
+
+
+def code(secret: str, *, steps_ahead: int = 0) -> str:
+    return pyotp.TOTP(secret).at(int(time.time()) + 30 * steps_ahead)
+
+
+def turn_on(browser: Browser, **proof: str) -> tuple[str, list[str]]:
+    """Go through the three steps; return the key read off the page, and the backup codes."""
+    page = browser.post(f"{SETTINGS}setup/", **proof)
+    assert "<svg" in page.html, page
+    secret = re.search(r'data-text="([A-Z2-7]{32})"', page.html)[1]
+    page = browser.post(f"{SETTINGS}verify-setup/", code=code(secret, steps_ahead=-1))
+    codes = list(dict.fromkeys(BACKUP_CODE.findall(page.html)))
+    assert len(codes) == 10, page
+    assert is_on(browser)
+    return secret, codes
+
+
+def turn_off(browser: Browser, **proof: str) -> None:
+    browser.post(f"{SETTINGS}disable/", **proof)
+    assert not is_on(browser)
+
+
+def sign_out(browser: Browser) -> None:
+    browser.post(f"{ACCOUNTS}logout/")
+    assert not is_signed_in(browser)
+
+
+def give_password(browser: Browser, login: str) -> Page:
+    return browser.post(f"{ACCOUNTS}login/", login=login, password=PASSWORD)
+
+
+def give_code(browser: Browser, page: Page, **proof: str) -> None:
+    """At the stage: nobody is signed in before the code, and its owner is after."""
+    assert page.path == f"{SETTINGS}verify-login/", page
+    assert not is_signed_in(browser)
+    browser.post(page.path, **proof)
+    assert is_on(browser)
+
+
+def sign_in_elsewhere(browser: Browser, **who: str) -> Page:
+    """By allauth's dummy provider, which believes whatever is typed."""
+    page = browser.post(f"{ACCOUNTS}dummy/login/")
+    action = re.search(r'action="([^"]*dummy/authenticate[^"]*)"', page.html)[1].replace("&amp;", "&")
+    return browser.post(action, **who)
+
+
+def is_signed_in(browser: Browser) -> bool:
+    return browser.get(SETTINGS).path == SETTINGS
+
+
+def is_on(browser: Browser) -> bool:
+    page = browser.get(SETTINGS)
+    assert page.path == SETTINGS, page
+    return "Backup codes left" in page.html

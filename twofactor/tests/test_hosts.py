@@ -1,0 +1,25 @@
+"""The app in sites that are not this one: each is a process of its own, since there is one user model a process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.mark.parametrize("user, extras", [
+    ("auth.User", ""),                              # user name, whole number
+    ("host.NamedUser", "social sessions naive"),    # user name, UUID, and times without a zone
+    ("host.NumberedUser", "social"),                # e-mail, whole number
+    ("host.KeyedUser", "sessions login-code"),      # e-mail, UUID
+    ("host.KeyedUser", "mfa"),                      # and beside the app that people come from
+])  # fmt: skip
+def test_any_user_and_any_part_of_allauth(user, extras):
+    command = [sys.executable, "-W", "error", "-m", "twofactor.tests.host"]
+    env = {"PATH": os.environ["PATH"], "HOST_USER": user, "HOST_EXTRAS": extras}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "done on Django" in done.stdout
