@@ -71,9 +71,11 @@ def site_url() -> str:
 
 
 def _first_host() -> str:
-    """https and the first of ALLOWED_HOSTS that is one; nothing where there is none."""
+    """https and the first of ALLOWED_HOSTS that is one; nothing where there is none. With DEBUG, runserver's."""
+    if settings.DEBUG:
+        return "http://localhost:8000"
     named = [host for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))]
-    return f"{'http' if settings.DEBUG else 'https'}://{named[0]}" if named else ""
+    return f"https://{named[0]}" if named else ""
 
 
 def settings_path() -> str:

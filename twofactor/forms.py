@@ -256,7 +256,8 @@ class ProofForm(SecondFactorForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Whoever signs in by way of others only has none; a code, or a fresh sign-in, is the proof then.
-        self.has_password = self.request.user.has_usable_password()
+        user: Any = self.request.user
+        self.has_password = user.has_usable_password()
         if not self.has_password:
             del self.fields["password"]
 

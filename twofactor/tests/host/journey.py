@@ -62,9 +62,9 @@ def give_code(browser: Browser, page: Page, **proof: str) -> None:
     assert is_on(browser)
 
 
-def sign_in_elsewhere(browser: Browser, **who: str) -> Page:
-    """By allauth's dummy provider, which believes whatever is typed."""
-    page = browser.post(f"{ACCOUNTS}dummy/login/")
+def sign_in_elsewhere(browser: Browser, process: str = "login", **who: str) -> Page:
+    """At allauth's dummy provider, which believes whatever is typed; `connect` gives the account this way in."""
+    page = browser.post(f"{ACCOUNTS}dummy/login/?process={process}")
     action = re.search(r'action="([^"]*dummy/authenticate[^"]*)"', page.html)[1].replace("&amp;", "&")
     return browser.post(action, **who)
 
