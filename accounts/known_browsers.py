@@ -42,4 +42,4 @@ def known_as(request: HttpRequest, login: str) -> str:
 
 def _digest(login: str) -> str:
     """A cookie is no place for an address."""
-    return salted_hmac(SALT, login.lower()).hexdigest()
+    return salted_hmac(SALT, login.lower(), algorithm="sha256").hexdigest()

@@ -96,6 +96,8 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/2fa/regenerate-backup-codes/": own(
         "GET HEAD 200; POST 422; else 405", without_2fa=f"GET HEAD POST {SETTINGS}; else 405"
     ),
+    # For sites with the app's own adapter; here allauth's page asks for password and code.
+    "/accounts/2fa/reauthenticate/": own(f"GET HEAD POST {PROOF}; else 405"),
     "/accounts/2fa/disable/": own(
         "GET HEAD 200; POST 422; else 405",
         without_2fa=f"GET HEAD POST {SETTINGS}; else 405",

@@ -27,6 +27,7 @@ def test_the_site_as_it_is_has_no_mistake():
     assert found() == []
 
 
+@pytest.mark.django_db
 def test_django_runs_them():
     assert not [message for message in run_checks() if message.level >= ERROR]
     assert not run_checks(tags=["twofactor"])
@@ -79,6 +80,7 @@ def test_what_is_right_is_not_named(settings, right):
     assert found() == []
 
 
+@pytest.mark.django_db
 def test_a_cache_of_one_process_is_named_before_the_site_goes_live_and_not_while_it_is_worked_on(settings):
     assert check_deploy(None) == []
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
