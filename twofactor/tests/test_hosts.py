@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+TEMPLATES = ROOT / "twofactor/templates/twofactor"
 
 
 @pytest.mark.parametrize("user, extras", [
@@ -23,3 +24,9 @@ def test_any_user_and_any_part_of_allauth(user, extras):
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "done on Django" in done.stdout
+
+
+@pytest.mark.parametrize("page", sorted(TEMPLATES.glob("*/page.html")), ids=lambda page: page.parent.name)
+def test_every_page_stands_in_the_template_that_a_site_may_put_in_its_place(page):
+    assert page.read_text().startswith('{% extends "twofactor/base.html" %}\n')
+    assert "{% block panel %}" in page.read_text()
