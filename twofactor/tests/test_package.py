@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from twofactor.tests.host.fresh import build
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOT_PACKAGED = {"tests", "__pycache__"}
 LANGUAGES = ["ar", "de", "es", "fr", "ja", "pt_BR", "zh_Hans"]
@@ -51,6 +53,11 @@ def test_the_wheel_is_every_file_of_the_app_and_no_other(wheel):
 ])  # fmt: skip
 def test_the_wheel_has_what_is_no_module(wheel, name):
     assert f"twofactor/{name}" in wheel.namelist()
+
+
+def test_it_is_the_same_straight_from_the_checkout(wheel, tmp_path):
+    with zipfile.ZipFile(build(tmp_path)) as straight:
+        assert sorted(straight.namelist()) == sorted(wheel.namelist())
 
 
 def test_the_source_has_the_translations_to_work_on_and_nothing_of_the_site(dist):

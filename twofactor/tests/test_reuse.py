@@ -63,7 +63,9 @@ def all_the_way(site, browser):
     give_code(browser, sign_in_elsewhere(browser, **elsewhere), code=code(secret, steps_ahead=1))
     journey.turn_off(browser, password=PASSWORD, backup_code=codes[0])
     journey.sign_out(browser)
-    assert give_password(browser, "ada").path == SETTINGS
+    page = give_password(browser, "ada")
+    assert page.path == SETTINGS
+    assert page.html.count("Successfully signed in") == 1
 
 
 def follow(python, folder, *, looks):

@@ -36,6 +36,7 @@ def turn_on(browser: Browser, **proof: str) -> tuple[str, list[str]]:
     page = browser.post(f"{SETTINGS}verify-setup/", code=code(secret, steps_ahead=-1))
     codes = list(dict.fromkeys(BACKUP_CODE.findall(page.html)))
     assert len(codes) == 10, page
+    assert "Twofactor backup codes for" in page.html
     assert is_on(browser)
     return secret, codes
 
