@@ -20,7 +20,7 @@ class AuthenticationBackend(auth_backends.AuthenticationBackend):
 
 def owners_of(email: str) -> list[User]:
     """Whoever confirmed this address; where nobody did, whoever claims it. Each knows which of the two it is."""
-    claims = list(EmailAddress.objects.filter(email=email).select_related("user__authenticator"))
+    claims = list(EmailAddress.objects.filter(email=email).select_related("user__twofactor_authenticator"))
     for claim in claims:
         EmailAddress.objects.fill_cache_for_user(claim.user, [claim])
     if confirmed := [claim.user for claim in claims if claim.verified]:

@@ -67,10 +67,10 @@ def trust_days() -> int:
 
 def site_url() -> str:
     """TWOFACTOR_SITE_URL, `https://example.com` without a path: what links in mails begin with, never a Host header."""
-    return getattr(settings, "TWOFACTOR_SITE_URL", _first_host())
+    return getattr(settings, "TWOFACTOR_SITE_URL", "")
 
 
-def _first_host() -> str:
+def first_host() -> str:
     """https and the first of ALLOWED_HOSTS that is one; nothing where there is none. With DEBUG, runserver's."""
     if settings.DEBUG:
         return "http://localhost:8000"
@@ -84,7 +84,7 @@ def settings_path() -> str:
 
 def settings_url() -> str:
     """The address of the settings page for mails."""
-    return site_url() + settings_path()
+    return (site_url() or first_host()) + settings_path()
 
 
 _parsed = lru_cache(maxsize=1)(Keyring.parse)

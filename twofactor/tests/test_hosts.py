@@ -13,13 +13,13 @@ TEMPLATES = ROOT / "twofactor/templates/twofactor"
 
 @pytest.mark.parametrize("user, extras", [
     ("auth.User", ""),                              # user name, whole number
-    ("host.NamedUser", "social sessions naive"),    # user name, UUID, and times without a zone
-    ("host.NumberedUser", "social"),                # e-mail, whole number
-    ("host.KeyedUser", "sessions login-code"),      # e-mail, UUID
-    ("host.KeyedUser", "mfa"),                      # and beside the app that people come from
+    ("hosts.NamedUser", "social sessions naive"),    # user name, UUID, and times without a zone
+    ("hosts.NumberedUser", "social"),                # e-mail, whole number
+    ("hosts.KeyedUser", "sessions login-code"),      # e-mail, UUID
+    ("hosts.KeyedUser", "mfa"),                      # and beside the app that people come from
 ])  # fmt: skip
 def test_any_user_and_any_part_of_allauth(user, extras):
-    command = [sys.executable, "-W", "error", "-m", "twofactor.tests.host"]
+    command = [sys.executable, "-W", "error", "-m", "twofactor.tests.hosts"]
     env = {"PATH": os.environ["PATH"], "HOST_USER": user, "HOST_EXTRAS": extras}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr

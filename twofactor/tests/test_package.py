@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from twofactor.tests.host.fresh import build
+from twofactor.tests.hosts.fresh import build
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOT_PACKAGED = {"tests", "__pycache__"}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from twofactor.tests.host import journey
-from twofactor.tests.host.fresh import FreshSite, build, environment
-from twofactor.tests.host.journey import PASSWORD, SETTINGS, code, give_code, give_password, sign_in_elsewhere
+from twofactor.tests.hosts import journey
+from twofactor.tests.hosts.fresh import FreshSite, build, environment
+from twofactor.tests.hosts.journey import PASSWORD, SETTINGS, code, give_code, give_password, sign_in_elsewhere
 
 NEWEST_DJANGO = "6.1.3"
 FORGOTTEN = {

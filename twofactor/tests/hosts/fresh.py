@@ -21,7 +21,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import dev
-from twofactor.tests.host.journey import Page
+from twofactor.tests.hosts.journey import Page
 
 ROOT = dev.ROOT
 HOSTS = ROOT / ".venv-hosts"

@@ -4,11 +4,11 @@ import os
 
 EXTRAS = os.environ["HOST_EXTRAS"].split()
 AUTH_USER_MODEL = os.environ["HOST_USER"]
-BY_NAME = AUTH_USER_MODEL in ("auth.User", "host.NamedUser")
+BY_NAME = AUTH_USER_MODEL in ("auth.User", "hosts.NamedUser")
 
 SECRET_KEY = "a-host-in-the-tests" * 3
 ALLOWED_HOSTS = ["testserver"]
-ROOT_URLCONF = "twofactor.tests.host.urls"
+ROOT_URLCONF = "twofactor.tests.hosts.urls"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -22,7 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
-    "twofactor.tests.host",
+    "twofactor.tests.hosts",
     "allauth",
     "allauth.account",
     *(["allauth.usersessions"] if "sessions" in EXTRAS else []),

@@ -1,4 +1,4 @@
-"""`python -m twofactor.tests.host`: one site, chosen by its environment (settings.py), from empty to 2FA off again."""
+"""`python -m twofactor.tests.hosts`: one site, chosen by its environment (settings.py), from empty to 2FA off again."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from io import StringIO
 
 import django
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "twofactor.tests.host.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "twofactor.tests.hosts.settings"
 django.setup()
 
 from allauth.account.models import EmailAddress  # noqa: E402
@@ -22,7 +22,7 @@ from django.utils.formats import date_format  # noqa: E402
 
 from twofactor.mail import flush  # noqa: E402
 from twofactor.models import Authenticator, SecurityEvent  # noqa: E402
-from twofactor.tests.host.journey import (  # noqa: E402
+from twofactor.tests.hosts.journey import (  # noqa: E402
     ACCOUNTS,
     PASSWORD,
     SETTINGS,
