@@ -1,4 +1,4 @@
-"""For a host's own views: a second factor used within so many minutes. docs/seams.md says when to ask for which."""
+"""For a host's own views: a second factor used within so many minutes. docs/reuse.md says when to ask for which."""
 
 from collections.abc import Callable
 from datetime import timedelta

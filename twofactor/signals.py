@@ -1,4 +1,4 @@
-"""What the app tells a host, by Django's signals. They are sent from events.py alone; docs/seams.md has the table.
+"""What the app tells a host, by Django's signals. They are sent from events.py alone; docs/reuse.md has the table.
 
 Each is sent after the commit of what it tells, with `sender` (the class Authenticator), `request` (None where a command
 or a host's own code was the cause), `user` (whose 2FA it is), and what stands beside it here. Never with a secret or a
