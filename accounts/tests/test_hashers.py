@@ -1,10 +1,14 @@
 """Passwords: Argon2id with OWASP's numbers, older hashes upgraded, 12 to 128 characters."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
+from accounts.hashers import Argon2idHasher
 from accounts.models import User
 from conftest import PASSWORD
 from twofactor.tests.helpers import give_password, is_signed_in, new_client
@@ -78,3 +82,23 @@ def test_signing_in_with_a_password_without_end_hashes_nothing(user, monkeypatch
     response = give_password(new_client(), user, password="x" * 129)
     assert response.status_code == 200
     assert response.context["form"].errors
+
+
+def test_a_process_hashes_two_passwords_at_a_time_at_most(monkeypatch):
+    real, lock, under_way, most = Argon2PasswordHasher.verify, threading.Lock(), set(), []
+
+    def verify(*args):
+        with lock:
+            under_way.add(threading.get_ident())
+            most.append(len(under_way))
+        try:
+            return real(*args)
+        finally:
+            with lock:
+                under_way.remove(threading.get_ident())
+
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", verify)
+    encoded = Argon2idHasher().encode(PASSWORD, "saltsaltsalt")
+    with ThreadPoolExecutor(12) as pool:
+        assert all(pool.map(lambda _: Argon2idHasher().verify(PASSWORD, encoded), range(24)))
+    assert max(most) == 2
