@@ -63,7 +63,8 @@ def security_headers(get_response: GetResponse) -> GetResponse:
             response.headers["Referrer-Policy"] = "strict-origin"
         user = getattr(request, "user", None)
         if request.path.startswith(("/accounts/", "/admin/")) or (user is not None and user.is_authenticated):
-            add_never_cache_headers(response)
+            if "no-store" not in response.headers.get("Cache-Control", ""):  # as most of these views said already
+                add_never_cache_headers(response)
             patch_vary_headers(response, ["Cookie"])
         if request.method == "POST" and request.path in SIGN_OUT and response.status_code < 400:
             response.headers["Clear-Site-Data"] = '"cache","storage"'

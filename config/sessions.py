@@ -4,12 +4,12 @@ Django's `cached_db` asks whether a random key is taken, writes a row when it ro
 to delete it, writes again at the end of the request, and wraps each of these in a transaction.
 """
 
+import secrets
 from typing import Any
 
 from django.contrib.sessions.backends import cached_db
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
 from django.core.cache.backends.dummy import DummyCache
-from django.utils.crypto import get_random_string
 
 HERE = "the row has this session's key"
 
@@ -44,8 +44,8 @@ class SessionStore(cached_db.SessionStore):
         return super(cached_db.SessionStore, self).load() if data is None else data
 
     def _get_new_session_key(self) -> str:
-        """32 random characters, 165 bits; the primary key tells of a collision as well as a question before."""
-        return get_random_string(32, VALID_KEY_CHARS)
+        """160 random bits; the primary key tells of a collision as well as a question before."""
+        return secrets.token_hex(20)
 
     def cycle_key(self) -> None:
         self._session_cache = self._session

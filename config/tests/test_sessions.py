@@ -59,7 +59,7 @@ def test_a_new_session_is_one_insert(statements):
         store.save()
     assert said.words == ["INSERT"]
     assert keys() == [store.session_key]
-    assert len(store.session_key) == 32
+    assert len(store.session_key) == 40
 
 
 def test_a_new_session_whose_key_is_rotated_at_once_is_one_insert(statements):

@@ -1,4 +1,4 @@
-"""docs/reuse.md is true of the seams: its table of settings, its signals, and its examples, which are run from the page."""
+"""docs/reuse.md is true of the seams: settings, signals, and its examples, which are run from the page."""
 
 import ast
 import importlib
