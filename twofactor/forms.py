@@ -162,37 +162,38 @@ class SecondFactorForm(LimitedForm):
         if not source.is_open:
             self.refuse("source", wait=limits.SOURCE_WAIT)
             return
-        verdict = self._spend(authenticator, code) if self.method == "backup" else self._accept(authenticator, code)
-        if verdict is None:
-            source.refund()
-            self.refuse("over")
-            return
+        verdict = (
+            self._spend(authenticator, code)
+            if self.method == "backup"
+            else authenticator.judge(code, sign_in=self._sign_in)
+        )
         if verdict is not Verdict.WRONG:
             source.refund()
-        if verdict is Verdict.DELAYED:
+        if verdict is None:
+            self.refuse("over")
+        elif verdict is Verdict.DELAYED:
             self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
         elif verdict is Verdict.WRONG:
-            self.refuse("wrong_backup_code" if self.method == "backup" else "wrong_code")
+            is_over = self._is_judged_first and not self._charge_sign_in()
+            self.refuse("over" if is_over else "wrong_backup_code" if self.method == "backup" else "wrong_code")
             self._tell(authenticator)
 
+    @property
+    def _is_judged_first(self) -> bool:
+        """True of what the account itself limits: the sign-in then counts the wrong ones alone."""
+        return self.method == "code" or bool(self.authenticator and self.authenticator.has_foreign_codes)
+
+    def _charge_sign_in(self) -> bool:
+        return self.pending is None or self.pending.charge()
+
     def _spend(self, authenticator: Authenticator, code: str) -> Verdict | None:
-        """The verdict on a backup code; None if the sign-in has no try left."""
-        is_counted_first = not authenticator.has_foreign_codes
-        if is_counted_first and self.pending and not self.pending.charge():
+        """The verdict on a backup code; None if the sign-in has no try left, and nothing was looked at."""
+        if not self._is_judged_first and not self._charge_sign_in():
             return None
         verdict = authenticator.judge_backup_code(code, sign_in=self._sign_in)
         if verdict is Verdict.ACCEPTED:
             self.codes_left = authenticator.codes_left
             events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
-        return verdict if is_counted_first else self._counted(verdict)
-
-    def _accept(self, authenticator: Authenticator, code: str) -> Verdict | None:
-        """The verdict on a code from the app. What limits those is the account; the sign-in counts the wrong ones."""
-        return self._counted(authenticator.judge(code, sign_in=self._sign_in))
-
-    def _counted(self, verdict: Verdict) -> Verdict | None:
-        if verdict is Verdict.WRONG and self.pending and not self.pending.charge():
-            return None
         return verdict
 
     @property
@@ -207,7 +208,7 @@ class SecondFactorForm(LimitedForm):
 
     def _tell(self, authenticator: Authenticator) -> None:
         """Wherever codes are typed, and over however many sign-ins: it is the account that counts them."""
-        if self.method != "code" and not authenticator.has_foreign_codes:
+        if not self._is_judged_first:
             return
         if authenticator.is_locked_by_this_try:
             events.locked(self.request, authenticator)

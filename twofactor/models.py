@@ -116,7 +116,7 @@ class Authenticator(models.Model):
     backup_salt = models.BinaryField(max_length=codes.SALT_BYTES)
     # The unused ones of `backup_codes`, so that no page counts them.
     codes_left = models.SmallIntegerField(default=0, editable=False)
-    # The pending sign-in that was let in or used up last: it never is again.
+    # The pending sign-in that was let in or used up last, which a copy of its session does not open again.
     closed_sign_in = models.CharField(max_length=32, default="", editable=False)
     version = models.CharField(max_length=16, editable=False)  # another whenever 2FA changes
     created_at = models.DateTimeField(_("on since"), default=timezone.now, editable=False)
@@ -154,23 +154,27 @@ class Authenticator(models.Model):
         secret = self._secret_for("TOTP") if digits else None
         if digits is None or secret is None:
             return Verdict.WRONG
-        if self.seconds_to_wait(now=now):
-            return Verdict.DELAYED
         step = totp.match_time_step(secret, digits, around=totp.time_step_at(now), drift_window=conf.drift_window())
-        if step is not None and self._use_up(step, int(now), sign_in):
-            return Verdict.ACCEPTED
-        return Verdict.WRONG if self.charge_attempt(now=now) else Verdict.DELAYED
+        while not self.seconds_to_wait(now=now):
+            if step is None:
+                return Verdict.WRONG if self.charge_attempt(now=now) else Verdict.DELAYED
+            seen = self._counters()
+            if self._use_up(step, seen, sign_in):
+                return Verdict.ACCEPTED
+            if not self._read_again() or seen == self._counters():
+                step = None  # nobody came between: it was used before, or 2FA or this sign-in is another by now
+        return Verdict.DELAYED
 
-    def _use_up(self, step: int, moment: int, sign_in: str) -> bool:
-        """One UPDATE that only one request can win, and none while the account waits."""
-        unused = Authenticator.objects.filter(
-            pk=self.pk, version=self.version, last_time_step__lt=step, delayed_until__lte=moment
-        )
-        if self.budget_began > moment - conf.BUDGET_SECONDS:
-            unused = unused.filter(budget_spent__lt=conf.BUDGET)
+    def _use_up(self, step: int, seen: dict[str, int], sign_in: str) -> bool:
+        """One UPDATE that only one request can win, as of the wrong codes that saw the same counters only one can.
+
+        Were a right code to pass by these, as many codes would be looked at as come at once.
+        """
+        unused = Authenticator.objects.filter(pk=self.pk, version=self.version, last_time_step__lt=step, **seen)
+        closed = {}
         if sign_in:
-            unused = unused.exclude(closed_sign_in=sign_in)
-        return self._write(unused, last_time_step=step, failures=0, delayed_until=0, closed_sign_in=sign_in)
+            unused, closed = unused.exclude(closed_sign_in=sign_in), {"closed_sign_in": sign_in}
+        return self._write(unused, last_time_step=step, failures=0, delayed_until=0, **closed)
 
     def _secret_for(self, what: str) -> str | None:
         """Return the secret; None, and a loud line in the log, if it does not open."""
@@ -187,14 +191,23 @@ class Authenticator(models.Model):
         error afterwards must not give the try back.
         """
         while not self.seconds_to_wait(now=now):
-            seen = {name: getattr(self, name) for name in COUNTERS}
-            if self._write(Authenticator.objects.filter(pk=self.pk, **seen), **self._one_failure_more(int(now))):
+            mine = Authenticator.objects.filter(pk=self.pk, **self._counters())
+            if self._write(mine, **self._one_failure_more(int(now))):
                 return True
-            try:
-                self.refresh_from_db(fields=COUNTERS)
-            except Authenticator.DoesNotExist:
+            if not self._read_again():
                 return False
         return False
+
+    def _counters(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in COUNTERS}
+
+    def _read_again(self) -> bool:
+        """Read the counters as they are now; False if 2FA is off by now."""
+        try:
+            self.refresh_from_db(fields=COUNTERS)
+        except Authenticator.DoesNotExist:
+            return False
+        return True
 
     def _one_failure_more(self, moment: int) -> dict[str, int]:
         failures, window_over = self.failures + 1, self.budget_began <= moment - conf.BUDGET_SECONDS
@@ -267,7 +280,7 @@ class Authenticator(models.Model):
         if normalised is None:
             return Verdict.WRONG
         digest = codes.digest(normalised, salt=bytes(self.backup_salt)).hex()
-        spent = self._spend(digest, failures=0, delayed_until=0, budget_spent=0, closed_sign_in=sign_in)
+        spent = self._spend(digest, sign_in, failures=0, delayed_until=0, budget_spent=0)
         return Verdict.ACCEPTED if spent else Verdict.WRONG
 
     @property
@@ -286,13 +299,8 @@ class Authenticator(models.Model):
         digest = codes.foreign_digest(typed, secret=secret, owner=str(self.user_id)).hex()
         # Earlier failures stay charged, as they do after a code from the app.
         given_back = Greatest(F("budget_spent") - 1, 0, output_field=models.IntegerField())
-        right: dict[str, Any] = {
-            "failures": 0,
-            "delayed_until": 0,
-            "budget_spent": given_back,
-            "closed_sign_in": sign_in,
-        }
-        spent = any(self._spend(digest, **right) for digest in chain([digest], self._hashes_of(typed)))
+        right: dict[str, Any] = {"failures": 0, "delayed_until": 0, "budget_spent": given_back}
+        spent = any(self._spend(digest, sign_in, **right) for digest in chain([digest], self._hashes_of(typed)))
         return Verdict.ACCEPTED if spent else Verdict.WRONG
 
     def _hashes_of(self, code: str) -> Iterator[str]:
@@ -300,15 +308,15 @@ class Authenticator(models.Model):
         left = self.backup_codes.filter(digest__contains="$", used_at=None)
         yield from (digest for digest in left.values_list("digest", flat=True) if check_password(code, digest))
 
-    def _spend(self, digest: str, *, closed_sign_in: str, **fields: Any) -> bool:
+    def _spend(self, digest: str, sign_in: str, **fields: Any) -> bool:
         """Use this code up and write these fields, or do neither; a sign-in that is closed uses none up."""
         unused = self.backup_codes.filter(digest=digest, used_at=None)
         mine = Authenticator.objects.filter(Exists(unused), pk=self.pk)
-        if closed_sign_in:
-            mine = mine.exclude(closed_sign_in=closed_sign_in)
+        if sign_in:
+            mine, fields = mine.exclude(closed_sign_in=sign_in), {**fields, "closed_sign_in": sign_in}
         with transaction.atomic():
             # The authenticator before its codes, as whatever changes 2FA does: in two orders they would deadlock.
-            if not mine.update(codes_left=F("codes_left") - 1, closed_sign_in=closed_sign_in, **fields):
+            if not mine.update(codes_left=F("codes_left") - 1, **fields):
                 return False
             if not unused.update(used_at=timezone.now()):
                 transaction.set_rollback(True)

@@ -58,6 +58,19 @@ def test_success_resets_the_delay(authenticator, code_at, wrong):
     assert authenticator.seconds_to_wait(now=NOW) == 0
 
 
+def test_a_right_code_takes_its_turn_among_wrong_ones_that_came_at_once(
+    authenticator, code_at, wrong, django_assert_num_queries
+):
+    """It was read before they were charged: it does not pass by them, but reads again, and meets the delay."""
+    early, late = Authenticator.objects.get(), Authenticator.objects.get()
+    assert authenticator.judge(wrong, now=NOW) is WRONG
+    with django_assert_num_queries(3):  # an UPDATE that finds nothing, what is there now, an UPDATE
+        assert early.judge(code_at(NOW), now=NOW) is ACCEPTED
+    for _ in range(5):
+        authenticator.judge(wrong, now=NOW)
+    assert late.judge(code_at(NOW + 30), now=NOW) is DELAYED
+
+
 # --- The budget -----------------------------------------------------------------------------------
 
 
