@@ -11,7 +11,7 @@ from django.db import models
 
 from twofactor import totp
 from twofactor.imports import tables
-from twofactor.imports.person import CannotImport, Person, base32, last_step, unfit
+from twofactor.imports.person import CannotImport, Person, base32, last_step, read, unfit
 
 
 class Source:
@@ -33,7 +33,7 @@ class Source:
 
     def people(self, keys: list[Any]) -> Iterator[Person]:
         for key, rows in tables.by_user(self.rows.objects.filter(user_id__in=keys)).items():
-            yield self.person(key, {row.type: row for row in rows})
+            yield read(self.person, key, {row.type: row for row in rows})
 
     def person(self, key: Any, rows: dict[str, Any]) -> Person:
         app = rows.get("totp")

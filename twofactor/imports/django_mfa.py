@@ -11,7 +11,7 @@ from django.db import models
 
 from twofactor import totp
 from twofactor.imports import tables
-from twofactor.imports.person import Person, base32, last_step
+from twofactor.imports.person import Person, base32, last_step, read
 
 SIGNED, SALT = "mfa1:", "django_mfa.secret"
 OTHERS = {"webauthn": "a security key", "email": "e-mail"}
@@ -42,7 +42,7 @@ class Source:
 
     def people(self, keys: list[Any]) -> Iterator[Person]:
         for key, rows in tables.by_user(self.rows.objects.filter(user_id__in=keys)).items():
-            yield self.person(key, {row.type: row for row in rows})
+            yield read(self.person, key, {row.type: row for row in rows})
 
     def person(self, key: Any, rows: dict[str, Any]) -> Person:
         app = rows.get("totp")
@@ -94,7 +94,7 @@ class OldSource:
             codes[code.user_id].append(code.secret_code)
         for key in keys:
             yield (
-                self.person(key, rows[key], codes[rows[key].pk])
+                read(self.person, key, rows[key], codes[rows[key].pk])
                 if key in rows
                 else Person(key, why_not="has a security key only")
             )

@@ -9,7 +9,7 @@ from django.db import models
 
 from twofactor import conf, totp
 from twofactor.imports import tables
-from twofactor.imports.person import Person, base32_of_hex, last_step, unfit
+from twofactor.imports.person import Person, base32_of_hex, last_step, read, unfit
 
 NEVER = datetime.fromtimestamp(0, UTC)
 # What else may stand for somebody's second factor: the tables of its plugins and of django-two-factor-auth's.
@@ -53,7 +53,7 @@ class Source:
         apps = tables.by_user(self.apps.objects.filter(user_id__in=keys))
         codes, others = self.codes_of(keys), self.others_of(keys)
         for key in keys:
-            yield self.person(key, apps[key], codes[key], others[key])
+            yield read(self.person, key, apps[key], codes[key], others[key])
 
     def codes_of(self, keys: list[Any]) -> dict[Any, list[str]]:
         """Return the tokens that are left, by user. One that was used is gone from the table."""

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,14 @@ class Person:
     hashed_codes: tuple[str, ...] = ()  # unused, as Django hashes passwords
     notes: tuple[str, ...] = ()  # what is otherwise than it was
     why_not: str = ""
+
+
+def read(person: Callable[..., Person], key: Any, *rows: Any) -> Person:
+    """Return what `person` makes of these rows; of rows that nobody could have made, that they cannot be read."""
+    try:
+        return person(key, *rows)
+    except (AttributeError, TypeError, ValueError):
+        return Person(key, why_not="its row cannot be read")
 
 
 def base32(text: str) -> str | None:

@@ -147,6 +147,8 @@ def test_codes_that_came_to_allauth_from_elsewhere_come_along(allauth_rows):
     ([("recovery_codes", {})], {}, "has recovery codes only"),
     ([("totp", {"secret": "not base32!"})], {}, "the secret does not open, or is no secret"),
     ([("totp", {})], {}, "the secret does not open, or is no secret"),
+    ([("totp", [])], {}, "its row cannot be read"),
+    ([("totp", {"secret": SECRET}), ("recovery_codes", {"seed": "s", "used_mask": []})], {}, "its row cannot be read"),
     ([("totp", {"secret": SECRET})], {"MFA_TOTP_DIGITS": 8}, "its codes have 8 digits, not 6"),
     ([("totp", {"secret": SECRET})], {"MFA_TOTP_PERIOD": 60}, "its codes change every 60 seconds, not every 30"),
 ])  # fmt: skip
@@ -160,6 +162,7 @@ def test_an_authenticator_of_allauth_that_cannot_come(allauth_rows, settings, ro
 
 @pytest.mark.parametrize("data, why", [
     ({"secret": "mfa1:forged"}, "the secret does not open, or is no secret"), ({"secret": SECRET}, ""),
+    ({"secret": None}, "its row cannot be read"),
 ])  # fmt: skip
 def test_a_secret_that_no_key_of_django_mfa_signed_cannot_come(make_table, settings, data, why):
     settings.MFA_SECRET_ENCRYPTION_KEYS = ["k" * 50]
