@@ -57,7 +57,9 @@ def grace_days() -> int:
 
 def exempt_paths() -> tuple[str, ...]:
     """TWOFACTOR_EXEMPT_PATHS: where whoever must turn 2FA on may go before; prefixes of paths."""
-    return tuple(getattr(settings, "TWOFACTOR_EXEMPT_PATHS", ()))
+    paths = getattr(settings, "TWOFACTOR_EXEMPT_PATHS", ())
+    # Of a string, where the comma of a tuple was forgotten, each letter would be one, "/" among them.
+    return (paths,) if isinstance(paths, str) else tuple(paths)
 
 
 def trust_days() -> int:
