@@ -1,7 +1,6 @@
 """How this site uses allauth: the second factor's stage, mails that cannot be bent or block, own redirects only."""
 
 import logging
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import known_browsers
 from twofactor import limits, mail
+from twofactor.account import one_family
 from twofactor.events import log
 
 logger = logging.getLogger("accounts")
@@ -59,8 +59,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_client_ip(self, request: Any) -> str:
         """A socket for both families names IPv4 addresses ::ffff:a.b.c.d, which all lie in one IPv6 /64."""
-        address = ip_address(super().get_client_ip(request))
-        return str(getattr(address, "ipv4_mapped", None) or address)
+        return one_family(super().get_client_ip(request))
 
     def authentication_failed(self, request: Any, **credentials: Any) -> None:
         log(logger, logging.WARNING, "password_refused", ip=self.get_client_ip(request))

@@ -6,6 +6,7 @@ from typing import Any
 from allauth.account import app_settings as allauth_settings
 from allauth.account.adapter import get_adapter
 from allauth.utils import get_form_class
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.urls import NoReverseMatch
@@ -59,6 +60,13 @@ def _stage() -> Findings:
             "E014",
             "Where allauth asks for a proof, the password alone is one.",
             "Derive the site's ACCOUNT_ADAPTER from twofactor.account.AccountAdapter.",
+        )
+
+    if apps.is_installed("allauth.headless"):
+        yield (
+            "E015",
+            "allauth.headless takes the password alone for a proof, and signs in by a token behind our middleware.",
+            "Take allauth.headless out of INSTALLED_APPS: this app is for sites with pages.",
         )
 
 

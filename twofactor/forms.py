@@ -260,6 +260,7 @@ class ProofForm(SecondFactorForm):
         user: Any = self.request.user
         self.has_password = user.has_usable_password()
         if not self.has_password:
+            self.after_sign_in = True
             del self.fields["password"]
 
     def clean_password(self) -> str:

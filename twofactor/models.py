@@ -378,7 +378,7 @@ class BackupCode(models.Model):
 
 
 class PendingSignIn(models.Model):
-    """The tries of one sign-in between its password and its code, from the first on that was wrong.
+    """The tries of one sign-in between its password and its code, from the first wrong code or backup code on.
 
     The rest of it lies in the session. A row stays until it is pruned: it says that the tries are used up.
     """

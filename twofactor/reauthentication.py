@@ -1,7 +1,9 @@
 """Whether whoever sits here proved it a moment ago; asked of allauth by its public decorator, and only here."""
 
 import time
+from typing import Any
 
+from allauth.account import app_settings
 from allauth.account.authentication import get_authentication_records
 from allauth.account.decorators import reauthentication_required
 from allauth.core.exceptions import ReauthenticationRequired
@@ -18,12 +20,25 @@ def signed_in_lately(request: HttpRequest, *, now: float | None = None) -> bool:
     return any(now - record["at"] < conf.FRESH_SECONDS for record in get_authentication_records(request, request.user))
 
 
+def proved_lately(request: HttpRequest, *, now: float | None = None) -> bool:
+    """True if this session gave the proof that allauth's pages ask for, within the time that allauth gives it."""
+    now = time.time() if now is None else now
+    proofs = [record for record in get_authentication_records(request, request.user) if record.get("reauthenticated")]
+    return bool(proofs) and now - proofs[-1]["at"] < app_settings.REAUTHENTICATION_TIMEOUT
+
+
 def way_to_proof(request: HttpRequest) -> HttpResponse | None:
     """Return the way to allauth's page that asks for the proof; None if this session passed it lately.
 
     Signing in does not count. Left to its middleware, allauth would keep a POST, with all that it holds, in the
     session: from here people come back to the page, and post again.
     """
+    user: Any = request.user
+    if getattr(user, "authenticator", None) and not user.has_usable_password():
+        # Of somebody without a password allauth asks nothing; a code is a proof that they can give.
+        if proved_lately(request):
+            return None
+        return redirect(reverse("twofactor:reauthenticate", query={"next": request.get_full_path()}))
     try:
         _pass(request)
     except ReauthenticationRequired:

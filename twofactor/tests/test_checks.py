@@ -37,6 +37,7 @@ MISTAKES = [
     ("E001", {"ACCOUNT_ADAPTER": "allauth.account.adapter.DefaultAccountAdapter"}),
     ("E014", {"ACCOUNT_FORMS": {}}),
     ("E013", {"ROOT_URLCONF": "allauth.urls"}),
+    ("E015", {"INSTALLED_APPS": [*site.INSTALLED_APPS, "allauth.headless"]}),
     ("E002", {"MIDDLEWARE": WITHOUT_WALL}),
     *[("E003", {"MIDDLEWARE": wall_before(name)}) for name in AFTER],
     ("E005", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),

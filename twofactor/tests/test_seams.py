@@ -112,7 +112,7 @@ def test_the_examples_of_views_ask(shop, owner, settings):
         path("", include("config.urls")),
     ]
     settings.ROOT_URLCONF = "shop.views"
-    assert owner.get("/refund/7/").content == b"Order 7 is refunded."
+    assert owner.post("/refund/7/").content == b"Order 7 is refunded."
     let_pass(owner, 5 * 60 + 1)
     assert leads_to(owner.post("/refund/7/")).startswith(CONFIRM)
     assert owner.get("/ledger/").status_code == 200

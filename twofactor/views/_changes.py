@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -36,6 +37,7 @@ def own_page(*methods: str) -> Callable[[View], View]:
         @login_required
         @never_cache
         @sensitive_post_parameters("password", "code", "backup_code")
+        @transaction.non_atomic_requests  # an error after a try was charged must not give it back
         @wraps(view)
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             return view(request, getattr(request.user, "authenticator", None), *args, **kwargs)

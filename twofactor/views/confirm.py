@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
@@ -18,9 +17,9 @@ from django.utils.translation import gettext as _
 
 from twofactor import sessions
 from twofactor.forms import ConfirmForm, method_of
-from twofactor.htmx import render_page
 from twofactor.models import Authenticator
 from twofactor.views._changes import OwnRequest, own_page
+from twofactor.views._refusal import refuse
 
 JUST_NOW = 60  # seconds; no page may ask for less, and nobody is asked twice within them
 
@@ -36,8 +35,6 @@ def confirm(request: OwnRequest, authenticator: Authenticator | None) -> HttpRes
     form = ConfirmForm(data, request=request, authenticator=authenticator, method=method_of(request))
     if form.is_valid():
         return go_on(request, authenticator, form)
-    if form.told:
-        return end(request)
     return show(request, form, next=request.GET.get("next", ""), unsent="unsent" in request.GET)
 
 
@@ -48,18 +45,10 @@ def go_on(request: OwnRequest, authenticator: Authenticator, form: ConfirmForm) 
     return HttpResponseRedirect(destination(request))
 
 
-def end(request: OwnRequest) -> HttpResponse:
-    """Five wrong codes in a row: a stolen session is over, lest it keep the owner's codes delayed for ever."""
-    logout(request)
-    messages.error(request, _("Too many wrong codes. Please sign in again."))
-    return redirect(settings.LOGIN_URL)
-
-
 def show(request: HttpRequest, form: ConfirmForm, **query: Any) -> HttpResponse:
     other = "code" if form.method == "backup" else "backup"
-    context = {"form": form, "method": form.method, "url": address(**query), "unsent": query.get("unsent")}
-    context |= {"toggle_url": address(method=other, **query), "cancel_url": resolve_url(settings.LOGIN_REDIRECT_URL)}
-    return render_page(request, "confirm", context)
+    context = {"url": address(**query), "unsent": query.get("unsent"), "toggle_url": address(method=other, **query)}
+    return refuse(request, "confirm", form, cancel_url=resolve_url(settings.LOGIN_REDIRECT_URL), **context)
 
 
 def address(*, unsent: bool = False, **query: str) -> str:

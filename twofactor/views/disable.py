@@ -7,9 +7,10 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from twofactor import adapter, events, sessions
-from twofactor.htmx import render_page, wants_panel
+from twofactor.htmx import wants_panel
 from twofactor.models import Authenticator, ChangedMeanwhile
 from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page, proof
+from twofactor.views._refusal import refuse
 from twofactor.views.settings import show_settings
 
 
@@ -25,7 +26,7 @@ def disable(request: OwnRequest, authenticator: Authenticator | None) -> HttpRes
         return redirect("twofactor:settings")
     form = proof(request, authenticator)
     if not form.is_valid():
-        return render_page(request, "disable", {"form": form, "method": form.method})
+        return refuse(request, "disable", form)
     try:
         with transaction.atomic():
             authenticator.turn_off()

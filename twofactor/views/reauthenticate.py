@@ -6,8 +6,8 @@ from allauth.account.views import ReauthenticateView as AllauthsView
 from django.http import HttpResponse
 
 from twofactor.forms import ProofForm
-from twofactor.htmx import render_page
 from twofactor.views._changes import own_page, proof
+from twofactor.views._refusal import refuse
 
 
 class ReauthenticateView(AllauthsView):
@@ -17,7 +17,7 @@ class ReauthenticateView(AllauthsView):
         return proof(self.request, *self.args)
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        return render_page(self.request, "reauthenticate", {**context, "method": context["form"].method})
+        return refuse(self.request, "reauthenticate", **context)
 
 
 reauthenticate = own_page("GET", "HEAD", "POST")(ReauthenticateView.as_view())

@@ -5,9 +5,9 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 
 from twofactor import events, sessions
-from twofactor.htmx import render_page
 from twofactor.models import Authenticator, ChangedMeanwhile
 from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page, proof, show_codes
+from twofactor.views._refusal import refuse
 
 
 @own_page("GET", "HEAD", "POST")
@@ -16,8 +16,7 @@ def regenerate_backup_codes(request: OwnRequest, authenticator: Authenticator | 
         return redirect("twofactor:settings")
     form = proof(request, authenticator)
     if not form.is_valid():
-        context = {"form": form, "method": form.method, "codes_left": authenticator.codes_left}
-        return render_page(request, "regenerate_backup_codes", context)
+        return refuse(request, "regenerate_backup_codes", form, codes_left=authenticator.codes_left)
     try:
         with transaction.atomic():
             codes = authenticator.regenerate_backup_codes()

@@ -15,6 +15,7 @@ from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator
 from twofactor.reauthentication import signed_in_lately
 from twofactor.views._changes import OwnRequest, own_page, proof
+from twofactor.views._refusal import refuse
 from twofactor.views.settings import show_settings
 
 
@@ -29,11 +30,11 @@ def setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpRespo
         messages.error(
             request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
         )
-        return redirect("twofactor:settings")
+        return redirect("account_logout")
     form = proof(request, authenticator)
     if form.is_valid():
         return show_key(request, authenticator, under_way.begin(request, authenticator).secret)
-    return render_page(request, "setup", {"form": form, "method": form.method, "authenticator": authenticator})
+    return refuse(request, "setup", form, authenticator=authenticator)
 
 
 def owes_address(user: Any) -> bool:

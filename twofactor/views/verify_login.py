@@ -1,6 +1,7 @@
 """The sign-in stage: a code, or by the toggle a backup code."""
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import ngettext
@@ -14,6 +15,7 @@ from twofactor.stages import VerifyStage, over, verify_stage_required
 
 @sensitive_post_parameters("code", "backup_code")
 @require_http_methods(["GET", "HEAD", "POST"])
+@transaction.non_atomic_requests  # an error after a try was charged must not give it back
 @verify_stage_required
 def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
     form = stage.form(request.POST if request.method == "POST" else None, method=method_of(request))
