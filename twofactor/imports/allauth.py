@@ -7,33 +7,18 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import models
 
 from twofactor import totp
 from twofactor.imports import tables
-from twofactor.imports.person import CannotImport, Person, base32, last_step, read, unfit
+from twofactor.imports.person import CannotImport, Person, base32, last_step, unfit
 
 
-class Source:
+class Source(tables.OneTable):
     """Settings that allauth.mfa reads (MFA_...) must still be as they were: its codes are derived by them."""
 
     def __init__(self) -> None:
-        self.rows = tables.table(
-            "mfa_authenticator",
-            user_id=tables.user_key(),
-            type=models.CharField(max_length=20),
-            data=models.JSONField(),
-            created_at=models.DateTimeField(null=True),
-            last_used_at=models.DateTimeField(null=True),
-        )
+        super().__init__("mfa_authenticator")
         self.decrypt = decrypting()
-
-    def keys(self) -> list[Any]:
-        return tables.keys_in(self.rows)
-
-    def people(self, keys: list[Any]) -> Iterator[Person]:
-        for key, rows in tables.by_user(self.rows.objects.filter(user_id__in=keys)).items():
-            yield read(self.person, key, {row.type: row for row in rows})
 
     def person(self, key: Any, rows: dict[str, Any]) -> Person:
         app = rows.get("totp")

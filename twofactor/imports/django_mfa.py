@@ -24,25 +24,11 @@ def source() -> "Source | OldSource":
     return Source() if tables.columns_of("django_mfa_authenticator") else OldSource()
 
 
-class Source:
+class Source(tables.OneTable):
     """4.x."""
 
     def __init__(self) -> None:
-        self.rows = tables.table(
-            "django_mfa_authenticator",
-            user_id=tables.user_key(),
-            type=models.CharField(max_length=32),
-            data=models.JSONField(),
-            created_at=models.DateTimeField(),
-            last_used_at=models.DateTimeField(null=True),
-        )
-
-    def keys(self) -> list[Any]:
-        return tables.keys_in(self.rows)
-
-    def people(self, keys: list[Any]) -> Iterator[Person]:
-        for key, rows in tables.by_user(self.rows.objects.filter(user_id__in=keys)).items():
-            yield read(self.person, key, {row.type: row for row in rows})
+        super().__init__("django_mfa_authenticator")
 
     def person(self, key: Any, rows: dict[str, Any]) -> Person:
         app = rows.get("totp")

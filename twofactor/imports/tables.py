@@ -1,14 +1,15 @@
 """The tables of other apps, read as they lie in the database, whether or not the app is still installed."""
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps.registry import Apps
 from django.contrib.auth import get_user_model
 from django.db import connection, models
 
-from twofactor.imports.person import CannotImport
+from twofactor.imports.person import CannotImport, Person, read
 
 
 def table(name: str, /, **fields: models.Field) -> Any:
@@ -37,6 +38,31 @@ def columns_of(name: str) -> set[str]:
         if name not in connection.introspection.table_names(cursor):
             return set()
         return {column.name for column in connection.introspection.get_table_description(cursor, name)}
+
+
+class OneTable(ABC):
+    """A source that has a row for each kind of second factor, with what belongs to it in JSON."""
+
+    def __init__(self, name: str) -> None:
+        self.rows = table(
+            name,
+            user_id=user_key(),
+            type=models.CharField(max_length=32),
+            data=models.JSONField(),
+            created_at=models.DateTimeField(null=True),
+            last_used_at=models.DateTimeField(null=True),
+        )
+
+    @abstractmethod
+    def person(self, key: Any, rows: dict[str, Any]) -> Person:
+        """Return what these rows, by their kind, say of the user with this key."""
+
+    def keys(self) -> list[Any]:
+        return keys_in(self.rows)
+
+    def people(self, keys: list[Any]) -> Iterator[Person]:
+        for key, rows in by_user(self.rows.objects.filter(user_id__in=keys)).items():
+            yield read(self.person, key, {row.type: row for row in rows})
 
 
 def user_key() -> "models.Field[Any, Any]":
