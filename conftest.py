@@ -31,7 +31,7 @@ def keep_to_ourselves(redis: dict[str, Any]) -> None:
     cleared = itertools.count(1)
     name = {"prefix": f"{os.getpid()}-0"}
     redis["KEY_FUNCTION"] = lambda key, prefix, version: f"unit:{name['prefix']}:{version}:{key}"
-    RedisCache.clear = lambda self: name.update(prefix=f"{os.getpid()}-{next(cleared)}")  # type: ignore[method-assign]
+    RedisCache.clear = lambda self: name.update(prefix=f"{os.getpid()}-{next(cleared)}")  # type: ignore[method-assign] # see above
 
 
 os.environ.update(
@@ -76,6 +76,7 @@ django.setup()
 # the settings before this file is read, and with them the .env of whoever runs the tests.
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
+# Not at the top: these read the settings that were named just now.
 from allauth.account.models import EmailAddress  # noqa: E402
 from django.core.cache import cache  # noqa: E402
 from django.core.mail import EmailMessage  # noqa: E402

@@ -5,7 +5,7 @@ from django.contrib.auth.base_user import BaseUserManager
 from django.db.models import QuerySet
 
 
-class UserManager(BaseUserManager["User"]):  # type: ignore[name-defined]
+class UserManager(BaseUserManager["User"]):  # type: ignore[name-defined] # models.py imports this
     """Every user comes with its authenticator, so that no page asks for it in a query of its own."""
 
     def get_queryset(self) -> QuerySet[Any]:

@@ -64,7 +64,7 @@ def scrubbed(event: Any, hint: Any) -> Any:
             "headers": {name: value for name, value in request.headers.items() if name in HEADERS},
         }
         event["user"] = {"id": logs.user_id(request)}
-        event.setdefault("tags", {})["request"] = request.id  # type: ignore[attr-defined]
+        event.setdefault("tags", {})["request"] = request.id  # type: ignore[attr-defined] # of config.middleware
     return _blotted(event, sorted(known_secrets(request), key=len, reverse=True))
 
 

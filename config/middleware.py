@@ -40,7 +40,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         told = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXY_COUNT > 0 else ""
         own = told if REQUEST_ID.fullmatch(told) else secrets.token_hex(16)
-        request.id = own  # type: ignore[attr-defined]
+        request.id = own  # type: ignore[attr-defined] # Django's request is where middleware puts things
         token = logs.answering.set(request)
         try:
             response = get_response(request)

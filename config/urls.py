@@ -10,9 +10,9 @@ from accounts.views import ReauthenticateView
 from config import views
 
 # One door: the admin's own login form knows nothing of the second factor, and takes anybody's password from staff.
-admin.site.login = secure_admin_login(views.admin_index)  # type: ignore[method-assign]
+admin.site.login = secure_admin_login(views.admin_index)  # type: ignore[method-assign] # as allauth's docs do
 # One page, too: the admin's own takes any number of wrong passwords, and tells nobody of a new one.
-admin.site.password_change = views.admin_password_change  # type: ignore[assignment, method-assign]
+admin.site.password_change = views.admin_password_change  # type: ignore[assignment, method-assign] # likewise
 
 urlpatterns = [
     path("", views.home, name="home"),

@@ -1,6 +1,6 @@
 """The site as it ships, but for the folder that its static files lie in and, where asked, a hash that costs nothing."""
 
-from config.settings import *  # noqa: F403
+from config.settings import *  # noqa: F403 - settings on top of settings
 from config.settings import env
 
 STATIC_ROOT = env.str("BENCH_STATIC_ROOT")

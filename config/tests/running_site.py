@@ -190,7 +190,7 @@ def parallel(count: int, call: Callable[[int], Answer]) -> list[Answer]:
     def run(number: int) -> None:
         try:
             gate.wait(30)
-            answers[number] = call(number)  # type: ignore[call-overload]
+            answers[number] = call(number)  # type: ignore[call-overload] # None until then
         except BaseException as error:  # noqa: BLE001 - it is raised again, where the test sees it
             failures.append(error)
 
@@ -202,7 +202,7 @@ def parallel(count: int, call: Callable[[int], Answer]) -> list[Answer]:
     if failures:
         raise failures[0]
     assert not any(thread.is_alive() for thread in threads), "a request was not answered"
-    return answers  # type: ignore[return-value]
+    return answers  # type: ignore[return-value] # all have answered, or it has raised
 
 
 # --- People ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import hashlib
 import quopri
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -128,9 +128,11 @@ CLOTHES = {
 
 @pytest.mark.parametrize("clothes", CLOTHES.values(), ids=CLOTHES)
 @pytest.mark.parametrize("secret", [PASSWORD, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "7KQ2-9MXD-4RTB-W8HN"])
-def test_the_search_finds_a_secret_in_these_clothes(clothes: object, secret: str, tmp_path: Path) -> None:
+def test_the_search_finds_a_secret_in_these_clothes(
+    clothes: Callable[[bytes], bytes], secret: str, tmp_path: Path
+) -> None:
     noise = hashlib.sha512(b"noise").digest() * 20
-    (tmp_path / "site.sqlite3").write_bytes(noise + b" " + clothes(secret.encode()) + b" " + noise)  # type: ignore[operator]
+    (tmp_path / "site.sqlite3").write_bytes(noise + b" " + clothes(secret.encode()) + b" " + noise)
     assert Loot(tmp_path).has(secret)
     assert not Loot(tmp_path).has("another-Secret-than-that-1")
 

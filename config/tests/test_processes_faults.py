@@ -125,7 +125,7 @@ class RedisOnALine:
                 if key.fileobj is self._ends:
                     return
                 with self._lock:
-                    self._serve(key.fileobj)  # type: ignore[arg-type]
+                    self._serve(key.fileobj)  # type: ignore[arg-type] # only sockets are registered
 
     def _serve(self, ready: socket.socket) -> None:
         with suppress(OSError):  # of a line that was cut since
