@@ -5,13 +5,19 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.forms import default_token_generator
+from allauth.account.models import EmailAddress
+from allauth.account.utils import user_pk_to_url_str
 from allauth.core import context
 from django.conf import settings
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
-from accounts import known_browsers
+from accounts import addresses, known_browsers
 from twofactor import limits, mail
 from twofactor.account import one_family
 from twofactor.events import log
@@ -46,6 +52,27 @@ class AccountAdapter(DefaultAccountAdapter):
         user.full_name, user.language = form.cleaned_data.get("full_name", ""), get_language() or ""
         return super().save_user(request, user, form, commit)
 
+    # --- Addresses ----------------------------------------------------------------------------
+
+    def confirm_email(self, request: Any, email_address: EmailAddress) -> bool:
+        """Give the address to the account that confirms it; False, and a message, if it belongs to another one."""
+        try:
+            with transaction.atomic():
+                addresses.make_way_for(email_address)
+                return super().confirm_email(request, email_address)
+        except (addresses.Taken, IntegrityError):  # of two confirmations at once, the database refuses one
+            self.add_message(request, messages.ERROR, message=str(addresses.TAKEN))
+            return False
+
+    def can_delete_email(self, email_address: EmailAddress) -> bool:
+        """Keep the address that `User.email` names: it is the primary one."""
+        return email_address.email != email_address.user.email and super().can_delete_email(email_address)
+
+    def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
+        if self.request.user == email_address.user:
+            return reverse("account_email")
+        return super().get_email_verification_redirect_url(email_address)
+
     def is_safe_url(self, url: str) -> bool:
         """Lead people on to this very host only; allauth would take every allowed host and trusted origin."""
         request = context.request
@@ -74,6 +101,28 @@ class AccountAdapter(DefaultAccountAdapter):
         known_browsers.remember(request, response, user.email)
         return response
 
+    # --- Emails -------------------------------------------------------------------------------
+
+    def send_confirmation_mail(self, request: Any, emailconfirmation: Any, signup: bool) -> None:
+        """Say whether the link confirms a new account or a further address of one, whichever form asked for it."""
+        claim = emailconfirmation.email_address
+        is_new = addresses.is_new(claim.user)
+        template = "email_confirmation_signup" if is_new else "email_confirmation"
+        context = {
+            "user": claim.user,
+            "account": "" if is_new else addresses.masked(claim.user.email),
+            "activate_url": self.get_email_confirmation_url(request, emailconfirmation),
+            "reject_url": reverse("reject_email", args=[emailconfirmation.key]),
+        }
+        self.send_mail(f"account/email/{template}", claim.email, context)
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Send a link that sets a new password, so that the owner need not ask for one."""
+        if owner := addresses.owner_of(email):
+            key = f"{user_pk_to_url_str(owner)}-{default_token_generator.make_token(owner)}"
+            context = {"user": owner, "password_reset_url": self.get_reset_password_from_key_url(key)}
+            self.send_mail("account/email/account_already_exists", email, context)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Text and HTML, in its reader's language, links from SITE_URL, whatever a request said; sent beside it.
 
@@ -82,16 +131,19 @@ class AccountAdapter(DefaultAccountAdapter):
         if template_prefix in STRANGERS_MAILS and not limits.stranger_mail(self.request, template_prefix, email):
             return
         links = {name: on_this_site(value) for name, value in context.items() if name.endswith("_url")}
-        context = {**context, **links, "site_name": settings.TWOFACTOR_ISSUER}
+        context = {"email": email, **context, **links, "site_name": settings.TWOFACTOR_ISSUER}
         with override(mail.language_of(context.get("user"))):
             message = self.render_mail(template_prefix, email, context)
-            mail.add_html(message, **action_of(message.body.splitlines(), links))
+            mail.add_html(message, **action_of(message.body.splitlines(), links), other_url=links.get("reject_url", ""))
         mail.post(message)
 
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
-        """As allauth does, telling `send_mail` whom it is for."""
+        """As allauth does, telling `send_mail` whom it is for. An unconfirmed address gets no notices."""
+        email = email or EmailAddress.objects.get_primary_email(user)
+        if EmailAddress.objects.filter(user=user, email=email, verified=False).exists():
+            return
         super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
 
 

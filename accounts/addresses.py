@@ -1,13 +1,28 @@
 """Who an email address belongs to.
 
 `User.email` and allauth's `EmailAddress` rows are two records of the same thing. The rule that keeps them equal: an
-address belongs to the account that confirmed it.
+address belongs to the account that confirmed it. docs/security.md has the whole of it.
 """
 
+import logging
+
 from allauth.account.models import EmailAddress
+from allauth.account.utils import has_verified_email
+from django.contrib.admin.utils import NestedObjects
+from django.db import transaction
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from twofactor.events import log
+
+logger = logging.getLogger("accounts")
+
+TAKEN = _("This address belongs to another account.")
+
+
+class Taken(Exception):
+    """The address belongs to another account, or its account is in use. Nothing was changed."""
 
 
 def owner_of(email: str) -> User | None:
@@ -23,3 +38,87 @@ def owner_of(email: str) -> User | None:
         return address.user
     any_confirmed = EmailAddress.objects.filter(user=OuterRef("pk"), verified=True)
     return User.objects.filter(~Exists(any_confirmed), email=email).first()
+
+
+def is_new(user: User) -> bool:
+    """Return whether this account has never confirmed an address: it signed up, and nobody has used it yet."""
+    return not has_verified_email(user)
+
+
+@transaction.atomic
+def release(email: str, *, to: User) -> None:
+    """Take this address from every other account, so that `to` can confirm it or make it primary.
+
+    Unconfirmed claims of other accounts are deleted. So is an account that signed up with the address, never confirmed
+    it and owns nothing else. Raise Taken if another account confirmed the address or is in use.
+    """
+    # Locked in one order, so that two confirmations at once do not deadlock.
+    rows = EmailAddress.objects.select_for_update().filter(email=email).order_by("pk")
+    claims = [row for row in rows if row.user_id != to.pk]
+    if any(claim.verified for claim in claims):
+        raise Taken
+    if holder := User.objects.filter(email=email).exclude(pk=to.pk).first():
+        _take_from(holder)
+    EmailAddress.objects.filter(pk__in=[claim.pk for claim in claims]).delete()
+
+
+@transaction.atomic
+def make_way_for(claim: EmailAddress) -> None:
+    """Prepare the confirmation of this address. Raise Taken if it belongs to another account or is gone."""
+    release(claim.email, to=claim.user)
+    if not EmailAddress.objects.filter(pk=claim.pk).exists():
+        raise Taken  # removed meanwhile; saving it would bring it back
+    # A primary address that was never confirmed stops being primary.
+    unconfirmed = EmailAddress.objects.filter(user=claim.user, primary=True, verified=False).exclude(pk=claim.pk)
+    unconfirmed.update(primary=False)
+
+
+@transaction.atomic
+def vouch_for(user: User) -> None:
+    """Count the address of this account as confirmed and primary. Raise Taken if it belongs to another account."""
+    release(user.email, to=user)
+    EmailAddress.objects.filter(user=user, primary=True).exclude(email=user.email).update(primary=False)
+    EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
+
+
+@transaction.atomic
+def reject(claim: EmailAddress) -> None:
+    """Remove an unconfirmed address, or the new account that signed up with it. Raise Taken if that is in use."""
+    if is_new(claim.user):
+        remove(claim.user)
+    else:
+        EmailAddress.objects.filter(pk=claim.pk, verified=False).delete()
+
+
+def can_be_removed(user: User) -> bool:
+    """Return whether nobody ever used this account and nothing but its address belongs to it."""
+    if user.last_login or user.is_staff or user.is_superuser:
+        return False
+    collector = NestedObjects(using=user._state.db or "default", origin=user)
+    collector.collect([user])
+    found = {model for model, rows in collector.data.items() if rows} - {User, EmailAddress}
+    emptied = any(rows for updates in collector.field_updates.values() for rows in updates)
+    return not (found or collector.protected or emptied)
+
+
+def remove(user: User) -> None:
+    """Delete an account that never confirmed its address. Raise Taken if it is in use."""
+    if not can_be_removed(user):
+        raise Taken
+    log(logger, logging.INFO, "unconfirmed_account_removed", user=user.pk)
+    user.delete()
+
+
+def masked(email: str) -> str:
+    """Return `a•••@e•••.com` for `ada@example.com`: enough for the owner, and nothing that a stranger typed."""
+    name, _at, domain = email.partition("@")
+    host, _dot, ending = domain.rpartition(".")
+    return f"{name[:1]}•••@{host[:1]}•••.{ending}"
+
+
+def _take_from(holder: User) -> None:
+    """Free the address that is this account's `User.email` without being confirmed."""
+    if confirmed := EmailAddress.objects.get_verified(holder):
+        confirmed.set_as_primary()  # its `User.email` was changed outside of these functions
+    else:
+        remove(holder)

@@ -3,13 +3,24 @@
 from typing import Any
 
 from allauth.account import forms as allauth_forms
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from django import forms
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
+from django.shortcuts import redirect
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from accounts import addresses
+from twofactor import sessions
 from twofactor.forms import PASSWORD_LENGTH, ProofForm, method_of
+
+SIGNED_UP = "signed_up"  # in the session of the browser that signed up: the key of the new account
 
 LABELS = {"login": _("E-mail"), "email": _("E-mail"), "oldpassword": _("Current password")}
 
@@ -47,11 +58,29 @@ class SignupForm(NewPassword, allauth_forms.SignupForm):
     )
     field_order = ("full_name", "email", "password1")
 
+    def validate_unique_email(self, value: str) -> str:
+        """Count an address as taken if it signs an account in. allauth counts unconfirmed claims as well."""
+        self.account_already_exists = addresses.owner_of(value) is not None
+        return value
+
     def try_save(self, request: HttpRequest) -> Any:
-        """Hash the password of an address that is taken too: its answer must not come sooner."""
-        if self.account_already_exists:
-            make_password(self.cleaned_data["password1"])
+        """Answer an address that is taken like a free one, as late, also if another sign-up took it just now."""
+        if not self.account_already_exists:
+            try:
+                with transaction.atomic():
+                    return self.save(request), None
+            except IntegrityError:
+                self.account_already_exists = True
+        make_password(self.cleaned_data["password1"])
         return super().try_save(request)
+
+    def save(self, request: HttpRequest) -> Any:
+        user = super().save(request)
+        # allauth leaves this row out where another account claims the address.
+        address, _created = EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
+        EmailAddress.objects.fill_cache_for_user(user, [address])
+        request.session[SIGNED_UP] = str(user.pk)
+        return user
 
 
 class LoginForm(OurWords, allauth_forms.LoginForm):
@@ -72,7 +101,13 @@ class AddEmailForm(OurWords, allauth_forms.AddEmailForm):
 
 
 class ResetPasswordForm(OurWords, allauth_forms.ResetPasswordForm):
-    pass
+    """allauth's, for the owner of the address alone. allauth also takes those who claim it without a confirmation."""
+
+    def clean_email(self) -> str:
+        email = self.cleaned_data["email"].lower()
+        owner = addresses.owner_of(email)
+        self.users = [owner] if owner and owner.is_active else []
+        return email
 
 
 class ChangePasswordForm(NewPassword, allauth_forms.ChangePasswordForm):
@@ -84,7 +119,48 @@ class SetPasswordForm(NewPassword, allauth_forms.SetPasswordForm):
 
 
 class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
-    pass
+    """allauth's; for an account that never confirmed an address, the link proves the address as well.
+
+    Whoever signed up may have been a stranger. So the owner of the address also says the name and the language.
+    """
+
+    full_name = forms.CharField(
+        label=_("Full name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    language = forms.ChoiceField(label=_("Language of our emails"), choices=settings.LANGUAGES)
+    field_order = ("full_name", "language", "password1")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password1"].label = _("New password")
+        self.is_new = self.user is not None and addresses.is_new(self.user)
+        if self.is_new:
+            self.fields["full_name"].initial = self.user.full_name
+            self.fields["language"].initial = get_language()
+        else:
+            del self.fields["full_name"], self.fields["language"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned_data = super().clean()
+        if self.is_new and addresses.owner_of(self.user.email) != self.user:
+            raise forms.ValidationError(addresses.TAKEN, code="email_taken")
+        return cleaned_data
+
+    @transaction.atomic
+    def save(self) -> None:
+        """Set the password. It ends every session, and a new account's address is confirmed with it."""
+        if self.is_new:
+            self._confirm()
+            self.user.full_name, self.user.language = self.cleaned_data["full_name"], self.cleaned_data["language"]
+        super().save()
+        sessions.end_all(self.user)
+
+    def _confirm(self) -> None:
+        claim, _created = EmailAddress.objects.get_or_create(
+            user=self.user, email=self.user.email, defaults={"primary": True}
+        )
+        if not get_adapter().confirm_email(context.request, claim):  # another account did, just now
+            raise ImmediateHttpResponse(redirect("account_login"))
 
 
 class ReauthenticateForm(ProofForm):

@@ -1,7 +1,8 @@
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.contrib.auth.base_user import BaseUserManager
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 
 
@@ -23,8 +24,14 @@ class UserManager(BaseUserManager["User"]):  # type: ignore[name-defined] # mode
         user.save(using=self._db)
         return user
 
+    @transaction.atomic
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Any:
-        """As `create_user`, for staff who may do anything; whoever has the shell is trusted with the address."""
+        """Save a superuser whose address counts as confirmed; ValidationError if it belongs to another account."""
+        from accounts import addresses  # imports the user model
+
         user = self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
-        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        try:
+            addresses.vouch_for(user)
+        except addresses.Taken:
+            raise ValidationError(addresses.TAKEN) from None
         return user

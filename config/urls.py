@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from accounts.views import ReauthenticateView
+from accounts.views import ConfirmEmailView, EmailView, ReauthenticateView, reject_email
 from config import views
 
 # One door: the admin's own login form knows nothing of the second factor, and takes anybody's password from staff.
@@ -19,6 +19,9 @@ urlpatterns = [
     path("language/", login_not_required(set_language), name="set_language"),
     path("accounts/2fa/", include("twofactor.urls")),
     path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
+    path("accounts/email/", EmailView.as_view(), name="account_email"),
+    path("accounts/confirm-email/<str:key>/", ConfirmEmailView.as_view(), name="account_confirm_email"),
+    path("accounts/confirm-email/<str:key>/not-me/", reject_email, name="reject_email"),
     path("accounts/reauthenticate/", ReauthenticateView.as_view(), name="account_reauthenticate"),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),

@@ -39,13 +39,14 @@ def addresses_of(user: Any) -> list[str]:
     return [address] if (address := user_email(user)) else []
 
 
-def add_html(message: EmailMultiAlternatives, *, url: str = "", words: str = "") -> None:
+def add_html(message: EmailMultiAlternatives, *, url: str = "", words: str = "", other_url: str = "") -> None:
     """Say in HTML what the text says; the line that is `url` becomes a button with these words and the link below it.
 
-    Made from the text, so that the two cannot differ; it is escaped, and no other address in it becomes a link.
+    The line that is `other_url` becomes a link. Made from the text, so that the two cannot differ; it is escaped, and
+    no other address in it becomes a link.
     """
     blocks = [_block(paragraph.splitlines(), url) for paragraph in str(message.body).strip().split("\n\n")]
-    context = {"subject": message.subject, "blocks": blocks, "url": url, "words": words}
+    context = {"subject": message.subject, "blocks": blocks, "url": url, "words": words, "other_url": other_url}
     message.attach_alternative(render_to_string("twofactor/email/_mail.html", context), "text/html")
 
 

@@ -43,7 +43,7 @@ def elsewhere(settings):
 
 
 def link_in(message, *, site="http://testserver"):
-    (link,) = LINK.findall(message.body)
+    link = LINK.findall(message.body)[0]
     assert link.startswith(f"{site}/")
     return link.removeprefix(site)
 

@@ -1,13 +1,28 @@
 """An email address belongs to the account that confirmed it."""
 
+import re
+
 import pytest
-from allauth.account.models import EmailAddress
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.utils import url_str_to_user_pk
+from allauth.core import context
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import ValidationError
+from django.utils import timezone
 
-from accounts.addresses import owner_of
+from accounts.addresses import masked, owner_of
 from accounts.models import User
-from twofactor.tests.helpers import give_password, is_signed_in, new_client
+from config.messages import CookieStorage
+from conftest import PASSWORD, SECRET
+from twofactor.models import Authenticator
+from twofactor.tests.helpers import code_now, errors, give_password, inputs, is_signed_in, leads_to, new_client, sign_in
 
+SIGNUP, EMAIL, REAUTHENTICATE = "/accounts/signup/", "/accounts/email/", "/accounts/reauthenticate/"
 SHARED = "shared@example.com"
+NEWCOMER = {"full_name": "Bob New", "email": SHARED, "password1": "basalt-9-Lantern-heron"}
+NEW_OWNER = {"full_name": "Real Owner", "language": "de", "password1": "cobalt-3-Harbour-wren"}
 
 
 @pytest.fixture
@@ -25,6 +40,15 @@ def sign_up(db):
 def claim(user, email=SHARED):
     """Add this address to an account without confirming it."""
     return EmailAddress.objects.create(user=user, email=email)
+
+
+def give_proof(client, **code):
+    """Pass the step-up page."""
+    client.post(REAUTHENTICATE, {"password": PASSWORD, **code})
+
+
+def test_a_masked_address_shows_nothing_that_a_stranger_typed():
+    assert masked("ada.lovelace@buy-this.example.com") == "a•••@b•••.com"
 
 
 # --- Sign-in --------------------------------------------------------------------------------------
@@ -58,3 +82,298 @@ def test_one_sign_in_checks_one_password(user, make_user, sign_up, monkeypatch):
     monkeypatch.setattr(User, "check_password", lambda self, password: checked.append(self.pk))
     give_password(new_client(), owner, password="wrong-wrong-wrong")
     assert checked == [owner.pk]
+
+
+# --- Sign-up --------------------------------------------------------------------------------------
+
+
+def test_a_claim_does_not_block_the_sign_up_of_the_owner(user):
+    claim(user)
+    new_client().post(SIGNUP, NEWCOMER)
+    newcomer = User.objects.get(email=SHARED)
+    assert EmailAddress.objects.get(user=newcomer, email=SHARED).primary
+
+
+def test_an_address_that_someone_signed_up_with_is_answered_as_taken(sign_up, mails_to):
+    sign_up()
+    new_client().post(SIGNUP, NEWCOMER)
+    assert User.objects.filter(full_name="Bob New").count() == 0
+    assert "tried to sign up" in mails_to(SHARED)[-1].body
+
+
+def test_two_sign_ups_at_once_make_one_account(db, monkeypatch):
+    """The other sign-up comes between the look-up and the insert."""
+    monkeypatch.setattr("accounts.addresses.owner_of", lambda email: None)
+    assert [new_client().post(SIGNUP, NEWCOMER).status_code for _ in range(2)] == [302, 302]
+    assert User.objects.filter(email=SHARED).count() == 1
+
+
+# --- Confirmation of a new account ----------------------------------------------------------------
+
+
+@pytest.fixture
+def newcomer(db):
+    """A browser that signed up and has not opened the link yet."""
+    client = new_client()
+    client.post(SIGNUP, NEWCOMER)
+    return client
+
+
+def link_to(email, user=None):
+    addresses = EmailAddress.objects.filter(email=email, **({"user": user} if user else {}))
+    return f"/accounts/confirm-email/{EmailConfirmationHMAC(addresses.get()).key}/"
+
+
+def is_confirmed(email, user=None):
+    return EmailAddress.objects.filter(email=email, verified=True, **({"user": user} if user else {})).exists()
+
+
+def test_the_browser_that_signed_up_confirms_with_one_click(newcomer):
+    link = link_to(SHARED)
+    assert "password1" not in inputs(newcomer.get(link))
+    newcomer.post(link)
+    assert is_confirmed(SHARED)
+    assert User.objects.get().check_password(NEWCOMER["password1"])
+
+
+def test_any_other_browser_sets_a_new_password(newcomer):
+    link, other = link_to(SHARED), new_client()
+    page = other.get(link)
+    assert list(page.context["form"].fields) == ["full_name", "language", "password1"]
+    other.post(link)
+    assert not is_confirmed(SHARED)
+    other.post(link, NEW_OWNER)
+    owner = User.objects.get()
+    assert is_confirmed(SHARED)
+    assert owner.check_password(NEW_OWNER["password1"])
+    assert (owner.full_name, owner.language) == ("Real Owner", "de")
+
+
+def test_a_new_password_that_will_not_do_is_refused_beside_the_field(newcomer):
+    response = new_client().post(link_to(SHARED), {**NEW_OWNER, "password1": "short", "language": "xx"})
+    assert response.status_code == 422
+    assert set(errors(response)) == {"password1", "language"}
+    assert not is_confirmed(SHARED)
+
+
+@pytest.mark.parametrize("ask", [
+    lambda: new_client().post("/accounts/password/reset/", {"email": SHARED}),
+    lambda: new_client().post(SIGNUP, NEWCOMER),
+])  # fmt: skip
+def test_a_link_that_resets_the_password_confirms_a_new_account(sign_up, mails_to, ask):
+    holder = sign_up()
+    ask()
+    (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", mails_to(SHARED)[-1].body)
+    client = new_client()
+    client.post(leads_to(client.get(link)), NEW_OWNER)
+    holder.refresh_from_db()
+    assert is_confirmed(SHARED, holder)
+    assert holder.check_password(NEW_OWNER["password1"])
+    assert holder.full_name == "Real Owner"
+
+
+# --- Confirmation of a further address ------------------------------------------------------------
+
+
+def test_a_further_address_is_confirmed_only_while_signed_in_to_its_account(user, make_user):
+    claim(user)
+    link, bob = link_to(SHARED), sign_in(new_client(), make_user("bob@example.com"))
+    for client in (new_client(), bob):
+        assert client.get(link).status_code == 200
+        assert client.post(link).status_code == 403
+        assert not is_confirmed(SHARED)
+    assert is_signed_in(bob)
+    sign_in(new_client(), user).post(link)
+    assert is_confirmed(SHARED)
+
+
+def test_the_page_and_the_email_name_the_account_by_its_masked_address(user, mails_to):
+    client = sign_in(new_client(), user)
+    give_proof(client)
+    client.post(EMAIL, {"action_add": "1", "email": SHARED})
+    for text in (mails_to(SHARED)[-1].body, new_client().get(link_to(SHARED)).content.decode()):
+        assert "a•••@e•••.com" in text
+        assert user.email not in text
+        assert user.full_name not in text
+
+
+def test_a_confirmation_ends_every_other_claim(user, make_user):
+    claim(make_user("bob@example.com"))
+    claim(user)
+    sign_in(new_client(), user).post(link_to(SHARED, user))
+    assert EmailAddress.objects.get(email=SHARED).user == user
+
+
+def test_an_address_that_another_account_confirmed_is_refused_in_words(user, make_user):
+    claim(user)
+    client, link = sign_in(new_client(), user), link_to(SHARED)
+    EmailAddress.objects.create(user=make_user("bob@example.com"), email=SHARED, verified=True)
+    assert "belongs to another account" in client.post(link, follow=True).content.decode()
+    assert not is_confirmed(SHARED, user)
+
+
+def test_a_claim_that_was_removed_meanwhile_is_not_brought_back(user, rf):
+    address = claim(user)
+    EmailAddress.objects.all().delete()
+    request = rf.get("/")
+    request._messages = CookieStorage(request)
+    with context.request_context(request):
+        assert not get_adapter().confirm_email(request, address)
+    assert not EmailAddress.objects.exists()
+
+
+def test_a_confirmed_address_becomes_primary_before_one_that_never_was(sign_up):
+    """`User.email` is a confirmed address as soon as the account has one."""
+    holder = sign_up()
+    claim(holder, "second@example.com")
+    client = new_client()
+    client.force_login(holder)
+    EmailAddress.objects.create(user=holder, email="third@example.com", verified=True)
+    client.post(link_to("second@example.com"))
+    holder.refresh_from_db()
+    assert (holder.email, EmailAddress.objects.get_primary(holder).email) == ("second@example.com",) * 2
+
+
+# --- A sign-up that was never confirmed -----------------------------------------------------------
+
+
+def test_an_unused_sign_up_makes_way_for_the_owner(user, sign_up):
+    sign_up()
+    claim(user)
+    client = sign_in(new_client(), user)
+    client.post(link_to(SHARED, user))
+    assert not User.objects.filter(email=SHARED).exists()
+    give_proof(client)
+    client.post(EMAIL, {"action_primary": "1", "email": SHARED})
+    user.refresh_from_db()
+    assert (user.email, EmailAddress.objects.get_primary(user).email) == (SHARED, SHARED)
+
+
+def used(field, value):
+    return lambda holder: User.objects.filter(pk=holder.pk).update(**{field: value})
+
+
+@pytest.mark.parametrize("use", [
+    used("last_login", timezone.now()), used("is_staff", True), used("is_superuser", True),
+    lambda holder: holder.groups.add(Group.objects.create(name="editors")),
+    lambda holder: holder.user_permissions.add(Permission.objects.first()),
+    lambda holder: Authenticator.objects.activate(holder, secret=SECRET),
+    lambda holder: LogEntry.objects.create(user=holder, action_flag=1),
+    lambda holder: holder.security_events.create(kind="locked"),
+], ids=["signed in", "staff", "superuser", "group", "permission", "2FA", "admin log", "event"])  # fmt: skip
+def test_a_sign_up_that_is_in_use_keeps_its_address(user, sign_up, use):
+    holder = sign_up()
+    use(holder)
+    claim(user)
+    client = sign_in(new_client(), user)
+    assert "belongs to another account" in client.post(link_to(SHARED, user), follow=True).content.decode()
+    assert not is_confirmed(SHARED)
+    assert set(EmailAddress.objects.filter(email=SHARED).values_list("user", flat=True)) == {holder.pk, user.pk}
+
+
+# --- "This wasn't me" -----------------------------------------------------------------------------
+
+
+def test_a_claim_is_rejected_by_a_post_alone(user):
+    claim(user)
+    link = link_to(SHARED) + "not-me/"
+    new_client().get(link)
+    assert EmailAddress.objects.filter(email=SHARED).exists()
+    new_client().post(link)
+    assert not EmailAddress.objects.filter(email=SHARED).exists()
+    assert "no longer works" in new_client().post(link).content.decode()
+
+
+def test_rejecting_a_sign_up_removes_the_account(newcomer):
+    new_client().post(link_to(SHARED) + "not-me/")
+    assert not User.objects.exists()
+
+
+def test_a_confirmed_address_is_not_rejected(newcomer):
+    link = link_to(SHARED)
+    newcomer.post(link)
+    new_client().post(link + "not-me/")
+    assert is_confirmed(SHARED)
+
+
+def test_rejecting_an_account_in_use_is_refused_in_words(sign_up):
+    sign_up(is_staff=True)
+    assert new_client().post(link_to(SHARED) + "not-me/").status_code == 409
+    assert User.objects.exists()
+
+
+# --- Other writers of an address ------------------------------------------------------------------
+
+
+def test_an_unconfirmed_address_gets_no_password_reset(user, mails_to):
+    claim(user)
+    new_client().post("/accounts/password/reset/", {"email": SHARED})
+    assert "There is no account with this address" in mails_to(SHARED)[-1].body
+
+
+def test_an_unconfirmed_address_cannot_be_made_primary(user):
+    claim(user)
+    client = sign_in(new_client(), user)
+    give_proof(client)
+    response = client.post(EMAIL, {"action_primary": "1", "email": SHARED}, follow=True)
+    assert "Confirm the address first" in response.content.decode()
+    assert EmailAddress.objects.get_primary(user).email == user.email
+
+
+def test_making_an_address_primary_that_another_account_holds_is_refused_in_words(user, sign_up):
+    sign_up(is_staff=True)
+    EmailAddress.objects.create(user=user, email=SHARED, verified=True)
+    client = sign_in(new_client(), user)
+    give_proof(client)
+    response = client.post(EMAIL, {"action_primary": "1", "email": SHARED}, follow=True)
+    assert "belongs to another account" in response.content.decode()
+    user.refresh_from_db()
+    assert (user.email, EmailAddress.objects.get_primary(user).email) == ("ada@example.com",) * 2
+
+
+def test_an_unconfirmed_old_primary_address_gets_no_notice(user, make_user, mails_to, rf):
+    claim(user)
+    with context.request_context(rf.get("/")):
+        get_adapter().send_notification_mail("account/email/password_changed", user, email=SHARED)
+    assert mails_to(SHARED) == []
+
+
+def test_a_superuser_takes_an_address_from_claims_and_not_from_its_owner(user, make_user):
+    claim(user)
+    User.objects.create_superuser(SHARED, "correct-horse-battery")
+    assert EmailAddress.objects.get(email=SHARED).user.is_superuser
+    EmailAddress.objects.create(user=user, email="root@example.com", verified=True)
+    with pytest.raises(ValidationError):
+        User.objects.create_superuser("root@example.com", "correct-horse-battery")
+    assert not User.objects.filter(email="root@example.com").exists()
+
+
+# --- The whole story ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claimed", ["before", "after"])
+def test_a_stranger_with_2fa_shuts_nobody_out(user, secret, mails_to, claimed):
+    """The stranger claims the owner's address, before or after turning 2FA on. The owner signs up, and gets in."""
+    if claimed == "after":
+        Authenticator.objects.activate(user, secret=secret)
+    stranger = new_client()
+    give_password(stranger, user)
+    if claimed == "after":
+        stranger.post("/accounts/2fa/verify-login/", {"code": code_now(secret)})
+        Authenticator.objects.update(last_time_step=-1)
+    give_proof(stranger, **({"code": code_now(secret)} if claimed == "after" else {}))
+    stranger.post(EMAIL, {"action_add": "1", "email": SHARED})
+    assert EmailAddress.objects.filter(user=user, email=SHARED, verified=False).exists()
+    if claimed == "before":
+        Authenticator.objects.activate(user, secret=secret)
+
+    owner = new_client()
+    owner.post(SIGNUP, NEWCOMER)
+    owner.post(link_to(SHARED, User.objects.get(email=SHARED)))
+    owner.post("/accounts/login/", {"login": SHARED, "password": NEWCOMER["password1"]})
+    assert is_signed_in(owner)
+    assert owner.session["_auth_user_id"] != str(user.pk)
+    new_client().post("/accounts/password/reset/", {"email": SHARED})
+    reset = mails_to(SHARED)[-1].body
+    uid = re.search(r"/password/reset/key/(\w+)-", reset)[1]
+    assert url_str_to_user_pk(uid) == User.objects.get(email=SHARED).pk

@@ -131,6 +131,8 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/email/": own("GET HEAD OPTIONS 200; POST PUT 302 /accounts/email/; else 405"),
     "/accounts/confirm-email/": public(PAGE),
     r"/accounts/^confirm-email/(?P<key>[-:\w]+)/$": public("GET HEAD OPTIONS 200; POST 404; else 405"),
+    "/accounts/confirm-email/<str:key>/": public("GET HEAD OPTIONS 200; POST 404; else 405"),
+    "/accounts/confirm-email/<str:key>/not-me/": public("GET HEAD POST 200; else 405"),
     "/accounts/password/change/": own(FORM),
     "/accounts/password/set/": own("302 /accounts/password/change/"),
     "/accounts/password/reset/": public(FORM),
@@ -168,6 +170,7 @@ TABLE: dict[str, dict[str, str]] = {
     "/admin/accounts/user/<id>/password/": admins(PROOF),
 }
 SAMPLES = {
+    "<str:key>": "MQ:x:y",
     "<int:pk>": "999",
     "<path:object_id>": "1",
     "<path:content_type_id>": "1",

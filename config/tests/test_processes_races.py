@@ -349,6 +349,46 @@ def test_a_second_tab_meanwhile_does_not_cost_the_backup_codes(postgresql_site: 
     assert browser.is_signed_in()
 
 
+# --- Addresses ------------------------------------------------------------------------------------
+
+CLAIMS = """[
+    __import__('allauth.account.models').account.models.EmailConfirmationHMAC(
+        EmailAddress.objects.create(user_id=pk, email=email, primary=User.objects.get(pk=pk).email == email)).key
+    for pk in pks]"""
+
+
+def test_of_two_accounts_that_confirm_one_address_at_once_one_wins(site: Site) -> None:
+    people = [site.person(on=False) for _ in range(2)]
+    browsers = [Browser(site).sign_in(person) for person in people]
+    for number in range(ROUNDS):
+        address = f"shared{number}-{people[0].email}"
+        keys = site.orm(CLAIMS, pks=[person.pk for person in people], email=address)
+        answers = parallel(2, lambda i, keys=keys: browsers[i].post(f"/accounts/confirm-email/{keys[i]}/"))
+        assert {answer.status for answer in answers} <= {302, 404}, answers
+        assert site.orm("list(EmailAddress.objects.filter(email=e).values_list('verified'))", e=address) == [[True]]
+
+
+def test_an_address_confirmed_and_made_primary_at_once_belongs_to_one_account(site: Site) -> None:
+    """One account confirms the address, another makes it primary after confirming it: at the same moment."""
+    people = [site.person(on=False) for _ in range(2)]
+    browsers = [Browser(site).sign_in(person) for person in people]
+    browsers[1].post("/accounts/reauthenticate/", {"password": PASSWORD})
+    for number in range(ROUNDS):
+        address = f"moved{number}-{people[0].email}"
+        keys = site.orm(CLAIMS, pks=[person.pk for person in people], email=address)
+
+        def act(i: int, keys: list[str] = keys, address: str = address) -> Page:
+            page = browsers[i].post(f"/accounts/confirm-email/{keys[i]}/")
+            return browsers[i].post("/accounts/email/", {"action_primary": "1", "email": address}) if i else page
+
+        answers = parallel(2, act)
+        assert {answer.status for answer in answers} <= {302, 404, 429}, answers
+        rows = site.orm("list(EmailAddress.objects.filter(email=e).values_list('user', 'verified'))", e=address)
+        users = site.orm("list(User.objects.filter(email=e).values_list('pk', flat=True))", e=address)
+        assert len(rows) == 1
+        assert users in ([], [rows[0][0]])
+
+
 # --- Passwords and sessions -----------------------------------------------------------------------
 
 

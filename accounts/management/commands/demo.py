@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from accounts import addresses
 
 EMAIL, PASSWORD = "demo@example.com", "try-the-demo-2fa"  # printed for everybody, and only with DEBUG on
 
@@ -18,6 +20,9 @@ class Command(BaseCommand):
             raise CommandError("The demo account has a password that everybody knows: only with DEBUG on.")
         users = get_user_model().objects
         if not users.filter(email=EMAIL).exists():
-            user = users.create_user(EMAIL, PASSWORD, full_name="Demo Person")
-            EmailAddress.objects.create(user=user, email=EMAIL, verified=True, primary=True)
+            try:
+                with transaction.atomic():
+                    addresses.vouch_for(users.create_user(EMAIL, PASSWORD, full_name="Demo Person"))
+            except addresses.Taken:
+                raise CommandError(f"{EMAIL} belongs to another account.") from None
         self.stdout.write(f"Demo account:  {EMAIL}  /  {PASSWORD}")
