@@ -108,7 +108,7 @@ class EmailView(allauth_views.EmailView):
         if own is None or not own.verified:
             get_adapter().add_message(request, messages.ERROR, "account/messages/unverified_primary_email.txt")
             return False
-        addresses.release(own.email, to=request.user)
+        addresses.release(own.email, to=own.user)
         return True
 
 

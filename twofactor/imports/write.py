@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import identify_hasher
 from django.db import transaction
@@ -40,7 +41,16 @@ def bring_over(source: Source, *, name: str, dry_run: bool, say: Callable[[str],
             events.log(logger, logging.INFO, "imported", user=person.key, source=name, codes=len(digests))
         totals.update(came=len(came), codes=sum(len(digests) for _, digests, _ in came), stayed=len(staying))
         totals.update(already=len(already) + len(rows) - len(came))
+        if unconfirmed := count_unconfirmed(came):
+            totals.update(unconfirmed=unconfirmed)
     return totals
+
+
+def count_unconfirmed(came: list[Row]) -> int:
+    """Return how many of these people have no confirmed email address, which turning 2FA on here would ask for."""
+    keys = [person.key for person, _, _ in came]
+    confirmed = EmailAddress.objects.filter(user_id__in=keys, verified=True)
+    return len(keys) - confirmed.values("user_id").distinct().count()
 
 
 def tell(came: list[Row], staying: list[Person], say: Callable[[str], None]) -> None:

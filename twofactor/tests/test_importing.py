@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.apps.registry import Apps
 from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError
@@ -246,6 +247,14 @@ def bring():
 @pytest.fixture
 def users(make_user):
     return [make_user(f"user-{number}@example.com").pk for number in range(5)]
+
+
+def test_people_without_a_confirmed_address_come_and_are_counted(bring, users):
+    EmailAddress.objects.filter(user=users[0]).update(verified=False)
+    people = [Person(key, SECRET) for key in users[:2]]
+    assert bring(people, dry_run=True)[0]["unconfirmed"] == 1
+    assert bring(people)[0]["unconfirmed"] == 1
+    assert Authenticator.objects.count() == 2
 
 
 def test_who_comes_has_their_secret_sealed_their_last_step_their_day_and_their_codes(bring, users):

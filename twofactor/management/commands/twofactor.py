@@ -93,5 +93,7 @@ class Command(BaseCommand):
             f"{came} {verb}, with {unused} unused recovery codes; "
             f"{already} have 2FA on here already; {stayed} could not come"
         )
+        if unconfirmed := totals["unconfirmed"]:
+            self.stdout.write(f"{unconfirmed} of them have no confirmed email address: notices do not reach them")
         if dry_run:
             self.stdout.write("Nothing was written: this was a dry run.")
