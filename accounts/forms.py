@@ -130,37 +130,34 @@ class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
     language = forms.ChoiceField(label=_("Language of our emails"), choices=settings.LANGUAGES)
     field_order = ("full_name", "language", "password1")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, claim: EmailAddress | None = None, **kwargs: Any) -> None:
+        """`claim` is the address that the link was sent to, if that is not the account's own."""
         super().__init__(*args, **kwargs)
         self.fields["password1"].label = _("New password")
-        self.is_new = self.user is not None and addresses.is_new(self.user)
-        if self.is_new:
-            self.fields["full_name"].initial = self.user.full_name
-            self.fields["language"].initial = get_language()
-        else:
+        self.claim = claim
+        if self.user is None or not addresses.is_new(self.user):
             del self.fields["full_name"], self.fields["language"]
+            return
+        self.claim = claim or EmailAddress.objects.get(user=self.user, email=self.user.email)
+        self.fields["full_name"].initial = self.user.full_name
+        self.fields["language"].initial = get_language()
 
     def clean(self) -> dict[str, Any]:
         cleaned_data = super().clean()
-        if self.is_new and addresses.owner_of(self.user.email) != self.user:
+        if self.claim and not self.claim.can_set_verified():
             raise forms.ValidationError(addresses.TAKEN, code="email_taken")
         return cleaned_data
 
     @transaction.atomic
     def save(self) -> None:
-        """Set the password. It ends every session, and a new account's address is confirmed with it."""
-        if self.is_new:
-            self._confirm()
+        """Set the password, which ends every session. A new account's address is confirmed with it."""
+        if self.claim:
+            if not get_adapter().confirm_email(context.request, self.claim):  # another account did, just now
+                raise ImmediateHttpResponse(redirect("account_login"))
+            self.user.refresh_from_db(fields=["email"])
             self.user.full_name, self.user.language = self.cleaned_data["full_name"], self.cleaned_data["language"]
         super().save()
         sessions.end_all(self.user)
-
-    def _confirm(self) -> None:
-        claim, _created = EmailAddress.objects.get_or_create(
-            user=self.user, email=self.user.email, defaults={"primary": True}
-        )
-        if not get_adapter().confirm_email(context.request, claim):  # another account did, just now
-            raise ImmediateHttpResponse(redirect("account_login"))
 
 
 class ReauthenticateForm(ProofForm):

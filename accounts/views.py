@@ -37,7 +37,8 @@ class ConfirmEmailView(allauth_views.ConfirmEmailView):
         return super().post(*args, **kwargs)
 
     def set_password(self) -> HttpResponse:
-        form = ResetPasswordKeyForm(self.request.POST, user=self.object.email_address.user)
+        claim = self.object.email_address
+        form = ResetPasswordKeyForm(self.request.POST, user=claim.user, claim=claim)
         if not form.is_valid():
             return self.render_to_response(self.get_context_data(form=form), status=422)
         form.save()
@@ -62,7 +63,7 @@ class ConfirmEmailView(allauth_views.ConfirmEmailView):
         user = self.object.email_address.user
         context |= {"is_new": self.is_new, "is_own": self.is_own, "account": addresses.masked(user.email)}
         if self.is_new and not self.signed_up_here:
-            context.setdefault("form", ResetPasswordKeyForm(user=user))
+            context.setdefault("form", ResetPasswordKeyForm(user=user, claim=self.object.email_address))
         return context
 
 

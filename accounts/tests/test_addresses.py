@@ -156,6 +156,15 @@ def test_a_new_password_that_will_not_do_is_refused_beside_the_field(newcomer):
     assert not is_confirmed(SHARED)
 
 
+def test_a_link_confirms_the_address_that_it_was_sent_to(sign_up):
+    holder = sign_up()
+    claim(holder, "second@example.com")
+    new_client().post(link_to("second@example.com"), NEW_OWNER)
+    assert [row.email for row in EmailAddress.objects.filter(verified=True)] == ["second@example.com"]
+    holder.refresh_from_db()
+    assert holder.email == "second@example.com"
+
+
 @pytest.mark.parametrize("ask", [
     lambda: new_client().post("/accounts/password/reset/", {"email": SHARED}),
     lambda: new_client().post(SIGNUP, NEWCOMER),
