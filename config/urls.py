@@ -28,5 +28,8 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
 ]
 
-handler400 = "config.views.bad_request"
-handler429 = "config.views.too_many_requests"
+handler400 = "config.error_pages.bad_request"
+handler403 = "config.error_pages.permission_denied"
+handler404 = "config.error_pages.page_not_found"
+handler500 = "config.error_pages.server_error"
+handler429 = "config.error_pages.too_many_requests"

@@ -12,7 +12,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.crypto import get_random_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
-from django.views.defaults import bad_request as django_bad_request
 
 
 @login_not_required
@@ -54,19 +53,3 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign one of the user's own sessions out; this very one too, if that is the one meant."""
     end_sessions(request, [get_object_or_404(UserSession, pk=pk, user=request.user)])
     return redirect("usersessions_list")
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return render(request, "403_csrf.html", status=403)
-
-
-def too_many_requests(request: HttpRequest) -> HttpResponse:
-    """allauth's limits end here; their windows are minutes, and one is a fair time to come back."""
-    response = render(request, "429.html", {"retry_after": 60}, status=429)
-    response["Retry-After"] = "60"
-    return response
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's, named here so that the address of a refused host is never reflected."""
-    return django_bad_request(request, exception)

@@ -3,7 +3,10 @@
 import re
 
 import pytest
+from django.urls import get_resolver
 
+from config.error_pages import csrf_failure
+from config.wsgi import application
 from conftest import PASSWORD
 from twofactor.models import Authenticator, PendingSignIn
 from twofactor.tests.helpers import (
@@ -127,3 +130,52 @@ def test_a_body_of_exactly_the_limit_goes_through_whole(user, settings):
     assert len(body) == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     client.post(LOGIN, body, content_type=FORM)
     assert is_signed_in(client)
+
+
+# --- Bodies that cannot be read -------------------------------------------------------------------
+
+MULTIPART = "multipart/form-data; boundary=x"
+PART = b'--x\r\nContent-Disposition: form-data; name="field%d"%s\r\n\r\n1\r\n'
+UNREADABLE = {
+    "no boundary": ("multipart/form-data", b"x"),
+    "a boundary that is not ASCII": ("multipart/form-data; boundary=\xff", b"x"),
+    "60 parts": (MULTIPART, b"".join(PART % (n, b"") for n in range(60)) + b"--x--\r\n"),
+    "120 files": (MULTIPART, b"".join(PART % (n, b'; filename="f"') for n in range(120)) + b"--x--\r\n"),
+    "60 fields": (FORM, b"&".join(b"field%d=x" % n for n in range(60))),
+}
+ERROR_PAGES = [400, 403, 404, 429, 500]
+
+
+@pytest.mark.parametrize("cookies", [{}, {"csrftoken": "a" * 32}], ids=["", "with a CSRF cookie"])
+@pytest.mark.parametrize("path", ["/nowhere/", "/%00", LOGIN, "/admin/nowhere/"])
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_body_that_cannot_be_read_is_the_clients_error_at_any_address(db, kind, path, cookies):
+    client = new_client(enforce_csrf_checks=True, raise_request_exception=False)
+    client.cookies.load(cookies)
+    content_type, body = UNREADABLE[kind]
+    assert 400 <= client.post(path, body, content_type=content_type).status_code < 500
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_the_servers_own_entry_answers_an_unreadable_body_too(db, rf, kind):
+    content_type, body = UNREADABLE[kind]
+    environ = rf.generic("POST", "/nowhere/", body, content_type=content_type, HTTP_COOKIE="csrftoken=" + "a" * 32)
+    statuses = []
+    b"".join(application(environ.environ, lambda status, headers, exc_info=None: statuses.append(status)))
+    assert statuses == ["404 Not Found"]
+
+
+@pytest.mark.parametrize("status", ERROR_PAGES)
+def test_no_error_page_reads_the_body(db, rf, status):
+    content_type, body = UNREADABLE["60 fields"]
+    request = rf.generic("POST", "/", body, content_type=content_type, HTTP_COOKIE="csrftoken=" + "a" * 32)
+    page = get_resolver().resolve_error_handler(status)
+    told = {} if status in (429, 500) else {"exception": Exception("why")}
+    assert page(request, **told).status_code == status
+    assert csrf_failure(request).status_code == 403
+
+
+def test_the_form_on_an_error_page_works(db):
+    client = new_client(enforce_csrf_checks=True)
+    first = inputs(client.get("/nowhere/"))["csrfmiddlewaretoken"]["value"]
+    assert client.post("/language/", {"language": "de", "csrfmiddlewaretoken": first}).status_code == 302
