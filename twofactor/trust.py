@@ -1,4 +1,8 @@
-"""Trusted browsers, off by default: a cookie that stands for a code until it expires or something changes."""
+"""Trusted browsers, off by default: a token in a cookie replaces the code until it expires or something changes.
+
+The cookie holds one token per person who trusts this browser, newest first, and ten at most: a cookie per person would
+grow the Cookie header without bound on a shared computer. A token names nobody. Its row is found by its digest.
+"""
 
 import secrets
 from datetime import timedelta
@@ -12,6 +16,9 @@ from django.utils.crypto import salted_hmac
 
 from twofactor import conf
 from twofactor.models import Authenticator, TrustedBrowser
+
+MAX_TOKENS = 10  # in one cookie, which then has less than half a kilobyte
+SEPARATOR = "."  # not in the alphabet of token_urlsafe()
 
 
 def cookie_name() -> str:
@@ -30,18 +37,28 @@ def alive(user: Any, authenticator: Authenticator) -> QuerySet[TrustedBrowser]:
     )
 
 
+def tokens_by_digest(request: HttpRequest) -> dict[str, str]:
+    """Return the tokens in this browser's cookie, newest first, by their digests."""
+    tokens = request.COOKIES.get(cookie_name(), "").split(SEPARATOR)[:MAX_TOKENS]
+    return {TrustedBrowser.digest_of(token): token for token in tokens if token}
+
+
 def is_trusted(request: HttpRequest, user: Any, authenticator: Authenticator) -> bool:
-    """True if this browser's cookie stands for a code of this user; says that it was used now."""
-    token = request.COOKIES.get(cookie_name(), "")
-    if not conf.trust_days() or not token:
+    """Return True if a token of this browser replaces this user's code, and note the use."""
+    digests = list(tokens_by_digest(request))
+    if not conf.trust_days() or not digests:
         return False
-    mine = alive(user, authenticator).filter(digest=TrustedBrowser.digest_of(token))
-    return mine.update(last_used_at=timezone.now()) == 1
+    mine = alive(user, authenticator).filter(digest__in=digests)
+    return mine.update(last_used_at=timezone.now()) > 0
 
 
 def trust(request: HttpRequest, response: HttpResponse, user: Any, authenticator: Authenticator) -> None:
-    """Trust this browser from now on: the token goes into its cookie, a digest of it into a row."""
+    """Trust this browser from now on: a new token goes into its cookie, a digest of it into a row."""
     token, days = secrets.token_urlsafe(32), timedelta(days=conf.trust_days())
+    others = tokens_of_others(request, user)
+    dropped = tokens_by_digest(request).keys() - others.keys()
+    # No browser presents these tokens again, so the list of trusted browsers must not show their rows.
+    TrustedBrowser.objects.filter(digest__in=dropped).delete()
     TrustedBrowser.objects.create(
         user_id=user.pk,
         digest=TrustedBrowser.digest_of(token),
@@ -51,9 +68,18 @@ def trust(request: HttpRequest, response: HttpResponse, user: Any, authenticator
     )
     response.set_cookie(
         cookie_name(),
-        token,
+        SEPARATOR.join([token, *others.values()]),
         max_age=days,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
     )
+
+
+def tokens_of_others(request: HttpRequest, user: Any) -> dict[str, str]:
+    """Return the tokens that stay in the cookie beside a new one of this user: those of others, unexpired."""
+    tokens = tokens_by_digest(request)
+    rows = TrustedBrowser.objects.filter(digest__in=list(tokens), expires_at__gt=timezone.now())
+    unexpired = set(rows.exclude(user_id=user.pk).values_list("digest", flat=True))
+    kept = [digest for digest in tokens if digest in unexpired]
+    return {digest: tokens[digest] for digest in kept[: MAX_TOKENS - 1]}

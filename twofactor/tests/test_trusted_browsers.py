@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from django.http import HttpResponse
 from django.utils import timezone
 
 from conftest import PASSWORD
+from twofactor import trust
 from twofactor.models import Authenticator, SecurityEvent, TrustedBrowser
 from twofactor.tests.helpers import (
     LOGIN,
@@ -79,6 +81,7 @@ def test_the_tick_keeps_a_digest_sets_a_cookie_and_tells_the_owner(
     row, cookie = TrustedBrowser.objects.get(), visitor.cookies[COOKIE]
     assert len(cookie.value) >= 43  # 256 bits
     assert cookie.value not in str(TrustedBrowser.objects.values().get())
+    assert row.digest == TrustedBrowser.digest_of(cookie.value)
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
     assert cookie["max-age"] == 30 * 24 * 60 * 60
     assert (row.user, row.user_agent) == (user, "curl/8.0")
@@ -163,6 +166,75 @@ def test_a_trusted_browser_gives_no_proof_for_changes_of_2fa(trusted, user):
     give_password(trusted, user)
     assert trusted.post("/accounts/2fa/disable/", {"password": PASSWORD}).status_code == 422
     assert Authenticator.objects.exists()
+
+
+# --- Several people in one browser ----------------------------------------------------------------
+
+
+@pytest.fixture
+def bob(make_user):
+    bob = make_user("bob@example.com")
+    Authenticator.objects.activate(bob, secret="B" * 32)
+    return bob
+
+
+def trust_this_browser(browser, user):
+    """Sign in with a code, tick the box, and sign out."""
+    give_password(browser, user)
+    browser.post(VERIFY_LOGIN, {"code": code_now(user.authenticator.secret), "trust": "on"})
+    assert is_signed_in(browser)
+    browser.post("/accounts/logout/")
+    Authenticator.objects.update(last_time_step=-1)
+
+
+def test_two_people_in_one_browser_each_keep_their_trust(trusted, user, bob):
+    trust_this_browser(trusted, bob)
+    for person in (user, bob):
+        assert not asks_for_a_code(trusted, person)
+        assert len(trusted.get(SETTINGS).context["browsers"]) == 1
+        trusted.post("/accounts/logout/")
+
+
+def test_trusting_again_replaces_the_row_of_this_browser_and_no_other(trusted, user, bob):
+    trust_this_browser(trusted, bob)
+    trust_this_browser(new_client(), user)
+    elsewhere = user.trusted_browsers.latest("pk")
+    before = user.trusted_browsers.earliest("pk")
+    Authenticator.objects.for_user(user).regenerate_backup_codes()
+    user.refresh_from_db()
+    trust_this_browser(trusted, user)
+    assert before not in user.trusted_browsers.all()
+    assert elsewhere in user.trusted_browsers.all()
+    assert user.trusted_browsers.count() == 2
+    assert not asks_for_a_code(trusted, bob)
+
+
+@pytest.fixture
+def trust_anew(trust_on, rf):
+    """Trust a browser that has this cookie for a user; return the cookie that it has then."""
+
+    def trust_anew(cookie, user):
+        request, response = rf.get("/"), HttpResponse()
+        request.COOKIES[COOKIE] = cookie
+        trust.trust(request, response, user, Authenticator(user=user, version="1"))
+        return response.cookies[COOKIE].value
+
+    return trust_anew
+
+
+def test_a_browser_keeps_the_trust_of_the_last_ten_people(trust_anew, make_user):
+    cookie, people = "", [make_user(f"{number}@example.com") for number in range(12)]
+    for person in people:
+        cookie = trust_anew(cookie, person)
+    assert len(cookie) < 500
+    assert set(TrustedBrowser.objects.values_list("user", flat=True)) == {person.pk for person in people[2:]}
+
+
+def test_a_cookie_keeps_no_token_that_no_longer_works(trust_anew, user, bob):
+    cookie = trust_anew("", user)
+    TrustedBrowser.objects.update(expires_at=timezone.now())
+    assert len(trust_anew(f"forged.{cookie}.", bob)) == len(cookie)
+    assert TrustedBrowser.objects.get().user == bob
 
 
 # --- Listed and forgotten -------------------------------------------------------------------------
