@@ -8,7 +8,7 @@ from allauth.account.adapter import get_adapter
 from allauth.utils import get_form_class
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import ERROR, WARNING, CheckMessage, register
 from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
@@ -26,23 +26,33 @@ KEY_HINT = (
     'In the settings: TWOFACTOR_KEYS = "kid:base64key,..." with 32 bytes a key, from a place that only the site '
     "reads; the first seals, all open. `openssl rand -base64 32` makes one."
 )
+LEVELS = {"E": ERROR, "W": WARNING}
+LIMITLESS_CACHES = {
+    "DummyCache": "DummyCache keeps nothing, so that it limits nothing.",
+    "LocMemCache": "LocMemCache is not shared, so that limits multiply by the number of processes.",
+}
+SHARED_CACHE_HINT = "Set CACHES to one that all processes share: Redis, Memcached, a file, the database."
 Findings = Iterator[tuple[str, str, str]]
 
 
 @register("twofactor")
 def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     every = (_stage, _wall, _addresses, _no_cache, _sessions, _keys, _cookies, _numbers, _adapter)
-    return _errors(*every)
+    return _messages(*every)
 
 
 @register("twofactor", deploy=True)
 def check_deploy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """What is no mistake while one process serves one developer."""
-    return _errors(_cache)
+    """Checks that matter only in production."""
+    return _messages(_cache)
 
 
-def _errors(*checks: Callable[[], Findings]) -> list[CheckMessage]:
-    return [Error(words, hint=hint, id=f"twofactor.{number}") for check in checks for number, words, hint in check()]
+def _messages(*checks: Callable[[], Findings]) -> list[CheckMessage]:
+    return [
+        CheckMessage(LEVELS[number[0]], words, hint=hint, id=f"twofactor.{number}")
+        for check in checks
+        for number, words, hint in check()
+    ]
 
 
 def _stage() -> Findings:
@@ -102,17 +112,21 @@ def _addresses() -> Findings:
 
 
 def _no_cache() -> Findings:
-    if settings.CACHES["default"]["BACKEND"].endswith("DummyCache"):
-        yield "E005", "A cache that keeps nothing limits nothing.", "Set CACHES to one that all processes share."
+    """A warning, since an error would stop `migrate`, `runserver` and `test` where nothing needs a limit.
+
+    LocMemCache is not named here: it is Django's default, and limits where one process serves.
+    """
+    if _cache_backend() == "DummyCache":
+        yield "W005", LIMITLESS_CACHES["DummyCache"], SHARED_CACHE_HINT
 
 
 def _cache() -> Findings:
-    if settings.CACHES["default"]["BACKEND"].endswith("LocMemCache"):
-        yield (
-            "E005",
-            "LocMemCache is not shared, so that limits multiply by the number of processes.",
-            "Set CACHES to one that all processes share: Redis, Memcached, a file, the database.",
-        )
+    if words := LIMITLESS_CACHES.get(_cache_backend()):
+        yield "E005", words, SHARED_CACHE_HINT
+
+
+def _cache_backend() -> str:
+    return settings.CACHES["default"]["BACKEND"].rpartition(".")[2]
 
 
 def _sessions() -> Findings:

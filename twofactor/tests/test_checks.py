@@ -3,6 +3,8 @@
 import pytest
 from django.conf import settings as site
 from django.core.checks import ERROR, run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 
 from twofactor.checks import AFTER, WALL, check_all, check_deploy
 from twofactor.stages import VerifyStage
@@ -40,7 +42,7 @@ MISTAKES = [
     ("E015", {"INSTALLED_APPS": [*site.INSTALLED_APPS, "allauth.headless"]}),
     ("E002", {"MIDDLEWARE": WITHOUT_WALL}),
     *[("E003", {"MIDDLEWARE": wall_before(name)}) for name in AFTER],
-    ("E005", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
+    ("W005", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
     ("E006", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}),
     ("E007", {"TWOFACTOR_KEYS": ""}),
     ("E007", {"TWOFACTOR_KEYS": "k:short"}),
@@ -82,12 +84,15 @@ def test_what_is_right_is_not_named(settings, right):
 
 
 @pytest.mark.django_db
-def test_a_cache_of_one_process_is_named_before_the_site_goes_live_and_not_while_it_is_worked_on(settings):
+@pytest.mark.parametrize("backend, says", [("dummy.DummyCache", ["W005"]), ("locmem.LocMemCache", [])])
+def test_a_cache_that_does_not_limit_stops_a_deployment_and_nothing_else(settings, backend, says):
     assert check_deploy(None) == []
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    assert [message.id for message in check_deploy(None)] == ["twofactor.E005"]
-    assert found() == []
-    assert "twofactor.E005" in [message.id for message in run_checks(include_deployment_checks=True)]
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+    assert found() == says
+    call_command("check")
+    assert [(message.id, message.level) for message in check_deploy(None)] == [("twofactor.E005", ERROR)]
+    with pytest.raises(SystemCheckError, match=r"twofactor\.E005"):
+        call_command("check", deploy=True)
 
 
 def test_missing_keys_are_named(settings):
