@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -20,6 +21,7 @@ from twofactor.views.confirm import JUST_NOW, address, show
 MAX_AGE = timedelta(minutes=10)
 SETUP_URL = "twofactor:setup"
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+SYNC_ONLY = "A second factor can be required of sync views only, and this one is async."
 
 View = Callable[..., HttpResponse]
 
@@ -38,6 +40,9 @@ def second_factor_required(
         raise ValueError(f"max_age is {within} seconds: {JUST_NOW} is the least that somebody can keep to.")
 
     def decorate(view: View) -> View:
+        if is_async(view):
+            raise TypeError(SYNC_ONLY)
+
         @login_required
         @never_cache
         @wraps(view)
@@ -50,6 +55,12 @@ def second_factor_required(
         return guarded
 
     return decorate(view) if view else decorate
+
+
+def is_async(view: View) -> bool:
+    """Return True for an async view, and for the `dispatch` of an async class, itself a plain method."""
+    method = getattr(view, "func", view)  # method_decorator passes a partial
+    return iscoroutinefunction(view) or getattr(getattr(method, "__self__", None), "view_is_async", False)
 
 
 def _ask(request: HttpRequest, authenticator: Authenticator | None, setup_url: str) -> HttpResponse:

@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template import engines
 from django.urls import include, path
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_page
 from django.views.decorators.http import require_POST
 from django.views.generic import View
 
@@ -15,6 +17,7 @@ from twofactor.mixins import SecondFactorRequiredMixin
 
 HOST, REPORT, DELETE, ROW = "/host/", "/host/report/", "/host/delete/", "/host/row/"
 BY_CLASS, ONE, ELSEWHERE = "/host/class/", "/host/one/7/", "/host/elsewhere/"
+WRAPPED, DISPATCH, CACHED = "/host/wrapped/", "/host/dispatch/", "/host/cached/"
 
 deleted: list[str] = []  # what reached the view that deletes
 
@@ -86,12 +89,25 @@ class ByClass(SecondFactorRequiredMixin, View):
         return HttpResponse("by class")
 
 
+class Plain(View):
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return HttpResponse("plain")
+
+
+@method_decorator(second_factor_required(max_age=120), name="dispatch")
+class Dispatch(Plain):
+    pass
+
+
 urlpatterns = [
     path("host/", index),
     path("host/report/", report),
     path("host/delete/", delete),
     path("host/row/", row),
     path("host/class/", ByClass.as_view()),
+    path("host/wrapped/", second_factor_required(max_age=120)(Plain.as_view())),
+    path("host/dispatch/", Dispatch.as_view()),
+    path("host/cached/", cache_page(60)(report)),
     path("host/one/<int:pk>/", one),
     path("host/elsewhere/", elsewhere),
     path("", include("config.urls")),

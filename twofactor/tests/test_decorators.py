@@ -7,10 +7,14 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import RequestFactory
+from django.utils.cache import get_cache_key
+from django.utils.decorators import method_decorator
+from django.views.generic import View
 
 from conftest import NOW
 from twofactor import sessions
 from twofactor.decorators import second_factor_required
+from twofactor.mixins import SecondFactorRequiredMixin
 from twofactor.models import Authenticator
 from twofactor.tests import host
 from twofactor.tests.helpers import (
@@ -27,7 +31,7 @@ from twofactor.tests.helpers import (
     new_client,
     sign_in,
 )
-from twofactor.tests.host import BY_CLASS, DELETE, ELSEWHERE, HOST, ONE, REPORT, ROW
+from twofactor.tests.host import BY_CLASS, CACHED, DELETE, DISPATCH, ELSEWHERE, HOST, ONE, REPORT, ROW, WRAPPED
 
 NEEDLE = "the-words-of-the-note"
 ON_THE_HOSTS_PAGE = {"HX-Current-URL": f"http://testserver{HOST}?page=2"}
@@ -86,7 +90,7 @@ def test_a_mark_of_another_version_of_2fa_does_not_count(user, authenticator):
     assert not sessions.used_lately(request, authenticator, within=600, now=NOW)
 
 
-@pytest.mark.parametrize("path", [REPORT, ROW, BY_CLASS, ONE, ELSEWHERE])
+@pytest.mark.parametrize("path", [REPORT, ROW, BY_CLASS, WRAPPED, DISPATCH, ONE, ELSEWHERE])
 def test_whoever_used_it_lately_sees_the_page_and_nothing_stores_it(owner, path):
     response = owner.get(path)
     assert response.status_code == 200
@@ -99,7 +103,15 @@ def test_the_view_gets_its_arguments_and_what_was_posted(owner):
     assert host.deleted == [NEEDLE]
 
 
-@pytest.mark.parametrize("path, ago", [(REPORT, 601), (BY_CLASS, 121), (ONE, 61)])
+def test_cache_page_above_the_decorator_stores_nothing(owner):
+    response = owner.get(CACHED)
+    assert response.status_code == 200
+    assert get_cache_key(response.wsgi_request) is None
+
+
+@pytest.mark.parametrize("path, ago", [
+    (REPORT, 601), (BY_CLASS, 121), (WRAPPED, 121), (DISPATCH, 121), (ONE, 61),
+])  # fmt: skip
 def test_each_view_says_how_long_ago(owner, path, ago):
     let_pass(owner, ago - 10)
     assert owner.get(path).status_code == 200
@@ -139,6 +151,41 @@ def test_less_than_a_minute_is_refused_where_it_is_written(too_short):
 
 def test_a_view_keeps_its_name():
     assert (host.report.__name__, host.delete.__name__) == ("report", "delete")
+
+
+# --- Async views ----------------------------------------------------------------------------------
+
+
+async def async_view(request):
+    raise AssertionError("an async view ran")
+
+
+class AsyncView(View):
+    async def get(self, request):
+        raise AssertionError("an async view ran")
+
+
+@pytest.mark.parametrize("view", [async_view, AsyncView.as_view()], ids=["function", "class"])
+def test_an_async_view_is_refused_where_it_is_decorated(view):
+    with pytest.raises(TypeError, match="async"):
+        second_factor_required(view)
+    with pytest.raises(TypeError, match="async"):
+        second_factor_required(max_age=600)(view)
+
+
+def test_an_async_class_is_refused_where_it_takes_the_mixin():
+    with pytest.raises(TypeError, match="async"):
+        type("Own", (SecondFactorRequiredMixin, AsyncView), {})
+
+
+def test_a_decorated_dispatch_of_an_async_class_is_refused_at_the_first_request(user, rf):
+    """Django's method_decorator applies the decorator at each request, not where it is written."""
+    request = rf.get("/")
+    request.user = user
+    view = type("Own", (AsyncView,), {})
+    method_decorator(second_factor_required, name="dispatch")(view)
+    with pytest.raises(TypeError, match="async"):
+        view(request=request).dispatch(request)
 
 
 # --- The way there and back -----------------------------------------------------------------------
