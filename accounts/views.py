@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import addresses
 from accounts.forms import SIGNED_UP, ResetPasswordKeyForm
+from twofactor.reauthentication import record_proof
 
 
 class ConfirmEmailView(allauth_views.ConfirmEmailView):
@@ -115,6 +116,11 @@ class EmailView(allauth_views.EmailView):
 
 class ReauthenticateView(allauth_views.ReauthenticateView):
     """allauth's, with the status of the second factor's forms: a delayed try is answered 429, with Retry-After."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        # In place of allauth's own form_valid(), which records the password alone.
+        record_proof(self.request, form)
+        return super(allauth_views.ReauthenticateView, self).form_valid(form)
 
     def form_invalid(self, form: Any) -> HttpResponse:
         response = super().form_invalid(form)

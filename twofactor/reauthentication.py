@@ -1,4 +1,4 @@
-"""Whether whoever sits here proved it a moment ago; asked of allauth by its public decorator, and only here."""
+"""allauth's log of how a session was authenticated: what the app adds to it, and whether a proof in it is recent."""
 
 import time
 from typing import Any
@@ -6,18 +6,41 @@ from typing import Any
 from allauth.account import app_settings
 from allauth.account.authentication import get_authentication_records
 from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.login import record_authentication
 from allauth.core.exceptions import ReauthenticationRequired
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from twofactor import conf
+from twofactor.forms import ProofForm
+
+SECOND_FACTOR = "mfa"  # as allauth.mfa names it, and its types
+TYPES = {"code": "totp", "backup": "recovery_codes"}
+
+
+def record_code(request: HttpRequest, user: Any, method: str, *, reauthenticated: bool = False) -> None:
+    """Record an accepted code. With `reauthenticated` allauth's pages count it as a recent proof, else nothing does."""
+    more = {"reauthenticated": True} if reauthenticated else {}
+    record_authentication(request, user, SECOND_FACTOR, type=TYPES[method], **more)
+
+
+def record_proof(request: HttpRequest, form: ProofForm) -> None:
+    """Record what a valid form proved: the password where the user has one, the code where 2FA is on."""
+    if form.has_password:
+        record_authentication(request, request.user, "password", reauthenticated=True)
+    if form.authenticator:
+        record_code(request, request.user, form.method, reauthenticated=True)
 
 
 def signed_in_lately(request: HttpRequest, *, now: float | None = None) -> bool:
     """True if this session began a moment ago: the one proof that somebody without a password can give."""
     now = time.time() if now is None else now
-    return any(now - record["at"] < conf.FRESH_SECONDS for record in get_authentication_records(request, request.user))
+    return any(
+        now - record["at"] < conf.FRESH_SECONDS
+        for record in get_authentication_records(request, request.user)
+        if record["method"] != SECOND_FACTOR and not record.get("reauthenticated")
+    )
 
 
 def proved_lately(request: HttpRequest, *, now: float | None = None) -> bool:

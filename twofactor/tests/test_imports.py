@@ -56,10 +56,15 @@ def test_the_pure_core_reads_no_clock(name):
     assert not roots(APP / name) & {"time", "datetime"}
 
 
-def test_only_stages_touches_allauths_chain_of_stages():
-    chain = ("allauth.account.stages", "allauth.account.internal")
-    touching = {name_of(path) for path in FILES if any(module.startswith(chain) for module in imported(path))}
-    assert touching == {"stages.py"}
+@pytest.mark.parametrize("part, file", [
+    ("allauth.account.stages", "stages.py"), ("allauth.account.internal.decorators", "stages.py"),
+    ("allauth.account.internal.flows", "reauthentication.py"),
+])  # fmt: skip
+def test_only_one_file_touches_each_private_part_of_allauths_sign_in(part, file):
+    known = ("allauth.account.internal.decorators.", "allauth.account.internal.flows.")
+    modules = {(name_of(path), module) for path in FILES for module in imported(path)}
+    assert {name for name, module in modules if module.startswith(part)} == {file}
+    assert all(module.startswith(known) for _, module in modules if module.startswith("allauth.account.internal"))
 
 
 def test_only_reauthentication_asks_allauth_for_a_proof():

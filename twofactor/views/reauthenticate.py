@@ -2,19 +2,24 @@
 
 from typing import Any
 
-from allauth.account.views import ReauthenticateView as AllauthsView
+from allauth.account.views import BaseReauthenticateView
 from django.http import HttpResponse
 
 from twofactor.forms import ProofForm
+from twofactor.reauthentication import record_proof
 from twofactor.views._changes import own_page, proof
 from twofactor.views._refusal import refuse
 
 
-class ReauthenticateView(AllauthsView):
+class ReauthenticateView(BaseReauthenticateView):
     """allauth's way back to what waits; only the form and the page are ours."""
 
     def get_form(self, form_class: Any = None) -> ProofForm:
         return proof(self.request, *self.args)
+
+    def form_valid(self, form: ProofForm) -> HttpResponse:
+        record_proof(self.request, form)
+        return super().form_valid(form)
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         return refuse(self.request, "reauthenticate", **context)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from twofactor import conf, events, sessions, trust
 from twofactor.forms import VerifyLoginForm, method_of
+from twofactor.reauthentication import record_code
 from twofactor.stages import VerifyStage, over, verify_stage_required
 
 
@@ -36,6 +37,7 @@ def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
 def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> HttpResponse:
     authenticator, user = stage.authenticator, stage.login.user
     sessions.mark(request, authenticator, form.method)
+    record_code(request, user, form.method)
     response = stage.exit()
     if form.method == "backup":
         left = form.codes_left
