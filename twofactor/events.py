@@ -67,6 +67,11 @@ def browser_trusted(request: HttpRequest, user: Any) -> None:
     _tell(Kind.BROWSER_TRUSTED, user, request)
 
 
+def code_accepted(request: HttpRequest, user: Any, *, method: str) -> None:
+    """Send the signal alone: a row for every sign-in would bury the events that matter to the owner."""
+    _signal(signals.accepted, user, request, method=method)
+
+
 def code_refused(request: HttpRequest, user: Any, *, method: str, why: str) -> None:
     """No row: one for every wrong code would let a stranger fill the table."""
     ip = get_adapter().get_client_ip(request)

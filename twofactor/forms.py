@@ -169,7 +169,9 @@ class SecondFactorForm(LimitedForm):
         )
         if verdict is not Verdict.WRONG:
             source.refund()
-        if verdict is None:
+        if verdict is Verdict.ACCEPTED:
+            events.code_accepted(self.request, authenticator.user, method=self.method)
+        elif verdict is None:
             self.refuse("over")
         elif verdict is Verdict.DELAYED:
             self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))

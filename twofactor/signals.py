@@ -33,5 +33,6 @@ turned_off = Signal()  # by: "owner" or "staff"; reason: what staff said, "" fro
 phone_changed = Signal()  # another secret took the place of the old one, which is dead
 codes_regenerated = Signal()
 backup_code_used = Signal()  # codes_left: int
+accepted = Signal()  # method: "code" or "backup"
 failed = Signal()  # method: "code" or "backup"; why: see SecondFactorForm.error_messages
 locked = Signal()  # the account's budget of tries is used up; backup codes work

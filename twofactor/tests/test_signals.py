@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from conftest import PASSWORD
 from twofactor import events, signals
+from twofactor.forms import ConfirmForm, ProofForm, VerifyLoginForm
 from twofactor.models import Authenticator
 from twofactor.reset import reset
 from twofactor.tests.helpers import (
@@ -56,6 +57,7 @@ TOLD = {
     "phone_changed": (events.phone_changed, {}),
     "codes_regenerated": (events.codes_regenerated, {}),
     "backup_code_used": (lambda r, u: events.backup_code_used(r, u, codes_left=7), {"codes_left": 7}),
+    "accepted": (lambda r, u: events.code_accepted(r, u, method="code"), {"method": "code"}),
     "failed": (
         lambda r, u: events.code_refused(r, u, method="code", why="wrong_code"),
         {"method": "code", "why": "wrong_code"},
@@ -97,13 +99,24 @@ def test_the_journey_is_told_in_its_order_and_without_a_secret(user, heard, comm
         other.post(DISABLE, {"password": PASSWORD, "code": wrong_code(second)})
         other.post(DISABLE, {"password": PASSWORD, "code": code_now(second, steps_ahead=1)})
     assert [name for name, _ in heard] == [
-        "turned_on", "failed", "backup_code_used", "backup_code_used", "codes_regenerated", "backup_code_used",
-        "phone_changed", "failed", "turned_off",
+        "turned_on", "failed", "backup_code_used", "accepted", "backup_code_used", "accepted", "codes_regenerated",
+        "backup_code_used", "accepted", "phone_changed", "failed", "accepted", "turned_off",
     ]  # fmt: skip
     assert {named["user"].pk for _, named in heard} == {user.pk}
     said = str([{name: value for name, value in named.items() if name != "request"} for _, named in heard])
     for hidden in (key, second, wrong, code_now(key), PASSWORD, *codes, *new):
         assert hidden not in said
+
+
+@pytest.mark.parametrize("method, field", [("code", "code"), ("backup", "backup_code")])
+@pytest.mark.parametrize("form", [VerifyLoginForm, ConfirmForm, ProofForm])
+def test_every_form_tells_of_an_accepted_code(
+    form, method, field, authenticator, secret, backup_codes, request_, heard, committed
+):
+    typed = {"password": PASSWORD, "code": code_now(secret), "backup_code": backup_codes[0]}
+    with committed():
+        assert form(typed, request=request_, authenticator=authenticator, method=method).is_valid()
+    assert [named["method"] for name, named in heard if name == "accepted"] == [method]
 
 
 def test_a_reset_says_that_it_was_staff_and_why(user, authenticator, heard, committed, request_):
