@@ -8,8 +8,8 @@ from allauth.account.decorators import reauthentication_required
 from django.conf import settings as site
 from django.test import RequestFactory
 
-from conftest import NOW, PASSWORD
-from twofactor import reauthentication
+from conftest import PASSWORD
+from twofactor import reauthentication, testing
 from twofactor.tests.helpers import (
     CONFIRM,
     REGENERATE,
@@ -76,16 +76,9 @@ def test_a_step_up_with_a_code_is_recorded(owner, user, typed, field, the_apps_a
 def test_a_step_up_without_a_password_records_none(owner, user, typed, the_apps_adapter):
     user.set_unusable_password()
     user.save()
-    owner.force_login(user)
-    let_pass_as(owner, user)
+    testing.sign_in(owner, user)
     owner.post(OURS, {"code": typed["code"]})
     assert records(owner, user) == [{"method": "mfa", "type": "totp", "reauthenticated": True}]
-
-
-def let_pass_as(browser, user):
-    session = browser.session
-    session["twofactor"] = {"version": user.authenticator.version, "method": "code", "at": NOW}
-    session.save()
 
 
 @pytest.mark.parametrize("field", TYPES)

@@ -118,3 +118,8 @@ def test_the_examples_of_views_ask(shop, owner, settings):
     assert owner.get("/ledger/").status_code == 200
     let_pass(owner, 10 * 60)
     assert leads_to(owner.get("/ledger/")).startswith(CONFIRM)
+
+
+def test_the_example_of_a_test_signs_in(shop, user, client):
+    shop("tests").sign_in_with_2fa(client, user)
+    assert client.get("/accounts/2fa/").context["authenticator"] == user.authenticator

@@ -1,0 +1,25 @@
+"""The helper for a host's own tests."""
+
+from twofactor.testing import sign_in
+from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, leads_to, new_client
+from twofactor.tests.host import REPORT
+
+
+def test_it_signs_a_user_without_2fa_in(user):
+    browser = new_client()
+    sign_in(browser, user)
+    assert browser.get(SETTINGS).status_code == 200
+
+
+def test_it_signs_a_user_with_2fa_in_as_after_a_code(user, authenticator, settings):
+    settings.ROOT_URLCONF = "twofactor.tests.host"
+    browser = new_client()
+    sign_in(browser, user)
+    assert browser.get(REPORT).status_code == 200
+
+
+def test_force_login_alone_is_signed_out_where_2fa_is_on(user, authenticator):
+    browser = new_client()
+    browser.force_login(user)
+    assert leads_to(browser.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(browser)
