@@ -1,13 +1,23 @@
+import secrets
+from collections.abc import Iterator
 from typing import ClassVar
 
+from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from accounts.managers import UserManager
+
+
+def new_password_version() -> str:
+    return secrets.token_hex(16)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -17,6 +27,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("e-mail address"), unique=True, error_messages={"unique": _("Somebody has this address already.")}
     )
     full_name = models.CharField(_("full name"), max_length=150, blank=True)
+    # Changes with the password, and not with a better hash of the same password. Sessions are bound to it.
+    password_version = models.CharField(max_length=32, default=new_password_version, editable=False)
     # What mails are written in, also when somebody else is the cause of one; empty: the site's own.
     language = models.CharField(max_length=10, blank=True, editable=False)
     is_staff = models.BooleanField(_("staff"), default=False, help_text=_("May enter the admin."))
@@ -49,3 +61,37 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.full_name or self.email
+
+    # --- The password -------------------------------------------------------------------------
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Set another password, or the same one anew. Sessions end, once the user is saved."""
+        super().set_password(raw_password)
+        self.password_version = new_password_version()
+
+    def set_unusable_password(self) -> None:
+        super().set_unusable_password()
+        self.password_version = new_password_version()
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether this is the password. An outdated hash is replaced, which ends no session."""
+        return check_password(raw_password, self.password, self._hash_again)
+
+    async def acheck_password(self, raw_password: str | None) -> bool:
+        return await sync_to_async(self.check_password)(raw_password)
+
+    def _hash_again(self, password: str) -> None:
+        """Save a new hash of the same password, unless another request changed the password meanwhile."""
+        better = make_password(password)
+        if User.objects.filter(pk=self.pk, password=self.password).update(password=better):
+            self.password = better
+
+    def get_session_auth_hash(self) -> str:
+        """Return an HMAC of the password's version. Django's is of the hash, which changes when it is replaced."""
+        return self._session_auth_hash(settings.SECRET_KEY)
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return map(self._session_auth_hash, settings.SECRET_KEY_FALLBACKS)
+
+    def _session_auth_hash(self, secret: str | bytes) -> str:
+        return salted_hmac("accounts.session", self.password_version, secret=secret, algorithm="sha256").hexdigest()

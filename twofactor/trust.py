@@ -27,7 +27,8 @@ def cookie_name() -> str:
 
 def binding(user: Any, authenticator: Authenticator) -> str:
     """What a trusted browser is bound to: another after any change of the password or of 2FA."""
-    return salted_hmac("twofactor.trust", f"{user.password}|{authenticator.version}", algorithm="sha256").hexdigest()
+    bound_to = f"{user.get_session_auth_hash()}|{authenticator.version}"
+    return salted_hmac("twofactor.trust", bound_to, algorithm="sha256").hexdigest()
 
 
 def alive(user: Any, authenticator: Authenticator) -> QuerySet[TrustedBrowser]:

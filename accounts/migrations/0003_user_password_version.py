@@ -1,0 +1,20 @@
+from django.db import migrations, models
+
+import accounts.models
+
+
+class Migration(migrations.Migration):
+    """Ends each existing session once.
+
+    Existing users share one version, which is enough: a session is compared with the version of its own user.
+    """
+
+    dependencies = [("accounts", "0002_user_language")]
+
+    operations = [
+        migrations.AddField(
+            model_name="user",
+            name="password_version",
+            field=models.CharField(default=accounts.models.new_password_version, editable=False, max_length=32),
+        ),
+    ]
