@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses
 from twofactor import sessions
-from twofactor.forms import PASSWORD_LENGTH, ProofForm, method_of
+from twofactor.forms import ProofForm, method_of
 
 SIGNED_UP = "signed_up"  # in the session of the browser that signed up: the key of the new account
 
@@ -84,16 +84,9 @@ class SignupForm(NewPassword, allauth_forms.SignupForm):
 
 
 class LoginForm(OurWords, allauth_forms.LoginForm):
-    """Looks at lengths before it hashes anything; what cannot be a password is answered like a wrong one."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].widget.attrs.update({"autocomplete": "username", "autofocus": True})
-
-    def _clean_with_password(self, credentials: dict[str, Any]) -> Any:
-        if len(credentials["password"]) > PASSWORD_LENGTH:
-            raise allauth_forms.get_adapter().validation_error("email_password_mismatch")
-        return super()._clean_with_password(credentials)
 
 
 class AddEmailForm(OurWords, allauth_forms.AddEmailForm):

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from accounts import passwords
 from accounts.managers import UserManager
 
 
@@ -66,7 +67,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def set_password(self, raw_password: str | None) -> None:
         """Set another password, or the same one anew. Sessions end, once the user is saved."""
-        super().set_password(raw_password)
+        super().set_password(None if raw_password is None else passwords.normalize(raw_password))
         self.password_version = new_password_version()
 
     def set_unusable_password(self) -> None:
@@ -74,8 +75,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.password_version = new_password_version()
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Return whether this is the password. An outdated hash is replaced, which ends no session."""
-        return check_password(raw_password, self.password, self._hash_again)
+        """Return whether this is the password. An outdated hash is replaced, which ends no session.
+
+        Costs one hash; two if what was typed is not in NFC, since older hashes are of what was typed; none if it is
+        too long.
+        """
+        if raw_password is None or len(raw_password) > passwords.MAX_LENGTH:
+            return False
+        normalized = passwords.normalize(raw_password)
+        if check_password(normalized, self.password, self._hash_again):
+            return True
+        if normalized != raw_password and check_password(raw_password, self.password):
+            self._hash_again(normalized)
+            return True
+        return False
 
     async def acheck_password(self, raw_password: str | None) -> bool:
         return await sync_to_async(self.check_password)(raw_password)

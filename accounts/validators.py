@@ -1,13 +1,24 @@
 from typing import Any
 
+from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+
+from accounts import passwords
+
+
+class MinimumLengthValidator(password_validation.MinimumLengthValidator):
+    """Django's, counting a letter and its accent once, however they were typed."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        # No further than a password may reach: what is longer is refused by its length, and normalizes slowly.
+        super().validate(passwords.normalize(password[: passwords.MAX_LENGTH]), user)
 
 
 class MaximumLengthValidator:
     """Refuse what is longer than any passphrase: a megabyte costs half a second to hash."""
 
-    def __init__(self, max_length: int = 128) -> None:
+    def __init__(self, max_length: int = passwords.MAX_LENGTH) -> None:
         self.max_length = max_length
 
     def validate(self, password: str, user: Any = None) -> None:

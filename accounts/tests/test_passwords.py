@@ -1,10 +1,12 @@
-"""A better hash of the same password is no change of the password."""
+"""A password is one text in every spelling, costs a known number of hashes, and is not changed by a better hash."""
 
 import unicodedata
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 
 from accounts.hashers import Argon2idHasher
 from accounts.models import User
@@ -20,6 +22,7 @@ from twofactor.tests.helpers import (
     code_now,
     give_password,
     is_signed_in,
+    leads_to,
     new_client,
     sign_in,
 )
@@ -157,3 +160,75 @@ def test_a_better_hash_ends_no_setup(user):
     elsewhere.post(SETUP, {"password": PASSWORD})
     assert User.objects.get().password.startswith("argon2$")
     assert len(here.post(VERIFY_SETUP, {"code": code_now(key)}).context["codes"]) == 10
+
+
+# --- Every spelling -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chosen", [NFC, NFD])
+@pytest.mark.parametrize("typed", [NFC, NFD])
+def test_a_password_is_the_same_in_every_spelling(make_user, chosen, typed):
+    user = make_user(password=chosen)
+    client = new_client()
+    give_password(client, user, password=typed)
+    assert is_signed_in(client)
+    answer = client.post(SETUP, {"password": typed})
+    assert "key" in answer.context
+
+
+def test_an_older_hash_matches_what_was_typed_then_and_from_then_on_every_spelling(user):
+    User.objects.update(password=make_password(NFD))
+    user.refresh_from_db()
+    before = user.get_session_auth_hash()
+    assert user.check_password(NFD)
+    assert User.objects.get().check_password(NFC)
+    assert User.objects.get().get_session_auth_hash() == before
+
+
+def test_a_letter_of_two_code_points_counts_once(db):
+    with pytest.raises(ValidationError) as raised:
+        validate_password(unicodedata.normalize("NFD", "üöä" * 3))
+    assert [error.code for error in raised.value.error_list] == ["password_too_short"]
+    validate_password(unicodedata.normalize("NFD", "üöä" * 4))
+
+
+# --- How many hashes ------------------------------------------------------------------------------
+
+
+def nobody(make_user):
+    return User(email="nobody@example.com")
+
+
+def without_a_password(make_user):
+    user = make_user()
+    user.set_unusable_password()
+    user.save()
+    return user
+
+
+def closed(make_user):
+    return make_user(is_active=False)
+
+
+@pytest.mark.parametrize("whose", [lambda make_user: make_user(), nobody, without_a_password, closed])
+@pytest.mark.parametrize("typed, count", [("wrong-wrong-wrong", 1), (NFC, 1), (NFD, 2), ("x" * 129, 0)])
+def test_a_wrong_password_costs_as_many_hashes_whoever_it_is_for(make_user, hashes, whose, typed, count):
+    user = whose(make_user)
+    hashes.clear()
+    response = give_password(new_client(), user, password=typed)
+    assert response.context["form"].errors
+    assert len(hashes) == count
+
+
+def test_a_password_that_is_too_long_is_refused_at_sign_up_without_a_hash(db, hashes):
+    fields = {"full_name": "Bob New", "email": "bob@example.com", "password1": "x" * 129}
+    assert new_client().post("/accounts/signup/", fields).context["form"].errors
+    assert not hashes
+
+
+def test_an_old_password_that_is_too_long_is_not_hashed_either(hashes, user):
+    client = sign_in(new_client(), user)
+    hashes.clear()
+    client.post(CHANGE, {"oldpassword": "x" * 129, "password1": "basalt-9-Lantern-heron"})
+    assert not hashes
+    assert leads_to(client.get(SETTINGS)) == ""
