@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.contrib.auth import HASH_SESSION_KEY
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -284,11 +285,20 @@ class ProofForm(SecondFactorForm):
                 "password",
                 forms.ValidationError(self.error_messages["password_tries"], code="password_tries"),
             )
-        elif not self.request.user.check_password(password):
+        elif not self._is_password(password):
             self.add_error(
                 "password",
                 forms.ValidationError(self.error_messages["wrong_password"], code="wrong_password"),
             )
+
+    def _is_password(self, password: str) -> bool:
+        """Check the password. If that replaces an outdated hash, bind this session to the new one, or it would end."""
+        user: Any = self.request.user
+        before = user.get_session_auth_hash()
+        is_right = user.check_password(password)
+        if (now := user.get_session_auth_hash()) != before:
+            self.request.session[HASH_SESSION_KEY] = now
+        return is_right
 
 
 class VerifySetupForm(LimitedForm):
