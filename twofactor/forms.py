@@ -130,10 +130,15 @@ class SecondFactorForm(LimitedForm):
         "delayed": _("Too many wrong codes. Codes from your app are taken again in %(wait)s; a backup code works now."),
         "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
         "over": _("Too many wrong codes."),
+        "unreadable": _("Codes from your app can't be checked right now. Use a backup code."),
     }
-    delayed_altogether = _(
-        "Too many wrong codes. No code and no backup code is taken for %(wait)s; a password reset ends that sooner."
-    )
+    # Where the backup codes are those of another app, they share the fate of codes from the app.
+    foreign_error_messages = {
+        "delayed": _(
+            "Too many wrong codes. No code and no backup code is taken for %(wait)s; a password reset ends that sooner."
+        ),
+        "unreadable": _("Codes can't be checked right now. Please contact the people who run this site."),
+    }
 
     def __init__(
         self,
@@ -149,7 +154,7 @@ class SecondFactorForm(LimitedForm):
         self.field_name = "backup_code" if method == "backup" else "code"
         if authenticator:
             if foreign := authenticator.has_foreign_codes:
-                self.error_messages = {**self.error_messages, "delayed": self.delayed_altogether}
+                self.error_messages = {**self.error_messages, **self.foreign_error_messages}
             self.fields[self.field_name] = BackupCodeField(foreign=foreign) if method == "backup" else CodeField()
 
     def clean(self) -> dict[str, Any]:
@@ -176,6 +181,8 @@ class SecondFactorForm(LimitedForm):
             self.refuse("over")
         elif verdict is Verdict.DELAYED:
             self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
+        elif verdict is Verdict.UNREADABLE:
+            self.refuse("unreadable")
         elif verdict is Verdict.WRONG:
             is_over = self._is_judged_first and not self._charge_sign_in()
             self.refuse("over" if is_over else "wrong_backup_code" if self.method == "backup" else "wrong_code")

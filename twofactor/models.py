@@ -27,7 +27,7 @@ if not apps.is_installed("twofactor"):  # a stage, a middleware or an address of
 
 logger = logging.getLogger("twofactor")
 
-Verdict = Enum("Verdict", "ACCEPTED WRONG DELAYED")
+Verdict = Enum("Verdict", "ACCEPTED WRONG DELAYED UNREADABLE")
 ANY = "whatever is there"
 COUNTERS = ("failures", "delayed_until", "budget_spent", "budget_began")
 
@@ -145,15 +145,18 @@ class Authenticator(models.Model):
     def judge(self, code: str, *, now: float | None = None, sign_in: str = "") -> Verdict:
         """`accept`, telling a wrong code from one that was not looked at because the account waits.
 
+        UNREADABLE: the keys do not open the secret, so no code can be checked; it costs nothing.
         What cannot be a code is wrong and costs nothing. Nobody learns that a code was wrong before the try was
         charged. `now` is in seconds since 1970; `sign_in` is the pending sign-in that the code is for, which is let
         in once.
         """
         now = time.time() if now is None else now
         digits = totp.normalise(code)
-        secret = self._secret_for("TOTP") if digits else None
-        if digits is None or secret is None:
+        if digits is None:
             return Verdict.WRONG
+        secret = self._secret_for("TOTP")
+        if secret is None:
+            return Verdict.UNREADABLE
         step = totp.match_time_step(secret, digits, around=totp.time_step_at(now), drift_window=conf.drift_window())
         while not self.seconds_to_wait(now=now):
             if step is None:
@@ -291,9 +294,11 @@ class Authenticator(models.Model):
     def _judge_foreign_code(self, code: str, now: float, sign_in: str) -> Verdict:
         """Codes of another app may have few bits: they are charged to the account, before they are looked at."""
         typed = codes.normalise_foreign(code)
-        secret = self._secret_for("TOTP and every backup code") if typed else None
-        if typed is None or secret is None:
+        if typed is None:
             return Verdict.WRONG
+        secret = self._secret_for("TOTP and every backup code")
+        if secret is None:
+            return Verdict.UNREADABLE
         if not self.charge_attempt(now=now):
             return Verdict.DELAYED
         digest = codes.foreign_digest(typed, secret=secret, owner=str(self.user_id)).hex()

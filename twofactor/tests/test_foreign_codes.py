@@ -9,9 +9,10 @@ from twofactor.forms import VerifyLoginForm
 from twofactor.models import Authenticator, BackupCode, PendingSignIn, Verdict
 from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE, error_codes, give_password, is_signed_in, new_client
 
-ACCEPTED, WRONG, DELAYED = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED
+ACCEPTED, WRONG, DELAYED, UNREADABLE = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED, Verdict.UNREADABLE
 DIGITS, TOKEN = "00412857", "abcd2345"
 VERIFY_LOGIN = "/accounts/2fa/verify-login/"
+OTHER_KEY = f"other:{'A' * 43}="
 
 
 def have(authenticator, *digests):
@@ -66,8 +67,8 @@ def test_turning_to_a_new_key_changes_no_code(brought, run, settings):
 
 
 def test_with_a_secret_that_does_not_open_no_code_works_and_the_log_says_so(brought, settings, caplog):
-    settings.TWOFACTOR_KEYS = f"other:{'A' * 43}="
-    assert brought.judge_backup_code(DIGITS) is WRONG
+    settings.TWOFACTOR_KEYS = OTHER_KEY
+    assert brought.judge_backup_code(DIGITS) is UNREADABLE
     assert "TOTP and every backup code is refused" in caplog.text
     assert counters(brought) == (0, 0, 0)
 
@@ -187,6 +188,15 @@ def test_while_the_account_waits_the_form_does_not_promise_that_a_backup_code_wo
     assert "No code and no backup code is taken for " in form.errors["backup_code"][0]
     assert form.status == 429
     assert brought.codes_left == 2
+
+
+def test_while_the_secret_does_not_open_the_form_does_not_promise_it_either(bind, brought, settings):
+    settings.TWOFACTOR_KEYS = OTHER_KEY
+    form = bind(DIGITS)
+    assert error_codes(form) == {"backup_code": ["unreadable"]}
+    assert "contact the people who run this site" in form.errors["backup_code"][0]
+    assert counters(brought) == (0, 0, 0)
+    assert PendingSignIn.objects.get().tries == 0
 
 
 def test_the_mail_about_a_lock_does_not_promise_it_either(bind, brought, user, mails_to):

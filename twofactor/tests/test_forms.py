@@ -17,6 +17,7 @@ from twofactor.tests.helpers import (
     wrong_code,
 )
 
+OTHER_KEY = f"test:{'A' * 43}="  # under the same ID
 MALFORMED_BACKUP = ["7KQ2", "U" * 16, "é" * 16, "\0" * 16, "0" * 3_000_000]
 
 
@@ -91,6 +92,19 @@ def test_inside_the_delay_nothing_is_charged_and_it_says_when_to_come_back(login
     assert form.status == 429
     assert 58 <= int(form.headers["Retry-After"]) <= 60
     assert charged() == (5, 0)
+    assert tries_left(request_) == 20
+
+
+def test_while_the_secret_does_not_open_nothing_is_charged_and_the_form_says_what_works(
+    login_form, request_, secret, backup_codes, settings
+):
+    settings.TWOFACTOR_KEYS = OTHER_KEY
+    form = login_form(code=code_now(secret))
+    assert error_codes(form) == {"code": ["unreadable"]}
+    assert form.errors["code"] == ["Codes from your app can't be checked right now. Use a backup code."]
+    assert (form.status, form.headers) == (422, {})
+    assert login_form(backup_code=backup_codes[0]).is_valid()
+    assert charged() == (0, 1)  # a backup code's own try
     assert tries_left(request_) == 20
 
 

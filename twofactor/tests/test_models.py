@@ -8,7 +8,7 @@ from conftest import NOW
 from twofactor.models import Authenticator, Verdict
 from twofactor.tests.helpers import code_now
 
-ACCEPTED, WRONG = Verdict.ACCEPTED, Verdict.WRONG
+ACCEPTED, WRONG, UNREADABLE = Verdict.ACCEPTED, Verdict.WRONG, Verdict.UNREADABLE
 OTHER_KEY = "other:b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItISE="
 
 
@@ -137,7 +137,7 @@ def test_a_secret_that_does_not_open_refuses_loudly_and_charges_nothing(
     else:
         authenticator.sealed_secret = authenticator.sealed_secret[:-8]
     with caplog.at_level(logging.INFO, "twofactor"):
-        assert authenticator.judge(code_at(NOW), now=NOW) is WRONG
+        assert authenticator.judge(code_at(NOW), now=NOW) is UNREADABLE
     (record,) = caplog.records
     assert record.levelno == logging.CRITICAL
     assert f"user={authenticator.user_id}" in record.getMessage()

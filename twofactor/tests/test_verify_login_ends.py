@@ -54,6 +54,18 @@ def test_wrong_codes_over_several_sign_ins_are_told_too(pending, user, secret, m
     assert len(mails_to(user.email)) == 1
 
 
+def test_a_secret_that_does_not_open_ends_no_sign_in_and_alarms_nobody(
+    pending, user, secret, backup_codes, settings, mails_to
+):
+    settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
+    for _ in range(6):
+        assert errors(pending.post(VERIFY_LOGIN, {"code": code_now(secret)})) == {"code": ["unreadable"]}
+    assert not SecurityEvent.objects.exists()
+    assert not mails_to(user.email)
+    pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
+    assert is_signed_in(pending)
+
+
 def test_a_delayed_try_says_when_to_come_back_and_costs_nothing(pending, secret):
     Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 300)
     response = pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
