@@ -8,13 +8,16 @@ from allauth.account.adapter import get_adapter
 from allauth.utils import get_form_class
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import ERROR, WARNING, CheckMessage, register
+from django.core.checks import ERROR, WARNING, CheckMessage, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.db import connections
 from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
-from twofactor import conf
+from twofactor import conf, crypto
 from twofactor.account import AccountAdapter
 from twofactor.adapter import Adapter
+from twofactor.models import Authenticator
 
 WALL = "twofactor.middleware.TwofactorMiddleware"
 AFTER = (
@@ -45,6 +48,38 @@ def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_deploy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Checks that matter only in production."""
     return _messages(_cache)
+
+
+@register(Tags.database)
+def check_secrets(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Open one secret for each key ID. Runs in `check --database default` and in `migrate`."""
+    return [
+        CheckWarning(
+            f"The secret of user {authenticator.user_id} does not open: {error}.",
+            hint="Look at TWOFACTOR_KEYS. `manage.py twofactor report` counts the secrets that do not open.",
+            id="twofactor.W001",
+        )
+        for alias in databases or ()
+        for authenticator in _one_for_each_key(alias)
+        if (error := authenticator.unsealing_error)
+    ]
+
+
+def _one_for_each_key(alias: str) -> Iterator[Authenticator]:
+    connection = connections[alias]
+    if Authenticator._meta.db_table not in connection.introspection.table_names():
+        return
+    try:
+        kids = list(conf.keyring().keys)
+    except (AttributeError, ValueError):  # E007 says so
+        return
+    # No other columns: before `migrate` the table may not have them.
+    rows = Authenticator.objects.using(alias).only("user_id", "sealed_secret")
+    for kid in kids:
+        sealed_with_this = {"sealed_secret__startswith": f"{crypto.VERSION}.{kid}."}
+        yield from rows.filter(**sealed_with_this)[:1]
+        rows = rows.exclude(**sealed_with_this)
+    yield from rows[:1]
 
 
 def _messages(*checks: Callable[[], Findings]) -> list[CheckMessage]:

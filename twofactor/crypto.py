@@ -68,7 +68,7 @@ class Keyring:
         except KeyError:
             raise Unsealable(f"no key {kid}") from None
         except (InvalidTag, ValueError):
-            raise Unsealable("changed, cut, or somebody else's") from None
+            raise Unsealable("sealed by another key of this ID, for another user, or changed") from None
 
 
 def kid_of(text: str) -> str:

@@ -136,6 +136,15 @@ class Authenticator(models.Model):
         """The base32 secret; Unsealable if the keys do not open it."""
         return conf.keyring().unseal(self.sealed_secret, owner=str(self.user_id))
 
+    @property
+    def unsealing_error(self) -> str:
+        """Why the keys do not open the secret; empty if they do."""
+        try:
+            self.secret  # noqa: B018 - it is opened, and not used
+        except Unsealable as error:
+            return str(error)
+        return ""
+
     # --- Codes from the app -------------------------------------------------------------------
 
     def accept(self, code: str, *, now: float | None = None) -> bool:

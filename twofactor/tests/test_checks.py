@@ -7,8 +7,10 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from twofactor.checks import AFTER, WALL, check_all, check_deploy
+from twofactor.models import Authenticator
 from twofactor.stages import VerifyStage
 
+OTHER_KEY = f"test:{'A' * 43}="
 WITHOUT_WALL = [name for name in site.MIDDLEWARE if name != WALL]
 
 
@@ -93,6 +95,55 @@ def test_a_cache_that_does_not_limit_stops_a_deployment_and_nothing_else(setting
     assert [(message.id, message.level) for message in check_deploy(None)] == [("twofactor.E005", ERROR)]
     with pytest.raises(SystemCheckError, match=r"twofactor\.E005"):
         call_command("check", deploy=True)
+
+
+# --- check --database -----------------------------------------------------------------------------
+
+
+def warnings():
+    return [message.id for message in run_checks(tags=["database"], databases=["default"])]
+
+
+def test_a_secret_that_opens_is_no_warning(authenticator):
+    assert warnings() == []
+
+
+def test_without_a_database_no_secret_is_tried(authenticator, settings, django_assert_num_queries):
+    settings.TWOFACTOR_KEYS = OTHER_KEY
+    with django_assert_num_queries(0):
+        assert run_checks(tags=["twofactor", "database"]) == []
+
+
+def test_another_key_under_the_same_id_is_a_warning(authenticator, settings):
+    settings.TWOFACTOR_KEYS = OTHER_KEY
+    assert warnings() == ["twofactor.W001"]
+
+
+def test_a_key_that_is_gone_is_a_warning(authenticator, settings):
+    settings.TWOFACTOR_KEYS = OTHER_KEY.replace("test:", "new:")
+    assert warnings() == ["twofactor.W001"]
+
+
+def test_one_secret_is_tried_for_each_key(make_user, settings):
+    for letter in "ABC":
+        Authenticator.objects.activate(make_user(f"{letter}@example.com"), secret=letter * 32)
+    settings.TWOFACTOR_KEYS = f"{OTHER_KEY.replace('test:', 'new:')},{settings.TWOFACTOR_KEYS}"
+    Authenticator.objects.activate(make_user("d@example.com"), secret="D" * 32)
+    settings.TWOFACTOR_KEYS = f"new:{'B' * 43}=,{OTHER_KEY}"
+    assert len(warnings()) == 2
+
+
+def test_the_check_is_silent_before_the_table_is_made(db, monkeypatch):
+    monkeypatch.setattr(Authenticator._meta, "db_table", "not_made_yet")
+    assert warnings() == []
+
+
+def test_missing_keys_are_no_matter_of_the_database(authenticator, settings):
+    del settings.TWOFACTOR_KEYS
+    assert warnings() == []
+
+
+# --- What is said ---------------------------------------------------------------------------------
 
 
 def test_missing_keys_are_named(settings):

@@ -86,14 +86,34 @@ def test_report_says_who_has_it_who_must_and_has_not_and_how_many_codes_are_left
         ["on", "ada@example.com:", "9", "backup", "codes", "left"],
         ["MISSING", "staff@example.com:", "must", "have", "it", "and", "has", "not"],
         ["1", "on,", "1", "off,", "1", "must", "have", "it", "and", "have", "not"],
+        ["1", "of", "1", "secrets", "open"],
     ]
 
 
-def test_report_costs_one_query_however_many_users_there_are(run, make_user, django_assert_num_queries):
+def test_report_costs_two_queries_however_many_users_there_are(run, make_user, django_assert_num_queries):
     for number in range(5):
         Authenticator.objects.activate(make_user(f"user{number}@example.com"), secret="B" * 32)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         run("twofactor", "report")
+
+
+def test_report_fails_if_a_secret_does_not_open(run, make_user, authenticator, capsys):
+    """Another key under the same ID, rows under other primary keys, a closed account: each secret is opened."""
+    bob = make_user("bob@example.com", is_active=False)
+    Authenticator.objects.activate(bob, secret="B" * 32)
+    Authenticator.objects.filter(user=bob).update(sealed_secret=authenticator.sealed_secret)
+    with pytest.raises(CommandError, match="Some secrets do not open"):
+        run("twofactor", "report")
+    said = capsys.readouterr()
+    assert "1 of 2 secrets open" in said.out
+    assert f"user {bob.pk}: " in said.err
+
+
+def test_report_with_another_key_under_the_same_id_opens_none(run, authenticator, settings, capsys):
+    settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
+    with pytest.raises(CommandError):
+        run("twofactor", "report")
+    assert "0 of 1 secrets open" in capsys.readouterr().out
 
 
 # --- demo -----------------------------------------------------------------------------------------

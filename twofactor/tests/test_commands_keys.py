@@ -70,6 +70,13 @@ def test_a_secret_that_does_not_open_stops_none_of_the_others(run, three, settin
     assert "no key lost" in capsys.readouterr().err
 
 
+def test_a_secret_under_the_first_keys_own_id_that_does_not_open_is_counted_too(run, three, settings, capsys):
+    settings.TWOFACTOR_KEYS = f"test:{NEW.split(':')[1]}"
+    with pytest.raises(CommandError):
+        run("rotate_twofactor_keys")
+    assert "0 sealed with the key test, 3 could not be opened" in capsys.readouterr().out
+
+
 def test_rotating_undoes_no_new_phone_that_came_meanwhile(run, user, authenticator, settings, monkeypatch):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     seal = crypto.Keyring.seal

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from twofactor import conf
-from twofactor.crypto import Unsealable
+from twofactor.crypto import Unsealable, kid_of
 from twofactor.models import Authenticator
 
 
@@ -14,21 +14,23 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         keyring = conf.keyring()
-        old = Authenticator.objects.exclude(sealed_secret__startswith=f"v1.{keyring.sealing_kid}.")
         rotated = failed = 0
-        for authenticator in old.order_by("pk").iterator():
+        for authenticator in Authenticator.objects.order_by("pk").iterator():
             try:
-                sealed = keyring.seal(authenticator.secret, owner=str(authenticator.user_id))
+                secret = authenticator.secret
             except Unsealable as error:
                 failed += 1
                 self.stderr.write(f"user {authenticator.user_id}: {error}")
                 continue
+            if kid_of(authenticator.sealed_secret) == keyring.sealing_kid:
+                continue
+            sealed = keyring.seal(secret, owner=str(authenticator.user_id))
             # Not if the person moved to a new phone meanwhile: that secret is sealed anew already.
             same = Authenticator.objects.filter(pk=authenticator.pk, sealed_secret=authenticator.sealed_secret)
             rotated += same.update(sealed_secret=sealed)
         self.stdout.write(f"{rotated} sealed with the key {keyring.sealing_kid}, {failed} could not be opened")
         if failed:
             raise CommandError(
-                "Some secrets open with none of the keys; their owners can sign in by backup code only, "
+                "Some secrets do not open with TWOFACTOR_KEYS; their owners can sign in by backup code only, "
                 "and not by one that came from another app."
             )
