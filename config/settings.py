@@ -41,7 +41,11 @@ SITE_URL = env.str(
 # --- The second factor ------------------------------------------------------------------------
 
 # 32 zero bytes: a key that anyone can read here, and therefore only for debugging.
-TWOFACTOR_KEYS = needed("TWOFACTOR_KEYS", in_debug="debug:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+_debug_key = "debug:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+TWOFACTOR_KEYS = needed("TWOFACTOR_KEYS", in_debug=_debug_key)
+if DEBUG and _debug_key not in TWOFACTOR_KEYS:
+    # Last, so that it opens what a first run sealed before there was a .env, and seals nothing more.
+    TWOFACTOR_KEYS += f",{_debug_key}"
 TWOFACTOR_ISSUER = env.str("TWOFACTOR_ISSUER", default="Twofactor")
 TWOFACTOR_DRIFT_WINDOW = env.int("TWOFACTOR_DRIFT_WINDOW", default=1)
 TWOFACTOR_REQUIRED = env.str("TWOFACTOR_REQUIRED", default="staff")

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from twofactor.crypto import Keyring
+
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = {
     "SECRET_KEY": "s" * 60,
     "ALLOWED_HOSTS": "2fa.example,other.example",
     "TWOFACTOR_KEYS": "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 }
+KEY = "k1:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
 SAY = """
 import json, config.settings as s
 print(json.dumps({name: getattr(s, name) for name in dir(s) if name.isupper()}, default=str))
@@ -104,6 +107,18 @@ def test_with_debug_on_nothing_is_needed(load):
     assert settings["DEBUG"] is True
     assert settings["USE_HTTPS"] is False
     assert settings["SITE_URL"] == "http://127.0.0.1:8000"
+
+
+def test_with_debug_on_what_a_first_run_without_keys_sealed_still_opens_later(load):
+    first, later = load(DEBUG="true"), load(DEBUG="true", TWOFACTOR_KEYS=KEY)
+    sealed = Keyring.parse(first["TWOFACTOR_KEYS"]).seal("secret", owner="1")
+    keyring = Keyring.parse(later["TWOFACTOR_KEYS"])
+    assert keyring.unseal(sealed, owner="1") == "secret"
+    assert keyring.sealing_kid == "k1"
+
+
+def test_with_debug_off_nothing_opens_but_by_the_keys_that_are_set(load):
+    assert load(**{**NEEDED, "TWOFACTOR_KEYS": KEY})["TWOFACTOR_KEYS"] == KEY
 
 
 def test_a_file_beside_manage_py_is_read_and_the_environment_comes_first(load, folder):
