@@ -1,0 +1,52 @@
+"""docs/deploy.md, "New keys", on two machines that restart one after the other: no code is refused meanwhile."""
+
+import base64
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from config.tests.running_site import SETUP, VERIFY_SETUP, Browser, Person, Site, manage, serving
+from conftest import PASSWORD
+
+pytest_plugins = ["config.tests.running_site"]
+
+OLD, NEW = (f"{kid}:{base64.b64encode(secrets.token_bytes(32)).decode()}" for kid in ("2026", "2027"))
+
+
+@pytest.fixture
+def machines() -> Iterator[tuple[Site, Site]]:
+    """Two servers with one database."""
+    with serving(TWOFACTOR_KEYS=OLD) as one:
+        shared = {name: one.env[name] for name in ("DATABASE_URL", "SECRET_KEY", "TWOFACTOR_KEYS")}
+        with serving(**shared) as other:
+            yield one, other
+
+
+def turn_on_at(site: Site, person: Person) -> None:
+    browser = Browser(site).sign_in(person)
+    person.secret = browser.post(SETUP, {"password": PASSWORD}).key
+    assert browser.post(VERIFY_SETUP, {"code": person.code()}).backup_codes
+
+
+def test_keys_are_changed_machine_by_machine_and_no_code_is_refused(machines: tuple[Site, Site]) -> None:
+    one, other = machines
+    veteran = one.person(on=False)
+    turn_on_at(one, veteran)
+
+    def every_code_is_accepted() -> None:
+        for site in machines:
+            one.let_all_be_new(veteran)
+            Browser(site).sign_in(veteran, code=veteran.code())
+        for here, there in [(one, other), (other, one)]:
+            newcomer = one.person(on=False)
+            turn_on_at(here, newcomer)
+            Browser(there).sign_in(newcomer, code=newcomer.code(steps_ahead=1))
+
+    for keys in (f"{OLD},{NEW}", f"{NEW},{OLD}", NEW):
+        if keys == NEW:
+            assert ", 0 could not be opened" in manage(one.env, "rotate_twofactor_keys")
+        for site in machines:
+            site.env["TWOFACTOR_KEYS"] = keys
+            site.restart()
+            every_code_is_accepted()
