@@ -5,17 +5,20 @@ from typing import Any
 from allauth.account import views as allauth_views
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.utils import get_next_redirect_url
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts import addresses
 from accounts.forms import SIGNED_UP, ResetPasswordKeyForm
 from twofactor.reauthentication import record_proof
+from twofactor.step_up import StepUpMixin, is_unsent
 
 
 class ConfirmEmailView(allauth_views.ConfirmEmailView):
@@ -114,13 +117,18 @@ class EmailView(allauth_views.EmailView):
         return True
 
 
-class ReauthenticateView(allauth_views.ReauthenticateView):
+class ReauthenticateView(StepUpMixin, allauth_views.ReauthenticateView):
     """allauth's, with the status of the second factor's forms: a delayed try is answered 429, with Retry-After."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         # In place of allauth's own form_valid(), which records the password alone.
         record_proof(self.request, form)
         return super(allauth_views.ReauthenticateView, self).form_valid(form)
+
+    def get_cancel_url(self) -> str:
+        """Keep staff in the admin. Its empty forms ask for the proof themselves, so Cancel cannot lead back to them."""
+        admin, page = reverse("admin:index"), get_next_redirect_url(self.request) or ""
+        return admin if page.startswith(admin) and not is_unsent(self.request) else super().get_cancel_url()
 
     def form_invalid(self, form: Any) -> HttpResponse:
         response = super().form_invalid(form)

@@ -30,7 +30,7 @@ from twofactor.tests import host
 from twofactor.tests.host import HOST, REPORT, ROW
 
 ASKED = "Confirm that it is you"
-NOT_KEPT = "What you sent was not carried out and not kept."
+NOT_KEPT = "What you sent was not kept."
 WITHOUT_SCRIPT = pytest.mark.browser_context_args(java_script_enabled=False)
 
 

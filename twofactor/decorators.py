@@ -16,11 +16,11 @@ from django.views.decorators.cache import never_cache
 from twofactor import htmx, sessions
 from twofactor.forms import ConfirmForm
 from twofactor.models import Authenticator
+from twofactor.step_up import SAFE
 from twofactor.views.confirm import JUST_NOW, address, show
 
 MAX_AGE = timedelta(minutes=10)
 SETUP_URL = "twofactor:setup"
-SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 SYNC_ONLY = "A second factor can be required of sync views only, and this one is async."
 
 View = Callable[..., HttpResponse]

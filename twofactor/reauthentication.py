@@ -2,8 +2,10 @@
 
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account import app_settings
+from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login import record_authentication
@@ -12,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from twofactor import conf
+from twofactor import conf, step_up
 from twofactor.forms import ProofForm
 
 SECOND_FACTOR = "mfa"  # as allauth.mfa names it, and its types
@@ -51,21 +53,23 @@ def proved_lately(request: HttpRequest, *, now: float | None = None) -> bool:
 
 
 def way_to_proof(request: HttpRequest) -> HttpResponse | None:
-    """Return the way to allauth's page that asks for the proof; None if this session passed it lately.
+    """Return a redirect to the page that asks for a proof; None if this session gave one lately.
 
-    Signing in does not count. Left to its middleware, allauth would keep a POST, with all that it holds, in the
-    session: from here people come back to the page, and post again.
+    Signing in does not count. What was posted is dropped, and the page says so: people come back and send it again.
     """
     user: Any = request.user
     if getattr(user, "authenticator", None) and not user.has_usable_password():
         # Of somebody without a password allauth asks nothing; a code is a proof that they can give.
         if proved_lately(request):
             return None
-        return redirect(reverse("twofactor:reauthenticate", query={"next": request.get_full_path()}))
+        return redirect(reverse("twofactor:reauthenticate", query=step_up.query_for(request)))
     try:
         _pass(request)
     except ReauthenticationRequired:
-        return redirect(reverse("account_reauthenticate", query={"next": request.get_full_path()}))
+        # The page that the adapter names: allauth's own would redirect to it and lose `unsent`.
+        methods = get_adapter().get_reauthentication_methods(user)
+        page = methods[0]["url"] if methods else reverse("account_reauthenticate")
+        return redirect(f"{page}?{urlencode(step_up.query_for(request))}")
     return None
 
 

@@ -1,7 +1,9 @@
 """The admin: what staff see, and what neither a stolen session of theirs nor a few permissions get."""
 
+import html
 import logging
-from urllib.parse import unquote
+import re
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -14,11 +16,13 @@ from twofactor.models import Authenticator
 from twofactor.tests.helpers import (
     SETTINGS,
     code_now,
+    inputs,
     is_signed_in,
     leads_to,
     message_levels,
     new_client,
     sign_in,
+    sign_in_with_2fa,
 )
 
 CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
@@ -28,21 +32,13 @@ NEW_PASSWORD = "basalt-9-Lantern-heron"
 NEW = {"usable_password": "true", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
 
 
-def sign_in_with_2fa(user):
-    """A browser whose user has unused codes again."""
-    Authenticator.objects.activate(user, secret=SECRET)
-    Authenticator.objects.update(last_time_step=-1)
-    client = sign_in(new_client(), user, code=code_now(SECRET))
-    Authenticator.objects.update(last_time_step=-1)
-    return client
-
-
 def prove(client, **fields):
     return client.post(REAUTHENTICATE, {"password": PASSWORD, "code": code_now(SECRET), **fields})
 
 
 def asks_for_a_proof(response, *, then):
-    return unquote(leads_to(response)) == f"{REAUTHENTICATE}?next={then}"
+    unsent = "&unsent=1" if response.request["REQUEST_METHOD"] == "POST" else ""
+    return unquote(leads_to(response)) == f"{REAUTHENTICATE}?next={then}{unsent}"
 
 
 def password_page(user):
@@ -238,6 +234,49 @@ def test_not_even_with_a_proof_does_the_admin_turn_ones_own_2fa_off(chief, root,
     assert leads_to(turn_off(chief, user, root)) == SETTINGS
     assert message_levels(chief.get(SETTINGS)) == ["error"]
     assert Authenticator.objects.count() == 2
+
+
+# --- The page that asks for the proof -------------------------------------------------------------
+
+
+def test_it_says_before_and_after_the_proof_that_a_form_was_not_kept(chief, user):
+    form = f"{USERS}{user.pk}/change/"
+    page = leads_to(chief.post(form, {"full_name": "Changed"}))
+    assert b"What you sent was not kept" in chief.get(page).content
+    refused = prove(chief, code="", next=form, unsent="1")
+    assert b"What you sent was not kept" in refused.content
+    assert "unsent" in inputs(refused)
+    assert leads_to(prove(chief, next=form, unsent="1")) == form
+    assert message_levels(chief.get(form)) == ["info"]
+
+
+def test_it_says_so_of_nothing_else(chief):
+    page = chief.get(leads_to(chief.get(f"{USERS}add/")))
+    assert b"not kept" not in page.content
+    assert "unsent" not in inputs(page)
+    prove(chief, next=USERS)
+    assert message_levels(chief.get(USERS)) == []
+
+
+def test_the_toggle_to_a_backup_code_forgets_nothing(chief):
+    page = chief.get(leads_to(chief.post(f"{USERS}add/")))
+    other = html.unescape(re.search(r'href="([^"]*method=backup[^"]*)"', page.content.decode())[1])
+    assert parse_qs(urlsplit(other).query) == {"method": ["backup"], "next": [f"{USERS}add/"], "unsent": ["1"]}
+
+
+def test_cancel_leads_back_and_never_to_a_page_that_asks_again(chief, user):
+    form = f"{USERS}{user.pk}/change/"
+    for query, there in (
+        ({"next": form, "unsent": 1}, form),
+        ({"next": f"{USERS}add/"}, "/admin/"),
+        ({"next": "/accounts/email/"}, "/"),
+        ({"next": "https://evil.example/admin/", "unsent": 1}, "/"),
+        ({"next": "//evil.example/admin/"}, "/"),
+        ({}, "/"),
+    ):
+        page = chief.get(REAUTHENTICATE, query)
+        assert page.context["cancel_url"] == there, query
+        assert f'href="{there}" hx-boost="false">Cancel<' in page.content.decode()
 
 
 # --- A password set by staff ----------------------------------------------------------------------

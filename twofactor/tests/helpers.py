@@ -9,9 +9,10 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.models import User
-from conftest import PASSWORD
+from conftest import PASSWORD, SECRET
 from e2e.phone import code_at
 from twofactor import limits
+from twofactor.models import Authenticator
 
 LOGIN = "/accounts/login/"
 VERIFY_LOGIN = "/accounts/2fa/verify-login/"
@@ -47,6 +48,15 @@ def sign_in(client: Client, user: User, *, code: str = "") -> Client:
     if code:
         client.post(VERIFY_LOGIN, {"code": code})
     assert is_signed_in(client), "signing in failed"
+    return client
+
+
+def sign_in_with_2fa(user: User) -> Client:
+    """Turn 2FA on and return a browser that signed in with a code. Every code is unused again."""
+    Authenticator.objects.activate(user, secret=SECRET)
+    Authenticator.objects.update(last_time_step=-1)
+    client = sign_in(new_client(), user, code=code_now(SECRET))
+    Authenticator.objects.update(last_time_step=-1)
     return client
 
 

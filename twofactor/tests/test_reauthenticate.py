@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import PASSWORD
-from twofactor.tests.helpers import code_now, errors, leads_to, sign_in, wrong_code
+from twofactor.tests.helpers import code_now, errors, leads_to, message_levels, sign_in, wrong_code
 
 REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 EMAIL = "/accounts/email/"
@@ -51,6 +51,26 @@ def test_a_backup_code_will_do(owner, backup_codes):
     assert "backup_code" in owner.get(f"{REAUTHENTICATE}?method=backup&next={EMAIL}").context["form"].fields
     answer = owner.post(page, {"password": PASSWORD, "backup_code": backup_codes[0], "next": EMAIL})
     assert leads_to(answer) == EMAIL
+
+
+def test_it_says_before_and_after_the_proof_that_a_form_was_not_kept(owner, secret):
+    page = f"{REAUTHENTICATE}?next={EMAIL}&unsent=1"
+    assert b"not kept" not in owner.get(f"{REAUTHENTICATE}?next={EMAIL}").content
+    assert b"What you sent was not kept" in owner.get(page).content
+    typed = {"password": PASSWORD, "next": EMAIL, "unsent": "1"}
+    assert b"What you sent was not kept" in owner.post(REAUTHENTICATE, typed).content
+    assert leads_to(owner.post(REAUTHENTICATE, {**typed, "code": code_now(secret)})) == EMAIL
+    assert message_levels(owner.get(EMAIL)) == ["info"]
+
+
+def test_cancel_leads_back_to_the_form_or_home(owner):
+    for query, there in (
+        ({"next": EMAIL, "unsent": 1}, EMAIL),
+        ({"next": EMAIL}, "/"),
+        ({"next": "//evil.example/", "unsent": 1}, "/"),
+    ):
+        page = owner.get(REAUTHENTICATE, query)
+        assert f'href="{there}" hx-boost="false">Cancel<' in page.content.decode()
 
 
 def test_without_2fa_it_is_allauths_own_page(visitor, user):

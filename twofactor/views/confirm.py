@@ -8,16 +8,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
 
 from twofactor import sessions
 from twofactor.forms import ConfirmForm, method_of
 from twofactor.models import Authenticator
+from twofactor.step_up import ask_to_send_again, is_unsent
 from twofactor.views._changes import OwnRequest, own_page
 from twofactor.views._refusal import refuse
 
@@ -35,13 +34,12 @@ def confirm(request: OwnRequest, authenticator: Authenticator | None) -> HttpRes
     form = ConfirmForm(data, request=request, authenticator=authenticator, method=method_of(request))
     if form.is_valid():
         return go_on(request, authenticator, form)
-    return show(request, form, next=request.GET.get("next", ""), unsent="unsent" in request.GET)
+    return show(request, form, next=request.GET.get("next", ""), unsent=is_unsent(request))
 
 
 def go_on(request: OwnRequest, authenticator: Authenticator, form: ConfirmForm) -> HttpResponse:
     sessions.go_on(request, authenticator, form.method)
-    if "unsent" in request.GET:
-        messages.info(request, _("Thank you. What you sent before was not kept: please send it again."))
+    ask_to_send_again(request)
     return HttpResponseRedirect(destination(request))
 
 

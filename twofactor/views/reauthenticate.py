@@ -7,12 +7,13 @@ from django.http import HttpResponse
 
 from twofactor.forms import ProofForm
 from twofactor.reauthentication import record_proof
+from twofactor.step_up import StepUpMixin
 from twofactor.views._changes import own_page, proof
 from twofactor.views._refusal import refuse
 
 
-class ReauthenticateView(BaseReauthenticateView):
-    """allauth's way back to what waits; only the form and the page are ours."""
+class ReauthenticateView(StepUpMixin, BaseReauthenticateView):
+    """allauth's way back to what asked for the proof; only the form and the page are ours."""
 
     def get_form(self, form_class: Any = None) -> ProofForm:
         return proof(self.request, *self.args)
