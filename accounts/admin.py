@@ -1,12 +1,12 @@
-"""Users in the admin: whoever has a session alone, or few permissions, gets no further by it."""
+"""Users, groups and addresses in the admin. `accounts/admin_site.py` asks for the proof that every change takes."""
 
 import logging
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.core import context
+from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from twofactor import sessions
+from twofactor.admin import ReadOnlyAdmin
 from twofactor.events import log
-from twofactor.reauthentication import way_to_proof
 
 logger = logging.getLogger("accounts")
 
@@ -37,50 +37,38 @@ class PasswordByStaffForm(AdminPasswordChangeForm):
         return user
 
 
-class ProvedChanges(admin.ModelAdmin):
-    """Whatever is posted takes a proof: on a session alone, one makes oneself a way in that outlasts the session."""
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        return self._way_to_proof(request) or super().changelist_view(request, extra_context)
-
-    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        # An empty form asks before it is filled in, since nothing that is posted without a proof is kept.
-        elsewhere = way_to_proof(request) if object_id is None else self._way_to_proof(request)
-        return elsewhere or super().changeform_view(request, object_id, *args, **kwargs)
-
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        return self._way_to_proof(request) or super().delete_view(request, object_id, extra_context)
-
-    def _way_to_proof(self, request: HttpRequest) -> HttpResponse | None:
-        return way_to_proof(request) if request.method == "POST" else None
-
-
-class SuperusersChange(ProvedChanges):
-    """By a group, or by the address that a reset goes to, other staff would come to more than they were given."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.is_superuser and super().has_add_permission(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.is_superuser and super().has_change_permission(request, obj)
-
-
-admin.site.unregister([Group, EmailAddress])
+admin.site.unregister([Group, EmailAddress, UserSession])
 
 
 @admin.register(Group)
-class GroupAdmin(SuperusersChange, DjangoGroupAdmin):
-    pass
+class GroupAdmin(DjangoGroupAdmin):
+    """Django's, for superusers to change: by a group other staff would give themselves more than they have."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.is_superuser
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(SuperusersChange, AllauthEmailAddressAdmin):
-    pass
+class EmailAddressAdmin(ReadOnlyAdmin):
+    """Read-only. Its form and action write one of the two records of an address."""
+
+    list_display = ("email", "user", "primary", "verified")
+    list_filter = ("primary", "verified")
+    list_select_related = ("user",)
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        return ["email", *super().get_search_fields(request)]
 
 
 @admin.register(User)
-class UserAdmin(ProvedChanges, DjangoUserAdmin):
-    """Django's, without a username; what makes somebody powerful is for superusers."""
+class UserAdmin(DjangoUserAdmin):
+    """Django's, without a username. Superusers alone change powers."""
 
     ordering = ("email",)
     list_display = ("email", "full_name", "is_staff", "is_active", "has_2fa")
@@ -109,8 +97,10 @@ class UserAdmin(ProvedChanges, DjangoUserAdmin):
         return hasattr(user, "authenticator")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        fields = super().get_readonly_fields(request, obj)
-        return fields if request.user.is_superuser else (*fields, *self.powers)
+        fields = [*super().get_readonly_fields(request, obj)]
+        if not request.user.is_superuser:
+            fields += self.powers
+        return fields
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return self._may_touch(request, obj) and super().has_change_permission(request, obj)
@@ -122,13 +112,11 @@ class UserAdmin(ProvedChanges, DjangoUserAdmin):
         return request.user.is_superuser or user is None or not user.is_superuser
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - as Django names it
-        """Django's, for somebody else, after a proof: one's own password is changed with the old one."""
+        """Django's, for another user. One's own password is changed with the old one."""
         user = self.get_object(request, unquote(id))
         if user == request.user:
             self.message_user(request, _("Your own password is changed here, and not in the admin."), messages.ERROR)
             return redirect("account_change_password")
-        if elsewhere := way_to_proof(request):
-            return elsewhere
         key = request.session.session_key
         response = super().user_change_password(request, id, form_url)
         # Django gives the session that did it a new key, whosever password it was.

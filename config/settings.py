@@ -62,7 +62,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.usersessions",
     "accounts",
-    "django.contrib.admin",
+    "config.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",

@@ -1,6 +1,5 @@
 """The site's addresses. The app's own come first, so that nothing of allauth's can shadow them."""
 
-from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
@@ -8,11 +7,6 @@ from django.views.i18n import set_language
 
 from accounts.views import ConfirmEmailView, EmailView, ReauthenticateView, reject_email
 from config import views
-
-# One door: the admin's own login form knows nothing of the second factor, and takes anybody's password from staff.
-admin.site.login = secure_admin_login(views.admin_index)  # type: ignore[method-assign] # as allauth's docs do
-# One page, too: the admin's own takes any number of wrong passwords, and tells nobody of a new one.
-admin.site.password_change = views.admin_password_change  # type: ignore[assignment, method-assign] # likewise
 
 urlpatterns = [
     path("", views.home, name="home"),

@@ -1,7 +1,5 @@
 """The pages that belong to the site and to no app."""
 
-from typing import Any
-
 from allauth.usersessions.internal.flows.sessions import end_sessions
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.decorators import login_not_required
@@ -20,16 +18,6 @@ def home(request: HttpRequest) -> HttpResponse:
     authenticator = getattr(request.user, "authenticator", None)
     left = authenticator.codes_left if authenticator else 0
     return render(request, "home.html", {"authenticator": authenticator, "codes_left": left})
-
-
-def admin_index(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    """What the admin's sign-in page is to staff who are signed in: nothing but a way on."""
-    return redirect("admin:index")
-
-
-def admin_password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    """Staff change their password where everybody does."""
-    return redirect("account_change_password")
 
 
 @login_not_required

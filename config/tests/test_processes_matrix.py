@@ -56,19 +56,12 @@ def admins(answers: str = "200", *, strangers: str = LOGIN) -> dict[str, str]:
 
 
 def models_admin(path: str, **others: str) -> dict[str, dict[str, str]]:
-    """The pages of one model; each of `others` is what staff get at the page of this name."""
+    """The pages of one model. Each of `others` is what staff get at the page of this name who only look."""
     one = f"{path}<path:object_id>/"
-    pages = {"list": path, "add": f"{path}add/", "one": one} | {
-        n: f"{one}{n}/" for n in ("history", "delete", "change")
-    }
-    answers = dict.fromkeys(pages, "200") | {"one": f"302 {path}1/change/"} | others
-    return {pages[name]: admins(answers[name]) for name in pages}
-
-
-def proved_models_admin(path: str, *, look: str = "200", **others: str) -> dict[str, dict[str, str]]:
-    """The pages of a model whose every change takes a proof."""
-    posts = f"POST {PROOF}; else "
-    return models_admin(path, list=f"{posts}200", add=PROOF, delete=posts + look, change=posts + look, **others)
+    pages = {"list": path, "one": one} | {n: f"{one}{n}/" for n in ("history", "delete", "change")}
+    looks = dict.fromkeys(pages, "200") | {"one": f"302 {path}1/change/"} | others
+    answers = {pages[name]: f"GET {looks[name]}; else {PROOF}" for name in pages} | {f"{path}add/": PROOF}
+    return {page: admins(answers[page]) for page in answers}
 
 
 def _spaced(names: dict[str, str]) -> dict[str, str]:
@@ -78,6 +71,7 @@ def _spaced(names: dict[str, str]) -> dict[str, str]:
 
 
 NOT_THERE = "302 /admin/"  # the admin's way to say so
+LOOK = "GET HEAD OPTIONS"
 PROOF = "302 /accounts/reauthenticate/"  # nobody of the table proved anything since they signed in
 TABLE: dict[str, dict[str, str]] = {
     "/": public("GET 200; else 405"),
@@ -143,30 +137,23 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/sessions/": own("GET HEAD OPTIONS 200; POST PUT 302 /accounts/sessions/; else 405"),
     "/accounts/sessions/<int:pk>/end/": own("POST 404; else 405"),
     # --- The admin ---
-    "/admin/": admins(strangers=ADMIN),
+    "/admin/": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
     "/admin/login/": own("403", staff="302 /admin/"),  # Django's own form must not answer, whoever asks
     "/admin/logout/": admins(f"POST {HOME}; OPTIONS 200; else 405", strangers=ADMIN)
     | {"without 2FA": NOT_THERE, "with 2FA": NOT_THERE},
     "/admin/password_change/": admins("302 /accounts/password/change/", strangers=ADMIN),
-    "/admin/password_change/done/": admins(PAGE, strangers=ADMIN),
-    "/admin/autocomplete/": admins("GET HEAD 403; OPTIONS 200; else 405", strangers=ADMIN),
-    "/admin/jsi18n/": admins(PAGE, strangers=ADMIN),
-    "/admin/r/<path:content_type_id>/<path:object_id>/": admins("404", strangers=ADMIN),
-    r"/admin/^(?P<app_label>twofactor|usersessions|auth|account|accounts)/$": admins(strangers=ADMIN),
-    "/admin/(?P<url>.*)$": admins("404", strangers=ADMIN),
+    "/admin/password_change/done/": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
+    "/admin/autocomplete/": admins(f"GET HEAD 403; OPTIONS 200; else {PROOF}", strangers=ADMIN),
+    "/admin/jsi18n/": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
+    "/admin/r/<path:content_type_id>/<path:object_id>/": admins(f"{LOOK} 404; else {PROOF}", strangers=ADMIN),
+    r"/admin/^(?P<app_label>twofactor|auth|account|accounts)/$": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
+    "/admin/(?P<url>.*)$": admins(f"{LOOK} 404; else {PROOF}", strangers=ADMIN),
     # Looked at, and never changed by hand.
-    **models_admin("/admin/twofactor/authenticator/", add="403", delete="403", change="POST 403; else 200"),
-    **models_admin(
-        "/admin/twofactor/securityevent/",
-        add="403",
-        delete="403",
-        history=NOT_THERE,
-        change=f"POST 403; else {NOT_THERE}",
-    ),
-    **proved_models_admin("/admin/account/emailaddress/"),
-    **models_admin("/admin/usersessions/usersession/"),
-    **proved_models_admin("/admin/auth/group/", history=NOT_THERE, look=NOT_THERE),
-    **proved_models_admin("/admin/accounts/user/"),
+    **models_admin("/admin/twofactor/authenticator/", delete="403"),
+    **models_admin("/admin/twofactor/securityevent/", delete="403", history=NOT_THERE, change=NOT_THERE),
+    **models_admin("/admin/account/emailaddress/", delete="403"),
+    **models_admin("/admin/auth/group/", **dict.fromkeys(["history", "delete", "change"], NOT_THERE)),
+    **models_admin("/admin/accounts/user/"),
     "/admin/accounts/user/<id>/password/": admins(PROOF),
 }
 SAMPLES = {
@@ -177,7 +164,7 @@ SAMPLES = {
     "<id>": "1",
     r"^confirm-email/(?P<key>[-:\w]+)/$": "confirm-email/MQ:x:y/",
     r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "password/reset/key/1-x/",
-    "^(?P<app_label>twofactor|usersessions|auth|account|accounts)/$": "auth/",
+    "^(?P<app_label>twofactor|auth|account|accounts)/$": "auth/",
     "(?P<url>.*)$": "nowhere/",
 }
 

@@ -1,10 +1,13 @@
 """Step-up where a site has the app's adapter: for allauth's pages, password and code are one proof."""
 
+from urllib.parse import quote
+
 import pytest
 
 from conftest import PASSWORD
-from twofactor.tests.helpers import code_now, errors, leads_to, message_levels, sign_in, wrong_code
+from twofactor.tests.helpers import code_now, errors, leads_to, message_levels, sign_in, sign_in_with_2fa, wrong_code
 
+ADMIN = "/admin/twofactor/authenticator/"
 REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 EMAIL = "/accounts/email/"
 
@@ -71,6 +74,11 @@ def test_cancel_leads_back_to_the_form_or_home(owner):
     ):
         page = owner.get(REAUTHENTICATE, query)
         assert f'href="{there}" hx-boost="false">Cancel<' in page.content.decode()
+
+
+def test_the_admin_leads_straight_to_it_and_says_what_was_sent(make_user):
+    staff = sign_in_with_2fa(make_user("root@example.com", is_staff=True, is_superuser=True))
+    assert leads_to(staff.post(ADMIN)) == f"{REAUTHENTICATE}?next={quote(ADMIN, safe='')}&unsent=1"
 
 
 def test_without_2fa_it_is_allauths_own_page(visitor, user):
