@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
+from accounts import staff
 from accounts.models import User
 from twofactor import sessions
 from twofactor.admin import ReadOnlyAdmin
@@ -29,10 +30,10 @@ class PasswordByStaffForm(AdminPasswordChangeForm):
     """Django's; and the owner is signed out everywhere, and told."""
 
     def save(self, commit: bool = True) -> User:
-        user, adapter, request = super().save(commit), get_adapter(), context.request
+        user, request = super().save(commit), context.request
         sessions.end_all(user)
-        adapter.send_notification_mail("account/email/password_changed", user)
-        ip = adapter.get_client_ip(request)
+        staff.tell(user, "account/email/password_changed")
+        ip = get_adapter().get_client_ip(request)
         log(logger, logging.INFO, "password_set_by_staff", user=user.pk, staff=request.user.pk, ip=ip)
         return user
 

@@ -59,7 +59,8 @@ def locked(request: HttpRequest, authenticator: Authenticator) -> None:
 
 
 def reset_by_staff(request: HttpRequest | None, user: Any, *, reason: str) -> None:
-    _tell(Kind.RESET_BY_STAFF, user, request, reason=reason)
+    """Tell the owner, but not the staff member's IP address and browser. The log has the address."""
+    _tell(Kind.RESET_BY_STAFF, user, request, by_owner=False, reason=reason)
     _signal(signals.turned_off, user, request, by="staff", reason=reason)
 
 
@@ -94,10 +95,19 @@ def _signal(signal: signals.Signal, user: Any, request: HttpRequest | None, **mo
     signal.after_commit(Authenticator, user=user, request=request, **more)
 
 
-def _tell(kind: Kind, user: Any, request: HttpRequest | None, *, mailed: bool = True, **context: Any) -> None:
+def _tell(
+    kind: Kind,
+    user: Any,
+    request: HttpRequest | None,
+    *,
+    mailed: bool = True,
+    by_owner: bool = True,
+    **context: Any,
+) -> None:
     ip = get_adapter().get_client_ip(request) if request else None
     agent = request.headers.get("User-Agent", "")[:200].replace("\0", "") if request else ""
-    event = SecurityEvent.objects.create(user_id=user.pk, kind=kind, ip=ip, user_agent=agent)
+    source = {"ip": ip, "user_agent": agent} if by_owner else {}
+    event = SecurityEvent.objects.create(user_id=user.pk, kind=kind, **source)
     log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **context)
     if mailed:
         with override(mail.language_of(user)):

@@ -293,6 +293,8 @@ def test_a_password_set_by_staff_signs_its_owner_out_everywhere_and_is_told_and_
     assert not UserSession.objects.filter(user=user).exists()
     (mail,) = mails_to(user.email)
     assert "your password was changed" in mail.subject
+    assert "The staff of Twofactor" in mail.body
+    assert "127.0.0.1" not in mail.body
     assert f"event=password_set_by_staff user={user.pk} staff={root.pk} ip=127.0.0.1" in caplog.text
     assert NEW_PASSWORD not in caplog.text + mail.body
 
