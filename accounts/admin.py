@@ -7,17 +7,18 @@ from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.core import context
 from allauth.usersessions.models import UserSession
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
-from accounts import staff
+from accounts import addresses, staff
 from accounts.models import User
 from twofactor import sessions
 from twofactor.admin import ReadOnlyAdmin
@@ -36,6 +37,34 @@ class PasswordByStaffForm(AdminPasswordChangeForm):
         ip = get_adapter().get_client_ip(request)
         log(logger, logging.INFO, "password_set_by_staff", user=user.pk, staff=request.user.pk, ip=ip)
         return user
+
+
+class FreeAddress(forms.ModelForm):
+    """Refuse an address that another account has. Both records of an address are looked at."""
+
+    def clean_email(self) -> str:
+        email = self.cleaned_data["email"].lower()
+        if email != self.instance.email and staff.is_taken(email, but=self.instance):
+            raise forms.ValidationError(User._meta.get_field("email").error_messages["unique"], code="unique")
+        return email
+
+
+class UserForm(FreeAddress, UserChangeForm):
+    class Meta(UserChangeForm.Meta):
+        model = User
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "email" in self.fields:  # and not read-only
+            self.fields["email"].help_text = _(
+                "A new address counts as confirmed. It signs the user out everywhere, and both addresses get an email."
+            )
+
+
+class NewUserForm(FreeAddress, AdminUserCreationForm):
+    class Meta(AdminUserCreationForm.Meta):
+        model = User
+        fields = ("email",)
 
 
 admin.site.unregister([Group, EmailAddress, UserSession])
@@ -57,7 +86,7 @@ class GroupAdmin(DjangoGroupAdmin):
 
 @admin.register(EmailAddress)
 class EmailAddressAdmin(ReadOnlyAdmin):
-    """Read-only. Its form and action write one of the two records of an address."""
+    """Read-only. Superusers change an address in the user's form, the one place that writes both records of it."""
 
     list_display = ("email", "user", "primary", "verified")
     list_filter = ("primary", "verified")
@@ -69,7 +98,7 @@ class EmailAddressAdmin(ReadOnlyAdmin):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    """Django's, without a username. Superusers alone change powers."""
+    """Django's, without a username. Superusers alone change powers and addresses, but not their own address."""
 
     ordering = ("email",)
     list_display = ("email", "full_name", "is_staff", "is_active", "has_2fa")
@@ -91,6 +120,8 @@ class UserAdmin(DjangoUserAdmin):
         )
     ]
     readonly_fields = ("last_login", "date_joined")
+    form = UserForm
+    add_form = NewUserForm
     change_password_form = PasswordByStaffForm
 
     @admin.display(boolean=True, description=_("2FA"))
@@ -101,7 +132,24 @@ class UserAdmin(DjangoUserAdmin):
         fields = [*super().get_readonly_fields(request, obj)]
         if not request.user.is_superuser:
             fields += self.powers
+        if obj and (obj == request.user or not request.user.is_superuser):
+            fields += ["email"]
         return fields
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save the user, and the address in both of its records."""
+        email = obj.email
+        if change:
+            obj.email = form.initial.get("email", email)  # not in the form of staff who may not change it
+        super().save_model(request, obj, form, change)
+        if not change and request.user.is_superuser:
+            addresses.vouch_for(obj)
+        elif not change:
+            EmailAddress.objects.create(user=obj, email=obj.email, primary=True)
+        elif obj.email != email:
+            staff.change_address(obj, email)
+            ip = get_adapter().get_client_ip(request)
+            log(logger, logging.INFO, "address_changed_by_staff", user=obj.pk, staff=request.user.pk, ip=ip)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return self._may_touch(request, obj) and super().has_change_permission(request, obj)

@@ -3,8 +3,40 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from django.db import transaction
+from django.db.models import Q
 
+from accounts import addresses
 from accounts.models import User
+from twofactor import sessions
+
+
+def is_taken(email: str, *, but: User | None = None) -> bool:
+    """True if another account confirmed this address, or signed up with it."""
+    email, pk = email.lower(), but.pk if but else None
+    confirmed = EmailAddress.objects.filter(email=email, verified=True).exclude(user_id=pk)
+    return confirmed.exists() or User.objects.filter(email=email).exclude(pk=pk).exists()
+
+
+def change_address(user: User, email: str) -> None:
+    """Give this account another address, confirmed, and end its sessions. The old and the new address are told.
+
+    The old row is deleted and never rewritten: a link that was mailed to the old address signs only the row's key.
+    Raise Taken or IntegrityError if another account has the address.
+    """
+    old = user.email
+    rows = EmailAddress.objects.filter(Q(primary=True) | Q(email__in=[old, email]), user=user)
+    with transaction.atomic():
+        # An unconfirmed address may be a stranger's, who is told nothing.
+        to = {email, *rows.filter(verified=True).values_list("email", flat=True)}
+        rows.delete()
+        user.email = email
+        user.save(update_fields=["email"])
+        addresses.vouch_for(user)
+        sessions.end_all(user)
+    for address in to:
+        tell(user, "account/email/email_changed", to=address, from_email=old, to_email=email)
 
 
 def tell(user: User, template: str, *, to: str | None = None, **context: Any) -> None:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods
 from accounts import addresses
 from accounts.forms import SIGNED_UP, ResetPasswordKeyForm
 from twofactor.reauthentication import record_proof
-from twofactor.step_up import StepUpMixin, is_unsent
+from twofactor.step_up import StepUpMixin, ask_to_send_again, is_unsent
 
 
 class ConfirmEmailView(allauth_views.ConfirmEmailView):
@@ -123,6 +123,7 @@ class ReauthenticateView(StepUpMixin, allauth_views.ReauthenticateView):
     def form_valid(self, form: Any) -> HttpResponse:
         # In place of allauth's own form_valid(), which records the password alone.
         record_proof(self.request, form)
+        ask_to_send_again(self.request)
         return super(allauth_views.ReauthenticateView, self).form_valid(form)
 
     def get_cancel_url(self) -> str:

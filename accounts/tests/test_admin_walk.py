@@ -27,7 +27,6 @@ PERMISSIONS = sorted(
 # What staff with one permission change, once they gave the proof. All others change nothing.
 MAY_CHANGE = {
     "accounts.change_user": {
-        "accounts.User.email",
         "accounts.User.full_name",
         "accounts.User.password",
         "admin.LogEntry",
