@@ -48,6 +48,9 @@ class FreeAddress(forms.ModelForm):
             raise forms.ValidationError(User._meta.get_field("email").error_messages["unique"], code="unique")
         return email
 
+    def validate_unique(self) -> None:
+        """Nothing else of a user is unique, and Django would also refuse the address of a sign-up that nobody used."""
+
 
 class UserForm(FreeAddress, UserChangeForm):
     class Meta(UserChangeForm.Meta):

@@ -12,11 +12,16 @@ from accounts.models import User
 from twofactor import sessions
 
 
-def is_taken(email: str, *, but: User | None = None) -> bool:
-    """True if another account confirmed this address, or signed up with it."""
-    email, pk = email.lower(), but.pk if but else None
-    confirmed = EmailAddress.objects.filter(email=email, verified=True).exclude(user_id=pk)
-    return confirmed.exists() or User.objects.filter(email=email).exclude(pk=pk).exists()
+def is_taken(email: str, *, but: User) -> bool:
+    """Return whether another account confirmed this address, or signed up with it and is in use.
+
+    A new user (`but` is not saved yet) cannot take the address of a sign-up that nobody used.
+    """
+    email = email.lower()
+    if EmailAddress.objects.filter(email=email, verified=True).exclude(user_id=but.pk).exists():
+        return True
+    holder = User.objects.filter(email=email).exclude(pk=but.pk).first()
+    return holder is not None and not (but.pk and addresses.can_be_removed(holder))
 
 
 def change_address(user: User, email: str) -> None:
@@ -28,6 +33,7 @@ def change_address(user: User, email: str) -> None:
     old = user.email
     rows = EmailAddress.objects.filter(Q(primary=True) | Q(email__in=[old, email]), user=user)
     with transaction.atomic():
+        addresses.release(email, to=user)
         # An unconfirmed address may be a stranger's, who is told nothing.
         to = {email, *rows.filter(verified=True).values_list("email", flat=True)}
         rows.delete()

@@ -29,6 +29,7 @@ MAY_CHANGE = {
     "accounts.change_user": {
         "accounts.User.full_name",
         "accounts.User.password",
+        "accounts.User.password_version",
         "admin.LogEntry",
         "usersessions.UserSession.session_key",  # their own session goes on under a new key
     },

@@ -6,6 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.contrib.auth.models import Permission
 from django.db.models.signals import pre_save
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.test_admin import NEW, USERS, prove
@@ -131,11 +132,11 @@ def test_other_staff_do_not(make_user):
 
 @pytest.fixture(params=["confirmed", "signed up with"])
 def taken(request, make_user):
-    """An address that another account confirmed, or signed up with and never confirmed."""
+    """An address that another account confirmed, or signed up with and is in use."""
     if request.param == "confirmed":
         EmailAddress.objects.create(user=make_user("bob@example.com"), email=WANTED, verified=True)
     else:
-        make_user(WANTED).emailaddress_set.update(verified=False)
+        make_user(WANTED, last_login=timezone.now()).emailaddress_set.update(verified=False)
 
 
 @pytest.mark.parametrize("typed", [WANTED, WANTED.upper()])
@@ -157,6 +158,13 @@ def test_an_unconfirmed_claim_of_another_account_blocks_nothing_and_is_removed(c
     write(chief, user)
     assert EmailAddress.objects.get(email=WANTED).user == User.objects.get(email=WANTED)
     assert records(stranger) == ("stranger@example.com", [("stranger@example.com", True, True)])
+
+
+def test_a_sign_up_that_nobody_used_makes_way_for_a_change(chief, user, make_user):
+    make_user(WANTED).emailaddress_set.update(verified=False)
+    change(chief, user)
+    assert records(user) == (WANTED, [(WANTED, True, True)])
+    assert User.objects.filter(email=WANTED).count() == 1
 
 
 @pytest.mark.parametrize("write", [change, lambda client, user: add(client)], ids=["change", "add"])
