@@ -1,0 +1,8 @@
+"""allauth's views where the site answers otherwise, one module a page."""
+
+from accounts.views.confirm_email import ConfirmEmailView
+from accounts.views.email import EmailView
+from accounts.views.reauthenticate import ReauthenticateView
+from accounts.views.reject_email import reject_email
+
+__all__ = ["ConfirmEmailView", "EmailView", "ReauthenticateView", "reject_email"]

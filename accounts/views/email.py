@@ -1,0 +1,36 @@
+"""The account's email addresses: add, remove, make primary."""
+
+from typing import Any
+
+from allauth.account import views as allauth_views
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from accounts import addresses
+
+
+class EmailView(allauth_views.EmailView):
+    """allauth's, in one transaction: what another account holds is refused in words, and nothing is half changed."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                if "action_primary" in request.POST and not self.make_room(request):
+                    return redirect("account_email")
+                return super().post(request, *args, **kwargs)
+        except (addresses.Taken, IntegrityError):
+            messages.error(request, addresses.TAKEN)
+            return redirect("account_email")
+
+    def make_room(self, request: HttpRequest) -> bool:
+        """Free the address that is to be primary; False, and a message, unless this account confirmed it."""
+        own = EmailAddress.objects.filter(user=request.user, email=request.POST.get("email", "").lower()).first()
+        if own is None or not own.verified:
+            get_adapter().add_message(request, messages.ERROR, "account/messages/unverified_primary_email.txt")
+            return False
+        addresses.release(own.email, to=own.user)
+        return True
