@@ -1,6 +1,7 @@
 """`manage.py check` says what a site forgot, one id each; docs/reuse.md and docs/deploy.md name them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from allauth.account import app_settings as allauth_settings
@@ -9,7 +10,6 @@ from allauth.utils import get_form_class
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import ERROR, WARNING, CheckMessage, Tags, register
-from django.core.checks import Warning as CheckWarning
 from django.db import connections
 from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
@@ -53,33 +53,7 @@ def check_deploy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register(Tags.database)
 def check_secrets(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Open one secret for each key ID. Runs in `check --database default` and in `migrate`."""
-    return [
-        CheckWarning(
-            f"The secret of user {authenticator.user_id} does not open: {error}.",
-            hint="Look at TWOFACTOR_KEYS. `manage.py twofactor report` counts the secrets that do not open.",
-            id="twofactor.W001",
-        )
-        for alias in databases or ()
-        for authenticator in _one_for_each_key(alias)
-        if (error := authenticator.unsealing_error)
-    ]
-
-
-def _one_for_each_key(alias: str) -> Iterator[Authenticator]:
-    connection = connections[alias]
-    if Authenticator._meta.db_table not in connection.introspection.table_names():
-        return
-    try:
-        kids = list(conf.keyring().keys)
-    except (AttributeError, ValueError):  # E007 says so
-        return
-    # No other columns: before `migrate` the table may not have them.
-    rows = Authenticator.objects.using(alias).only("user_id", "sealed_secret")
-    for kid in kids:
-        sealed_with_this = {"sealed_secret__startswith": f"{crypto.VERSION}.{kid}."}
-        yield from rows.filter(**sealed_with_this)[:1]
-        rows = rows.exclude(**sealed_with_this)
-    yield from rows[:1]
+    return _messages(lambda: _secrets(databases or ()))
 
 
 def _messages(*checks: Callable[[], Findings]) -> list[CheckMessage]:
@@ -221,3 +195,29 @@ def _adapter() -> Findings:
             f"TWOFACTOR_ADAPTER: {conf.adapter()} is no Adapter.",
             "Name a class of twofactor.adapter.Adapter.",
         )
+
+
+def _secrets(databases: Iterable[str]) -> Findings:
+    for authenticator in chain.from_iterable(map(_one_for_each_key, databases)):
+        if error := authenticator.unsealing_error:
+            yield (
+                "W007",
+                f"The secret of user {authenticator.user_id} does not open: {error}.",
+                "Look at TWOFACTOR_KEYS. `manage.py twofactor report` counts the secrets that do not open.",
+            )
+
+
+def _one_for_each_key(alias: str) -> Iterator[Authenticator]:
+    if Authenticator._meta.db_table not in connections[alias].introspection.table_names():
+        return
+    try:
+        kids = list(conf.keyring().keys)
+    except (AttributeError, ValueError):  # E007 says so
+        return
+    # No other columns: before `migrate` the table may not have them.
+    rows = Authenticator.objects.using(alias).only("user_id", "sealed_secret")
+    for kid in kids:
+        sealed_with_this = {"sealed_secret__startswith": f"{crypto.VERSION}.{kid}."}
+        yield from rows.filter(**sealed_with_this)[:1]
+        rows = rows.exclude(**sealed_with_this)
+    yield from rows[:1]

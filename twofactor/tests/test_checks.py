@@ -116,12 +116,12 @@ def test_without_a_database_no_secret_is_tried(authenticator, settings, django_a
 
 def test_another_key_under_the_same_id_is_a_warning(authenticator, settings):
     settings.TWOFACTOR_KEYS = OTHER_KEY
-    assert warnings() == ["twofactor.W001"]
+    assert warnings() == ["twofactor.W007"]
 
 
 def test_a_key_that_is_gone_is_a_warning(authenticator, settings):
     settings.TWOFACTOR_KEYS = OTHER_KEY.replace("test:", "new:")
-    assert warnings() == ["twofactor.W001"]
+    assert warnings() == ["twofactor.W007"]
 
 
 def test_one_secret_is_tried_for_each_key(make_user, settings):
