@@ -104,8 +104,6 @@ class SQLiteCache(BaseCache):
     LOCATION is the file's path. Expired rows go at one write in a hundred.
     """
 
-    is_on_this_machine = True
-
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self.store = location

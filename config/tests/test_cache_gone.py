@@ -2,14 +2,24 @@
 
 import itertools
 import socket
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 
 import pytest
 from django.core.cache import cache as default_cache
 
 from config.cache import RedisCache, SQLiteCache
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, is_signed_in, new_client, wrong_code
+from twofactor.tests.helpers import (
+    SETTINGS,
+    VERIFY_LOGIN,
+    code_now,
+    give_password,
+    is_signed_in,
+    new_client,
+    sign_in,
+    wrong_code,
+)
 
 # What one test learned of a server the next one would know; to the cache each number is another server.
 numbers = itertools.count()
@@ -117,3 +127,16 @@ def test_without_a_cache_the_limits_of_account_and_sign_in_hold(without_cache, u
     assert Authenticator.objects.get().seconds_to_wait() > 0
     give_password(client, user)
     assert client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
+
+
+def test_a_sign_out_ends_the_session_while_the_cache_cannot_be_written(user, settings, tmp_path):
+    """Another process holds the lock of the cache's file."""
+    location = str(tmp_path / "site.cache")
+    settings.CACHES = {**settings.CACHES, "default": {"BACKEND": "config.cache.SQLiteCache", "LOCATION": location}}
+    client, thief = sign_in(new_client(), user), new_client()
+    thief.cookies["sessionid"] = client.cookies["sessionid"].value
+    assert thief.get(SETTINGS).status_code == 200
+    with closing(sqlite3.connect(location, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        client.post("/accounts/logout/")
+    assert thief.get(SETTINGS).status_code == 302
