@@ -8,8 +8,11 @@ class SiteConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from config import checks, errors  # noqa: F401 - the checks register themselves
+        from django.contrib.auth.signals import user_logged_in
 
+        from config import checks, errors, middleware  # noqa: F401 - the checks register themselves
+
+        user_logged_in.connect(middleware.note_sign_in)
         if settings.SENTRY_DSN:
             errors.report_to(settings.SENTRY_DSN)
 

@@ -2,15 +2,19 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import SESSION_KEY, logout
 from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.translation import gettext as _
 
 from config import logs
 
@@ -24,6 +28,8 @@ PERMISSIONS_POLICY = ", ".join(
         "usb", "xr-spatial-tracking",
     )
 )  # fmt: skip
+SIGNED_IN_AT = "signed_in_at"
+SESSION_LIFETIME = 30 * 24 * 60 * 60  # seconds
 SIGN_OUT = ("/accounts/logout/", "/admin/logout/")
 # These carry a token in their address or a secret on their page: no path goes with a request from them. It is not
 # no-referrer, with which a browser also says `Origin: null` of a plain form, and Django refuses that.
@@ -120,3 +126,25 @@ def content_length(request: HttpRequest) -> int:
 def drain(stream: Any, *, at_most: int) -> None:
     while at_most > 0 and (chunk := stream.read(min(at_most, 64 * 1024))):
         at_most -= len(chunk)
+
+
+def note_sign_in(request: HttpRequest, **kwargs: Any) -> None:
+    """Receive Django's `user_logged_in`: a session knows when it began."""
+    request.session[SIGNED_IN_AT] = int(time.time())
+
+
+def end_old_sessions(get_response: GetResponse) -> GetResponse:
+    """Sign users out 30 days after they signed in, whatever they did since.
+
+    A session that does not know when it began, from before this rule, gets 30 days from its next request.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if SESSION_KEY in request.session:
+            now = int(time.time())
+            if now - request.session.setdefault(SIGNED_IN_AT, now) >= SESSION_LIFETIME:
+                logout(request)
+                messages.info(request, _("You signed in 30 days ago. Please sign in again."))
+        return get_response(request)
+
+    return middleware

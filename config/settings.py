@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "config.middleware.end_old_sessions",
     "allauth.account.middleware.AccountMiddleware",
     "twofactor.middleware.TwofactorMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",

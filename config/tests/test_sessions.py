@@ -1,13 +1,17 @@
 """Sessions: the row is the truth, a new key renames it, and what ended does not come back."""
 
+import time
+
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.models import Session
 
 from config.sessions import SessionStore
-from twofactor.tests.helpers import SETTINGS, is_signed_in, leads_to, new_client, sign_in
+from conftest import PASSWORD
+from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, leads_to, new_client, sign_in
 
+CHANGE_PASSWORD = "/accounts/password/change/"
 pytestmark = pytest.mark.django_db
 
 
@@ -31,7 +35,7 @@ def test_deleting_all_rows_ends_every_session_at_its_next_request(user):
     client = sign_in(new_client(), user)
     assert client.get(SETTINGS).status_code == 200
     Session.objects.all().delete()
-    assert leads_to(client.get(SETTINGS)).startswith("/accounts/login/")
+    assert leads_to(client.get(SETTINGS)).startswith(LOGIN)
 
 
 def test_a_key_of_the_former_store_goes_on(saved):
@@ -110,3 +114,45 @@ def test_a_session_that_ended_meanwhile_gets_no_new_key(saved):
     with pytest.raises(SessionInterrupted):
         saved.cycle_key()
     assert keys() == []
+
+
+# --- Thirty days ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def let_days_pass(monkeypatch):
+    """Move the clock."""
+    now = time.time()
+    return lambda days: monkeypatch.setattr(time, "time", lambda: now + days * 86400)
+
+
+def test_a_session_ends_30_days_after_sign_in_whatever_it_did(user, let_days_pass):
+    client = sign_in(new_client(), user)
+    let_days_pass(29)
+    client.post(CHANGE_PASSWORD, {"oldpassword": PASSWORD, "password1": "zinc-Harbour-9-lantern"})
+    assert client.get(SETTINGS).status_code == 200
+    let_days_pass(30)
+    assert leads_to(client.get(SETTINGS)).startswith(LOGIN)
+    assert "30 days" in client.get(LOGIN).content.decode()
+    assert keys() == []
+
+
+def test_a_new_sign_in_begins_30_days_anew(user, let_days_pass):
+    client = sign_in(new_client(), user)
+    let_days_pass(29)
+    client.post("/accounts/logout/")
+    sign_in(client, user)
+    let_days_pass(30)
+    assert client.get(SETTINGS).status_code == 200
+
+
+def test_a_session_from_before_this_rule_ends_30_days_after_its_next_request(user, let_days_pass):
+    client = sign_in(new_client(), user)
+    session = client.session
+    del session["signed_in_at"]
+    session.save()
+    assert client.get(SETTINGS).status_code == 200
+    let_days_pass(29)
+    assert client.get(SETTINGS).status_code == 200
+    let_days_pass(30)
+    assert client.get(SETTINGS).status_code == 302
