@@ -18,6 +18,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses, known_browsers
+from accounts.backends import owner_in
 from twofactor import limits, mail
 from twofactor.account import one_family
 from twofactor.events import log
@@ -92,13 +93,20 @@ class AccountAdapter(DefaultAccountAdapter):
         log(logger, logging.WARNING, "password_refused", ip=self.get_client_ip(request))
 
     def _get_login_attempts_cache_key(self, request: Any, **credentials: Any) -> str:
-        login = credentials.get("email", "")
-        shared = super()._get_login_attempts_cache_key(request, **credentials)
-        return f"{shared}:{known_browsers.known_as(request, login)}"
+        """The account that owns the address, else the address; and the browser, if the account knows it.
+
+        allauth's key has the Host header in it, and with another spelling of that one has more tries.
+        """
+        email = credentials.get("email", "").lower()
+        owner = owner_in(request, email)
+        return known_browsers.key_of(owner, known_browsers.name_of(request, owner)) if owner else f"address:{email}"
+
+    def _delete_login_attempts_cached_email(self, request: Any, **credentials: Any) -> None:
+        """Clear nothing by address: an unconfirmed one may belong to another account. A receiver clears the account."""
 
     def post_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
         response = super().post_login(request, user, **kwargs)
-        known_browsers.remember(request, response, user.email)
+        known_browsers.remember(request, response, user)
         return response
 
     # --- Emails -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from allauth.account.signals import user_logged_in
+        from allauth.account.signals import password_reset, user_logged_in
         from allauth.usersessions import signals as allauth_signals
 
         from accounts import receivers
@@ -14,3 +14,4 @@ class AccountsConfig(AppConfig):
         user_logged_in.disconnect(allauth_signals.on_user_logged_in)
         user_logged_in.connect(receivers.remember_session)
         user_logged_in.connect(receivers.remember_language)
+        password_reset.connect(receivers.clear_wrong_passwords)

@@ -3,9 +3,19 @@
 from typing import Any
 
 from allauth.account import auth_backends
+from django.http import HttpRequest
 
 from accounts.addresses import owner_of
 from accounts.models import User
+
+
+def owner_in(request: HttpRequest | None, email: str) -> User | None:
+    """Return `owner_of(email)`, looked up once a request: the limit on wrong passwords asks for it as well."""
+    email = email.lower()
+    owners: dict[str, User | None] = {} if request is None else request.__dict__.setdefault("owners", {})
+    if email not in owners:
+        owners[email] = owner_of(email)
+    return owners[email]
 
 
 class AuthenticationBackend(auth_backends.AuthenticationBackend):
@@ -14,6 +24,10 @@ class AuthenticationBackend(auth_backends.AuthenticationBackend):
     allauth checks it against every account that claims the address.
     """
 
+    def authenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:
+        self.request = request
+        return super().authenticate(request, **credentials)
+
     def _authenticate_by_email(self, email: str, password: str) -> Any:
         # Where nobody owns the address, a user without a password costs as many hashes.
-        return self._check_password(owner_of(email) or User(), password)
+        return self._check_password(owner_in(self.request, email) or User(), password)

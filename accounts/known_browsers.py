@@ -1,13 +1,15 @@
-"""A browser that has signed in to an account has password tries of its own there, which no stranger can use up.
+"""A device cookie (OWASP): a browser that has signed in to an account has password tries of its own there.
 
-Wrong passwords are counted by address, for everybody together: without this, whoever types a few of them every
-minute keeps the owner out for good. What OWASP calls a device cookie; it opens nothing.
+Wrong passwords are counted by account, for everybody together. Without this, a stranger who types a few of them every
+minute keeps the owner out for good. The cookie opens nothing.
 """
 
 from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.crypto import get_random_string, salted_hmac
+
+from accounts.models import User
 
 AGE = 365 * 24 * 60 * 60  # seconds
 SALT = "accounts.known_browsers"
@@ -17,13 +19,13 @@ def cookie_name() -> str:
     return "__Host-known" if settings.SESSION_COOKIE_SECURE else "known"
 
 
-def remember(request: HttpRequest, response: HttpResponseBase, login: str) -> None:
-    """Let this browser have tries of its own for `login`, from now on; those it had for another end."""
-    if known_as(request, login):
+def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
+    """Let this browser have tries of its own for the account, from now on; those it had for another end."""
+    if name_of(request, user):
         return
     response.set_cookie(
         cookie_name(),
-        signing.dumps([get_random_string(16), _digest(login)], salt=SALT),
+        signing.dumps([get_random_string(16), _digest(user)], salt=SALT),
         max_age=AGE,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
@@ -31,15 +33,20 @@ def remember(request: HttpRequest, response: HttpResponseBase, login: str) -> No
     )
 
 
-def known_as(request: HttpRequest, login: str) -> str:
-    """Return the name of this browser if it has signed in as `login` before, or the empty string."""
+def name_of(request: HttpRequest, user: User) -> str:
+    """Return the name of this browser if it has signed in to the account before, or the empty string."""
     try:
         name, digest = signing.loads(request.COOKIES.get(cookie_name(), ""), salt=SALT, max_age=AGE)
     except (signing.BadSignature, ValueError):
         return ""
-    return name if digest == _digest(login) else ""
+    return name if digest == _digest(user) else ""
 
 
-def _digest(login: str) -> str:
-    """A cookie is no place for an address."""
-    return salted_hmac(SALT, login.lower(), algorithm="sha256").hexdigest()
+def key_of(user: User, name: str) -> str:
+    """The key that wrong passwords for the account are counted by: from a browser of that name, or from all others."""
+    return f"user:{user.pk}:{name}"
+
+
+def _digest(user: User) -> str:
+    """A cookie names no account."""
+    return salted_hmac(SALT, str(user.pk), algorithm="sha256").hexdigest()

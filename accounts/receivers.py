@@ -4,10 +4,12 @@ import logging
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.core.internal import ratelimit
 from allauth.usersessions.models import UserSession
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
+from accounts import known_browsers
 from accounts.models import User
 from twofactor import mail
 from twofactor.events import log
@@ -33,3 +35,10 @@ def remember_session(request: HttpRequest, **kwargs: Any) -> None:
         ip=ip,
         user_agent=adapter.get_http_user_agent(request)[: UserSession._meta.get_field("user_agent").max_length],
     )
+
+
+def clear_wrong_passwords(request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """After a password reset, let the owner sign in at once, from this browser and from one not known yet."""
+    for name in {"", known_browsers.name_of(request, user)}:
+        key = known_browsers.key_of(user, name)
+        ratelimit.clear(request, app="allauth.account", action="login_failed", key=key)
