@@ -24,9 +24,12 @@ from twofactor.account import one_family
 from twofactor.events import log
 
 logger = logging.getLogger("accounts")
-# What anybody can have sent to any address.
-STRANGERS_MAILS = {
-    f"account/email/{name}" for name in ("account_already_exists", "password_reset_key", "unknown_account")
+# Emails that anybody can cause to any address. All others tell the owner of an account what happened to it.
+WITH_A_RESET_LINK = {"account/email/account_already_exists", "account/email/password_reset_key"}
+WITH_ANOTHER_LINK = {
+    "account/email/unknown_account",
+    "account/email/email_confirmation",
+    "account/email/email_confirmation_signup",
 }
 
 # What the one link of a mail does, by its name in the context.
@@ -121,6 +124,7 @@ class AccountAdapter(DefaultAccountAdapter):
             "account": "" if is_new else addresses.masked(claim.user.email),
             "activate_url": self.get_email_confirmation_url(request, emailconfirmation),
             "reject_url": reverse("reject_email", args=[emailconfirmation.key]),
+            "is_first": signup,
         }
         self.send_mail(f"account/email/{template}", claim.email, context)
 
@@ -136,7 +140,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
         Nobody is told that a mail was one too many: the owner finds those before it, and a stranger learns nothing.
         """
-        if template_prefix in STRANGERS_MAILS and not limits.stranger_mail(self.request, template_prefix, email):
+        if not self._may_email(template_prefix, email, is_first=context.get("is_first", False)):
             return
         links = {name: on_this_site(value) for name, value in context.items() if name.endswith("_url")}
         context = {"email": email, **context, **links, "site_name": settings.TWOFACTOR_ISSUER}
@@ -144,6 +148,21 @@ class AccountAdapter(DefaultAccountAdapter):
             message = self.render_mail(template_prefix, email, context)
             mail.add_html(message, **action_of(message.body.splitlines(), links), other_url=links.get("reject_url", ""))
         mail.post(message)
+
+    def _may_email(self, template_prefix: str, email: str, *, is_first: bool) -> bool:
+        """Charge an email that anybody but the signed-in owner of the address can cause.
+
+        The first confirmation of a new account is not charged: there is one for each account.
+        """
+        kind = "reset" if template_prefix in WITH_A_RESET_LINK else "other"
+        if is_first or template_prefix not in WITH_A_RESET_LINK | WITH_ANOTHER_LINK:
+            return True
+        user = getattr(self.request, "user", None)
+        if user is not None and user.is_authenticated:
+            own = EmailAddress.objects.filter(user=user, email=email.lower(), verified=True)
+            if own.exists():
+                return True
+        return limits.stranger_mail(self.request, kind, email)
 
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None

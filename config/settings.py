@@ -215,9 +215,9 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGIN_TIMEOUT = 10 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-# The key of a wrong password is the address and, where it signed in before, the browser. How many reset mails an
-# address gets is a matter of the adapter: allauth would refuse the owner's own request after a stranger's.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,20/5m/key", "reset_password": "20/m/ip"}
+# Emails are limited by the adapter: allauth's `confirm_email` skips them without a word, and its `reset_password` would
+# refuse the owner's own request after a stranger's.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,20/5m/key", "reset_password": "20/m/ip", "confirm_email": None}
 
 # --- Words, time, files -----------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ def link_in(message: EmailMessage) -> str:
 
 def test_signing_up_confirming_the_address_and_signing_in(page: Page, mails_to: Mails) -> None:
     sign_up(page)
-    expect_heading(page, "Look in your inbox")
+    expect_heading(page, "Check your inbox")
     page.goto(link_in(mails_to(GRACE)[0]))
     expect(page.get_by_role("main")).to_contain_text(f"Is {GRACE} yours?")
     press(page, "Yes, confirm")
@@ -48,22 +48,22 @@ def test_the_link_leads_to_the_sites_own_address_whatever_host_was_asked_for(
     page: Page, mails_to: Mails, base_url: str
 ) -> None:
     sign_up(page, at=base_url.replace("localhost", "127.0.0.1"))
-    expect_heading(page, "Look in your inbox")
+    expect_heading(page, "Check your inbox")
     assert urlsplit(link_in(mails_to(GRACE)[0])).netloc == urlsplit(base_url).netloc
 
 
 def test_nobody_signs_in_before_the_address_is_confirmed(page: Page, mails_to: Mails) -> None:
     sign_up(page)
-    expect_heading(page, "Look in your inbox")
+    expect_heading(page, "Check your inbox")
     sign_in(page, User.objects.get(email=GRACE))
-    expect_heading(page, "Look in your inbox")
+    expect_heading(page, "Check your inbox")
     page.goto("/accounts/2fa/")
     expect_heading(page, "Sign in")
 
 
 def test_a_link_that_was_used_or_is_none_says_so(page: Page, mails_to: Mails) -> None:
     sign_up(page)
-    expect_heading(page, "Look in your inbox")
+    expect_heading(page, "Check your inbox")
     link = link_in(mails_to(GRACE)[0])
     page.goto(link)
     press(page, "Yes, confirm")
@@ -76,7 +76,7 @@ def test_an_address_that_is_taken_gets_the_same_answer_and_its_owner_a_mail(
     page: Page, user: User, mails_to: Mails
 ) -> None:
     sign_up(page, email=user.email)
-    expect_heading(page, "Look in your inbox")
+    expect_heading(page, "Check your inbox")
     assert len(mails_to(user.email)) == 1
 
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.browser_context_args(java_script_enabled=False)
 
 def test_signing_up_and_confirming_the_address(page: Page, mails_to: Callable[[str], list[Any]]) -> None:
     sign_up(page)
-    expect_heading(page, "Look in your inbox")
+    expect_heading(page, "Check your inbox")
     page.goto(link_in(mails_to(GRACE)[0]))
     press(page, "Yes, confirm")
     expect_heading(page, "Sign in")

@@ -32,9 +32,10 @@ def setup_try(request: HttpRequest, sealed_secret: str) -> bool:
 
 
 def stranger_mail(request: HttpRequest, kind: str, address: str) -> bool:
-    """Charge a mail that somebody who is not signed in has sent to this address: three an hour of each kind."""
-    rate = {kind: "3/h/key"}
-    return ratelimit.consume(request, app="twofactor", action=kind, config=rate, key=address.lower()) is not None
+    """Charge an email that somebody other than the owner of the address may have caused: three an hour of each kind."""
+    config, key = {kind: "3/h/key"}, address.lower()
+    usage = ratelimit.consume(request, app="twofactor", action=kind, config=config, key=key, limit_get=True)
+    return usage is not None
 
 
 def password_try(request: HttpRequest) -> bool:

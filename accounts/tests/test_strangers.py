@@ -1,15 +1,18 @@
 """Whoever does not know the password can neither keep the owner out nor fill the owner's inbox."""
 
 import re
+from pathlib import Path
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.core.cache import cache
 
+from accounts import adapter
 from conftest import PASSWORD
 from twofactor.tests.helpers import LOGIN, give_password, is_signed_in, new_client, sign_in
 
-RESET, SIGNUP = "/accounts/password/reset/", "/accounts/signup/"
+EMAIL, RESET, SIGNUP = "/accounts/email/", "/accounts/password/reset/", "/accounts/signup/"
 
 
 def guess_for(email, number, **options):
@@ -137,22 +140,89 @@ def test_a_password_alone_does_not_make_it_known(user, authenticator):
     assert "known" not in client.cookies
 
 
-@pytest.mark.parametrize("path, fields, mails", [
-    (RESET, {"email": "ada@example.com"}, 3),
-    (RESET, {"email": "nobody@example.com"}, 3),
-    # allauth sends one in three minutes.
-    (SIGNUP, {"email": "ada@example.com", "full_name": "Eve", "password1": PASSWORD}, 1),
+# --- Emails ---------------------------------------------------------------------------------------
+
+
+def newcomer(email):
+    return {"email": email, "full_name": "Bob New", "password1": PASSWORD}
+
+
+@pytest.mark.parametrize("path, fields", [
+    (RESET, {"email": "ada@example.com"}),
+    (RESET, {"email": "nobody@example.com"}),
+    (SIGNUP, newcomer("ada@example.com")),
 ])  # fmt: skip
-def test_an_address_gets_three_mails_an_hour_and_the_answer_stays_the_same(user, mails_to, path, fields, mails):
+def test_an_address_gets_three_emails_an_hour_and_the_answer_stays_the_same(user, mails_to, path, fields):
     answers = []
     for number in range(6):
         answer = new_client(REMOTE_ADDR=f"198.51.100.{number + 1}").post(path, fields)
         answers.append((answer.status_code, answer.headers.get("Location"), answer.content))
-    assert len(mails_to(fields["email"])) == mails
+    assert len(mails_to(fields["email"])) == 3
     assert answers == [answers[0]] * 6
     cache.clear()
     new_client().post(path, fields)
-    assert len(mails_to(fields["email"])) == mails + 1
+    assert len(mails_to(fields["email"])) == 4
+
+
+def test_all_emails_with_a_reset_link_share_one_limit(user, mails_to):
+    for _ in range(2):
+        new_client().post(RESET, {"email": user.email.upper()})
+        new_client().post(SIGNUP, newcomer(user.email))
+    assert len(mails_to(user.email)) == 3
+
+
+def test_all_other_emails_share_one_limit_which_the_first_confirmation_does_not_spend(db, mails_to):
+    new_client().post(RESET, {"email": "bob@example.com"})
+    new_client().post(SIGNUP, newcomer("bob@example.com"))
+    for _ in range(4):
+        new_client().post(LOGIN, {"login": "bob@example.com", "password": PASSWORD})
+    unknown, *confirmations = mails_to("bob@example.com")
+    assert "/signup/" in unknown.body
+    assert ["/confirm-email/" in message.body for message in confirmations] == [True] * 3
+
+
+def test_a_strangers_sign_ups_keep_no_newcomer_from_another_link(db, mails_to):
+    new_client().post(SIGNUP, newcomer("bob@example.com"))
+    for _ in range(6):
+        new_client().post(SIGNUP, newcomer("bob@example.com"))
+    before = len(mails_to("bob@example.com"))
+    new_client().post(LOGIN, {"login": "bob@example.com", "password": PASSWORD})
+    assert len(mails_to("bob@example.com")) == before + 1
+
+
+def test_an_account_sends_three_links_to_somebody_elses_address(user, make_user, mails_to):
+    client = sign_in(new_client(), make_user("eve@example.com"))
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post(EMAIL, {"action_add": "", "email": user.email})
+    for _ in range(6):
+        answer = client.post(EMAIL, {"action_send": "", "email": user.email}, follow=True)
+    assert len(mails_to(user.email)) == 3
+    assert f"If we can email {user.email}, a link is on its way." in answer.content.decode()
+
+
+def test_what_the_signed_in_owner_asks_for_is_not_counted(user, mails_to):
+    client = sign_in(new_client(), user)
+    for _ in range(5):
+        client.post(RESET, {"email": user.email})
+    assert len(mails_to(user.email)) == 5
+
+
+@pytest.mark.parametrize("path, fields", [
+    (RESET, {"email": "ada@example.com"}),
+    (RESET, {"email": "nobody@example.com"}),
+    (SIGNUP, newcomer("ada@example.com")),
+    (SIGNUP, newcomer("nobody@example.com")),
+])  # fmt: skip
+def test_the_page_says_what_is_true_of_every_address(user, path, fields):
+    page = new_client().post(path, fields, follow=True).content.decode()
+    assert "If we can email this address, a link is on its way." in page
+    assert page.count("at most three an hour") == 1
+
+
+def test_every_email_with_a_link_that_anybody_can_cause_is_counted():
+    sources = Path(settings.BASE_DIR, "templates", "account", "email").glob("*_message.txt")
+    with_a_link = {f"account/email/{path.name[:-12]}" for path in sources if "_url }}" in path.read_text()}
+    assert with_a_link == adapter.WITH_A_RESET_LINK | adapter.WITH_ANOTHER_LINK
 
 
 def errors_of(response):
