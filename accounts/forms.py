@@ -17,7 +17,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses
-from twofactor import sessions
+from twofactor import passwords, sessions
 from twofactor.forms import ProofForm, method_of
 
 SIGNED_UP = "signed_up"  # in the session of the browser that signed up: the key of the new account
@@ -104,7 +104,12 @@ class ResetPasswordForm(OurWords, allauth_forms.ResetPasswordForm):
 
 
 class ChangePasswordForm(NewPassword, allauth_forms.ChangePasswordForm):
-    pass
+    def clean_oldpassword(self) -> str:
+        """Count wrong ones by session, as at every step-up."""
+        password = self.cleaned_data["oldpassword"]
+        if not passwords.is_right(context.request, password):
+            raise get_adapter().validation_error("enter_current_password")
+        return password
 
 
 class SetPasswordForm(NewPassword, allauth_forms.SetPasswordForm):

@@ -216,8 +216,15 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGIN_TIMEOUT = 10 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 # Emails are limited by the adapter: allauth's `confirm_email` skips them without a word, and its `reset_password` would
-# refuse the owner's own request after a stranger's.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,20/5m/key", "reset_password": "20/m/ip", "confirm_email": None}
+# refuse the owner's own request after a stranger's. Wrong passwords of a signed-in user are counted by session: allauth
+# counts them by user, and a stolen session could keep the owner out.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip,20/5m/key",
+    "reset_password": "20/m/ip",
+    "confirm_email": None,
+    "change_password": None,
+    "reauthenticate": None,
+}
 
 # --- Words, time, files -----------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ BUDGET_SECONDS = 30 * 24 * 60 * 60  # ... when they fall into one such span
 BUDGET_AFTER_RESET = 20  # tries that a mailed password reset gives, once in
 RESET_SECONDS = 7 * 24 * 60 * 60
 SOURCE_RATE = "20/10m/ip"  # wrong codes from one IPv4 address or IPv6 /64, over all accounts
+STEP_UP_RATE = "10/30d/key"  # wrong passwords in a row that end a signed-in session
 CODES_LOW = 3  # backup codes left that call for a warning
 CLOCK_REACH = 10 * 60  # how far setup looks for a phone's clock, in seconds either way
 EVENTS_SHOWN = 20

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from twofactor import adapter, conf, mail, signals
+from twofactor import adapter, conf, limits, mail, signals
 from twofactor.models import Authenticator, SecurityEvent
 
 Kind = SecurityEvent.Kind
@@ -53,6 +53,11 @@ def wrong_codes(request: HttpRequest, authenticator: Authenticator, *, signed_in
     _tell(Kind.WRONG_CODES, authenticator.user, request, mailed=mailed, signed_in=signed_in)
 
 
+def wrong_passwords(request: HttpRequest, user: Any) -> None:
+    """Ten wrong passwords in a row ended a session of this user, who is emailed once an hour at most."""
+    _tell(Kind.WRONG_PASSWORDS, user, request, mailed=limits.claim_password_mail(request, user))
+
+
 def locked(request: HttpRequest, authenticator: Authenticator) -> None:
     _tell(Kind.LOCKED, authenticator.user, request)
     _signal(signals.locked, authenticator.user, request)
@@ -71,6 +76,12 @@ def browser_trusted(request: HttpRequest, user: Any) -> None:
 def code_accepted(request: HttpRequest, user: Any, *, method: str) -> None:
     """Send the signal alone: a row for every sign-in would bury the events that matter to the owner."""
     _signal(signals.accepted, user, request, method=method)
+
+
+def password_refused(request: HttpRequest, user: Any) -> None:
+    """A wrong password in a signed-in session: no row, and the host is not told."""
+    ip = get_adapter().get_client_ip(request)
+    log(logger, logging.WARNING, "password_refused", user=user.pk, ip=ip)
 
 
 def code_refused(request: HttpRequest, user: Any, *, method: str, why: str) -> None:

@@ -3,12 +3,11 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth import HASH_SESSION_KEY
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from twofactor import codes, conf, events, limits, setup, totp
+from twofactor import codes, conf, events, limits, passwords, setup, totp
 from twofactor.models import Authenticator, PendingSignIn, Verdict
 
 PASSWORD_LENGTH = 128
@@ -261,7 +260,6 @@ class ProofForm(SecondFactorForm):
     error_messages = {
         **SecondFactorForm.error_messages,
         "wrong_password": _("That is not your password."),
-        "password_tries": _("Too many tries. Wait a minute, then type your password again."),
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -286,26 +284,11 @@ class ProofForm(SecondFactorForm):
         return super().clean()
 
     def _judge_password(self, password: str) -> None:
-        if not limits.password_try(self.request):
-            self.retry_after = 60
-            self.add_error(
-                "password",
-                forms.ValidationError(self.error_messages["password_tries"], code="password_tries"),
-            )
-        elif not self._is_password(password):
+        if not passwords.is_right(self.request, password):
             self.add_error(
                 "password",
                 forms.ValidationError(self.error_messages["wrong_password"], code="wrong_password"),
             )
-
-    def _is_password(self, password: str) -> bool:
-        """Check the password. If that replaces an outdated hash, bind this session to the new one, or it would end."""
-        user: Any = self.request.user
-        before = user.get_session_auth_hash()
-        is_right = user.check_password(password)
-        if (now := user.get_session_auth_hash()) != before:
-            self.request.session[HASH_SESSION_KEY] = now
-        return is_right
 
 
 class VerifySetupForm(LimitedForm):

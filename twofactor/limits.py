@@ -1,4 +1,6 @@
-"""The limit by source, over all accounts. It lives in the cache; the account's own limits are in the database."""
+"""The limits that are in the cache: by source, setup, session and address. The account's own are in the database."""
+
+from typing import Any
 
 from allauth.core.internal import ratelimit
 from django.http import HttpRequest
@@ -27,18 +29,45 @@ class Source:
 
 def setup_try(request: HttpRequest, sealed_secret: str) -> bool:
     """Charge a code typed in this setup. The session counts too, but of requests at once it keeps the last one's."""
-    rate = {"setup": f"{conf.PENDING_TRIES}/{conf.SETUP_SECONDS}s/key"}
-    return ratelimit.consume(request, app="twofactor", action="setup", config=rate, key=sealed_secret) is not None
+    return _charge(request, "setup", f"{conf.PENDING_TRIES}/{conf.SETUP_SECONDS}s/key", key=sealed_secret)
 
 
 def stranger_mail(request: HttpRequest, kind: str, address: str) -> bool:
     """Charge an email that somebody other than the owner of the address may have caused: three an hour of each kind."""
-    config, key = {kind: "3/h/key"}, address.lower()
-    usage = ratelimit.consume(request, app="twofactor", action=kind, config=config, key=key, limit_get=True)
+    return _charge(request, kind, "3/h/key", key=address.lower())
+
+
+def claim_password_mail(request: HttpRequest, user: Any) -> bool:
+    """True for one caller an hour: that one emails the owner about wrong passwords."""
+    return _charge(request, "password_mail", "1/h/key", key=str(user.pk))
+
+
+class PasswordTries:
+    """The wrong passwords in a row of one signed-in session. Nobody else can use them up."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request, self._session = request, request.session.session_key
+
+    def charge(self) -> bool:
+        """Reserve one of the ten tries before the password is checked; False if there is none left."""
+        return _charge(self._request, "password", conf.STEP_UP_RATE, key=self._session)
+
+    @property
+    def are_used_up(self) -> bool:
+        return not _charge(self._request, "password", conf.STEP_UP_RATE, key=self._session, dry_run=True)
+
+    def claim_end(self) -> bool:
+        """True for one caller: that one tells of the end of the session."""
+        return _charge(self._request, "password_end", "1/1d/key", key=self._session)
+
+    def clear(self) -> None:
+        config = {"password": conf.STEP_UP_RATE}
+        ratelimit.clear(self._request, app="twofactor", action="password", config=config, key=self._session)
+
+
+def _charge(request: HttpRequest, action: str, rate: str, *, key: str | None, dry_run: bool = False) -> bool:
+    config = {action: rate}
+    usage = ratelimit.consume(
+        request, app="twofactor", action=action, config=config, key=key, dry_run=dry_run, limit_get=True
+    )
     return usage is not None
-
-
-def password_try(request: HttpRequest) -> bool:
-    """Charge a password typed at step-up, ten a minute and user: a stranger cannot use these up."""
-    rate = {"password": "10/m/user"}
-    return ratelimit.consume(request, app="twofactor", action="password", config=rate, user=request.user) is not None

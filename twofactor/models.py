@@ -463,6 +463,7 @@ class SecurityEvent(models.Model):
         PHONE_CHANGED = "phone_changed", _("Moved to a new phone")
         BACKUP_CODE_USED = "backup_code_used", _("Backup code used")
         WRONG_CODES = "wrong_codes", _("Right password, then five wrong codes")
+        WRONG_PASSWORDS = "wrong_passwords", _("Wrong passwords in an open session")
         LOCKED = "locked", _("Codes from the app locked")
         RESET_BY_STAFF = "reset_by_staff", _("Two-factor authentication reset by staff")
         BROWSER_TRUSTED = "browser_trusted", _("Browser trusted")

@@ -140,7 +140,7 @@ def test_two_backup_codes_at_once_both_count(site: Site, crowd: Crowd) -> None:
 
 def test_one_code_serves_a_sign_in_or_a_change_but_not_both(site: Site) -> None:
     for _ in range(ROUNDS):
-        person = site.person()  # ten passwords a minute is the limit of one
+        person = site.person()
         owner = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
         visitor = Browser(site).owe_code(person)
         site.let_all_be_new(person)
@@ -234,6 +234,18 @@ def test_of_24_wrong_codes_at_once_in_a_setup_five_are_judged(site: Site) -> Non
     assert sum(answer.status == 422 for answer in answers) <= 5
 
 
+def test_of_24_wrong_passwords_at_once_in_one_session_ten_are_judged_and_the_owner_is_told_once(site: Site) -> None:
+    for _ in range(ROUNDS):
+        person = site.person()
+        thief = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
+        tabs = [thief.twin() for _ in range(24)]
+        proof = {"password": "not-the-password", "code": person.wrong_code()}
+        parallel(24, lambda number: tabs[number].post(DISABLE, proof))
+        assert not thief.is_signed_in()
+        assert site.said().count(f"event=password_refused user={person.pk} ") == 10
+        assert site.events(person) == ["backup_code_used", "wrong_passwords"]
+
+
 # --- Changes --------------------------------------------------------------------------------------
 
 
@@ -264,7 +276,7 @@ def phone(person: Person, key: str) -> Person:
 @pytest.mark.parametrize("one_session", [True, False], ids=["two tabs", "two browsers"])
 def test_of_two_regenerations_at_once_one_set_is_valid_and_shown(site: Site, one_session: bool) -> None:
     for _ in range(ROUNDS):
-        person = site.person()  # ten passwords a minute is the limit of one
+        person = site.person()
         browsers, proof = two_of(site, person, one_session=one_session), proofs(person)
         answers = parallel(2, lambda number: browsers[number].post(REGENERATE, proof[number]))
         assert all(answer.status < 500 for answer in answers), answers
@@ -298,7 +310,7 @@ def test_of_two_setups_confirmed_at_once_the_one_that_shows_codes_is_on(site: Si
 
 def test_of_two_new_phones_at_once_the_one_that_shows_codes_counts(site: Site) -> None:
     for _ in range(ROUNDS):
-        person = site.person()  # ten passwords a minute is the limit of one
+        person = site.person()
         browsers, proof = two_of(site, person), proofs(person)
         phones = [phone(person, browsers[number].post(SETUP, proof[number]).key) for number in range(2)]
         won, answers = confirm(browsers, phones)

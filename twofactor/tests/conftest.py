@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
@@ -44,7 +45,8 @@ def pending(visitor: Client, user: User, authenticator: Authenticator) -> Client
 def request_(rf: RequestFactory, user: User) -> HttpRequest:
     """A POST of the user's, for a form by itself."""
     request = rf.post("/", REMOTE_ADDR="192.0.2.1")
-    request.user = user
+    request.user, request.session = user, SessionStore()
+    request.session.create()
     return request
 
 

@@ -35,6 +35,7 @@ TELL = {
     "phone_changed": events.phone_changed,
     "backup_code_used": lambda request, user: events.backup_code_used(request, user, codes_left=7),
     "wrong_codes": lambda request, user: events.wrong_codes(request, user.authenticator),
+    "wrong_passwords": events.wrong_passwords,
     "locked": lambda request, user: events.locked(request, user.authenticator),
     "reset_by_staff": lambda request, user: events.reset_by_staff(request, user, reason="lost phone"),
     "browser_trusted": events.browser_trusted,

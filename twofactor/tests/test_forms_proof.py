@@ -59,14 +59,6 @@ def test_a_password_is_taken_as_it_is_typed(proof_form, user):
     assert not proof_form(on=None, password="spaces at both ends").is_valid()
 
 
-def test_after_ten_passwords_in_a_minute_none_is_looked_at(proof_form):
-    for _ in range(10):
-        assert error_codes(proof_form(on=None, password="wrong")) == {"password": ["wrong_password"]}
-    form = proof_form(on=None, password=PASSWORD)
-    assert error_codes(form) == {"password": ["password_tries"]}
-    assert (form.status, form.headers) == (429, {"Retry-After": "60"})
-
-
 @pytest.mark.parametrize("field", ["code", "backup_code", "password"])
 def test_no_field_gives_back_what_was_typed(proof_form, field):
     method = {"backup_code": ""} if field == "backup_code" else {}
