@@ -3,7 +3,6 @@
 A site puts TwofactorMiddleware into MIDDLEWARE, which is all that the app does around a view.
 """
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxMiddleware
 
-from twofactor import adapter, conf, sessions
+from twofactor import adapter, conf, reauthentication, sessions
 from twofactor.htmx import RedirectMiddleware
 from twofactor.models import Authenticator
 
@@ -34,8 +33,6 @@ SETUP = {
 }
 # Where to get the verified address that setup asks for, for whoever has none.
 ADDRESS = {"account_email", "account_confirm_email", "account_reauthenticate"}
-# Internal to allauth; accounts/tests/test_email_pages.py fails when it moves.
-SUSPENDED = "account_reauthentication_state"
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -45,7 +42,7 @@ class TwofactorMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         wall = SecondWallMiddleware(get_response)
-        self.around: GetResponse = HtmxMiddleware(RedirectMiddleware(keep_no_cookie(wall)))  # type: ignore[assignment]
+        self.around: GetResponse = HtmxMiddleware(RedirectMiddleware(wall))  # type: ignore[assignment]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.around(request)
@@ -56,6 +53,13 @@ class TwofactorMiddleware:
         if match and match.url_name == "login" and "admin" in match.app_names:
             return secure_admin_login(view)(request, *args, **kwargs)
         return None
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Ask for a proof before a page of allauth's, and drop what was posted.
+
+        allauth's own middleware, which comes later, would keep it in the session and carry it out after the proof.
+        """
+        return reauthentication.answer_to(exception, request)
 
 
 class SecondWallMiddleware:
@@ -84,24 +88,6 @@ class SecondWallMiddleware:
                 if due and due <= timezone.now() and not _is_open(request):
                     return redirect("twofactor:setup")
         return self.get_response(request)
-
-
-def keep_no_cookie(get_response: GetResponse) -> GetResponse:
-    """Take the cookies out of a request that waits in the session until its owner has typed password and code.
-
-    allauth keeps all of its headers there, and among them what a trusted browser has in place of a code, of which
-    the database knows no more than a digest. Stands inside the sessions, so that they are never saved.
-    """
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        if request.session.modified and "request" in (state := request.session.get(SUSPENDED) or {}):
-            waiting = json.loads(state["request"])
-            waiting["META"] = {name: value for name, value in waiting["META"].items() if "COOKIE" not in name}
-            state["request"] = json.dumps(waiting)
-        return response
-
-    return middleware
 
 
 def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | None:

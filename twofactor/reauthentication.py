@@ -65,12 +65,21 @@ def way_to_proof(request: HttpRequest) -> HttpResponse | None:
         return redirect(reverse("twofactor:reauthenticate", query=step_up.query_for(request)))
     try:
         _pass(request)
-    except ReauthenticationRequired:
-        # The page that the adapter names: allauth's own would redirect to it and lose `unsent`.
-        methods = get_adapter().get_reauthentication_methods(user)
-        page = methods[0]["url"] if methods else reverse("account_reauthenticate")
-        return redirect(f"{page}?{urlencode(step_up.query_for(request))}")
+    except ReauthenticationRequired as required:
+        return answer_to(required, request)
     return None
+
+
+def answer_to(exception: Exception, request: HttpRequest) -> HttpResponse | None:
+    """Return a redirect to the page that asks for a proof, or to sign-in, if that is what the exception is about.
+
+    The page is the one that the adapter names: allauth's own would redirect to it and lose `unsent`.
+    """
+    if not isinstance(exception, ReauthenticationRequired):
+        return None
+    methods = get_adapter().get_reauthentication_methods(request.user)
+    page = methods[0]["url"] if methods else reverse("account_login")
+    return redirect(f"{page}?{urlencode(step_up.query_for(request))}")
 
 
 @reauthentication_required

@@ -1,20 +1,35 @@
 """What the pages for a step-up have in common: a form that had to wait is dropped, and they say so before the proof."""
 
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from allauth.account.utils import get_next_redirect_url
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+
+from twofactor import htmx
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 def query_for(request: HttpRequest) -> dict[str, str]:
     """Return what the step-up page has to know: where to lead back to, and whether something was sent there."""
-    return {"next": request.get_full_path()} | ({} if request.method in SAFE else {"unsent": "1"})
+    if request.method in SAFE:
+        return {"next": request.get_full_path()}
+    return {"next": _page_of_the_form(request) or request.get_full_path(), "unsent": "1"}
+
+
+def _page_of_the_form(request: HttpRequest) -> str:
+    """Return the page of this host that the form was on; empty if unknown. Its own address may take a POST alone."""
+    page = htmx.way_back(request)
+    if not url_has_allowed_host_and_scheme(page, {request.get_host()}):
+        return ""
+    parts = urlsplit(page)
+    return urlunsplit(("", "", parts.path, parts.query, ""))
 
 
 def is_unsent(request: HttpRequest) -> bool:

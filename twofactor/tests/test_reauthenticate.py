@@ -1,15 +1,30 @@
 """Step-up where a site has the app's adapter: for allauth's pages, password and code are one proof."""
 
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.reauthentication import stash_and_reauthenticate
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import include, path
+from django.views.decorators.http import require_POST
 
 from conftest import PASSWORD
 from twofactor.tests.helpers import code_now, errors, leads_to, message_levels, sign_in, sign_in_with_2fa, wrong_code
 
 ADMIN = "/admin/twofactor/authenticator/"
 REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
-EMAIL = "/accounts/email/"
+EMAIL, CLOSE = "/accounts/email/", "/close/"
+
+# A host with a view that takes a POST alone.
+urlpatterns = [
+    path("close/", require_POST(reauthentication_required(lambda request: HttpResponse("closed")))),
+    path("", include("config.urls")),
+]
+
+
+def carry_on(request, state):
+    return HttpResponseRedirect(f"/carried-on/{state['of']}/")
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +39,45 @@ def asked_for_proof(client):
     return leads_to(client.post(EMAIL, {"email": "second@example.com", "action_add": ""}))
 
 
-def test_password_and_code_lead_back_to_what_waited(owner, user, secret):
+def test_password_and_code_lead_back_to_what_waited(owner, secret):
     page = asked_for_proof(owner)
-    assert page.startswith(REAUTHENTICATE)
-    answer = owner.post(page, {"password": PASSWORD, "code": code_now(secret), "next": EMAIL})
+    assert page == f"{REAUTHENTICATE}?next={quote(EMAIL, safe='')}&unsent=1"
+    answer = owner.post(page, {"password": PASSWORD, "code": code_now(secret)})
     assert leads_to(answer) == EMAIL
+    assert message_levels(owner.get(EMAIL)) == ["info"]
+
+
+def test_what_was_posted_is_dropped_and_can_be_sent_again(owner, user, secret):
+    page = asked_for_proof(owner)
+    assert "second@example.com" not in str(dict(owner.session))
+    owner.post(page, {"password": PASSWORD, "code": code_now(secret)})
+    assert not user.emailaddress_set.filter(email="second@example.com").exists()
+    assert asked_for_proof(owner) == EMAIL
     assert user.emailaddress_set.filter(email="second@example.com").exists()
+
+
+@pytest.mark.parametrize("headers, there", [
+    ({}, CLOSE),
+    ({"Referer": "http://testserver/orders/?page=2"}, "/orders/?page=2"),
+    ({"Referer": "http://evil.example/orders/"}, CLOSE),
+    ({"Referer": "http://[evil"}, CLOSE),
+    ({"HX-Request": "true", "HX-Current-URL": "http://testserver/orders/?page=2"}, "/orders/?page=2"),
+    ({"HX-Request": "true", "HX-Current-URL": "http://[evil"}, CLOSE),
+])  # fmt: skip
+def test_where_an_address_takes_a_post_alone_it_leads_back_to_the_page_of_the_form(user, settings, headers, there):
+    settings.ROOT_URLCONF = __name__
+    page = leads_to(sign_in_with_2fa(user).post(CLOSE, headers=headers))
+    assert parse_qs(urlsplit(page).query) == {"next": [there], "unsent": ["1"]}
+
+
+def test_what_allauths_own_flows_keep_for_after_the_proof_goes_on(owner, secret):
+    request = HttpRequest()
+    request.session = owner.session
+    page = stash_and_reauthenticate(request, {"of": 7}, f"{__name__}.carry_on")["Location"]
+    request.session.save()
+    page = leads_to(owner.get(page))
+    answer = owner.post(page, {"password": PASSWORD, "code": code_now(secret)})
+    assert leads_to(answer) == "/carried-on/7/"
 
 
 def test_neither_alone_is_a_proof(owner, user, secret):
