@@ -15,7 +15,6 @@ from e2e.steps import (
     SETTINGS,
     SETUP,
     VERIFY_LOGIN,
-    client_of,
     code_field,
     come_back_to,
     email_field,
@@ -243,14 +242,16 @@ def test_too_many_wrong_passwords_are_said_beside_the_form(page: Page, user: Use
         expect(page.get_by_role("main").get_by_role("alert")).to_contain_text(words)
 
 
-def test_too_many_passwords_at_a_change_are_said_beside_the_field(signed_in: Page, user: User) -> None:
-    client = client_of(user)
-    for _ in range(10):
-        client.post(SETUP, {"password": "not-the-password"})
+def test_the_tenth_wrong_password_in_a_row_ends_the_session_and_says_so(signed_in: Page) -> None:
     signed_in.goto(SETUP)
-    password_field(signed_in).fill(PASSWORD)
+    for _ in range(9):
+        password_field(signed_in).fill("not-the-password")
+        press(signed_in, "Continue")
+        expect_said_beside(password_field(signed_in), "That is not your password.")
+    password_field(signed_in).fill("not-the-password")
     press(signed_in, "Continue")
-    expect_said_beside(password_field(signed_in), "Too many tries.")
+    expect_heading(signed_in, "Sign in")
+    expect_said(signed_in, "Too many wrong passwords.")
 
 
 # --- What the browser may load --------------------------------------------------------------------

@@ -35,7 +35,7 @@ def test_signing_up_confirming_the_address_and_signing_in(page: Page, mails_to: 
     sign_up(page)
     expect_heading(page, "Check your inbox")
     page.goto(link_in(mails_to(GRACE)[0]))
-    expect(page.get_by_role("main")).to_contain_text(f"Is {GRACE} yours?")
+    expect(page.get_by_role("main")).to_contain_text(f"This confirms your new account for {GRACE}.")
     press(page, "Yes, confirm")
     expect_heading(page, "Sign in")
     give_password(page, User.objects.get(email=GRACE))
