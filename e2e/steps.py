@@ -362,10 +362,16 @@ def pages_of_a_visitor(page: Page, user: User) -> Iterator[str]:
     page.goto(f"/accounts/password/reset/key/{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}/")
     expect_heading(page, "Choose a new password")
     yield "a new password after a reset"
-    unconfirmed = EmailAddress.objects.create(user=user, email="ada@elsewhere.example", verified=False)
-    page.goto(f"/accounts/confirm-email/{EmailConfirmationHMAC(unconfirmed).key}/")
-    expect_heading(page, "Confirm your address")
-    yield "confirm an address"
+    further = EmailAddress.objects.create(user=user, email="ada@elsewhere.example", verified=False)
+    newcomer = User.objects.create_user("newcomer@elsewhere.example", full_name="New Person")
+    new = EmailAddress.objects.create(user=newcomer, email=newcomer.email, verified=False)
+    for address, title in ((further, "Sign in to confirm this address"), (new, "Finish signing up")):
+        page.goto(f"/accounts/confirm-email/{EmailConfirmationHMAC(address).key}/")
+        expect_heading(page, title)
+        yield f"confirm an address: {title}"
+    page.get_by_role("link", name=_("This wasn't me")).click()
+    expect_heading(page, "This wasn't me")
+    yield "reject an address"
     page.goto("/accounts/signup/")
     for label, text in (("Full name", "G"), ("E-mail", "g@example.com"), ("Password", "short")):
         page.get_by_label(_(label), exact=True).fill(text)
