@@ -28,8 +28,10 @@ class EmailView(allauth_views.EmailView):
 
     def make_room(self, request: HttpRequest) -> bool:
         """Free the address that is to be primary; False, and a message, unless this account confirmed it."""
-        own = EmailAddress.objects.filter(user=request.user, email=request.POST.get("email", "").lower()).first()
-        if own is None or not own.verified:
+        confirmed = EmailAddress.objects.filter(user=request.user, verified=True)
+        # Compared here: PostgreSQL takes no NUL in a query.
+        own = next((row for row in confirmed if row.email == request.POST.get("email", "").lower()), None)
+        if own is None:
             get_adapter().add_message(request, messages.ERROR, "account/messages/unverified_primary_email.txt")
             return False
         addresses.release(own.email, to=own.user)
