@@ -24,13 +24,13 @@ class AdminSite(admin.AdminSite):
     """Django's. Every view of every model comes through `admin_view`, so no model has to ask for a proof itself."""
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Lead on: TwofactorMiddleware lets only signed-in staff through. Django's form knows no second factor."""
+        """Redirect to the index. TwofactorMiddleware lets signed-in staff in, and Django's form asks for no code."""
         return redirect("admin:index")
 
     def password_change(  # type: ignore[override] # a redirect, where Django's own always renders a page
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Lead to the site's own page: Django's takes any number of wrong passwords and tells nobody of a new one."""
+        """Redirect to the site's own page. Django's does not limit wrong passwords, and sends no email."""
         return redirect("account_change_password")
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
@@ -45,7 +45,7 @@ class AdminSite(admin.AdminSite):
                 raise BadRequest("An ID or a filter that no row can match.") from error
             except (addresses.Taken, IntegrityError):
                 # Two requests passed their checks at once; the other one was saved first.
-                messages.error(request, _("Somebody else changed this at the same time. Nothing was saved."))
+                messages.error(request, _("Someone else changed this at the same time. Nothing was saved."))
                 return redirect(request.get_full_path())
 
         return super().admin_view(cast(View, guarded), cacheable)

@@ -119,7 +119,7 @@ class SetPasswordForm(NewPassword, allauth_forms.SetPasswordForm):
 class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
     """allauth's; for an account that never confirmed an address, the link proves the address as well.
 
-    Whoever signed up may have been a stranger. So the owner of the address also says the name and the language.
+    A stranger may have signed up. So the owner of the address also gives the name and the language.
     """
 
     full_name = forms.CharField(

@@ -1,4 +1,4 @@
-"""What staff do to somebody else's account, beside the admin's own forms."""
+"""Changes that staff make to an account of another user."""
 
 from typing import Any
 

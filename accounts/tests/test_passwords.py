@@ -212,7 +212,7 @@ def closed(make_user):
 
 @pytest.mark.parametrize("whose", [lambda make_user: make_user(), nobody, without_a_password, closed])
 @pytest.mark.parametrize("typed, count", [("wrong-wrong-wrong", 1), (NFC, 1), (NFD, 2), ("x" * 129, 0)])
-def test_a_wrong_password_costs_as_many_hashes_whoever_it_is_for(make_user, hashes, whose, typed, count):
+def test_a_wrong_password_costs_as_many_hashes_for_every_account(make_user, hashes, whose, typed, count):
     user = whose(make_user)
     hashes.clear()
     response = give_password(new_client(), user, password=typed)

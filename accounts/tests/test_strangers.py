@@ -190,7 +190,7 @@ def test_a_strangers_sign_ups_keep_no_newcomer_from_another_link(db, mails_to):
     assert len(mails_to("bob@example.com")) == before + 1
 
 
-def test_an_account_sends_three_links_to_somebody_elses_address(user, make_user, mails_to):
+def test_an_account_sends_three_links_to_an_address_of_another_account(user, make_user, mails_to):
     client = sign_in(new_client(), make_user("eve@example.com"))
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     client.post(EMAIL, {"action_add": "", "email": user.email})
