@@ -3,10 +3,33 @@
 import logging
 
 import pytest
-from django.core.management import CommandError
+from django.core.management import CommandError, get_commands, load_command_class
 
 from twofactor.models import Authenticator, SecurityEvent, TrustedBrowser
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in
+
+# --- Django's own options -------------------------------------------------------------------------
+
+ACTIONS = ["status ada@example.com", "reset ada@example.com", "report", "import allauth"]
+
+
+@pytest.fixture
+def parsed():
+    """What the command makes of this command line."""
+    parser = load_command_class(get_commands()["twofactor"], "twofactor").create_parser("manage.py", "twofactor")
+    return lambda line: vars(parser.parse_args(line.split()))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("option, name, value", [
+    ("--settings mysite.settings", "settings", "mysite.settings"), ("--pythonpath /srv", "pythonpath", "/srv"),
+    ("--traceback", "traceback", True), ("--no-color", "no_color", True),
+])  # fmt: skip
+def test_an_option_of_djangos_works_before_and_after_the_action(parsed, action, option, name, value):
+    assert parsed(f"{option} {action}")[name] == value
+    assert parsed(f"{action} {option}")[name] == value
+    assert parsed(action)[name] != value
+
 
 # --- status ---------------------------------------------------------------------------------------
 

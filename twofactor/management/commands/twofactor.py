@@ -1,7 +1,8 @@
 """`manage.py twofactor status|reset EMAIL`, `manage.py twofactor report` and `manage.py twofactor import APP`."""
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -29,13 +30,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        status = actions.add_parser("status", help="say whether a user has 2FA on")
+        # Django adds its own options (--settings, ...) to the command's parser, but not to the parsers of its actions.
+        # SUPPRESS: without a default, they leave an option alone that comes before the action.
+        own = BaseCommand().create_parser("", "", add_help=False, argument_default=SUPPRESS)
+        add_action = partial(actions.add_parser, parents=[own])
+        status = add_action("status", help="say whether a user has 2FA on")
         status.add_argument("email")
-        turn_off = actions.add_parser("reset", help="turn a user's 2FA off, end their sessions, and mail them")
+        turn_off = add_action("reset", help="turn a user's 2FA off, end their sessions, and mail them")
         turn_off.add_argument("email")
         turn_off.add_argument("--reason", default="no reason given", help="goes into the log and the owner's mail")
-        actions.add_parser("report", help="say who has it and who must, and whether every secret opens")
-        bring = actions.add_parser("import", help="turn 2FA on for whoever has it in another app; nobody scans again")
+        add_action("report", help="say who has it and who must, and whether every secret opens")
+        bring = add_action("import", help="turn 2FA on for whoever has it in another app; nobody scans again")
         bring.add_argument("app", choices=SOURCES)
         bring.add_argument("--dry-run", action="store_true", help="say who would come and who not; write nothing")
 
