@@ -13,6 +13,15 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 RULES = sorted(set(re.findall(r"`(test_\w+)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text())))
 
 
+def test_nothing_tells_anybody_to_install_a_strangers_package():
+    """The distribution is django-allauth-twofactor; `twofactor` on PyPI is somebody else's."""
+    folders = ("accounts", "config", "docs", "e2e", "static", "templates", "twofactor")
+    files = [*ROOT.glob("*.*"), *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
+    texts = [path for path in files if path.suffix in {".html", ".js", ".md", ".po", ".py", ".toml", ".txt"}]
+    assert PAGES[0] in texts
+    assert [path for path in texts if re.search(r"pip install(?: -\S+)* twofactor\b", path.read_text())] == []
+
+
 @pytest.mark.parametrize("file, rule", RULES)
 def test_every_test_that_the_security_page_names_is_there(file, rule):
     (path,) = ROOT.glob(f"*/tests/{file}.py")

@@ -1,5 +1,6 @@
 """The package is the app and nothing else: what `python -m build` makes of this checkout."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -67,10 +68,24 @@ def test_the_source_has_the_translations_to_work_on_and_nothing_of_the_site(dist
     assert names - {".gitignore", "PKG-INFO", "pyproject.toml", "docs/reuse.md", "LICENSE"} == of_the_app()
 
 
-def test_the_wheel_asks_for_what_the_app_imports_and_for_nothing_of_the_site(wheel):
-    (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-    asked = Parser().parsestr(wheel.read(metadata).decode()).get_all("Requires-Dist")
-    assert sorted(asked) == [
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    return Parser().parsestr(wheel.read(name).decode())
+
+
+def test_the_distribution_has_a_name_of_its_own(metadata):
+    """On PyPI, `twofactor` is somebody else's package."""
+    assert metadata["Name"] == "django-allauth-twofactor"
+
+
+def test_the_page_on_reuse_installs_the_wheel_that_is_built(wheel):
+    page = (ROOT / "docs" / "reuse.md").read_text()
+    assert {Path(found).name for found in re.findall(r"\S+\.whl", page)} == {Path(wheel.filename).name}
+
+
+def test_the_wheel_asks_for_what_the_app_imports_and_for_nothing_of_the_site(metadata):
+    assert sorted(metadata.get_all("Requires-Dist")) == [
         "argon2-cffi>=25.1", "cryptography>=46", "django-allauth<66,>=65.21.1", "django-htmx>=1.27", "django<7,>=5.2",
         "pyotp<3,>=2.12", "qrcode<9,>=8.2",
     ]  # fmt: skip

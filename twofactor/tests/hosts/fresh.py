@@ -78,10 +78,10 @@ def fingerprint(*things: object) -> str:
 
 
 def metadata(wheel: Path) -> list[str]:
-    """What the wheel asks for."""
+    """What the wheel is called, and what it asks for."""
     with zipfile.ZipFile(wheel) as opened:
         (name,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
-        return [line for line in opened.read(name).decode().splitlines() if line.startswith("Requires-")]
+        return [line for line in opened.read(name).decode().splitlines() if line.startswith(("Name: ", "Requires-"))]
 
 
 def make(python: Path, where: Path) -> None:
