@@ -30,6 +30,10 @@ class Person:
     notes: tuple[str, ...] = ()  # what is otherwise than it was
     why_not: str = ""
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(code, str) for code in (*self.codes, *self.hashed_codes)):
+            raise TypeError("A code is a string.")
+
 
 def read(person: Callable[..., Person], key: Any, *rows: Any) -> Person:
     """Return what `person` makes of these rows; of rows that nobody could have made, that they cannot be read."""

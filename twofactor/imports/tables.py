@@ -40,6 +40,19 @@ def columns_of(name: str) -> set[str]:
         return {column.name for column in connection.introspection.get_table_description(cursor, name)}
 
 
+def name_of(columns: set[str]) -> str:
+    """Return the name of the table that has these columns; CannotImport if it is not exactly one."""
+    with connection.cursor() as cursor:
+        names = connection.introspection.table_names(cursor)
+    found = [name for name in names if columns <= columns_of(name)]
+    words = ", ".join(sorted(columns))
+    if not found:
+        raise CannotImport(f"There is no table with the columns {words} in this database.")
+    if len(found) > 1:
+        raise CannotImport(f"More than one table has the columns {words}: {', '.join(found)}. Rename all but one.")
+    return found[0]
+
+
 class OneTable(ABC):
     """A source that has a row for each kind of second factor, with what belongs to it in JSON."""
 

@@ -1,7 +1,9 @@
 """Importing: who comes, who cannot and why, cut off and run again. The real packages are in test_ways_over.py."""
 
 import logging
+import time
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -12,10 +14,10 @@ from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
 from conftest import NOW, SECRET
-from twofactor.imports import allauth, django_mfa, django_otp, tables, write
-from twofactor.imports.person import Person, base32, base32_of_hex, last_step, unfit
+from twofactor.imports import allauth, django_mfa, django_otp, pair, tables, write
+from twofactor.imports.person import Person, base32, base32_of_hex, last_step, read, unfit
 from twofactor.models import Authenticator, BackupCode
-from twofactor.totp import code_at
+from twofactor.totp import code_at, time_step_at
 
 HEX = "48656c6c6f21deadbeef48656c6c6f21deadbeef"  # SECRET
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -56,6 +58,11 @@ def test_whatever_code_may_have_been_used_counts_as_used():
     at = datetime.fromtimestamp(NOW, UTC)
     assert last_step([None, at - timedelta(days=1), at], ahead=1) == NOW // 30 + 1
     assert last_step([None], ahead=1) == -1
+
+
+@pytest.mark.parametrize("codes", [{"codes": (412857,)}, {"hashed_codes": (None,)}])
+def test_a_code_that_is_not_a_string_cannot_be_read(codes):
+    assert read(lambda key: Person(key, SECRET, **codes), 1) == Person(1, why_not="its row cannot be read")
 
 
 # --- Tables as they lie there ---------------------------------------------------------------------
@@ -177,6 +184,86 @@ def test_a_secret_that_no_key_of_django_mfa_signed_cannot_come(make_table, setti
     assert person.why_not == why
     if not why:
         assert (person.secret, person.last_time_step, person.created_at) == (SECRET, NOW, LONG_AGO)
+
+
+@pytest.fixture
+def pair_rows(make_table):
+    """The table of the pair, in an app of this label."""
+
+    def make(label="users"):
+        return make_table(
+            f"{label}_twofactorauth",
+            id=models.UUIDField(primary_key=True, default=uuid4),
+            user_id=models.BigIntegerField(),
+            secret_key=models.TextField(),
+            is_enabled=models.BooleanField(default=True),
+            backup_codes=models.JSONField(default=list),
+            created_at=models.DateTimeField(default=LONG_AGO),
+            updated_at=models.DateTimeField(default=LONG_AGO),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("label", ["users", "my_shop"])
+def test_a_row_of_the_pair_is_found_in_any_app(pair_rows, label):
+    pair_rows(label).objects.create(user_id=1, secret_key=SECRET, backup_codes=["0A1B2C3D", "00412857"])
+    source = pair.Source()
+    assert source.keys() == [1]
+    person = person_of(source, 1)
+    assert (person.secret, person.codes, person.created_at) == (SECRET, ("0A1B2C3D", "00412857"), LONG_AGO)
+
+
+def test_every_code_that_the_pair_may_have_taken_counts_as_used(pair_rows):
+    pair_rows().objects.create(user_id=1, secret_key=SECRET)
+    before = time_step_at(time.time())
+    assert before + 1 <= person_of(pair.Source(), 1).last_time_step <= time_step_at(time.time()) + 1
+
+
+@pytest.mark.parametrize("row, why", [
+    ({"secret_key": ""}, "it is on, but has no secret"),
+    ({"secret_key": "not base32!"}, "the secret is no secret"),
+    ({"secret_key": SECRET, "backup_codes": {}}, "its row cannot be read"),
+    ({"secret_key": SECRET, "backup_codes": "0A1B2C3D"}, "its row cannot be read"),
+    ({"secret_key": SECRET, "backup_codes": [412857]}, "its row cannot be read"),
+])  # fmt: skip
+def test_a_row_of_the_pair_that_cannot_come(pair_rows, row, why):
+    pair_rows().objects.create(user_id=1, **row)
+    assert person_of(pair.Source(), 1) == Person(1, why_not=why)
+
+
+def test_a_secret_that_two_users_of_the_pair_share_cannot_come(pair_rows):
+    """Also if one of them never turned it on: the setup showed it to them."""
+    rows = pair_rows()
+    for user_id, secret, is_enabled in [
+        (1, SECRET, True),
+        (2, SECRET, True),
+        (3, "B" * 32, True),
+        (4, "B" * 32, False),
+    ]:
+        rows.objects.create(user_id=user_id, secret_key=secret, is_enabled=is_enabled)
+    shared = "another user has the same secret"
+    assert [(person.key, person.why_not) for person in pair.Source().people([1, 3])] == [(1, shared), (3, shared)]
+    assert person_of(pair.Source(), 2).why_not == shared
+
+
+def test_who_did_not_turn_it_on_in_the_pair_is_left_without_a_word(pair_rows):
+    pair_rows().objects.create(user_id=1, secret_key="", is_enabled=False)
+    source = pair.Source()
+    assert source.keys() == []
+    assert list(source.people([1])) == []
+
+
+def test_two_tables_like_the_pairs_are_an_error(pair_rows, run):
+    pair_rows("shop")
+    pair_rows("users")
+    with pytest.raises(CommandError, match="shop_twofactorauth, users_twofactorauth"):
+        run("twofactor", "import", "pair")
+
+
+def test_no_table_like_the_pairs_is_an_error(db, run):
+    with pytest.raises(CommandError, match="no table with the columns backup_codes, is_enabled, secret_key, user_id"):
+        run("twofactor", "import", "pair")
 
 
 def test_a_table_that_is_not_there_is_an_error(db, run):

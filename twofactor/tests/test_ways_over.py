@@ -167,3 +167,23 @@ def test_from_django_mfa_as_it_was_before_its_fourth_version(database):
     ]
     said = bring(database, "django-mfa", people, wanted)
     assert_said(said, only(people, "eve", "a security key"), totals=(1, 9, 1))
+
+
+def test_from_the_pair(database):
+    """Its rows do not say which code was used last, and it takes one of the step ahead too."""
+    people, _ = run(sys.executable, "pair_site", database)
+    ada, bob = people["ada"], people["bob"]
+    wanted = both_ways(people, spelt=lambda code: f"{code[:4]}-{code[4:]}".lower())
+    wanted[0] = ["ada", "code", now(ada), False]
+    wanted += [
+        ["ada", "code", now(ada, steps_ahead=2) | {"later": True}, True],
+        ["bob", "code", now(bob, steps_ahead=2) | {"later": True}, True],
+    ]
+    wanted = [[f"{name}@example.com", *rest] for name, *rest in wanted]
+    here = {
+        "AUTH_USER_MODEL": "pair.User",
+        "ACCOUNT_LOGIN_METHODS": ["email"],
+        "ACCOUNT_USER_MODEL_USERNAME_FIELD": None,
+    }
+    said = bring(database, "pair", people, wanted, apps=["twofactor.tests.ways_over.pair"], **here)
+    assert_said(said, f"user {people['dan']['key']}: could not come: it is on, but has no secret", totals=(2, 18, 1))

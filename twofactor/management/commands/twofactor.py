@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.templatetags.tz import utc
 
 from twofactor import adapter
-from twofactor.imports import allauth, django_mfa, django_otp, two_factor_auth
+from twofactor.imports import allauth, django_mfa, django_otp, pair, two_factor_auth
 from twofactor.imports.person import CannotImport
 from twofactor.imports.write import Source, bring_over
 from twofactor.models import Authenticator
@@ -22,6 +22,7 @@ SOURCES: dict[str, Callable[[], Source]] = {
     "django-otp": django_otp.Source,
     "two-factor-auth": two_factor_auth.Source,
     "django-mfa": django_mfa.source,
+    "pair": pair.Source,
 }
 
 

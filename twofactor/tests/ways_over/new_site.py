@@ -1,13 +1,16 @@
 """The site that they come to, on the same database file. `python -m twofactor.tests.ways_over.new_site FILE APP`.
 
 Reads from its input who tries to sign in how: a list of [username, field, value], where a value of {"secret": ...,
-"after": seconds} stands for the code at that time. Prints what the import said and which of the tries got in.
+"after": seconds} stands for the code at that time. It is typed now, or with "later": true at that time too.
+Prints what the import said and which of the tries got in.
 """
 
 import io
 import json
 import sys
 import time
+from contextlib import nullcontext
+from unittest import mock
 
 from django.core.management import call_command
 
@@ -55,10 +58,17 @@ def bring(app, *options):
 
 def gets_in(username, field, value):
     """Whether this user signs in with the password and this."""
+    if not isinstance(value, dict):
+        return passes(username, field, value)
+    moment = time.time() + value["after"]
+    code = sites.code_at(value["secret"], moment)
+    with mock.patch("time.time", return_value=moment) if value.get("later") else nullcontext():
+        return passes(username, field, code)
+
+
+def passes(username, field, value):
     browser = sites.past_password("/login/", {"login": username, "password": sites.PASSWORD})
     assert not sites.signed_in(browser), "2FA is off"
-    if isinstance(value, dict):
-        value = sites.code_at(value["secret"], time.time() + value["after"])
     browser.post("/2fa/verify-login/", {field: value})
     return sites.signed_in(browser)
 

@@ -1,0 +1,47 @@
+"""The Django half of the Django + Next.js pair. Its views do nothing but call its models, and so does this."""
+
+import sys
+
+from twofactor.tests.ways_over import sites
+
+
+def main(database):
+    sites.set_up(database, apps=["twofactor.tests.ways_over.pair"], AUTH_USER_MODEL="pair.User")
+    sites.migrate()
+    from twofactor.tests.ways_over.pair.models import TwoFactorAuth
+
+    ada = turn_on("ada")
+    ada["used"] = [use_up("ada", code) for code in ada["unused"][:2]]
+    ada["unused"] = ada["unused"][2:]
+    TwoFactorAuth.objects.update(created_at=sites.yesterday(), updated_at=sites.yesterday())
+    bob = turn_on("bob")
+    make_user("carol").get_2fa_object().set_up()  # and never typed a code
+    dan = make_user("dan")
+    # The pair takes a code of the empty secret too.
+    TwoFactorAuth.objects.create(user=dan, is_enabled=True)
+    sites.tell({"ada": ada, "bob": bob, "dan": {"key": dan.pk}})
+
+
+def make_user(name):
+    from twofactor.tests.ways_over.pair.models import User
+
+    return User.objects.create_user(f"{name}@example.com", sites.PASSWORD, full_name=name.title())
+
+
+def turn_on(name):
+    row = make_user(name).get_2fa_object()
+    row.set_up()
+    code = sites.code_now(row.secret_key)
+    assert row.verify_setup(code)
+    return {"key": row.user_id, "secret": row.secret_key, "code": code, "unused": row.backup_codes, "used": []}
+
+
+def use_up(name, code):
+    from twofactor.tests.ways_over.pair.models import TwoFactorAuth
+
+    assert TwoFactorAuth.objects.get(user__email=f"{name}@example.com").verify_backup_code(code)
+    return code
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
