@@ -1,0 +1,55 @@
+"""docs/coming-from-the-pair.md is true: its addresses are there, and its Python examples run."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.urls import resolve
+
+from conftest import PASSWORD
+from e2e.phone import code_at
+from twofactor.models import Authenticator
+
+PAGE = (Path(settings.BASE_DIR) / "docs" / "coming-from-the-pair.md").read_text()
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+ADDRESSES = re.findall(
+    r"^\| `(?:POST|GET) (/backend/\S+)`.*?\| `(/accounts/\S+)` \| `([\w:]+)`", PAGE, flags=re.MULTILINE
+)
+ENDPOINTS = ["setup", "verify-setup", "disable", "verify-login", "resend-backup-codes", "status"]
+
+
+def test_the_page_has_every_endpoint_of_the_pair():
+    assert [old for old, _, _ in ADDRESSES] == [
+        "/backend/user/login/",
+        *(f"/backend/user/2fa/{name}/" for name in ENDPOINTS),
+    ]
+
+
+@pytest.mark.parametrize("new, name", [each[1:] for each in ADDRESSES])
+def test_every_new_address_is_there_under_its_name(new, name):
+    assert resolve(new).view_name == name
+
+
+@pytest.fixture
+def examples():
+    """The functions that the examples define."""
+    found = {}
+    for example in EXAMPLES:
+        exec(example, found)  # noqa: S102 - our own page
+    return found
+
+
+def test_the_examples_turn_2fa_on_check_each_code_once_and_turn_it_off(examples, user):
+    assert examples["has_passed"](user, "000000"), "2FA is off"
+    uri, backup_codes = examples["enable_2fa"](user)
+    secret = Authenticator.objects.for_user(user).secret
+    assert f"secret={secret}" in uri
+    code = code_at(secret, time.time())
+    assert [examples["has_passed"](user, each) for each in (code, code)] == [True, False]
+    assert [examples["has_passed"](user, backup_codes[0]) for _ in range(2)] == [True, False]
+    code = code_at(secret, time.time() + 30)
+    assert not examples["disable_2fa"](user, "wrong", code)
+    assert examples["disable_2fa"](user, PASSWORD, code)
+    assert Authenticator.objects.for_user(user) is None
