@@ -81,12 +81,12 @@ class Command(BaseCommand):
             if authenticator := getattr(user, "authenticator", None):
                 on += 1
                 self.stdout.write(f"on       {user}: {authenticator.codes_left} backup codes left")
-            elif adapter.current().is_required(user):
+                continue
+            off += 1
+            if adapter.current().is_required(user):
                 missing += 1
-                self.stdout.write(f"MISSING  {user}: must have it and has not")
-            else:
-                off += 1
-        self.stdout.write(f"{on} on, {off} off, {missing} must have it and have not")
+                self.stdout.write(f"MISSING  {user}: off, but required")
+        self.stdout.write(f"{on} on, {off} off ({missing} of them required to have it)")
         self.open_every_secret()
 
     def open_every_secret(self) -> None:
