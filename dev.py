@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one door for whoever works on the site: python3 dev.py COMMAND. Needs only Python 3.11 or newer."""
+"""Set up, run, test and check the site: python3 dev.py COMMAND. Needs only Python 3.11 or newer."""
 
 from __future__ import annotations
 
@@ -58,18 +58,21 @@ BROWSER_NEEDS = ("fonts-dejavu-core", "libatomic1")
 
 
 def run(address: str = "") -> NoReturn:
-    """[HOST:PORT]  Serve the site to work on it, by default on port 8000; demo account, mails shown here."""
+    """[PORT]  Serve the site for development, on port 8000 or PORT (or HOST:PORT); demo account, emails shown here."""
     host, port = listening_address(address)
     ensure_venv(RUN_LOCK)
     ensure_env_file()
     env = {"SITE_URL": site_url(host, port), **os.environ} if address else dict(os.environ)
     manage("migrate", "--verbosity=0", env=env)
     manage("demo", env=env)
+    if address:
+        url = env["SITE_URL"]
+        say(f"Emails link to {url}. In another terminal: SITE_URL={url} {VENV.name}/{IN_VENV} manage.py ...")
     become(PYTHON, "manage.py", "runserver", f"{host}:{port}", env=env)
 
 
 def serve(address: str = "") -> NoReturn:
-    """[HOST:PORT]  Serve the site as production would, on loopback: DEBUG off, WEB_CONCURRENCY processes, or two."""
+    """[PORT]  Serve the site as in production, on port 8000 or PORT: DEBUG off, WEB_CONCURRENCY processes, or two."""
     host, port = listening_address(address)
     processes = process_count()
     ensure_venv(RUN_LOCK)
@@ -292,14 +295,14 @@ def listening_address(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     host, port = host or "127.0.0.1", port or "8000"
     if not (port.isdecimal() and int(port) < 2**16):
-        sys.exit(f"{address!r} is no address: expected HOST:PORT or PORT.")
+        sys.exit(f"{address!r} is not a port: expected PORT or HOST:PORT.")
     with socket.socket() as probe:
         # As the servers do: connections that have ended hold a port for a minute.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, int(port)))
         except OSError as error:
-            sys.exit(f"Cannot listen on {host}:{port}: {error.strerror}. Another port: dev.py {sys.argv[1]} PORT")
+            sys.exit(f"Cannot listen on {host}:{port}: {error.strerror}. Try python3 dev.py {sys.argv[1]} PORT.")
     return host, int(port)
 
 

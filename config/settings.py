@@ -22,7 +22,10 @@ def needed(name: str, in_debug: str) -> str:
     """Return what the environment says of `name`; only with DEBUG on may it be absent."""
     value = env.str(name, default=in_debug if DEBUG else "")
     if not value.strip(" ,"):
-        raise ImproperlyConfigured(f"{name} is missing: with DEBUG off the site does not start without it.")
+        raise ImproperlyConfigured(
+            f"{name} is missing. For development, set DEBUG=true, or start the site by python3 dev.py run. "
+            "In production, the site does not start without it: README.md has all settings."
+        )
     return value
 
 

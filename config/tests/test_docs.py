@@ -34,6 +34,20 @@ def test_every_file_that_a_page_links_to_is_there(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "deploy.md"], ids=lambda page: page.name)
+def test_commands_are_printed_as_they_must_be_typed(page):
+    """Plain `python` has no Django where the packages are in .venv."""
+    assert re.findall(r"^.*(?<!\.venv/bin/python )\bmanage\.py [a-z].*$", page.read_text(), flags=re.MULTILINE) == []
+
+
+def test_the_readme_says_how_to_choose_a_port_and_what_site_url_is_by_default():
+    readme = (ROOT / "README.md").read_text()
+    assert re.search(r"python3 dev\.py run \d{4}\b", readme)
+    (row,) = re.findall(r"^\| `SITE_URL` .*$", readme, flags=re.MULTILINE)
+    assert "http://127.0.0.1:8000" in row
+    assert "pytest e2e" in readme
+
+
 def test_the_readme_names_every_setting_of_the_environment():
     read = set(re.findall(r"(?:env\.\w+|needed)\(\s*\"(\w+)\"", (ROOT / "config" / "settings.py").read_text()))
     told = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE))

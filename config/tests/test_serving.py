@@ -1,8 +1,52 @@
-"""How `dev.py serve` asks for its processes."""
+"""How `dev.py` starts the site: on which port, with how many processes, and with which links in emails."""
 
 import pytest
 
 import dev
+
+
+@pytest.fixture
+def start(monkeypatch):
+    """Run a command of dev.py up to the start of the server; return the environment that the server gets."""
+    started = []
+    monkeypatch.delenv("SITE_URL", raising=False)
+    for step in ("ensure_venv", "ensure_env_file", "manage"):
+        monkeypatch.setattr(dev, step, lambda *args, **options: None)
+    monkeypatch.setattr(dev, "become", lambda *command, env: started.append((command, env)))
+
+    def start(*arguments):
+        dev.main(list(arguments))
+        return started[-1]
+
+    return start
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+@pytest.mark.parametrize("address, port", [("18630", "18630"), ("127.0.0.1:18631", "18631")])
+def test_links_in_emails_have_the_port_that_was_chosen(start, capsys, command, address, port):
+    started, env = start(command, address)
+    assert port in " ".join(map(str, started))
+    assert env["SITE_URL"] == f"http://127.0.0.1:{port}"
+    assert env["SITE_URL"] in capsys.readouterr().out
+
+
+def test_commands_in_another_terminal_are_told_the_port(start, capsys):
+    start("run", "18630")
+    assert f"SITE_URL=http://127.0.0.1:18630 {dev.VENV.name}/bin/python manage.py" in capsys.readouterr().out
+
+
+def test_a_site_url_of_ones_own_is_kept(start, monkeypatch):
+    monkeypatch.setenv("SITE_URL", "https://tunnel.example")
+    assert start("run", "18630")[1]["SITE_URL"] == "https://tunnel.example"
+
+
+def test_help_says_how_to_choose_a_port(capsys):
+    with pytest.raises(SystemExit) as end:
+        dev.main(["--help"])
+    assert end.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    for command in ("run", "serve"):
+        assert [line for line in lines if line.split()[:2] == [command, "[PORT]"]]
 
 
 @pytest.mark.parametrize("said, count", [(None, "2"), ("", "2"), (" ", "2"), ("1", "1"), ("8", "8"), (" 4 ", "4")])

@@ -76,6 +76,8 @@ def test_with_debug_off_it_refuses_to_start_and_names_what_is_missing(start, mis
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
     assert [name for name in NEEDED if name in last] == [missing]
+    assert "DEBUG=true" in last, "it says what to set on a machine for development"
+    assert "python3 dev.py run" in last
 
 
 @pytest.mark.parametrize("empty", ["", "  "])
