@@ -171,7 +171,8 @@ class AccountAdapter(DefaultAccountAdapter):
         email = email or EmailAddress.objects.get_primary_email(user)
         if EmailAddress.objects.filter(user=user, email=email, verified=False).exists():
             return
-        super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
+        context = {"by_staff": False, **(context or {}), "user": user}
+        super().send_notification_mail(template_prefix, user, context, email)
 
 
 def action_of(lines: list[str], links: dict[str, str]) -> dict[str, str]:

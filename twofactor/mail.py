@@ -53,9 +53,8 @@ def add_html(message: EmailMultiAlternatives, *, url: str = "", words: str = "",
 def _block(lines: list[str], url: str) -> dict[str, Any]:
     """A paragraph of the text; several lines are facts, each a name and a value that keeps its own direction."""
     said, is_action = [line for line in lines if line and line != url], bool(url) and url in lines
-    if len(said) > 1:
-        return {"facts": [_fact(line) for line in said], "is_action": is_action}
-    return {"text": "".join(said), "is_action": is_action}
+    facts = [_fact(line) for line in said] if len(said) > 1 else []
+    return {"facts": facts, "text": "" if facts else "".join(said), "is_action": is_action}
 
 
 def _fact(line: str) -> tuple[str, str]:

@@ -1,30 +1,179 @@
 """Every mail is text and HTML that say the same, in the reader's language, and nothing in it comes from elsewhere."""
 
+import logging
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
 from allauth.core import context
 from django.conf import settings as site
+from django.core import mail as django_mail
+from django.core.cache import cache
 from django.core.mail import EmailMultiAlternatives
-from django.utils import timezone, translation
+from django.db import transaction
+from django.template import engines
+from django.test import RequestFactory
+from django.test.signals import template_rendered
+from django.utils import translation
 
+from accounts.models import User
+from accounts.tests.test_admin import NEW, password_page, prove
+from accounts.tests.test_staff import change
 from config.mail import TerminalBackend
+from conftest import PASSWORD, SECRET
+from twofactor import events, mail
+from twofactor.models import Authenticator
+from twofactor.tests.helpers import leads_to, new_client, sign_in, sign_in_with_2fa
 from twofactor.tests.test_events import TELL
 
-ALLAUTHS = sorted(
-    path.name.removesuffix("_message.txt")
-    for path in Path(site.BASE_DIR, "templates", "account", "email").glob("*_message.txt")
-    if not path.name.startswith("base_")
-)
+SIGNUP, RESET = "/accounts/signup/", "/accounts/password/reset/"
+EMAIL, REAUTHENTICATE = "/accounts/email/", "/accounts/reauthenticate/"
+NEW_PASSWORD = "basalt-9-Lantern-heron"
+OWN, SECOND = "o'hara&co@example.com", "second@example.com"
 ODD = 'Mozilla/5.0 <b onclick="x">&amp; https://evil.example/'
-LINKS = {
-    "activate_url": "/confirm/k3y/",
-    "password_reset_url": "/reset/k3y/",
-    "reject_url": "/confirm/k3y/not-me/",
-    "signup_url": "/signup/",
+
+
+# --- What causes each email -----------------------------------------------------------------------
+
+
+def sign_up(browser, email):
+    browser.post(SIGNUP, {"full_name": "Bob New", "email": email, "password1": PASSWORD})
+
+
+def change_addresses(browser, user, **action):
+    sign_in(browser, user)
+    browser.post(REAUTHENTICATE, {"password": PASSWORD})
+    browser.post(EMAIL, {"email": SECOND, **action})
+
+
+def change_a_second_address(browser, user, **action):
+    EmailAddress.objects.create(user=user, email=SECOND, verified=True)
+    change_addresses(browser, user, **action)
+
+
+def change_password(browser, user):
+    sign_in(browser, user)
+    browser.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": NEW_PASSWORD})
+
+
+def set_password(browser, user):
+    user.set_unusable_password()
+    user.save()
+    browser.force_login(user)
+    browser.post("/accounts/password/set/", {"password1": NEW_PASSWORD})
+
+
+def reset_password(browser, user):
+    browser.post(RESET, {"email": user.email})
+    mail.flush()
+    (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", django_mail.outbox[-1].body)
+    browser.post(leads_to(browser.get(link)), {"password1": NEW_PASSWORD})
+
+
+def chief():
+    """A superuser who gave the proof."""
+    root = User.objects.create_superuser("root@example.com", PASSWORD, full_name="Root")
+    client = sign_in_with_2fa(root)
+    prove(client)
+    return client
+
+
+def tell(browser, user, event, **details):
+    Authenticator.objects.activate(user, secret=SECRET)
+    event(RequestFactory().get("/", REMOTE_ADDR="192.0.2.7", headers={"User-Agent": ODD}), user, **details)
+
+
+def after_import(request, user):
+    """A lock of an account whose backup codes came from another app."""
+    Authenticator.objects.filter(user=user).update(backup_salt=b"")
+    events.locked(request, Authenticator.objects.get(user=user))
+
+
+# By the email's template and, where its words depend on the cause, by the cause.
+CAUSES = {
+    "account_already_exists": lambda browser, user: sign_up(browser, user.email),
+    "email_changed": lambda browser, user: change_a_second_address(browser, user, action_primary="1"),
+    "email_changed by staff": lambda browser, user: change(chief(), user, SECOND),
+    "email_confirmation": lambda browser, user: change_addresses(browser, user, action_add="1"),
+    "email_confirmation_signup": lambda browser, user: sign_up(browser, "bob@example.com"),
+    "email_deleted": lambda browser, user: change_a_second_address(browser, user, action_remove="1"),
+    "password_changed": change_password,
+    "password_changed by staff": lambda browser, user: chief().post(password_page(user), NEW),
+    "password_reset": reset_password,
+    "password_reset_key": lambda browser, user: browser.post(RESET, {"email": user.email}),
+    "password_set": set_password,
+    "unknown_account": lambda browser, user: browser.post(RESET, {"email": "nobody@example.com"}),
+    **{kind: lambda browser, user, event=event: tell(browser, user, event) for kind, event in TELL.items()},
+    "locked after an import": lambda browser, user: tell(browser, user, after_import),
+    "reset_by_staff from the shell": lambda browser, user: events.reset_by_staff(None, user, reason="lost"),
+    "wrong_codes while signed in": lambda browser, user: tell(
+        browser, user, lambda request, user: events.wrong_codes(request, user.authenticator, signed_in=True)
+    ),
 }
+
+
+@pytest.fixture
+def send(make_user, mailoutbox):
+    """Return the email that this cause leads to; if there are several, the last."""
+
+    def send(cause):
+        cache.clear()
+        with transaction.atomic():
+            CAUSES[cause](new_client(HTTP_USER_AGENT=ODD), make_user(OWN))
+            mail.flush()
+            transaction.set_rollback(True)
+        return mailoutbox[-1]
+
+    return send
+
+
+@pytest.fixture
+def mails(send):
+    """One of each email that the site can send, by its cause."""
+    return {cause: send(cause) for cause in CAUSES}
+
+
+@pytest.fixture
+def rendered(monkeypatch):
+    """The names of the templates of emails that were rendered so far. An undefined variable leaves a mark."""
+    monkeypatch.setattr(engines["django"].engine, "string_if_invalid", "UNDEFINED:%s")
+    names = set()
+
+    def note(template, **kwargs):
+        if "/email/" in (template.name or ""):
+            names.add(template.name)
+
+    template_rendered.connect(note)
+    yield names
+    template_rendered.disconnect(note)
+
+
+def test_there_is_a_cause_for_each_template(send, rendered):
+    for cause in CAUSES:
+        send(cause)
+    folders = [
+        Path(site.BASE_DIR, "templates/account/email"),
+        Path(site.BASE_DIR, "twofactor/templates/twofactor/email"),
+    ]
+    on_disk = {f"{folder.parent.name}/email/{path.name}" for folder in folders for path in folder.iterdir()}
+    assert rendered == on_disk
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_no_variable_is_undefined(send, rendered, caplog, cause):
+    """The mark shows where one is printed. Django's log names the others, as in {% if %}."""
+    with caplog.at_level(logging.DEBUG, "django.template"):
+        message = send(cause)
+    for text in (message.subject, message.body, html_of(message)):
+        assert "UNDEFINED" not in text
+        assert "None" not in text
+    looked_for = {record.args for record in caplog.records if record.name == "django.template"}
+    assert {variable for variable, template in looked_for if "/email/" in template} == set()
+
+
+# --- Text and HTML --------------------------------------------------------------------------------
 
 
 class Reader(HTMLParser):
@@ -66,38 +215,27 @@ def request_(rf):
         yield request
 
 
-@pytest.fixture
-def mails(user, authenticator, request_, mails_to):
-    """One of each mail that the site can send, by name."""
-    for tell in TELL.values():
-        tell(request_, user)
-    details = {name: f"http://testserver{path}" for name, path in LINKS.items()}
-    details |= {"timestamp": timezone.now(), "ip": "192.0.2.7", "user_agent": ODD, "user": user}
-    details |= {"from_email": "o'hara&co@example.com", "to_email": user.email, "deleted_email": "gone@example.com"}
-    for name in ALLAUTHS:
-        get_adapter().send_mail(f"account/email/{name}", user.email, dict(details))
-    return {message.subject: message for message in mails_to(user.email)}
-
-
-def test_there_is_one_of_each(mails):
-    assert len(ALLAUTHS) == 10
-    assert len(mails) == len(ALLAUTHS) + len(TELL)
-
-
 def test_html_says_what_the_text_says(mails):
-    for subject, message in mails.items():
+    for message in mails.values():
         said = Reader(html_of(message)).said
-        assert (said["h1"], said["rest"]) == (subject.split(), message.body.split())
+        assert (said["h1"], said["rest"]) == (message.subject.split(), message.body.split())
 
 
 def test_a_link_of_the_text_is_a_button_and_a_link_and_no_other_address_is_one(mails):
-    for subject, message in mails.items():
+    for cause, message in mails.items():
         html = Reader(html_of(message))
         urls = [line for line in message.body.splitlines() if line.startswith("http://testserver/")]
         assert len(urls) <= 2
-        assert html.links == urls[:1] * 2 + urls[1:], subject
-        assert bool(html.said["button"]) is bool(urls), subject
-    assert sum(bool(Reader(html_of(message)).links) for message in mails.values()) == len(TELL) + 5
+        assert html.links == urls[:1] * 2 + urls[1:], cause
+        assert bool(html.said["button"]) is bool(urls), cause
+    without = {cause for cause, message in mails.items() if not Reader(html_of(message)).links}
+    assert {cause.partition(" ")[0] for cause in without} == {
+        "email_changed",
+        "email_deleted",
+        "password_changed",
+        "password_reset",
+        "password_set",
+    }
 
 
 def test_html_fetches_nothing_and_runs_nothing(mails):
@@ -114,8 +252,8 @@ def test_what_strangers_send_is_escaped(mails):
     odd = [html_of(message) for message in mails.values() if ODD in message.body]
     assert len(odd) == 5
     assert all("&lt;b onclick=&quot;x&quot;&gt;&amp;amp; https://evil.example/" in html for html in odd)
-    (changed,) = [message for message in mails.values() if "o'hara&co@example.com" in message.body]
-    assert "o&#x27;hara&amp;co@example.com" in html_of(changed)
+    assert OWN in mails["email_changed"].body
+    assert "o&#x27;hara&amp;co@example.com" in html_of(mails["email_changed"])
 
 
 @pytest.mark.parametrize("language, direction", [("en", "ltr"), ("de", "ltr"), ("ar", "rtl")])
