@@ -63,7 +63,11 @@ def _fact(line: str) -> tuple[str, str]:
 
 
 def post(message: EmailMessage) -> None:
-    """Send this in the background; a failure is logged, without the text, which may hold a link."""
+    """Send this in the background, marked as automatic (RFC 3834), so that no out-of-office reply comes back.
+
+    A failure is logged, without the text, which may hold a link.
+    """
+    message.extra_headers.setdefault("Auto-Submitted", "auto-generated")
     # A daemon, since a mail server that hangs must not hold up the end of the process.
     thread = threading.Thread(target=_send, args=[message], name="mail", daemon=True)
     _under_way.add(thread)

@@ -173,6 +173,11 @@ def test_no_variable_is_undefined(send, rendered, caplog, cause):
     assert {variable for variable, template in looked_for if "/email/" in template} == set()
 
 
+def test_every_email_says_that_no_person_sent_it(mails):
+    """RFC 3834, 5: out-of-office replies are not sent to it."""
+    assert {message.message()["Auto-Submitted"] for message in mails.values()} == {"auto-generated"}
+
+
 # --- Text and HTML --------------------------------------------------------------------------------
 
 
