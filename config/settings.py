@@ -3,6 +3,7 @@
 With DEBUG off the site refuses to start without SECRET_KEY, ALLOWED_HOSTS and TWOFACTOR_KEYS.
 """
 
+from email.utils import formataddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,7 +50,7 @@ TWOFACTOR_KEYS = needed("TWOFACTOR_KEYS", in_debug=_debug_key)
 if DEBUG and _debug_key not in TWOFACTOR_KEYS:
     # Last, so that it opens what a first run sealed before there was a .env, and seals nothing more.
     TWOFACTOR_KEYS += f",{_debug_key}"
-TWOFACTOR_ISSUER = env.str("TWOFACTOR_ISSUER", default="Twofactor")
+TWOFACTOR_ISSUER = " ".join(env.str("TWOFACTOR_ISSUER", default="Twofactor").split())
 TWOFACTOR_DRIFT_WINDOW = env.int("TWOFACTOR_DRIFT_WINDOW", default=1)
 TWOFACTOR_REQUIRED = env.str("TWOFACTOR_REQUIRED", default="staff")
 TWOFACTOR_GRACE_DAYS = env.int("TWOFACTOR_GRACE_DAYS", default=0)
@@ -166,7 +167,7 @@ if _email["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend":
 vars().update(_email)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str(
-    "DEFAULT_FROM_EMAIL", default=f"{TWOFACTOR_ISSUER} <no-reply@{urlsplit(SITE_URL).hostname}>"
+    "DEFAULT_FROM_EMAIL", default=formataddr((TWOFACTOR_ISSUER, f"no-reply@{urlsplit(SITE_URL).hostname}"))
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 

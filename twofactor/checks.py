@@ -1,6 +1,8 @@
 """`manage.py check` says what a site forgot, one id each; docs/reuse.md and docs/deploy.md name them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from email import policy
+from email.errors import InvalidHeaderDefect
 from itertools import chain
 from typing import Any
 
@@ -40,7 +42,7 @@ Findings = Iterator[tuple[str, str, str]]
 
 @register("twofactor")
 def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    every = (_stage, _wall, _addresses, _no_cache, _sessions, _keys, _cookies, _numbers, _adapter)
+    every = (_stage, _wall, _addresses, _no_cache, _sessions, _keys, _cookies, _sender, _numbers, _adapter)
     return _messages(*every)
 
 
@@ -166,6 +168,26 @@ def _cookies() -> Findings:
         )
 
 
+def _sender() -> Findings:
+    if not _is_one_address(str(settings.DEFAULT_FROM_EMAIL)):
+        yield (
+            "E016",
+            f"DEFAULT_FROM_EMAIL is not one address: {settings.DEFAULT_FROM_EMAIL!r}. No email could be sent.",
+            "Put a name with a comma or other special characters in quotes: '\"Acme, Inc.\" <no-reply@example.com>'.",
+        )
+
+
+def _is_one_address(value: str) -> bool:
+    """Return whether this is one mailbox with or without a name (RFC 5322, 3.4)."""
+    try:
+        header = policy.default.header_factory("from", value)
+    except ValueError:  # a line break
+        return False
+    if any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects):
+        return False
+    return [group.display_name for group in header.groups] == [None]  # a group would have a name
+
+
 def _numbers() -> Findings:
     if conf.drift_window() not in (0, 1):
         yield (
@@ -173,11 +195,11 @@ def _numbers() -> Findings:
             f"TWOFACTOR_DRIFT_WINDOW is {conf.drift_window()}.",
             "0 or 1: more steps are more guesses.",
         )
-    if ":" in conf.issuer():
+    if ":" in conf.issuer() or not conf.issuer().strip():
         yield (
             "E010",
-            "TWOFACTOR_ISSUER has a colon, which ends the issuer in a provisioning URI.",
-            "Choose a name without.",
+            "TWOFACTOR_ISSUER is empty or has a colon, which ends the issuer in a provisioning URI.",
+            "Choose a name without a colon.",
         )
     if conf.required() not in ("none", "staff", "all"):
         yield "E011", f"TWOFACTOR_REQUIRED is {conf.required()!r}.", "One of none, staff, all."

@@ -1,13 +1,14 @@
 """Time-based one-time passwords (RFC 6238 over RFC 4226). Pure: no Django, no clock, no state."""
 
 import hmac
+from urllib.parse import quote
 
 import pyotp
 
 DIGITS = 6
 PERIOD = 30  # seconds a time step lasts
 SECRET_LENGTH = 32  # base32 characters: the 160 bits that RFC 4226 recommends (R6)
-ACCOUNT_LENGTH = 64  # a longer label makes the QR code too dense to scan
+NAME_LENGTH = 64  # of issuer and of account; longer ones make the QR code too dense to scan
 TYPED_LENGTH = 64  # nobody types more than this for six digits
 
 
@@ -48,8 +49,13 @@ def clock_offset(secret: str, code: str, *, around: int, reach: int) -> int | No
 
 def provisioning_uri(secret: str, *, account: str, issuer: str) -> str:
     """Return the `otpauth://totp/Issuer:account?...` address that an authenticator app scans (Key URI format)."""
-    issuer = issuer.replace(":", "")
-    return pyotp.TOTP(secret).provisioning_uri(name=account.replace(":", "")[:ACCOUNT_LENGTH], issuer_name=issuer)
+    issuer, account = _encoded(issuer), _encoded(account)
+    return f"otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}"
+
+
+def _encoded(name: str) -> str:
+    """Percent-encode a part of the label, without the colons that would end it and without line breaks."""
+    return quote(" ".join(name.replace(":", "").split())[:NAME_LENGTH], safe="")
 
 
 def in_groups(secret: str) -> str:

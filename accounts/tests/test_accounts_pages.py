@@ -1,5 +1,6 @@
 """allauth's pages as this site uses them: each works, mails lead to SITE_URL, and changes want a proof."""
 
+import html
 import re
 import time
 
@@ -161,3 +162,13 @@ def test_a_reset_leaves_2fa_on_and_opens_a_delay(user, authenticator, secret, ma
 def test_a_reset_gives_known_and_unknown_addresses_the_same_answer(visitor, user):
     known, unknown = (visitor.post(RESET, {"email": address}) for address in (user.email, "nobody@example.com"))
     assert (known.status_code, leads_to(known)) == (unknown.status_code, leads_to(unknown))
+
+
+# --- The site's name ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ['Acme, "Inc." <b>{{ x }} &amp; 100 %(y)s', "二要素/認証🔐", "x" * 300])
+def test_any_site_name_is_in_the_title_as_it_is(client, db, settings, name):
+    settings.TWOFACTOR_ISSUER = name
+    (title,) = re.findall(r"<title>(.*?)</title>", client.get(LOGIN).content.decode(), re.DOTALL)
+    assert html.unescape(title).split(" · ")[-1] == name

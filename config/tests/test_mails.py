@@ -1,5 +1,7 @@
 """Every mail is text and HTML that say the same, in the reader's language, and nothing in it comes from elsewhere."""
 
+import email
+import email.policy
 import logging
 import re
 from html.parser import HTMLParser
@@ -176,6 +178,18 @@ def test_no_variable_is_undefined(send, rendered, caplog, cause):
 def test_every_email_says_that_no_person_sent_it(mails):
     """RFC 3834, 5: out-of-office replies are not sent to it."""
     assert {message.message()["Auto-Submitted"] for message in mails.values()} == {"auto-generated"}
+
+
+@pytest.mark.parametrize("name", ['Acme, "Inc." <b>{{ x }} &amp; 100 %(y)s', "二要素/認証🔐", "x" * 300])
+def test_any_site_name_is_in_every_email_as_it_is(send, settings, name):
+    settings.TWOFACTOR_ISSUER = name
+    for cause in CAUSES:
+        message = send(cause)
+        assert message.subject.startswith(f"{name}: ")
+        assert message.body.strip().splitlines()[-1] == name
+        assert " ".join(Reader(html_of(message)).said["h1"]) == message.subject
+        sent = email.message_from_bytes(message.message().as_bytes(), policy=email.policy.default)
+        assert sent["Subject"].strip() == message.subject
 
 
 # --- Text and HTML --------------------------------------------------------------------------------

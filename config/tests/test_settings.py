@@ -1,5 +1,6 @@
 """The settings, each time loaded anew by a process with a clean environment and no `.env`."""
 
+import email.policy
 import json
 import shutil
 import socket
@@ -220,6 +221,13 @@ def test_mail_goes_where_it_is_told_and_waits_ten_seconds_at_most(load, tmp_path
     assert Path(settings["EMAIL_FILE_PATH"]) == tmp_path
     assert settings["EMAIL_TIMEOUT"] == 10
     assert settings["DEFAULT_FROM_EMAIL"] == "Twofactor <no-reply@2fa.example>"
+
+
+def test_any_site_name_is_the_name_of_one_sender(load):
+    settings = load(**NEEDED, TWOFACTOR_ISSUER='Acme, "Inc." <x@y>;\n (a/b) \\ 二要素🔐')
+    (sender,) = email.policy.default.header_factory("from", settings["DEFAULT_FROM_EMAIL"]).addresses
+    assert (sender.display_name, sender.addr_spec) == (settings["TWOFACTOR_ISSUER"], "no-reply@2fa.example")
+    assert sender.display_name == 'Acme, "Inc." <x@y>; (a/b) \\ 二要素🔐'
 
 
 def test_a_redis_that_accepts_and_never_answers_is_an_empty_cache_too(start):

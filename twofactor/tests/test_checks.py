@@ -54,7 +54,12 @@ MISTAKES = [
     ("E008", {"SECURE_HSTS_SECONDS": 60, "CSRF_COOKIE_SECURE": True}),
     ("E009", {"TWOFACTOR_DRIFT_WINDOW": 2}),
     ("E009", {"TWOFACTOR_DRIFT_WINDOW": -1}),
+    *[("E016", {"DEFAULT_FROM_EMAIL": sender}) for sender in (
+        "Acme, Inc. <no-reply@example.com>", "a@example.com, b@example.com", "Acme @ Home <a@example.com>",
+        "Acme: a@example.com;", "Acme a@example.com", "Acme", "<>", "", "a@::1", "Acme\nBcc: <a@example.com>",
+    )],
     ("E010", {"TWOFACTOR_ISSUER": "Evil: Bank"}),
+    ("E010", {"TWOFACTOR_ISSUER": " "}),
     ("E011", {"TWOFACTOR_REQUIRED": "everybody"}),
     ("E012", {"TWOFACTOR_ADAPTER": "nowhere.adapter.Adapter"}),
     ("E012", {"TWOFACTOR_ADAPTER": "twofactor.adapter.NoSuchThing"}),
@@ -78,6 +83,10 @@ def test_a_mistake_is_named_and_no_other(settings, number, mistake):
     {"TWOFACTOR_DRIFT_WINDOW": 0},
     {"TWOFACTOR_ADAPTER": "twofactor.tests.test_adapter.Shop"},
     {"TWOFACTOR_REQUIRED": "none"}, {"TWOFACTOR_REQUIRED": "all"},
+    *[{"DEFAULT_FROM_EMAIL": sender} for sender in (
+        '"Acme, Inc." <no-reply@example.com>', "Acme Inc. (staging) <a@example.com>", "webmaster@localhost",
+        "Zoë <zoe@exämple.com>", "=?utf-8?b?8J+UkA==?= <a@127.0.0.1>",
+    )],
 ])  # fmt: skip
 def test_what_is_right_is_not_named(settings, right):
     for name, value in right.items():

@@ -53,7 +53,7 @@ def picture(svg: str, *, scale: int = 4) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("issuer", ISSUERS)
+@pytest.mark.parametrize("issuer", [*ISSUERS, "二要素認証" * 100])
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_the_code_says_the_uri(account, issuer):
     said = uri(account, issuer)

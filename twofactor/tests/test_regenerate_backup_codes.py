@@ -1,5 +1,7 @@
 """New backup codes: for password and code only, shown once, and the old ones dead."""
 
+import re
+
 import pytest
 
 from conftest import PASSWORD
@@ -59,6 +61,18 @@ def test_password_and_code_give_ten_new_codes_and_kill_the_old_ones(owner, backu
     assert not any(row.spend_backup_code(code) for code in backup_codes)
     assert all(row.spend_backup_code(code) for code in fresh)
     assert row.secret == secret
+
+
+@pytest.mark.parametrize("name, file", [
+    ('Acme, "Inc."', "acme-inc-backup-codes.txt"),
+    ("../.hidden <b>\n", "hidden-b-backup-codes.txt"),
+    ("二要素🔐", "backup-codes.txt"),
+    ("x" * 300, f"{'x' * 64}-backup-codes.txt"),
+])  # fmt: skip
+def test_any_site_name_gives_a_file_name(owner, secret, settings, name, file):
+    settings.TWOFACTOR_ISSUER = name
+    response = owner.post(REGENERATE, proof(secret))
+    assert re.findall(r'data-download="([^"]*)"', response.content.decode()) == [file]
 
 
 def test_a_backup_code_is_a_proof_too_and_told_as_used(owner, user, backup_codes, mails_to):

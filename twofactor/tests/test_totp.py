@@ -170,6 +170,9 @@ def test_the_uri_has_issuer_account_and_secret(secret):
         ("a b&c=d?e#f/g%h+i@example.com", "A B & C"),
         ("zoë@exämple.com", "Zwei Faktoren™"),
         ("a", "b?secret=x&issuer=y"),
+        ("ada/admin@example.com", "Acme/2FA"),
+        ("شركة@example.com", '..Acme, "Inc." <b>'),
+        ("ada@example.com", "🔐 二要素"),
     ],
 )
 def test_whatever_is_special_in_an_address_is_percent_encoded(secret, account, issuer):
@@ -179,6 +182,7 @@ def test_whatever_is_special_in_an_address_is_percent_encoded(secret, account, i
     assert parameters == {"secret": secret, "issuer": issuer}
     assert uri.isascii()
     assert not set(' "<>#') & set(uri)
+    assert uri.count("/") == 3
 
 
 def test_a_colon_in_issuer_or_account_cannot_move_the_border_between_them(secret):
@@ -187,10 +191,17 @@ def test_a_colon_in_issuer_or_account_cannot_move_the_border_between_them(secret
     assert parameters["issuer"] == "Evil Bank"
 
 
-def test_a_long_account_is_cut_to_64_characters(secret):
+def test_a_line_break_is_a_space(secret):
+    label, parameters = parts_of(totp.provisioning_uri(secret, account=" a\r\nb ", issuer="Two\nLines\u2028"))
+    assert unquote(label) == "Two Lines:a b"
+    assert parameters["issuer"] == "Two Lines"
+
+
+def test_long_names_are_cut_to_64_characters(secret):
     account = "x" * 242 + "@example.com"
-    label, _ = parts_of(totp.provisioning_uri(secret, account=account, issuer="Twofactor"))
-    assert unquote(label) == "Twofactor:" + "x" * 64
+    label, parameters = parts_of(totp.provisioning_uri(secret, account=account, issuer="Long " * 500))
+    assert unquote(label) == ("Long " * 13)[:64] + ":" + "x" * 64
+    assert parameters["issuer"] == ("Long " * 13)[:64]
 
 
 def test_the_key_is_shown_in_groups_of_four():
