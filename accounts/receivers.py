@@ -7,21 +7,12 @@ from allauth.account.adapter import get_adapter
 from allauth.core.internal import ratelimit
 from allauth.usersessions.models import UserSession
 from django.http import HttpRequest
-from django.utils.translation import get_language
 
 from accounts import known_browsers
 from accounts.models import User
-from twofactor import mail
 from twofactor.events import log
 
 logger = logging.getLogger("accounts")
-
-
-def remember_language(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """Mails are written in what their reader signed in with, and not in what a stranger's browser asks for."""
-    language = get_language()
-    if language != mail.language_of(user):
-        User.objects.filter(pk=user.pk).update(language=language)
 
 
 def remember_session(request: HttpRequest, **kwargs: Any) -> None:

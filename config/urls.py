@@ -1,16 +1,14 @@
 """The site's addresses. The app's own come first, so that nothing of allauth's can shadow them."""
 
 from django.contrib import admin
-from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
-from django.views.i18n import set_language
 
-from accounts.views import ConfirmEmailView, EmailView, ReauthenticateView, reject_email
+from accounts.views import ConfirmEmailView, EmailView, ReauthenticateView, reject_email, set_language
 from config import views
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("language/", login_not_required(set_language), name="set_language"),
+    path("language/", set_language, name="set_language"),
     path("accounts/2fa/", include("twofactor.urls")),
     path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
     path("accounts/email/", EmailView.as_view(), name="account_email"),

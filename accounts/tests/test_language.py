@@ -1,40 +1,65 @@
-"""Mails are written in their reader's language, whoever is the cause of one."""
+"""Emails are in the language that the owner chose at sign-up or while signed in, whoever is the cause of one."""
 
 import pytest
 from django.core.management import call_command
 
+from accounts.models import User
 from conftest import PASSWORD
-from twofactor.models import Authenticator
 from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, new_client, sign_in, wrong_code
+
+LANGUAGE = "/language/"
 
 
 @pytest.fixture
-def german(user, authenticator, secret):
-    """Somebody who signed in with a German browser, and then with the code of another day."""
-    sign_in(new_client(language="de"), user, code=code_now(secret))
-    Authenticator.objects.update(last_time_step=-1)
-    user.refresh_from_db()
+def german(user, authenticator):
+    """A user with 2FA on, whose emails are in German."""
+    user.language = "de"
+    user.save()
     return user
 
 
-def test_it_is_that_of_the_last_sign_in(german, secret):
-    assert german.language == "de"
-    sign_in(new_client(), german, code=code_now(secret))
-    german.refresh_from_db()
-    assert german.language == "en"
+# --- What sets it ---------------------------------------------------------------------------------
 
 
-def test_it_is_that_of_the_sign_up(db, mails_to, django_user_model):
+def test_it_is_that_of_the_sign_up(db, mails_to):
     fields = {"full_name": "Grace", "email": "grace@example.com", "password1": PASSWORD}
     new_client(language="de").post("/accounts/signup/", fields)
-    assert django_user_model.objects.get().language == "de"
+    assert User.objects.get().language == "de"
     assert "bestätigen" in mails_to("grace@example.com")[-1].body
 
 
-def test_a_password_alone_does_not_change_it(user, authenticator):
-    give_password(new_client(language="de"), user)
-    user.refresh_from_db()
-    assert user.language == ""
+def test_a_sign_in_does_not_change_it(german, secret):
+    browser = new_client(language="ja")
+    browser.post(LANGUAGE, {"language": "ar"})
+    sign_in(browser, german, code=code_now(secret))
+    assert User.objects.get().language == "de"
+
+
+def test_the_footers_choice_changes_it_while_signed_in(user):
+    sign_in(new_client(), user).post(LANGUAGE, {"language": "pt-br"})
+    assert User.objects.get().language == "pt-br"
+
+
+@pytest.mark.parametrize("language", ["it", "xx", "", "DE", "de\0", "x" * 999])
+def test_what_is_no_language_of_the_site_does_not_change_it(user, language):
+    User.objects.update(language="fr")
+    sign_in(new_client(), user).post(LANGUAGE, {"language": language})
+    assert User.objects.get().language == "fr"
+
+
+def test_a_get_does_not_change_it(user):
+    sign_in(new_client(), user).get(LANGUAGE, {"language": "de"})
+    assert User.objects.get().language == ""
+
+
+def test_a_password_alone_does_not_change_it(german):
+    browser = new_client()
+    give_password(browser, german)
+    browser.post(LANGUAGE, {"language": "ja"})
+    assert User.objects.get().language == "de"
+
+
+# --- Emails that others cause ---------------------------------------------------------------------
 
 
 def test_a_stranger_is_told_of_in_the_owners_language(german, secret, mails_to):
@@ -57,7 +82,6 @@ def test_the_shell_writes_in_the_owners_language(german, mails_to):
 
 def test_a_notification_of_allauths_is_written_in_the_owners_language(german, secret, mails_to):
     browser = sign_in(new_client(), german, code=code_now(secret))
-    german.__class__.objects.update(language="de")
     new = {"oldpassword": PASSWORD, "password1": "another-Quarry-4-thimble"}
     browser.post("/accounts/password/change/", new)
     assert "Passwort" in mails_to(german.email)[-1].subject

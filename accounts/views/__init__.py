@@ -4,5 +4,6 @@ from accounts.views.confirm_email import ConfirmEmailView
 from accounts.views.email import EmailView
 from accounts.views.reauthenticate import ReauthenticateView
 from accounts.views.reject_email import reject_email
+from accounts.views.set_language import set_language
 
-__all__ = ["ConfirmEmailView", "EmailView", "ReauthenticateView", "reject_email"]
+__all__ = ["ConfirmEmailView", "EmailView", "ReauthenticateView", "reject_email", "set_language"]
