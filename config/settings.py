@@ -217,7 +217,8 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_LOGIN_TIMEOUT = 10 * 60
+# Well above twofactor.conf.PENDING_SECONDS: allauth ends a sign-in without a word.
+ACCOUNT_LOGIN_TIMEOUT = 30 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 # Emails are limited by the adapter: allauth's `confirm_email` skips them without a word, and its `reset_password` would
 # refuse the owner's own request after a stranger's. Wrong passwords of a signed-in user are counted by session: allauth

@@ -232,6 +232,9 @@ class VerifyLoginForm(SecondFactorForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields[self.field_name].widget.attrs["autofocus"] = True
+        if self.pending:
+            # With it, a form from another tab is told from one of this sign-in.
+            self.fields["sign_in"] = forms.CharField(widget=forms.HiddenInput, initial=self.pending.pk, required=False)
         if days := conf.trust_days():
             label = ngettext("Trust this browser for %d day", "Trust this browser for %d days", days) % days
             self.fields["trust"] = forms.BooleanField(label=label, required=False)

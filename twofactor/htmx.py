@@ -109,7 +109,8 @@ def _back_to_the_page(request: HttpRequest, location: str) -> str:
     """Sign-in must lead back to the page that the person was on, not to the fragment that it asked for."""
     parts = urlsplit(location)
     query = parse_qs(parts.query)
-    if parts.path != resolve_url(settings.LOGIN_URL) or REDIRECT_FIELD_NAME not in query:
+    fragment = (request.get_full_path(), request.build_absolute_uri())
+    if parts.path != resolve_url(settings.LOGIN_URL) or query.get(REDIRECT_FIELD_NAME, [""])[0] not in fragment:
         return location
     if not (here := _current_page(request)):
         return location

@@ -254,6 +254,11 @@ class Authenticator(models.Model):
         """True after the fifth failure in a row, the tenth, and so on, for whoever made it."""
         return self.failures > 0 and self.failures % conf.DELAY_FROM == 0
 
+    @property
+    def fails_five_times_next(self) -> bool:
+        """True if one more failure is the fifth in a row, the tenth, and so on."""
+        return self.failures % conf.DELAY_FROM == conf.DELAY_FROM - 1
+
     def has_closed(self, sign_in: str) -> bool:
         """True if another request of this pending sign-in was let in meanwhile, or used it up."""
         return Authenticator.objects.filter(pk=self.pk, closed_sign_in=sign_in).exists()
@@ -419,6 +424,14 @@ class PendingSignIn(models.Model):
     def _count(self) -> bool:
         left = PendingSignIn.objects.filter(pk=self.pk, tries__lt=conf.PENDING_TRIES)
         return left.update(tries=F("tries") + 1) == 1
+
+    @property
+    def has_one_try_left(self) -> bool:
+        return PendingSignIn.objects.filter(pk=self.pk, tries=conf.PENDING_TRIES - 1).exists()
+
+    @property
+    def is_used_up(self) -> bool:
+        return PendingSignIn.objects.filter(pk=self.pk, tries__gt=conf.PENDING_TRIES).exists()
 
     def end_if_used_up(self) -> bool:
         """Close this sign-in if its five tries are gone; True for the one caller who did."""

@@ -5,19 +5,42 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from allauth.account.internal.decorators import login_stage_required
-from allauth.account.stages import LoginStage
+from allauth.account.stages import LoginStage, LoginStageController
+from allauth.account.utils import get_login_redirect_url
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.db.models import TextChoices
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
 
 from twofactor import conf, sessions, trust
 from twofactor.forms import VerifyLoginForm
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator, PendingSignIn, new_pending_id
+
+# In the session: when the last pending sign-in began, where it leads, and why it ended. It outlives the sign-in.
+KEY = "twofactor_sign_in"
+
+
+class Ending(TextChoices):
+    """Why a pending sign-in is over, in the words of the sign-in page."""
+
+    EXPIRED = "expired", gettext_lazy("Your sign-in took longer than ten minutes. Please sign in again.")
+    WRONG_CODES = "wrong_codes", gettext_lazy("Too many wrong codes. Please sign in again.")
+    CHANGED = (
+        "changed",
+        gettext_lazy("Your password or two-factor authentication changed meanwhile. Please sign in again."),
+    )
+    REPLACED = (
+        "replaced",
+        gettext_lazy("Another sign-in or sign-up in this browser replaced yours. Please sign in again."),
+    )
+    OVER = "over", gettext_lazy("That sign-in is over. Please sign in again.")
 
 
 class VerifyStage(LoginStage):
@@ -26,9 +49,11 @@ class VerifyStage(LoginStage):
     key = "twofactor_verify"
     urlname = "twofactor:verify_login"
     authenticator: Authenticator
+    pending: PendingSignIn
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
         user = self.login.user
+        self.request.session.pop(KEY, None)
         authenticator = getattr(user, "authenticator", None)  # read with the user, or now
         if authenticator is None:
             return None, True
@@ -36,58 +61,122 @@ class VerifyStage(LoginStage):
             sessions.mark(self.request, authenticator, "trusted browser")
             return None, True
         self.authenticator = authenticator
-        # What the rest of this sign-in stands on; a change of any of it ends the sign-in.
-        self.state["pending"] = new_pending_id()
-        self.state["began"] = int(time.time())
+        self.pending = PendingSignIn(pk=new_pending_id(), user_id=user.pk)
+        # The sign-in is bound to these; it ends if one of them changes.
+        self.state["pending"] = self.pending.pk
         self.state["version"] = authenticator.version
         self.state["password"] = user.get_session_auth_hash()
+        self.request.session[KEY] = {"began": int(time.time()), "next": self.login.redirect_url, "ending": None}
         self.request.session.cycle_key()
         if wants_panel(self.request):
             return self.show(self.form()), True
         return redirect(self.urlname), True
 
-    def resume(self) -> bool:
-        """Read everything again; False if this sign-in must not go on."""
+    def is_resumable(self, request: HttpRequest) -> bool:
+        """Return whether allauth leads this request back here: only where somebody opens the sign-in page.
+
+        A form that is sent begins another sign-in or sign-up. allauth ends this one where somebody opens the sign-up
+        page, unless this is False.
+        """
+        return request.method in ("GET", "HEAD") and request.path == reverse("account_login")
+
+    def resume(self) -> Ending | None:
+        """Read everything again; return why this sign-in must end, or None if it goes on."""
         user = self.login.user
+        if user is None or not user.is_active:
+            return Ending.OVER
+        if _is_expired(self.request):
+            return Ending.EXPIRED
         authenticator = getattr(user, "authenticator", None)  # allauth read the user just now
-        began = self.state.get("began", 0)
-        if authenticator is None or not user.is_active or time.time() - began > conf.PENDING_SECONDS:
-            return False
+        if authenticator is None or authenticator.version != self.state["version"]:
+            return Ending.CHANGED
+        if not constant_time_compare(user.get_session_auth_hash(), self.state["password"]):
+            return Ending.CHANGED
         self.authenticator = authenticator
         self.pending = PendingSignIn(pk=self.state["pending"], user_id=user.pk)
-        return authenticator.version == self.state["version"] and constant_time_compare(
-            user.get_session_auth_hash(), self.state["password"]
-        )
+        return None
 
     def form(self, data: Any = None, *, method: str = "code") -> VerifyLoginForm:
         return VerifyLoginForm(
-            data,
-            request=self.request,
-            authenticator=self.authenticator,
-            method=method,
-            pending=getattr(self, "pending", None),
+            data, request=self.request, authenticator=self.authenticator, method=method, pending=self.pending
         )
 
     def show(self, form: VerifyLoginForm) -> HttpResponse:
         at = reverse(self.urlname) + ("?method=backup" if form.method == "backup" else "")
         return render_page(self.request, "verify_login", {"form": form, "method": form.method}, at=at)
 
+    def exit(self) -> HttpResponse:
+        self.request.session.pop(KEY, None)
+        return super().exit()
+
+    def end(self, ending: Ending) -> HttpResponse:
+        """End this sign-in; the sign-in page says why."""
+        self.abort()
+        return _sign_in_again(self.request, ending)
+
+    def cancel(self) -> HttpResponse:
+        """End this sign-in without a word, since the person asked for it."""
+        self.abort()
+        return _lead_to_sign_in(_remember_ending(self.request, Ending.OVER))
+
+    def leave_to_another_request(self) -> HttpResponse:
+        """Answer a request of a sign-in that another one finished meanwhile. That one wrote the session; do not."""
+        if self.pending.is_used_up:
+            messages.error(self.request, Ending.WRONG_CODES.label)
+        return _lead_to_sign_in(self.login.redirect_url)
+
 
 def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Call the view with the pending sign-in's stage; lead everybody else to sign-in, or to where they were going."""
+    """Call the view with the pending sign-in's stage. Lead everybody else to sign-in, or to where they were going."""
 
-    @login_stage_required(stage=VerifyStage.key, redirect_urlname="account_login")
+    @never_cache
+    @login_not_required
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        stage: VerifyStage = request._login_stage  # type: ignore[attr-defined]
-        if not stage.resume():
-            return over(request, stage)
+        if request.user.is_authenticated:
+            return redirect(get_login_redirect_url(request))
+        stage = LoginStageController.enter(request, VerifyStage.key)
+        if stage is None:
+            return _sign_in_again(request, _past_ending(request))
+        if ending := stage.resume():
+            return stage.end(ending)
+        if request.POST.get("sign_in") not in (None, "", stage.pending.pk):
+            # A form from another tab, whose sign-in this one replaced. Its code may be another account's.
+            messages.warning(
+                request, _("Another sign-in began in this browser. Enter the code for that one, or cancel it.")
+            )
+            return redirect(stage.urlname)
         return view(request, stage, *args, **kwargs)
 
     return guarded
 
 
-def over(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
-    """End the pending sign-in; a redirect to the sign-in page alone would come back here for ever."""
-    messages.error(request, _("That sign-in is over. Please sign in again."))
-    return stage.abort()
+def _is_expired(request: HttpRequest) -> bool:
+    return time.time() - request.session.get(KEY, {}).get("began", 0) > conf.PENDING_SECONDS
+
+
+def _past_ending(request: HttpRequest) -> Ending:
+    """Return why there is no pending sign-in any more, as far as this session knows."""
+    if KEY not in request.session:
+        return Ending.OVER
+    if ending := request.session[KEY]["ending"]:
+        return Ending(ending)
+    return Ending.EXPIRED if _is_expired(request) else Ending.REPLACED
+
+
+def _sign_in_again(request: HttpRequest, ending: Ending) -> HttpResponse:
+    messages.error(request, ending.label)
+    return _lead_to_sign_in(_remember_ending(request, ending))
+
+
+def _remember_ending(request: HttpRequest, ending: Ending) -> str | None:
+    """Keep why the sign-in ended, for a reload or Back; return where it was to lead."""
+    if KEY not in request.session:
+        return None
+    request.session[KEY] = {**request.session[KEY], "ending": ending}
+    return request.session[KEY]["next"]
+
+
+def _lead_to_sign_in(next_url: str | None) -> HttpResponse:
+    """Lead to the sign-in page, which asks allauth whether `next_url` is safe."""
+    return redirect(reverse("account_login", query={"next": next_url} if next_url else None))

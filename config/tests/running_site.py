@@ -101,8 +101,8 @@ def all_unused(pk):
 def let_sign_ins_age(seconds):
     for row in Session.objects.all():
         session = SessionStore(row.session_key)
-        if sign_in := session.get("account_login"):
-            sign_in["state"]["stages"]["twofactor_verify"]["data"]["began"] -= seconds
+        if sign_in := session.get("twofactor_sign_in"):
+            sign_in["began"] -= seconds
             session.save()
 
 def authenticator(pk):

@@ -112,7 +112,7 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/2fa/trusted-browsers/<int:pk>/forget/": own("POST 404; else 405"),
     "/accounts/2fa/trusted-browsers/forget/": own(f"POST {SETTINGS}; else 405"),
     # --- The account ---
-    "/accounts/login/": public(HOME, signed_out=FORM, pending=STAGE),
+    "/accounts/login/": public(HOME, signed_out=FORM, pending=f"GET HEAD {STAGE}; PATCH DELETE 405; else 200"),
     "/accounts/logout/": public(
         f"GET HEAD OPTIONS 200; POST {HOME}; else 405",
         staff_without_2fa=f"GET HEAD OPTIONS 200; POST {HOME}; else 405",

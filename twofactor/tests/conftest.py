@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.http import HttpRequest
@@ -39,6 +40,18 @@ def pending(visitor: Client, user: User, authenticator: Authenticator) -> Client
     """The password was right, a code is owed."""
     give_password(visitor, user)
     return visitor
+
+
+@pytest.fixture
+def twin(pending: Client) -> Client:
+    """Another request of this browser, whose session is as it was before."""
+    session = pending.session
+    copy = type(session)()
+    copy.update(dict(session.items()))
+    copy.save()
+    twin = new_client()
+    twin.cookies[settings.SESSION_COOKIE_NAME] = copy.session_key
+    return twin
 
 
 @pytest.fixture

@@ -71,6 +71,14 @@ def let_pass(client: Client, seconds: int) -> None:
     session.save()
 
 
+def let_sign_in_age(client: Client, seconds: int) -> None:
+    """Make this browser's pending sign-in one that began so many seconds earlier."""
+    session = client.session
+    session["account_login"]["initiated_at"] -= seconds
+    session["twofactor_sign_in"]["began"] -= seconds
+    session.save()
+
+
 # --- Codes ----------------------------------------------------------------------------------------
 
 
@@ -129,6 +137,11 @@ def inputs(response: Any) -> dict[str, dict[str, str | None]]:
 def message_levels(response: Any) -> list[str]:
     """The levels of the notices that this page shows."""
     return [message.level_tag for message in response.context["messages"]]
+
+
+def messages_on(response: Any) -> list[str]:
+    """The notices that this page shows."""
+    return [str(message) for message in response.context["messages"]]
 
 
 # --- Forms by themselves --------------------------------------------------------------------------

@@ -175,6 +175,11 @@ def test_sign_in_leads_back_to_the_page_and_to_no_other_host(user, here, arrives
     assert leads_to(give_password(new_client(), user, next=next_path)) == arrives
 
 
+def test_a_next_that_is_not_the_fragment_is_kept(db):
+    response = HttpResponse(status=302, headers={"Location": f"{LOGIN}?next=/there/"})
+    assert answer(response, **{"HX-Current-URL": "http://testserver/here/"})["HX-Redirect"] == f"{LOGIN}?next=/there/"
+
+
 def test_next_is_taken_from_the_page_at_sign_in_only(user):
     client = sign_in(new_client(htmx=True), user)
     response = client.post("/accounts/logout/", headers={"HX-Current-URL": "http://testserver/accounts/2fa/"})

@@ -41,7 +41,7 @@ def test_the_answer_to_the_password_is_the_code_form_itself_for_htmx(user, authe
     response = give_password(new_client(htmx=True), user)
     assert response.status_code == 200
     assert not is_whole_page(response)
-    assert set(inputs(response)) == {"csrfmiddlewaretoken", "code"}
+    assert set(inputs(response)) == {"csrfmiddlewaretoken", "sign_in", "code"}
     assert response["HX-Replace-Url"] == VERIFY_LOGIN
     assert "no-store" in response["Cache-Control"]
 
@@ -49,7 +49,7 @@ def test_the_answer_to_the_password_is_the_code_form_itself_for_htmx(user, authe
 def test_the_page_asks_for_one_code_and_names_no_address(pending, user):
     response = pending.get(VERIFY_LOGIN)
     assert response.status_code == 200
-    assert set(inputs(response)) == {"csrfmiddlewaretoken", "code"}
+    assert set(inputs(response)) == {"csrfmiddlewaretoken", "sign_in", "code"}
     assert "autofocus" in inputs(response)["code"]
     assert user.email not in response.content.decode()
     assert user.full_name not in response.content.decode()
@@ -57,8 +57,12 @@ def test_the_page_asks_for_one_code_and_names_no_address(pending, user):
 
 
 def test_the_toggle_asks_for_a_backup_code_in_place(pending):
-    assert set(inputs(pending.get(VERIFY_LOGIN, {"method": "backup"}))) == {"csrfmiddlewaretoken", "backup_code"}
-    assert set(inputs(pending.get(VERIFY_LOGIN, {"method": "code"}))) == {"csrfmiddlewaretoken", "code"}
+    assert set(inputs(pending.get(VERIFY_LOGIN, {"method": "backup"}))) == {
+        "csrfmiddlewaretoken",
+        "sign_in",
+        "backup_code",
+    }
+    assert set(inputs(pending.get(VERIFY_LOGIN, {"method": "code"}))) == {"csrfmiddlewaretoken", "sign_in", "code"}
 
 
 def test_the_pending_sign_in_has_a_session_key_of_its_own(visitor, user, authenticator):

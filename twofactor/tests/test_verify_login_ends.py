@@ -17,8 +17,8 @@ from twofactor.tests.helpers import (
     give_password,
     is_signed_in,
     leads_to,
+    let_sign_in_age,
     message_levels,
-    new_client,
     sign_in,
     wrong_code,
 )
@@ -123,9 +123,7 @@ def test_the_sign_in_is_over_when(pending, user, secret, ending, method):
 
 @pytest.mark.parametrize("seconds_ago, lives", [(590, True), (601, False)])
 def test_the_sign_in_is_over_after_ten_minutes(pending, secret, seconds_ago, lives):
-    session = pending.session
-    session["account_login"]["initiated_at"] -= seconds_ago
-    session.save()
+    let_sign_in_age(pending, seconds_ago)
     pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
     assert is_signed_in(pending) is lives
 
@@ -141,15 +139,6 @@ def test_success_leaves_nothing_of_it_behind(pending, secret):
     pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
     assert not PendingSignIn.objects.exists()
     assert "account_login" not in pending.session
-
-
-@pytest.fixture
-def twin(pending):
-    """Another tab of this browser, whose session is as it was before."""
-    twin, copy = new_client(), pending.session
-    copy.create()
-    twin.cookies["sessionid"] = copy.session_key
-    return twin
 
 
 def test_a_right_code_sent_twice_at_once_is_no_five_wrong_ones(pending, twin, secret):

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -11,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from twofactor import conf, events, sessions, trust
 from twofactor.forms import VerifyLoginForm, method_of
 from twofactor.reauthentication import record_code
-from twofactor.stages import VerifyStage, over, verify_stage_required
+from twofactor.stages import Ending, VerifyStage, verify_stage_required
 
 
 @sensitive_post_parameters("code", "backup_code")
@@ -22,15 +21,14 @@ def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
     form = stage.form(request.POST if request.method == "POST" else None, method=method_of(request))
     if form.is_valid():
         return sign_in(request, stage, form)
+    if form.is_bound and stage.authenticator.has_closed(stage.pending.pk):
+        return stage.leave_to_another_request()
     if form.is_bound and stage.pending.end_if_used_up():
         if not form.told:
             events.wrong_codes(request, stage.authenticator)
-        return over(request, stage)
-    if form.is_bound and stage.authenticator.has_closed(stage.pending.pk):
-        # Another request of this sign-in won meanwhile, and has the session; this one must not write it.
-        return redirect("account_login")
+        return stage.end(Ending.WRONG_CODES)
     if form.has_error(form.field_name, "over"):
-        return over(request, stage)
+        return stage.end(Ending.WRONG_CODES)
     return stage.show(form)
 
 
@@ -52,4 +50,4 @@ def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> 
 @require_http_methods(["POST"])
 @verify_stage_required
 def cancel_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
-    return stage.abort()
+    return stage.cancel()

@@ -1,0 +1,216 @@
+"""What the sign-in page says after a pending sign-in ended, and where it leads from there."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from conftest import PASSWORD
+from twofactor.models import Authenticator
+from twofactor.tests.helpers import (
+    LOGIN,
+    UNKNOWN_BACKUP_CODE,
+    VERIFY_LOGIN,
+    code_now,
+    give_password,
+    inputs,
+    is_signed_in,
+    leads_to,
+    let_sign_in_age,
+    messages_on,
+    new_client,
+    wrong_code,
+)
+
+CANCEL, SIGNUP, GOAL = "/accounts/2fa/cancel-login/", "/accounts/signup/", "/accounts/email/?a=b&c=d"
+NEWCOMER = {"email": "bob@example.com", "full_name": "Bob New", "password1": PASSWORD}
+
+EXPIRED = "Your sign-in took longer than ten minutes. Please sign in again."
+WRONG_CODES = "Too many wrong codes. Please sign in again."
+CHANGED = "Your password or two-factor authentication changed meanwhile. Please sign in again."
+REPLACED = "Another sign-in or sign-up in this browser replaced yours. Please sign in again."
+OVER = "That sign-in is over. Please sign in again."
+
+
+def change_password(client, user):
+    user.set_password("another-9-Long-password")
+    user.save()
+
+
+def turn_off(client, user):
+    Authenticator.objects.for_user(user).turn_off()
+
+
+def move_to_a_new_phone(client, user):
+    Authenticator.objects.activate(user, secret="B" * 32)
+
+
+def make_new_backup_codes(client, user):
+    Authenticator.objects.for_user(user).regenerate_backup_codes()
+
+
+def give_five_wrong_codes(client, user):
+    for _ in range(5):
+        client.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
+    client.get(LOGIN)  # which says it once
+
+
+def sign_up(client, user):
+    client.post(SIGNUP, NEWCOMER)
+    client.get("/")  # which shows allauth's own message
+
+
+ENDINGS = {
+    "ten minutes": (lambda client, user: let_sign_in_age(client, 601), EXPIRED),
+    "an hour, and allauth forgot it": (lambda client, user: let_sign_in_age(client, 3600), EXPIRED),
+    "five wrong codes": (give_five_wrong_codes, WRONG_CODES),
+    "a new password": (change_password, CHANGED),
+    "2FA turned off": (turn_off, CHANGED),
+    "a new phone": (move_to_a_new_phone, CHANGED),
+    "new backup codes": (make_new_backup_codes, CHANGED),
+    "a sign-up in another tab": (sign_up, REPLACED),
+    "a closed account": (lambda client, user: type(user).objects.update(is_active=False), OVER),
+    "a deleted account": (lambda client, user: user.delete(), OVER),
+}
+each_ending = pytest.mark.parametrize("end, words", ENDINGS.values(), ids=ENDINGS)
+
+
+@pytest.fixture
+def pending(visitor, user, authenticator):
+    """The password was right, a code is owed, and after it the visitor wants to go to GOAL."""
+    give_password(visitor, user, next=GOAL)
+    return visitor
+
+
+def ask(client, method="get", path=VERIFY_LOGIN, **fields):
+    """Ask for the code page, or send it something, as a browser does that shows the page."""
+    return getattr(client, method)(path, fields, headers={"HX-Current-URL": f"http://testserver{VERIFY_LOGIN}"})
+
+
+def leads_on_to(response):
+    """The address that the sign-in page leads on to."""
+    target = urlsplit(leads_to(response))
+    assert target.path == LOGIN
+    return parse_qs(target.query).get("next", [""])[0]
+
+
+# --- What it says ---------------------------------------------------------------------------------
+
+
+@each_ending
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_sign_in_page_says_why_the_sign_in_ended(pending, user, secret, end, words, method):
+    end(pending, user)
+    response = ask(pending, method, code=code_now(secret))
+    page = pending.get(leads_to(response))
+    assert messages_on(page) == [words]
+    assert words in page.content.decode()
+    assert not is_signed_in(pending)
+
+
+@each_ending
+def test_a_reload_and_back_get_the_same_words(pending, user, end, words):
+    end(pending, user)
+    for _ in range(3):
+        ask(pending)
+        assert messages_on(pending.get(LOGIN)) == [words]
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_without_a_session_it_says_that_the_sign_in_is_over(visitor, db, method):
+    assert leads_to(ask(visitor, method, code="123456")) == LOGIN
+    assert messages_on(visitor.get(LOGIN)) == [OVER]
+
+
+def test_after_cancel_nothing_is_said_but_to_who_comes_back(pending):
+    ask(pending, "post", CANCEL)
+    assert messages_on(pending.get(LOGIN)) == []
+    ask(pending)
+    assert messages_on(pending.get(LOGIN)) == [OVER]
+
+
+def test_a_new_sign_in_forgets_how_the_last_one_ended(pending, user, secret):
+    give_five_wrong_codes(pending, user)
+    Authenticator.objects.update(failures=0, delayed_until=0)
+    give_password(pending, user)
+    assert pending.get(VERIFY_LOGIN).status_code == 200
+    pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert is_signed_in(pending)
+    assert "twofactor_sign_in" not in pending.session
+
+
+# --- Where it leads -------------------------------------------------------------------------------
+
+
+@each_ending
+def test_where_one_was_going_is_kept(pending, user, end, words):
+    end(pending, user)
+    assert leads_on_to(ask(pending, "post", code="123456")) == GOAL
+    assert leads_on_to(ask(pending)) == GOAL
+
+
+def test_where_one_was_going_is_kept_after_cancel(pending, user, secret):
+    response = ask(pending, "post", CANCEL)
+    assert leads_on_to(response) == GOAL
+    assert GOAL.replace("&", "&amp;") in pending.get(leads_to(response)).content.decode()
+    assert leads_on_to(ask(pending)) == GOAL
+
+
+# --- Another tab ----------------------------------------------------------------------------------
+
+
+def test_opening_the_sign_up_page_ends_no_sign_in(pending, secret):
+    assert pending.get(SIGNUP).status_code == 200
+    assert leads_to(pending.get(LOGIN)) == VERIFY_LOGIN
+    assert leads_to(pending.post(VERIFY_LOGIN, {"code": code_now(secret)})) == GOAL
+
+
+def test_a_password_given_in_another_tab_begins_another_sign_in(pending, make_user, visitor):
+    bob = make_user("bob@example.com")
+    Authenticator.objects.activate(bob, secret="B" * 32)
+    give_password(pending, bob)
+    pending.post(VERIFY_LOGIN, {"code": code_now("B" * 32)})
+    assert pending.session["_auth_user_id"] == str(bob.pk)
+
+
+def test_a_code_of_the_first_tab_is_not_tried_on_the_second_ones_sign_in(pending, make_user, secret):
+    first_tab = inputs(pending.get(VERIFY_LOGIN))["sign_in"]["value"]
+    bob = make_user("bob@example.com")
+    Authenticator.objects.activate(bob, secret="B" * 32)
+    give_password(pending, bob)
+    response = ask(pending, "post", code=code_now(secret), sign_in=first_tab)
+    assert leads_to(response) == VERIFY_LOGIN
+    page = pending.get(VERIFY_LOGIN)
+    words = "Another sign-in began in this browser. Enter the code for that one, or cancel it."
+    assert messages_on(page) == [words]
+    assert not Authenticator.objects.filter(failures__gt=0).exists()
+    pending.post(VERIFY_LOGIN, {"code": code_now("B" * 32), "sign_in": inputs(page)["sign_in"]["value"]})
+    assert pending.session["_auth_user_id"] == str(bob.pk)
+
+
+def test_a_wrong_code_shows_the_form_of_the_same_sign_in(user, authenticator, secret):
+    client = new_client()
+    give_password(client, user)
+    own = inputs(client.get(VERIFY_LOGIN))["sign_in"]["value"]
+    response = client.post(VERIFY_LOGIN, {"code": wrong_code(secret), "sign_in": own})
+    assert inputs(response)["sign_in"]["value"] == own
+
+
+# --- Requests at once -----------------------------------------------------------------------------
+
+
+def test_the_fifth_wrong_code_sent_twice_at_once_is_said_whichever_answer_is_shown(pending, twin):
+    give_five_wrong_codes(pending, None)
+    response = ask(twin, "post", backup_code=UNKNOWN_BACKUP_CODE)
+    assert leads_on_to(response) == GOAL
+    twin.cookies["sessionid"] = pending.cookies["sessionid"].value  # what the browser has, from the other answer
+    assert messages_on(twin.get(LOGIN)) == [WRONG_CODES]
+
+
+def test_a_right_backup_code_at_the_fifth_try_sent_twice_at_once_is_no_fifth_wrong_one(
+    pending, twin, user, backup_codes, mails_to
+):
+    for _ in range(4):
+        pending.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
+    assert leads_to(pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == GOAL
+    assert leads_on_to(ask(twin, "post", backup_code=backup_codes[0])) == GOAL
+    assert [mail.subject for mail in mails_to(user.email) if "backup code" not in mail.subject] == []
