@@ -185,6 +185,7 @@ class SecondFactorForm(LimitedForm):
         elif verdict is Verdict.WRONG:
             is_over = self._is_judged_first and not self._charge_sign_in()
             self.refuse("over" if is_over else "wrong_backup_code" if self.method == "backup" else "wrong_code")
+            self._warn_of_the_last_try(authenticator)
             self._tell(authenticator)
 
     @property
@@ -214,6 +215,15 @@ class SecondFactorForm(LimitedForm):
         words = self.error_messages[why] % {"wait": in_words(wait)} if wait else self.error_messages[why]
         self.add_error(self.field_name, forms.ValidationError(words, code=why))
         events.code_refused(self.request, self.authenticator.user, method=self.method, why=why)  # type: ignore[union-attr]
+
+    def _warn_of_the_last_try(self, authenticator: Authenticator) -> None:
+        """Say that one more wrong code ends the sign-in or, where somebody is signed in, the session."""
+        if self.pending:
+            is_last = self.pending.has_one_try_left
+        else:
+            is_last = self.after_sign_in and self._is_judged_first and authenticator.fails_five_times_next
+        if is_last:
+            self.add_error(self.field_name, forms.ValidationError(_("You have one try left."), code="last_try"))
 
     def _tell(self, authenticator: Authenticator) -> None:
         """Wherever codes are typed, and over however many sign-ins: it is the account that counts them."""

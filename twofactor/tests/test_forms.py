@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from twofactor import forms
-from twofactor.forms import VerifyLoginForm
+from twofactor.forms import ConfirmForm, VerifyLoginForm
 from twofactor.models import Authenticator, PendingSignIn
 from twofactor.tests.helpers import (
     MALFORMED,
@@ -113,9 +113,22 @@ def test_inside_the_delay_a_backup_code_works(login_form, backup_codes):
     assert login_form(backup_code=backup_codes[0]).is_valid()
 
 
+def test_the_fourth_wrong_code_of_a_sign_in_says_that_one_try_is_left(login_form, secret, backup_codes):
+    forms = [login_form(code=wrong_code(secret)) for _ in range(3)] + [login_form(backup_code=UNKNOWN_BACKUP_CODE)]
+    assert [len(error_codes(form)[form.field_name]) for form in forms] == [1, 1, 1, 2]
+    assert forms[-1].errors["backup_code"][1] == "You have one try left."
+
+
+def test_the_fourth_wrong_code_in_a_row_of_a_session_says_so_too(request_, user, authenticator, secret):
+    def bind(**typed):
+        return error_codes(ConfirmForm(typed, request=request_, authenticator=authenticator))["code"]
+
+    assert [bind(code=wrong_code(secret)) for _ in range(4)] == [["wrong_code"]] * 3 + [["wrong_code", "last_try"]]
+
+
 def test_after_five_tries_not_even_a_right_backup_code_is_looked_at(login_form, backup_codes):
     for _ in range(5):
-        assert error_codes(login_form(backup_code=UNKNOWN_BACKUP_CODE)) == {"backup_code": ["wrong_backup_code"]}
+        assert error_codes(login_form(backup_code=UNKNOWN_BACKUP_CODE))["backup_code"][0] == "wrong_backup_code"
     assert error_codes(login_form(backup_code=backup_codes[0])) == {"backup_code": ["over"]}
     assert Authenticator.objects.get().codes_left == 10
     assert charged() == (0, 5)
