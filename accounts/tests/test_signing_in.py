@@ -8,6 +8,7 @@ from config.urls import urlpatterns as site
 from twofactor.tests.helpers import (
     LOGIN,
     SETTINGS,
+    VERIFY_LOGIN,
     errors,
     give_password,
     inputs,
@@ -56,6 +57,14 @@ def test_the_password_is_never_sent_back(visitor, user):
     )
     assert response["Content-Type"].startswith("text/html")
     assert "wrong-wrong-wrong" not in response.content.decode()
+
+
+def test_the_code_page_has_no_link_to_another_sign_in(user, authenticator):
+    client = new_client()
+    give_password(client, user)
+    page = client.get(VERIFY_LOGIN).content.decode()
+    assert f'href="{SIGNUP}' not in page
+    assert f'href="{LOGIN}' not in page
 
 
 def test_nobody_gets_a_session_row_for_a_visit(visitor, db):
