@@ -44,7 +44,6 @@ class AccountAdapter(DefaultAccountAdapter):
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": _("That address and that password do not belong together."),
-        "too_many_login_attempts": _("Too many tries. Wait a few minutes, or reset your password."),
         "incorrect_password": _("That is not your password."),
         "enter_current_password": _("That is not your password."),
     }
@@ -106,6 +105,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def _delete_login_attempts_cached_email(self, request: Any, **credentials: Any) -> None:
         """Clear nothing by address: an unconfirmed one may belong to another account. A receiver clears the account."""
+
+    def seconds_until_next_try(self, request: Any, **credentials: Any) -> int:
+        """Return for how long wrong passwords, of this source or for this address, refuse the next one."""
+        key = self._get_login_attempts_cache_key(request, **credentials)
+        return limits.seconds_to_wait(request, app="allauth.account", action="login_failed", key=key)
 
     def post_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
         response = super().post_login(request, user, **kwargs)

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses
 from twofactor import passwords, sessions
-from twofactor.forms import ProofForm, method_of
+from twofactor.forms import LimitedForm, ProofForm, in_words, method_of
 
 SIGNED_UP = "signed_up"  # in the session of the browser that signed up: the key of the new account
 
@@ -83,10 +83,21 @@ class SignupForm(NewPassword, allauth_forms.SignupForm):
         return user
 
 
-class LoginForm(OurWords, allauth_forms.LoginForm):
+class LoginForm(OurWords, LimitedForm, allauth_forms.LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].widget.attrs.update({"autocomplete": "username", "autofocus": True})
+
+    def clean(self) -> dict[str, Any] | None:
+        """Say for how long no password is checked. allauth says "later"."""
+        try:
+            return super().clean()
+        except forms.ValidationError as error:
+            if error.code != "too_many_login_attempts":
+                raise
+            self.retry_after = get_adapter().seconds_until_next_try(self.request, **self.user_credentials())
+            words = _("Too many tries. Try again in %(wait)s, or reset your password.")
+            raise forms.ValidationError(words % {"wait": in_words(self.retry_after)}, code=error.code) from None
 
 
 class AddEmailForm(OurWords, allauth_forms.AddEmailForm):

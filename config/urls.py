@@ -3,7 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from accounts.views import ConfirmEmailView, EmailView, ReauthenticateView, reject_email, set_language
+from accounts.views import (
+    ConfirmEmailView,
+    EmailView,
+    LoginView,
+    ReauthenticateView,
+    reject_email,
+    set_language,
+)
 from config import views
 
 urlpatterns = [
@@ -11,6 +18,7 @@ urlpatterns = [
     path("language/", set_language, name="set_language"),
     path("accounts/2fa/", include("twofactor.urls")),
     path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
+    path("accounts/login/", LoginView.as_view(), name="account_login"),
     path("accounts/email/", EmailView.as_view(), name="account_email"),
     path("accounts/confirm-email/<str:key>/", ConfirmEmailView.as_view(), name="account_confirm_email"),
     path("accounts/confirm-email/<str:key>/not-me/", reject_email, name="reject_email"),

@@ -165,7 +165,7 @@ class SecondFactorForm(LimitedForm):
         """Charge, look, and give back what a right code should not cost."""
         source = limits.Source(self.request)
         if not source.is_open:
-            self.refuse("source", wait=limits.SOURCE_WAIT)
+            self.refuse("source", wait=source.wait)
             return
         verdict = (
             self._spend(authenticator, code)
@@ -325,7 +325,7 @@ class VerifySetupForm(LimitedForm):
     def clean_code(self) -> str:
         source = limits.Source(self.request)
         if not source.is_open:
-            self.retry_after = limits.SOURCE_WAIT
+            self.retry_after = source.wait
             words = self.error_messages["source"] % {"wait": in_words(self.retry_after)}
             raise forms.ValidationError(words, code="source")
         if not setup.charge(self.request):

@@ -1,30 +1,48 @@
 """The limits that are in the cache: by source, setup, session and address. The account's own are in the database."""
 
+import math
+import time
 from typing import Any
 
 from allauth.core.internal import ratelimit
+from django.core.cache import cache
 from django.http import HttpRequest
 
 from twofactor import conf
-
-SOURCE_WAIT = 10 * 60  # seconds
 
 
 class Source:
     """One try from this request's IPv4 address or IPv6 /64, charged before the code is looked at."""
 
+    RATE = {"code": conf.SOURCE_RATE}
+
     def __init__(self, request: HttpRequest) -> None:
-        self._usage = ratelimit.consume(
-            request, app="twofactor", action="code", config={"code": conf.SOURCE_RATE}, limit_get=True
-        )
+        self._request = request
+        self._usage = ratelimit.consume(request, app="twofactor", action="code", config=self.RATE, limit_get=True)
 
     @property
     def is_open(self) -> bool:
         return self._usage is not None
 
+    @property
+    def wait(self) -> int:
+        return seconds_to_wait(self._request, app="twofactor", action="code", config=self.RATE)
+
     def refund(self) -> None:
         if self._usage:
             self._usage.rollback()
+
+
+def seconds_to_wait(
+    request: HttpRequest, *, app: str, action: str, config: dict[str, str] | None = None, key: str | None = None
+) -> int:
+    """Return for how many seconds a limit of allauth's will go on to refuse. allauth itself does not say."""
+    waits = [1]
+    for rate in ratelimit.get_rates(app=app, action=action, config=config):
+        charged_at = cache.get(ratelimit.get_cache_key(request, app=app, action=action, rate=rate, key=key), [])
+        if len(charged_at) >= rate.amount:  # newest first
+            waits.append(math.ceil(charged_at[rate.amount - 1] + rate.duration - time.time()))
+    return max(waits)
 
 
 def setup_try(request: HttpRequest, sealed_secret: str) -> bool:

@@ -47,7 +47,7 @@ def test_known_and_unknown_addresses_get_the_same_answer(visitor, user):
     known = visitor.post(LOGIN, {"login": user.email, "password": "wrong-wrong-wrong"})
     unknown = visitor.post(LOGIN, {"login": "nobody@example.com", "password": "wrong-wrong-wrong"})
     assert errors(known) == errors(unknown)
-    assert known.status_code == unknown.status_code
+    assert known.status_code == unknown.status_code == 422
     assert not is_signed_in(visitor)
 
 

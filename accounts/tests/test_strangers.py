@@ -1,6 +1,7 @@
 """Whoever does not know the password can neither keep the owner out nor fill the owner's inbox."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,21 @@ def test_a_browser_that_signed_in_before_has_twenty_tries_itself(user, home):
     home.defaults["REMOTE_ADDR"] = "192.0.2.30"
     give_password(home, user)
     assert not is_signed_in(home)
+
+
+@pytest.mark.parametrize("tries, sources, wait, words", [
+    (10, 1, 40, "Try again in 40 seconds"),
+    (20, 20, 280, "Try again in 5 minutes"),
+])  # fmt: skip
+def test_a_limited_sign_in_says_what_is_left_to_wait(user, monkeypatch, tries, sources, wait, words):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    for number in range(tries):
+        give_password(new_client(REMOTE_ADDR=f"198.51.100.{number % sources}"), user, password="wrong-wrong-wrong")
+    monkeypatch.setattr(time, "time", lambda: now + 20.5)
+    response = give_password(new_client(REMOTE_ADDR="198.51.100.0"), user)
+    assert (response.status_code, response["Retry-After"]) == (429, str(wait))
+    assert words in str(errors_of(response))
 
 
 def test_it_is_known_for_the_account_that_it_signed_in_to(user, home, make_user):

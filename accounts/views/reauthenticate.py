@@ -7,12 +7,13 @@ from allauth.account.utils import get_next_redirect_url
 from django.http import HttpResponse
 from django.urls import reverse
 
+from accounts.views._status import FormStatusMixin
 from twofactor.reauthentication import record_proof
 from twofactor.step_up import StepUpMixin, ask_to_send_again, is_unsent
 
 
-class ReauthenticateView(StepUpMixin, allauth_views.ReauthenticateView):
-    """allauth's, with the status of the second factor's forms: a delayed try is answered 429, with Retry-After."""
+class ReauthenticateView(StepUpMixin, FormStatusMixin, allauth_views.ReauthenticateView):
+    """allauth's, with a code where 2FA is on."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         # In place of allauth's own form_valid(), which records the password alone.
@@ -24,10 +25,3 @@ class ReauthenticateView(StepUpMixin, allauth_views.ReauthenticateView):
         """Keep staff in the admin. Its empty forms ask for the proof themselves, so Cancel cannot lead back to them."""
         admin, page = reverse("admin:index"), get_next_redirect_url(self.request) or ""
         return admin if page.startswith(admin) and not is_unsent(self.request) else super().get_cancel_url()
-
-    def form_invalid(self, form: Any) -> HttpResponse:
-        response = super().form_invalid(form)
-        response.status_code = form.status
-        for header, value in form.headers.items():
-            response[header] = value
-        return response

@@ -70,7 +70,7 @@ class Ours:
     def unknown_address(self, visitor: Visitor, person: Person) -> Page:
         visitor.get(LOGIN)
         page = visitor.post(LOGIN, {"login": f"not-{person.email}", "password": PASSWORD})
-        return page.ends_at(LOGIN, says='name="password"')
+        return page.ends_at(LOGIN, status=422, says='name="password"')
 
     def wrong_code(self, visitor: Visitor, person: Person) -> Page:
         page = visitor.post(f"{SETTINGS}verify-login/", {"code": wrong_code(person.secret)})

@@ -112,7 +112,11 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/2fa/trusted-browsers/<int:pk>/forget/": own("POST 404; else 405"),
     "/accounts/2fa/trusted-browsers/forget/": own(f"POST {SETTINGS}; else 405"),
     # --- The account ---
-    "/accounts/login/": public(HOME, signed_out=FORM, pending=f"GET HEAD {STAGE}; PATCH DELETE 405; else 200"),
+    "/accounts/login/": public(
+        HOME,
+        signed_out="GET HEAD OPTIONS 200; POST PUT 422; else 405",
+        pending=f"GET HEAD {STAGE}; OPTIONS 200; POST PUT 422; else 405",
+    ),
     "/accounts/logout/": public(
         f"GET HEAD OPTIONS 200; POST {HOME}; else 405",
         staff_without_2fa=f"GET HEAD OPTIONS 200; POST {HOME}; else 405",

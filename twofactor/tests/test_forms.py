@@ -134,6 +134,17 @@ def test_after_five_tries_not_even_a_right_backup_code_is_looked_at(login_form, 
     assert charged() == (0, 5)
 
 
+def test_a_source_that_has_to_wait_is_told_what_is_left(login_form, request_, secret, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    tries_left(request_)
+    monkeypatch.setattr(time, "time", lambda: now + 570.5)
+    form = login_form(code=code_now(secret))
+    assert error_codes(form) == {"code": ["source"]}
+    assert form.headers == {"Retry-After": "30"}
+    assert "Try again in 30 seconds." in form.errors["code"][0]
+
+
 @pytest.mark.parametrize("field", ["code", "backup_code"])
 def test_a_source_has_twenty_wrong_codes(login_form, request_, secret, backup_codes, field):
     assert tries_left(request_) == 20

@@ -58,8 +58,9 @@ def test_the_pure_core_reads_no_clock(name):
 
 @pytest.mark.parametrize("part, file", [
     ("allauth.account.stages", "stages.py"), ("allauth.account.internal", "reauthentication.py"),
+    ("allauth.core.internal", "limits.py"),
 ])  # fmt: skip
-def test_only_one_file_touches_each_private_part_of_allauths_sign_in(part, file):
+def test_only_one_file_touches_each_private_part_of_allauth(part, file):
     modules = {(name_of(path), module) for path in FILES for module in imported(path)}
     assert {name for name, module in modules if module.startswith(part)} == {file}
 
@@ -89,11 +90,13 @@ def test_the_seams_in_allauth_are_where_they_were():
     from allauth.account.decorators import reauthentication_required
     from allauth.account.stages import LoginStage, LoginStageController
     from allauth.core.exceptions import ReauthenticationRequired
-    from allauth.core.internal.ratelimit import consume
+    from allauth.core.internal.ratelimit import consume, get_cache_key, get_rates
 
     assert callable(reauthentication_required)
     assert issubclass(ReauthenticationRequired, Exception)
     assert callable(consume)
+    assert callable(get_cache_key)
+    assert callable(get_rates)
     assert {"exit", "abort", "handle", "is_resumable", "key", "urlname"} <= set(dir(LoginStage)) | set(
         LoginStage.__annotations__
     )

@@ -1,0 +1,9 @@
+"""The sign-in page."""
+
+from allauth.account import views as allauth_views
+
+from accounts.views._status import FormStatusMixin
+
+
+class LoginView(FormStatusMixin, allauth_views.LoginView):
+    """allauth's, with a status that says whether the password was checked."""
