@@ -229,7 +229,7 @@ def test_a_code_is_refused_the_second_time(page: Page, user: User, phone: Phone)
 
 
 def test_what_cannot_be_a_code_is_said_and_never_charged(code_owed: Page) -> None:
-    for typed in ("", "12345", "1234567", "abcdef", "\uff11\uff12\uff13\uff14\uff15\uff16"):
+    for typed in ("", "12345", "1234567", "abcdef", "\u00b9\u00b2\u00b3\u2074\u2075\u2076"):
         code_owed.reload()
         code_owed.evaluate("for (const form of document.forms) form.noValidate = true")
         code_field(code_owed).fill(typed)

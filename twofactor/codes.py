@@ -6,6 +6,8 @@ import secrets
 
 from argon2.low_level import Type, hash_secret_raw
 
+from twofactor.canonical import canonical
+
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32: no I, L, O, U
 COUNT = 10
 LENGTH = 16  # characters of five bits: 80 bits; NIST SP 800-63B-4 (4.2.1.1) asks for 64
@@ -13,7 +15,6 @@ SALT_BYTES = 16
 
 _LOOK_ALIKES = str.maketrans("OIL", "011")
 _SHAPE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}")
-_GAPS = re.compile(r"[ \t\r\n-]")
 # Of another app: ten codes of eight digits are the weakest that still hold against the account's hundred tries.
 _FOREIGN_SHAPE = re.compile(r"[!-~]{8,64}")
 
@@ -31,11 +32,12 @@ def display(code: str) -> str:
 def normalise(typed: str) -> str | None:
     """Return the sixteen characters that were meant, or None if these cannot be a code.
 
-    Case, spaces and dashes do not matter; O is read as 0, I and L as 1.
+    Case, spaces, dashes and the script of the digits do not matter; O is read as 0, I and L as 1.
     """
-    if not typed.isascii():
+    code = canonical(typed)
+    if not code.isascii():  # upper() makes ASCII letters of some others
         return None
-    code = _GAPS.sub("", typed).upper().translate(_LOOK_ALIKES)
+    code = code.upper().translate(_LOOK_ALIKES)
     return code if _SHAPE.fullmatch(code) else None
 
 
@@ -61,7 +63,7 @@ def normalise_foreign(typed: str) -> str | None:
 
     Capitals stay: a code that is kept as a hash of that app's own tells them from small letters.
     """
-    code = _GAPS.sub("", typed)
+    code = canonical(typed)
     return code if _FOREIGN_SHAPE.fullmatch(code) else None
 
 

@@ -70,7 +70,7 @@ class BackupCodeField(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         typed = super().to_python(value) or ""
-        code = self.normalise(typed) if len(typed) <= totp.TYPED_LENGTH else None
+        code = self.normalise(typed)
         if typed and code is None:
             raise forms.ValidationError(self.error_messages["malformed"], code="malformed")
         return code or ""

@@ -1,15 +1,19 @@
 """Time-based one-time passwords (RFC 6238 over RFC 4226). Pure: no Django, no clock, no state."""
 
 import hmac
+import re
 from urllib.parse import quote
 
 import pyotp
+
+from twofactor.canonical import canonical
 
 DIGITS = 6
 PERIOD = 30  # seconds a time step lasts
 SECRET_LENGTH = 32  # base32 characters: the 160 bits that RFC 4226 recommends (R6)
 NAME_LENGTH = 64  # of issuer and of account; longer ones make the QR code too dense to scan
-TYPED_LENGTH = 64  # nobody types more than this for six digits
+
+_SHAPE = re.compile(rf"[0-9]{{{DIGITS}}}")
 
 
 def new_secret() -> str:
@@ -64,9 +68,6 @@ def in_groups(secret: str) -> str:
 
 
 def normalise(typed: str) -> str | None:
-    """Return the six ASCII digits that were typed, spaces and hyphens dropped, or None if these are not six.
-
-    pyotp itself takes full-width and superscript digits for digits: a used code would pass in another spelling.
-    """
-    digits = typed.replace(" ", "").replace("-", "") if len(typed) <= TYPED_LENGTH else ""
-    return digits if len(digits) == DIGITS and digits.isascii() and digits.isdigit() else None
+    """Return the six ASCII digits that were typed, in whichever spelling, or None if these are not six digits."""
+    code = canonical(typed)
+    return code if _SHAPE.fullmatch(code) else None

@@ -68,8 +68,8 @@ def test_a_look_alike_is_read_as_its_digit(typed, meant):
     "typed",
     [
         "", "-", "0123-4567-89AB-CDE", "0123-4567-89AB-CDEFG", "0123-4567-89AB-CDEU", "0123-4567-89AB-CDE!",
-        "0123_4567_89AB_CDEF", "0123-4567-89AB-CDEF\0", "０123-4567-89AB-CDEF", "0123–4567–89AB–CDEF",
-        "0123\u00a04567 89AB CDEF", "\ud800" * 16, "\u017f" * 16, "\u0131" * 16, "\u212a" * 16, "0" * 3_000_000,
+        "0123_4567_89AB_CDEF", "0123-4567-89AB-CDEF\0", "0123-4567-89AB-CDEＦ",
+        "\ud800" * 16, "\u017f" * 16, "\u0131" * 16, "\u212a" * 16, "0" * 3_000_000,
     ],
     ids=lambda typed: repr(typed[:20]),
 )  # fmt: skip

@@ -50,12 +50,14 @@ def test_a_clock_set_back_brings_no_used_code_back(authenticator, code_at):
     assert not authenticator.accept(code_at(NOW), now=NOW)
 
 
-@pytest.mark.parametrize("spell", ["{0}", "{1} {2}", " {1}-{2} "])
+@pytest.mark.parametrize("spell", ["{0}", "{1} {2}", " {1}-{2} ", "{1}\u2009{2}", "\u200f{1}\u2013{2}", "{3}", "{4}"])
 def test_a_used_code_is_refused_in_every_spelling(authenticator, code_at, spell):
     code = code_at(NOW)
-    assert authenticator.accept(code, now=NOW)
-    assert not authenticator.accept(spell.format(code, code[:3], code[3:]), now=NOW)
-    assert not authenticator.accept(code.translate({48 + i: 0xFF10 + i for i in range(10)}), now=NOW)
+    full_width, arabic = (code.translate({48 + i: zero + i for i in range(10)}) for zero in (0xFF10, 0x0660))
+    typed = spell.format(code, code[:3], code[3:], full_width, arabic)
+    assert authenticator.accept(typed, now=NOW)
+    for again in (typed, code, full_width, arabic):
+        assert not authenticator.accept(again, now=NOW)
 
 
 def test_one_process_that_read_the_row_earlier_cannot_use_a_code_again(authenticator, code_at):
@@ -118,7 +120,7 @@ def test_a_right_code_at_first_leaves_every_counter_at_zero(authenticator, code_
 
 
 @pytest.mark.parametrize(
-    "malformed", ["", " ", "12345", "1234567", "abcdef", "１２３４５６", "\0" * 6, "\ud800", "9" * 3_000_000]
+    "malformed", ["", " ", "12345", "1234567", "abcdef", "¹²³⁴⁵⁶", "\0" * 6, "\ud800", "9" * 3_000_000]
 )
 def test_what_cannot_be_a_code_is_never_charged(authenticator, malformed):
     assert authenticator.judge(malformed, now=NOW) is WRONG

@@ -27,6 +27,14 @@ def test_a_backup_code_works_once(authenticator, backup_codes):
     assert authenticator.codes_left == 9
 
 
+def test_a_used_backup_code_is_refused_in_every_spelling(authenticator, backup_codes):
+    code = backup_codes[0]
+    full_width = code.lower().translate({48 + i: 0xFF10 + i for i in range(10)}).replace("-", "\u2013\u200b")
+    assert authenticator.spend_backup_code(full_width)
+    for again in (full_width, code, code.replace("-", "\u00a0")):
+        assert not authenticator.spend_backup_code(again)
+
+
 def test_two_backup_codes_both_count(authenticator, backup_codes):
     assert authenticator.spend_backup_code(backup_codes[0])
     assert authenticator.spend_backup_code(backup_codes[1].lower().replace("-", " "))

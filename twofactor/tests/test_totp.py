@@ -128,12 +128,12 @@ def test_spaces_and_hyphens_are_dropped(typed):
     "typed",
     [
         "", " ", "12345", "1234567", "12345a", "+12345", "-12345", "1234.5", "0x1234", "1e1000", "123_456",
-        "１２３４５６", "١٢٣٤٥٦", "¹²³⁴⁵⁶", "12345６", "123\u00a0456", "123\u2009456", "123\u2011456", "123\t456",
-        "123456\n", "123456\0", "\0" * 6, "\ud800" * 6, "123456" + " " * 59, "1" * 3_000_000, " " * 3_000_000,
+        "¹²³⁴⁵⁶", "①②③④⑤⑥", "一二三四五六", "12345Ⅵ", "１２３４５", "123456\0", "\0" * 6, "\ud800" * 6,
+        "123456" + " " * 59, "1" * 3_000_000, " " * 3_000_000,
     ],
     ids=lambda typed: repr(typed[:12]),
 )  # fmt: skip
-def test_what_is_not_six_ascii_digits_is_no_code(typed):
+def test_what_is_not_six_decimal_digits_is_no_code(typed):
     assert totp.normalise(typed) is None
 
 

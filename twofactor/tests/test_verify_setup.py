@@ -54,7 +54,7 @@ def test_it_asks_for_one_code_and_shows_no_key(member):
 
 
 @pytest.mark.parametrize(
-    "typed, why", [("", "required"), ("12345", "malformed"), ("１２３４５６", "malformed"), ("\0", "malformed")]
+    "typed, why", [("", "required"), ("12345", "malformed"), ("¹²³⁴⁵⁶", "malformed"), ("\0", "malformed")]
 )
 def test_what_cannot_be_a_code_turns_nothing_on_and_costs_no_try(member, typed, why):
     begin(member)
