@@ -18,17 +18,15 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses
 from twofactor import passwords, sessions
-from twofactor.forms import LimitedForm, ProofForm, in_words, method_of
+from twofactor.forms import FocusFirstError, LimitedForm, ProofForm, in_words, method_of
 
 SIGNED_UP = "signed_up"  # in the session of the browser that signed up: the key of the new account
 
 LABELS = {"login": _("E-mail"), "email": _("E-mail"), "oldpassword": _("Current password")}
 
 
-class OurWords:
+class OurWords(FocusFirstError):
     """The site's own words for labels, and no placeholders, which vanish as one types."""
-
-    fields: dict[str, forms.Field]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,15 +87,20 @@ class LoginForm(OurWords, LimitedForm, allauth_forms.LoginForm):
         self.fields["login"].widget.attrs.update({"autocomplete": "username", "autofocus": True})
 
     def clean(self) -> dict[str, Any] | None:
-        """Say for how long no password is checked. allauth says "later"."""
+        """Say beside the password what allauth says of the whole form: that is the field to type in again."""
         try:
             return super().clean()
         except forms.ValidationError as error:
-            if error.code != "too_many_login_attempts":
-                raise
-            self.retry_after = get_adapter().seconds_until_next_try(self.request, **self.user_credentials())
-            words = _("Too many tries. Try again in %(wait)s, or reset your password.")
-            raise forms.ValidationError(words % {"wait": in_words(self.retry_after)}, code=error.code) from None
+            if error.code == "too_many_login_attempts":
+                raise self.too_many_tries() from None
+            self.add_error("password", error)
+            return self.cleaned_data
+
+    def too_many_tries(self) -> forms.ValidationError:
+        """Say for how long no password is checked. allauth says "later"."""
+        self.retry_after = get_adapter().seconds_until_next_try(self.request, **self.user_credentials())
+        words = _("Too many tries. Try again in %(wait)s, or reset your password.") % {"wait": in_words(self.retry_after)}
+        return forms.ValidationError(words, code="too_many_login_attempts")
 
 
 class AddEmailForm(OurWords, allauth_forms.AddEmailForm):
@@ -151,7 +154,7 @@ class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
         self.fields["full_name"].initial = self.user.full_name
         self.fields["language"].initial = get_language()
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, Any] | None:
         cleaned_data = super().clean()
         if self.claim and not self.claim.can_set_verified():
             raise forms.ValidationError(addresses.TAKEN, code="email_taken")

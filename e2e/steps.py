@@ -379,7 +379,7 @@ def pages_of_a_visitor(page: Page, user: User) -> Iterator[str]:
     expect_said_beside(password_field(page), "12")
     yield "sign-up, refused"
     sign_in(page, user, password="not-the-password")
-    expect(page.get_by_role("alert")).to_be_visible()
+    expect_said_beside(password_field(page), "That address and that password do not belong together.")
     yield "sign-in, refused"
 
 

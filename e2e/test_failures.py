@@ -239,7 +239,7 @@ def test_too_many_wrong_passwords_are_said_beside_the_form(page: Page, user: Use
         email_field(page).fill(user.email)
         password_field(page).fill("not-the-password")
         press(page, "Sign in")
-        expect(page.get_by_role("main").get_by_role("alert")).to_contain_text(words)
+        expect_said_beside(password_field(page), words)
 
 
 def test_the_tenth_wrong_password_in_a_row_ends_the_session_and_says_so(signed_in: Page) -> None:

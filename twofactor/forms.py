@@ -97,7 +97,20 @@ def in_words(seconds: int) -> str:
     return ngettext("%d day", "%d days", days) % days
 
 
-class LimitedForm(forms.Form):
+class FocusFirstError(forms.Form):
+    """After an error the first field that is wrong has the focus, without script too."""
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        wrong = next((name for name in self.fields if name in self.errors), None)
+        if wrong is None:
+            return
+        for field in self.fields.values():
+            field.widget.attrs.pop("autofocus", None)
+        self.fields[wrong].widget.attrs["autofocus"] = True
+
+
+class LimitedForm(FocusFirstError):
     """A form that may refuse to look: `retry_after` says for how many seconds."""
 
     retry_after: int | None = None
@@ -301,6 +314,8 @@ class ProofForm(SecondFactorForm):
             self.add_error(
                 "password",
                 forms.ValidationError(self.error_messages["wrong_password"], code="wrong_password"),
+        if self.authenticator and "method" in self.request.GET:  # the person chose the method just now
+            self.fields[self.field_name].widget.attrs["autofocus"] = True
             )
 
 

@@ -51,6 +51,17 @@ def test_known_and_unknown_addresses_get_the_same_answer(visitor, user):
     assert not is_signed_in(visitor)
 
 
+def test_after_a_wrong_password_that_field_has_the_focus_and_is_marked(visitor, user):
+    assert "autofocus" in inputs(visitor.get(LOGIN))["login"]
+    response = visitor.post(LOGIN, {"login": user.email, "password": "wrong-wrong-wrong"})
+    login, password = inputs(response)["login"], inputs(response)["password"]
+    assert "autofocus" not in login
+    assert "aria-invalid" not in login
+    assert "autofocus" in password
+    assert password["aria-invalid"] == "true"
+    assert "id_password_error" in password["aria-describedby"]
+
+
 def test_the_password_is_never_sent_back(visitor, user):
     response = visitor.post(
         LOGIN, {"login": user.email, "password": "wrong-wrong-wrong"}, headers={"X-Requested-With": "XMLHttpRequest"}

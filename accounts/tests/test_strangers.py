@@ -242,4 +242,4 @@ def test_every_email_with_a_link_that_anybody_can_cause_is_counted():
 
 
 def errors_of(response):
-    return [str(error) for error in response.context["form"].non_field_errors()]
+    return [str(error) for error in response.context["form"].errors.get("password", [])]

@@ -6,7 +6,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from conftest import NOW, PASSWORD
 from twofactor.forms import ProofForm, VerifySetupForm
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import MALFORMED, code_now, error_codes, tries_left
+from twofactor.tests.helpers import MALFORMED, code_now, error_codes, tries_left, wrong_code
 
 
 @pytest.fixture
@@ -65,6 +65,34 @@ def test_no_field_gives_back_what_was_typed(proof_form, field):
     form = proof_form(**{"password": "secret-thing", **method, field: "secret-thing"})
     assert not form.is_valid()
     assert "secret-thing" not in form.as_div()
+
+
+def has_focus(form):
+    return [name for name, field in form.fields.items() if field.widget.attrs.get("autofocus")]
+
+
+def test_the_first_field_that_is_wrong_has_the_focus_and_is_marked(proof_form, secret):
+    form = proof_form(password="wrong", code=code_now(secret))
+    assert not form.is_valid()
+    assert has_focus(form) == ["password"]
+    assert 'aria-invalid="true"' in str(form["password"])
+    assert 'aria-invalid="true"' not in str(form["code"])
+    form = proof_form(password=PASSWORD, code=wrong_code(secret))
+    assert not form.is_valid()
+    assert has_focus(form) == ["code"]
+    form = proof_form(password="", code="")
+    assert not form.is_valid()
+    assert has_focus(form) == ["password"]
+
+
+def test_after_a_change_of_the_method_its_field_has_the_focus(rf, user, authenticator):
+    for method, field in (("code", "code"), ("backup", "backup_code")):
+        request = rf.get("/", {"method": method})
+        request.user = user
+        assert has_focus(ProofForm(request=request, authenticator=authenticator, method=method)) == [field]
+    request = rf.get("/")
+    request.user = user
+    assert has_focus(ProofForm(request=request, authenticator=authenticator)) == []
 
 
 # --- Step 2 of setup ------------------------------------------------------------------------------
