@@ -21,14 +21,17 @@ class SecretInput(forms.TextInput):
 
 
 class CodeField(forms.CharField):
-    """Six ASCII digits, spaces and dashes dropped."""
+    """Six digits in any spelling. A backup code is not taken here, but recognized; `foreign` as in BackupCodeField."""
 
     default_error_messages = {
         "required": _("Enter the code from your authenticator app."),
         "malformed": _("A code has six digits, like 123 456."),
+        "backup_code": _("That looks like a backup code."),
     }
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, foreign: bool = False, **kwargs: Any) -> None:
+        self.normalise_backup_code = codes.normalise_foreign if foreign else codes.normalise
+        kwargs.setdefault("help_text", _("The six digits that your authenticator app shows now."))
         attrs = {
             "autocomplete": "one-time-code",
             "inputmode": "numeric",
@@ -41,7 +44,8 @@ class CodeField(forms.CharField):
         typed = super().to_python(value) or ""
         digits = totp.normalise(typed)
         if typed and digits is None:
-            raise forms.ValidationError(self.error_messages["malformed"], code="malformed")
+            why = "backup_code" if self.normalise_backup_code(typed) else "malformed"
+            raise forms.ValidationError(self.error_messages[why], code=why)
         return digits or ""
 
 
@@ -60,6 +64,10 @@ class BackupCodeField(forms.CharField):
         self.normalise = codes.normalise_foreign if foreign else codes.normalise
         if foreign:
             kwargs["error_messages"] = {"malformed": _("Enter a backup code as you saved it.")}
+        kwargs.setdefault(
+            "help_text",
+            _("One of the codes you saved when you turned on two-factor authentication. It works once."),
+        )
         attrs = {
             "autocomplete": "off",
             "autocapitalize": "none" if foreign else "characters",
@@ -114,6 +122,7 @@ class LimitedForm(FocusFirstError):
     """A form that may refuse to look: `retry_after` says for how many seconds."""
 
     retry_after: int | None = None
+    sends_itself = False  # by script, when the sixth digit is typed
 
     @property
     def status(self) -> int:
@@ -123,6 +132,11 @@ class LimitedForm(FocusFirstError):
     @property
     def headers(self) -> dict[str, str]:
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+    @property
+    def has_backup_code(self) -> bool:
+        """True if a backup code was typed where a code from the app belongs."""
+        return self.has_error("code", "backup_code")
 
 
 class SecondFactorForm(LimitedForm):
@@ -167,7 +181,8 @@ class SecondFactorForm(LimitedForm):
         if authenticator:
             if foreign := authenticator.has_foreign_codes:
                 self.error_messages = {**self.error_messages, **self.foreign_error_messages}
-            self.fields[self.field_name] = BackupCodeField(foreign=foreign) if method == "backup" else CodeField()
+            field_class = BackupCodeField if method == "backup" else CodeField
+            self.fields[self.field_name] = field_class(foreign=foreign)
 
     def clean(self) -> dict[str, Any]:
         if not self.errors and self.authenticator:
@@ -261,6 +276,8 @@ class VerifyLoginForm(SecondFactorForm):
         if days := conf.trust_days():
             label = ngettext("Trust this browser for %d day", "Trust this browser for %d days", days) % days
             self.fields["trust"] = forms.BooleanField(label=label, required=False)
+        # A form that sends itself would leave no time to tick the box.
+        self.sends_itself = self.method == "code" and not days
 
 
 class ConfirmForm(SecondFactorForm):
@@ -271,6 +288,7 @@ class ConfirmForm(SecondFactorForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields[self.field_name].widget.attrs["autofocus"] = True
+        self.sends_itself = self.method == "code"
 
 
 class ProofForm(SecondFactorForm):
@@ -296,6 +314,8 @@ class ProofForm(SecondFactorForm):
         if not self.has_password:
             self.after_sign_in = True
             del self.fields["password"]
+        if self.authenticator and "method" in self.request.GET:  # the person chose the method just now
+            self.fields[self.field_name].widget.attrs["autofocus"] = True
 
     def clean_password(self) -> str:
         """Refuse what cannot be it before anything is hashed."""
@@ -314,15 +334,18 @@ class ProofForm(SecondFactorForm):
             self.add_error(
                 "password",
                 forms.ValidationError(self.error_messages["wrong_password"], code="wrong_password"),
-        if self.authenticator and "method" in self.request.GET:  # the person chose the method just now
-            self.fields[self.field_name].widget.attrs["autofocus"] = True
             )
 
 
 class VerifySetupForm(LimitedForm):
     """Step 2 of setup: the code that proves the app has the key. `time_step` is the step it belongs to."""
 
-    code = CodeField()
+    code = CodeField(
+        help_text=_(
+            "Your app now shows six digits that change every 30 seconds. Type them here to prove that it has the key."
+        )
+    )
+    sends_itself = True
 
     error_messages = {
         "wrong_code": _("That code is not right. Check that you scanned this QR code, and try the next code."),

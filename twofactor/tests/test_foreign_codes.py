@@ -174,6 +174,12 @@ def test_the_field_takes_codes_of_any_shape_where_there_are_such_and_says_so(bin
     assert counters(brought) == (0, 0, 0)
 
 
+def test_one_in_the_field_for_codes_from_the_app_is_recognized_too(request_, brought):
+    form = VerifyLoginForm({"code": "0041 2857"}, request=request_, authenticator=brought)
+    assert error_codes(form) == {"code": ["backup_code"]}
+    assert counters(brought) == (0, 0, 0)
+
+
 def test_the_field_takes_none_of_them_where_the_codes_are_our_own(bind, authenticator):
     assert error_codes(bind(DIGITS)) == {"backup_code": ["malformed"]}
 

@@ -73,6 +73,17 @@ def test_what_cannot_be_a_backup_code_is_never_charged_either(login_form, reques
     assert tries_left(request_) == 20
 
 
+def test_a_backup_code_in_the_field_for_codes_is_recognized_and_never_charged(login_form, request_, backup_codes):
+    for typed in (backup_codes[0], backup_codes[0].lower().replace("-", "\u2009"), UNKNOWN_BACKUP_CODE):
+        form = login_form(code=typed)
+        assert error_codes(form) == {"code": ["backup_code"]}
+        assert form.status == 422
+        assert form.has_backup_code
+    assert charged() == (0, 0)
+    assert tries_left(request_) == 20
+    assert Authenticator.objects.get().codes_left == 10
+
+
 @pytest.mark.parametrize("field", ["code", "backup_code"])
 def test_an_empty_field_asks_for_what_it_wants(login_form, field):
     assert error_codes(login_form(**{field: ""})) == {field: ["required"]}
@@ -175,6 +186,14 @@ def test_a_forged_forwarding_header_is_no_new_source(rf):
 def test_the_box_for_a_trusted_browser_is_there_where_they_are_on(login_form, settings, days, there):
     settings.TWOFACTOR_TRUST_DAYS = days
     assert ("trust" in login_form(code="").fields) is there
+
+
+@pytest.mark.parametrize("days, field, sends_itself", [
+    (0, "code", True), (0, "backup_code", False), (30, "code", False), (30, "backup_code", False),
+])  # fmt: skip
+def test_a_form_with_a_box_to_tick_does_not_send_itself(login_form, settings, days, field, sends_itself):
+    settings.TWOFACTOR_TRUST_DAYS = days
+    assert login_form(**{field: ""}).sends_itself is sends_itself
 
 
 # --- Words ----------------------------------------------------------------------------------------
