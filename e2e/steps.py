@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from accounts.models import User
 from conftest import PASSWORD, SECRET
@@ -132,12 +132,12 @@ def has_script(page: Page) -> bool:
 
 
 def enter_code(page: Page, code: str) -> None:
-    """Type the six digits; the form sends itself, and without JavaScript is sent by its button."""
+    """Type the six digits. The form sends itself; without JavaScript, or with a box to tick, its button sends it."""
     expect(code_field(page)).to_be_visible()
-    sends_itself = has_script(page)
+    form = page.get_by_role("main").locator("form").filter(has=code_field(page))
+    sends_itself = has_script(page) and form.get_attribute("data-autosubmit") is not None
     code_field(page).fill(code)
     if not sends_itself:
-        form = page.get_by_role("main").locator("form").filter(has=code_field(page))
         form.get_by_role("button").click()
 
 
@@ -325,6 +325,17 @@ def session_of(page: Page) -> Any:
     cookies: list[Any] = page.context.cookies()
     key = next(cookie["value"] for cookie in cookies if cookie["name"] == settings.SESSION_COOKIE_NAME)
     return import_module(settings.SESSION_ENGINE).SessionStore(key)
+
+
+def hold(page: Page, path: str = VERIFY_LOGIN) -> list[Route]:
+    """Keep what is sent to this address from the server, for as long as the test likes."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**{path}*", keep)
+    return held
 
 
 def requests_of(page: Page) -> list[str]:

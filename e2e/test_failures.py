@@ -31,7 +31,7 @@ from e2e.steps import (
 )
 
 OUR_FAULT = "Something went wrong on our side."
-NO_CONNECTION = "The site could not be reached."
+NO_CONNECTION = "The site did not answer. Check your connection and try again."
 
 
 def break_the_server(page: Page) -> None:
@@ -90,12 +90,22 @@ def test_a_second_failure_says_so_once(page: Page, user: User, fault: Fault, wor
 
 @pytest.mark.expected_status(0, 500)
 @both_faults
-def test_a_failed_sign_in_keeps_no_password_on_the_page(page: Page, user: User, fault: Fault, words: str) -> None:
+def test_a_failed_sign_in_keeps_what_was_typed_and_nothing_that_was_said(
+    page: Page, user: User, fault: Fault, words: str
+) -> None:
     page.goto("/accounts/login/")
+    give_password(page, user, password="not-the-password")
+    expect_said_beside(password_field(page), "do not belong together")
     fault(page)
     give_password(page, user)
     expect_trouble(page, words)
-    expect(password_field(page)).to_have_value("")
+    expect(page.get_by_role("main").get_by_text("do not belong together")).to_have_count(0)
+    expect(password_field(page)).to_have_value(PASSWORD)
+    expect(password_field(page)).to_be_focused()
+    expect(password_field(page)).not_to_have_attribute("aria-invalid", "true")
+    mend(page)
+    press(page, "Sign in")
+    expect_heading(page, "Your account")
 
 
 @pytest.mark.expected_status(0, 500)
@@ -145,7 +155,6 @@ def test_a_fault_in_the_code_gives_the_sites_own_error_page_and_tells_nothing(
     monkeypatch.setattr(AccountAdapter, "get_login_stages", fail)
     give_password(page, user)
     expect_trouble(page, OUR_FAULT)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)  # as every secret, it was taken back
     page.evaluate("document.querySelector('main form').submit()")  # as a browser without script would
     expect_heading(page, "Something went wrong")
     assert "a-secret-of-the-server" not in page.content()

@@ -138,7 +138,7 @@ def test_each_change_says_beside_its_fields_what_was_wrong(signed_in_with_code: 
         expect(code_field(page)).to_have_value("")
         prove(page, button, code=wrong_code(phone))
         expect_said_beside(code_field(page), "That code is not right.")
-        expect(password_field(page)).to_have_value("")
+        expect(password_field(page)).to_have_value(PASSWORD)
     assert Authenticator.objects.get().version == before
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from e2e.phone import Phone
@@ -22,6 +22,7 @@ from e2e.steps import (
     expect_said_beside,
     give_password,
     go_on_from,
+    hold,
     let_a_minute_pass,
     password_field,
     press,
@@ -196,17 +197,6 @@ def test_a_double_click_on_the_sign_in_button_sends_the_password_once(page: Page
     page.get_by_role("main").get_by_role("button", name="Sign in").dblclick()
     expect_said_beside(password_field(page), "That address and that password do not belong together.")
     assert made == ["POST /accounts/login/"]
-
-
-def hold(page: Page) -> list[Route]:
-    """Keep what is sent to the stage from the server, for as long as the test likes."""
-    held: list[Route] = []
-
-    def keep(route: Route) -> None:
-        held.append(route)
-
-    page.route(f"**{VERIFY_LOGIN}*", keep)
-    return held
 
 
 def test_a_wrong_code_is_said_beside_the_field_and_the_next_one_sends_itself(code_owed: Page, phone: Phone) -> None:
