@@ -20,7 +20,7 @@ STATUS_LINE = re.compile(
     r"(?:Failed to load resource: the server responded with a status of|Response Status Error Code) (\d{3})"
 )
 # No answer at all counts as status 0.
-LOST_LINE = re.compile(r"Failed to load resource: net::ERR_|htmx:(sendError|afterRequest)\b")
+LOST_LINE = re.compile(r"Failed to load resource: net::ERR_|htmx:(sendError|sendAbort|afterRequest)\b")
 # Chromium writes of most violations by itself; this names the directive, and catches the silent rest.
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>

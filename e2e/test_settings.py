@@ -28,10 +28,12 @@ from e2e.steps import (
     expect_said_beside,
     give_password,
     go_on_from,
+    hold,
     make_new_codes,
     password_field,
     press,
     prove,
+    requests_of,
     save_backup_codes,
     scan_new_phone,
     setup_under_way,
@@ -221,6 +223,49 @@ def test_staff_cannot_turn_off(signed_in_with_code: Page, user: User) -> None:
     expect(status(signed_in_with_code)).to_contain_text("so it cannot be turned off")
     signed_in_with_code.goto(DISABLE)
     expect_status(signed_in_with_code, "On")
+
+
+# --- Two clicks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.expected_status(0)
+def test_a_later_click_on_a_link_replaces_the_request_of_an_earlier_one(signed_in_with_code: Page) -> None:
+    page = signed_in_with_code
+    page.goto(SETTINGS)
+    made, held = requests_of(page), hold(page, "/accounts/sessions/")
+    with page.expect_request("**/accounts/sessions/"):
+        press(page, "Sessions")
+    press(page, "E-mail")
+    expect_heading(page, "E-mail addresses")
+    assert made == ["GET /accounts/sessions/", "GET /accounts/email/"]
+    assert len(held) == 1
+
+
+@pytest.mark.expected_status(0)
+def test_a_click_on_a_link_replaces_a_form_that_is_under_way(signed_in_with_code: Page, phone: Phone) -> None:
+    page = signed_in_with_code
+    page.goto(DISABLE)
+    held = hold(page, DISABLE)
+    with page.expect_request(f"**{DISABLE}"):
+        prove(page, "Turn off", code=phone.code())
+    press(page, "Cancel")
+    expect_status(page, "On", left=10)
+    assert len(held) == 1
+
+
+@pytest.mark.expected_status(0)
+def test_a_form_replaces_the_request_of_a_link_and_is_sent_once(signed_in_with_code: Page, phone: Phone) -> None:
+    page = signed_in_with_code
+    page.goto(DISABLE)
+    made, held = requests_of(page), hold(page, SETTINGS)
+    password_field(page).fill(PASSWORD)
+    code_field(page).fill(phone.code())
+    with page.expect_request(f"**{SETTINGS}"):
+        press(page, "Cancel")
+    page.get_by_role("button", name="Turn off").dblclick()
+    expect_said(page, "Two-factor authentication is off.")
+    assert len(held) == 1
+    assert made == [f"GET {SETTINGS}", f"POST {DISABLE}"]
 
 
 # --- Other tabs, other browsers, ended sessions ---------------------------------------------------

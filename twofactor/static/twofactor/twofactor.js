@@ -143,6 +143,24 @@ function restore(panel) {
   typed = [];
 }
 
+// --- One request for the panel at a time ----------------------------------------------------------
+
+let underWay = null;
+
+// As in a browser without script, a later click replaces an earlier request. A form is sent once.
+document.addEventListener("htmx:confirm", (event) => {
+  const { elt, target } = event.detail;
+  if (target.id !== "panel") return;
+  if (elt.matches("form") && elt === underWay?.elt) event.preventDefault();
+  else underWay?.xhr.abort();
+});
+document.addEventListener("htmx:beforeSend", ({ detail: { elt, target, xhr } }) => {
+  if (target.id === "panel") underWay = { elt, xhr };
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
+  if (xhr === underWay?.xhr) underWay = null;
+});
+
 // --- Swaps ----------------------------------------------------------------------------------------
 
 /** A new panel is there: bring focus and title to it, and announce it. */
