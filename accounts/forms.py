@@ -99,7 +99,9 @@ class LoginForm(OurWords, LimitedForm, allauth_forms.LoginForm):
     def too_many_tries(self) -> forms.ValidationError:
         """Say for how long no password is checked. allauth says "later"."""
         self.retry_after = get_adapter().seconds_until_next_try(self.request, **self.user_credentials())
-        words = _("Too many tries. Try again in %(wait)s, or reset your password.") % {"wait": in_words(self.retry_after)}
+        words = _("Too many tries. Try again in %(wait)s, or reset your password.") % {
+            "wait": in_words(self.retry_after)
+        }
         return forms.ValidationError(words, code="too_many_login_attempts")
 
 

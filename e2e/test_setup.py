@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from conftest import PASSWORD
 from e2e.phone import Phone, code_at
 from e2e.steps import (
     SETTINGS,
@@ -214,6 +215,19 @@ def test_two_tabs_that_begin_one_after_the_other_share_one_key(signed_in: Page) 
     press(second_tab, "Continue")
     expect(qr_code(second_tab)).to_be_visible()
     assert key_of(second_tab) == secret
+
+
+def test_a_change_of_the_language_stays_in_the_setup(signed_in: Page) -> None:
+    signed_in.goto(SETTINGS)
+    press(signed_in, "Turn on")
+    password_field(signed_in).fill(PASSWORD)
+    press(signed_in, "Continue")
+    expect(qr_code(signed_in)).to_be_visible()
+    secret = key_of(signed_in)
+    signed_in.get_by_role("combobox", name="Language").select_option("Deutsch")
+    signed_in.get_by_role("button", name="Change").click()
+    expect(signed_in.locator("html")).to_have_attribute("lang", "de")
+    assert key_of(signed_in) == secret
 
 
 # --- When a setup is over -------------------------------------------------------------------------

@@ -2,16 +2,23 @@
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.views import i18n
 
 from accounts.models import User
+from twofactor.htmx import wants_panel, way_back
 
 
 @login_not_required
-def set_language(request: HttpRequest) -> HttpResponse:
-    """Django's. What a signed-in user chooses is the language of their emails as well."""
+def set_language(request: HttpRequest) -> HttpResponseBase:
+    """Django's. What a signed-in user chooses is the language of their emails as well.
+
+    Over htmx it leads back to the page that is shown: `next` is as old as the page's frame.
+    """
     language = request.POST.get("language")
     if language in dict(settings.LANGUAGES) and request.user.is_authenticated:
         User.objects.filter(pk=request.user.pk).update(language=language)
-    return i18n.set_language(request)
+    response = i18n.set_language(request)
+    if request.method == "POST" and wants_panel(request) and (page := way_back(request)):
+        response["Location"] = page
+    return response

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import formats, translation
 
 from twofactor import useragent
+from twofactor.tests.helpers import leads_to
 
 ROOT = Path(settings.BASE_DIR)
 CATALOGUES = sorted(ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))
@@ -102,6 +103,20 @@ def test_the_switch_in_the_footer_outlives_the_browsers_own_language(client):
 def test_the_switch_leads_to_this_site_only(client):
     answer = client.post("/language/", {"language": "de", "next": "https://evil.example/"})
     assert "evil.example" not in answer["Location"]
+
+
+@pytest.mark.parametrize("here, arrives", [
+    ("http://testserver/accounts/password/reset/", "/accounts/password/reset/"),
+    ("http://testserver/accounts/login/?next=/accounts/email/", "/accounts/login/?next=/accounts/email/"),
+    ("https://evil.example/accounts/", "/accounts/signup/"),
+    ("http://testserver//evil.example/", "/accounts/signup/"),
+    ("", "/accounts/signup/"),
+])  # fmt: skip
+def test_after_a_swap_the_switch_leads_back_to_the_page_that_is_shown(client, here, arrives):
+    headers = {"HX-Request": "true", "HX-Target": "panel", "HX-Current-URL": here}
+    answer = client.post("/language/?next=/accounts/signup/", {"language": "de"}, headers=headers)
+    assert leads_to(answer) == arrives
+    assert answer.cookies["django_language"].value == "de"
 
 
 def test_what_stands_in_a_row_of_activity_is_all_in_the_language_of_the_page():
