@@ -91,9 +91,8 @@ class LoginForm(OurWords, LimitedForm, allauth_forms.LoginForm):
         try:
             return super().clean()
         except forms.ValidationError as error:
-            if error.code == "too_many_login_attempts":
-                raise self.too_many_tries() from None
-            self.add_error("password", error)
+            is_limited = error.code == "too_many_login_attempts"
+            self.add_error("password", self.too_many_tries() if is_limited else error)
             return self.cleaned_data
 
     def too_many_tries(self) -> forms.ValidationError:
