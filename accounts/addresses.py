@@ -45,6 +45,11 @@ def is_new(user: User) -> bool:
     return not has_verified_email(user)
 
 
+def lock(email: str) -> list[EmailAddress]:
+    """Lock every account's row of this address, in one order so that two transactions do not deadlock."""
+    return list(EmailAddress.objects.select_for_update().filter(email=email).order_by("pk"))
+
+
 @transaction.atomic
 def release(email: str, *, to: User) -> None:
     """Take this address from every other account, so that `to` can confirm it or make it primary.
@@ -52,9 +57,7 @@ def release(email: str, *, to: User) -> None:
     Unconfirmed claims of other accounts are deleted. So is an account that signed up with the address, never confirmed
     it and owns nothing else. Raise Taken if another account confirmed the address or is in use.
     """
-    # Locked in one order, so that two confirmations at once do not deadlock.
-    rows = EmailAddress.objects.select_for_update().filter(email=email).order_by("pk")
-    claims = [row for row in rows if row.user_id != to.pk]
+    claims = [row for row in lock(email) if row.user_id != to.pk]
     if any(claim.verified for claim in claims):
         raise Taken
     if holder := User.objects.filter(email=email).exclude(pk=to.pk).first():

@@ -19,12 +19,20 @@ class EmailView(allauth_views.EmailView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             with transaction.atomic():
+                self.lock(request)
                 if "action_primary" in request.POST and not self.make_room(request):
                     return redirect("account_email")
                 return super().post(request, *args, **kwargs)
         except (addresses.Taken, IntegrityError):
             messages.error(request, addresses.TAKEN)
             return redirect("account_email")
+
+    def lock(self, request: HttpRequest) -> None:
+        """Let the second of two requests about one address wait, so that it sees what the first one did."""
+        typed = request.POST.get("email", "").lower()
+        # Compared here: PostgreSQL takes no NUL in a query.
+        if any(row.email == typed for row in EmailAddress.objects.filter(user=request.user)):
+            addresses.lock(typed)
 
     def make_room(self, request: HttpRequest) -> bool:
         """Free the address that is to be primary; False, and a message, unless this account confirmed it."""

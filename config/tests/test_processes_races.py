@@ -401,6 +401,26 @@ def test_an_address_confirmed_and_made_primary_at_once_belongs_to_one_account(si
         assert users in ([], [rows[0][0]])
 
 
+PRIMARY = """[
+    [user.email, *EmailAddress.objects.filter(user=user, verified=True, primary=True).values_list('email', flat=True)]
+    for user in User.objects.filter(pk=pk)][0]"""
+
+
+def test_an_address_made_primary_and_removed_at_once_is_in_both_records_or_in_none(site: Site) -> None:
+    person = site.person(on=False)
+    browser = Browser(site).sign_in(person)
+    browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    tabs, actions = [browser, browser.twin()], ["action_primary", "action_remove"]
+    for number in range(4 * ROUNDS):
+        address = f"new{number}-{person.email}"
+        site.orm("EmailAddress.objects.create(user_id=pk, email=e, verified=True)", pk=person.pk, e=address)
+        site.orm("cache.clear()")  # of allauth's limit, ten changes a minute
+        answers = parallel(2, lambda i, e=address: tabs[i].post("/accounts/email/", {actions[i]: "1", "email": e}))
+        assert {answer.status for answer in answers} == {302}, answers
+        user_email, *primary = site.orm(PRIMARY, pk=person.pk)
+        assert primary == [user_email]
+
+
 # --- Passwords and sessions -----------------------------------------------------------------------
 
 
