@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses, known_browsers
 from accounts.backends import owner_in
+from accounts.models import User
 from twofactor import limits, mail
 from twofactor.account import one_family
 from twofactor.events import log
@@ -63,7 +64,8 @@ class AccountAdapter(DefaultAccountAdapter):
             with transaction.atomic():
                 addresses.make_way_for(email_address)
                 return super().confirm_email(request, email_address)
-        except (addresses.Taken, IntegrityError):  # of two confirmations at once, the database refuses one
+        # Of two confirmations at once, the database refuses one. The account may be removed at the same moment.
+        except (addresses.Taken, IntegrityError, User.DoesNotExist):
             self.add_message(request, messages.ERROR, message=str(addresses.TAKEN))
             return False
 

@@ -86,11 +86,16 @@ def vouch_for(user: User) -> None:
 
 @transaction.atomic
 def reject(claim: EmailAddress) -> None:
-    """Remove an unconfirmed address, or the new account that signed up with it. Raise Taken if that is in use."""
+    """Remove an unconfirmed address, or the new account that signed up with it.
+
+    Raise Taken if that account is in use, or the address was confirmed or removed meanwhile.
+    """
+    if not any(row.pk == claim.pk and not row.verified for row in lock(claim.email)):
+        raise Taken
     if is_new(claim.user):
         remove(claim.user)
     else:
-        EmailAddress.objects.filter(pk=claim.pk, verified=False).delete()
+        claim.delete()
 
 
 def can_be_removed(user: User) -> bool:

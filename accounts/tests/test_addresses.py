@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.addresses import masked, owner_of
+from accounts.addresses import Taken, masked, owner_of, reject
 from accounts.models import User
 from config.messages import CookieStorage
 from conftest import PASSWORD, SECRET
@@ -221,9 +221,10 @@ def test_an_address_that_another_account_confirmed_is_refused_in_words(user, mak
     assert not is_confirmed(SHARED, user)
 
 
-def test_a_claim_that_was_removed_meanwhile_is_not_brought_back(user, rf):
-    address = claim(user)
-    EmailAddress.objects.all().delete()
+@pytest.mark.parametrize("removed", [EmailAddress, User], ids=["address", "account"])
+def test_a_claim_that_was_removed_meanwhile_is_not_brought_back(user, rf, removed):
+    address = EmailAddress.objects.get(pk=claim(user).pk)
+    removed.objects.all().delete()
     request = rf.get("/")
     request._messages = CookieStorage(request)
     with context.request_context(request):
@@ -302,6 +303,14 @@ def test_a_confirmed_address_is_not_rejected(newcomer):
     link = link_to(SHARED)
     newcomer.post(link)
     new_client().post(link + "not-me/")
+    assert is_confirmed(SHARED)
+
+
+def test_an_account_that_is_confirmed_meanwhile_is_not_removed(newcomer):
+    address = EmailAddress.objects.get()
+    newcomer.post(link_to(SHARED))
+    with pytest.raises(Taken):
+        reject(address)
     assert is_confirmed(SHARED)
 
 
