@@ -13,7 +13,7 @@ from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from twofactor import htmx, sessions
+from twofactor import htmx, sessions, setup
 from twofactor.forms import ConfirmForm
 from twofactor.models import Authenticator
 from twofactor.step_up import SAFE
@@ -66,7 +66,10 @@ def is_async(view: View) -> bool:
 def _ask(request: HttpRequest, authenticator: Authenticator | None, setup_url: str) -> HttpResponse:
     """A program is told where to go, htmx gets the form in the place of the panel, a person is led to it."""
     query: dict[str, Any] = {"next": htmx.way_back(request), "unsent": request.method not in SAFE}
-    url = address(**query) if authenticator else resolve_url(setup_url)
+    if authenticator:
+        url = address(**query)
+    else:
+        url = setup.address(request) if setup_url == SETUP_URL else resolve_url(setup_url)
     if htmx.is_scripted(request):
         return JsonResponse({"error": "second_factor_required", "url": url}, status=403)
     if authenticator is None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxMiddleware
 
-from twofactor import adapter, conf, reauthentication, sessions
+from twofactor import adapter, conf, reauthentication, sessions, setup
 from twofactor.htmx import RedirectMiddleware
 from twofactor.models import Authenticator
 
@@ -83,10 +83,12 @@ class SecondWallMiddleware:
                     _("You were signed out, because two-factor authentication changed. Please sign in again."),
                 )
             else:
-                # For the banner that counts down, on whatever page of the site.
-                request.twofactor_due = due = grace_ends_at(request.user, authenticator)  # type: ignore[attr-defined]
-                if due and due <= timezone.now() and not _is_open(request):
-                    return redirect("twofactor:setup")
+                # For templates: the notice that counts down on every page of the site, and the way out of the setup.
+                due = grace_ends_at(request.user, authenticator)
+                request.twofactor_due = due  # type: ignore[attr-defined]
+                request.twofactor_is_due = is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined]
+                if is_due and not _is_open(request):
+                    return redirect(setup.address(request))
         return self.get_response(request)
 
 

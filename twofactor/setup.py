@@ -4,9 +4,11 @@ import time
 from dataclasses import dataclass
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 from twofactor import conf, limits, totp
 from twofactor.crypto import Unsealable
+from twofactor.htmx import way_back
 from twofactor.models import Authenticator
 
 KEY = "twofactor_setup"
@@ -16,20 +18,35 @@ KEY = "twofactor_setup"
 class Setup:
     secret: str
     replaces: str | None  # the version that it takes the place of; None while 2FA is off
+    destination: str = ""  # where the person was going; empty for the settings
 
 
-def begin(request: HttpRequest, authenticator: Authenticator | None) -> Setup:
+def address(request: HttpRequest) -> str:
+    """The address of the setup for somebody who was going elsewhere: it ends there."""
+    page = way_back(request)
+    return reverse("twofactor:setup", query={"next": page} if page else None)
+
+
+def begin(request: HttpRequest, authenticator: Authenticator | None, *, destination: str = "") -> Setup:
     """Start a setup, or go on with the one under way: two tabs see the same secret."""
     if under_way := resume(request, authenticator):
         return under_way
-    setup = Setup(totp.new_secret(), authenticator.version if authenticator else None)
+    setup = Setup(totp.new_secret(), authenticator.version if authenticator else None, destination)
     request.session[KEY] = {
         "sealed": conf.keyring().seal(setup.secret, owner=_owner(request)),
         "replaces": setup.replaces,
         "began": int(time.time()),
         "tries": 0,
+        "next": destination,
     }
     return setup
+
+
+def lead_to(request: HttpRequest, destination: str) -> None:
+    """Let the setup under way end at this address."""
+    if destination:
+        request.session[KEY]["next"] = destination
+        request.session.modified = True
 
 
 def resume(request: HttpRequest, authenticator: Authenticator | None) -> Setup | None:
@@ -40,7 +57,8 @@ def resume(request: HttpRequest, authenticator: Authenticator | None) -> Setup |
     if state["replaces"] != (authenticator.version if authenticator else None):
         return None
     try:
-        return Setup(conf.keyring().unseal(state["sealed"], owner=_owner(request)), state["replaces"])
+        secret = conf.keyring().unseal(state["sealed"], owner=_owner(request))
+        return Setup(secret, state["replaces"], state.get("next", ""))
     except Unsealable:
         return None
 

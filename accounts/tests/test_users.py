@@ -83,7 +83,7 @@ def test_createsuperuser_makes_one_whose_address_counts_as_verified(superuser):
 
 def test_a_superuser_signs_in_at_once_and_is_led_to_turning_2fa_on(superuser):
     client = sign_in(new_client(), superuser)
-    assert leads_to(client.get("/admin/")) == "/accounts/2fa/setup/"
+    assert leads_to(client.get("/admin/")) == "/accounts/2fa/setup/?next=%2Fadmin%2F"
 
 
 def test_createsuperuser_takes_no_address_twice(superuser):

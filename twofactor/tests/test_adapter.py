@@ -96,7 +96,7 @@ def test_a_hosts_own_name_stands_in_titles_and_mails(shop, user, mails_to, run):
 
 def test_a_host_says_who_must_have_it(shop, user, make_user, run):
     bob = make_user("bob@example.com")
-    assert leads_to(sign_in(new_client(), user).get("/")) == SETUP
+    assert leads_to(sign_in(new_client(), user).get("/")) == f"{SETUP}?next=%2F"
     assert sign_in(new_client(), bob).get("/").status_code == 200
     assert "required" in run("twofactor", "status", user.email)
     assert "required" not in run("twofactor", "status", bob.email)

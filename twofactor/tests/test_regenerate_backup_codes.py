@@ -17,6 +17,7 @@ from twofactor.tests.helpers import (
     inputs,
     is_signed_in,
     leads_to,
+    message_levels,
     new_client,
     sign_in,
     wrong_code,
@@ -113,6 +114,8 @@ def test_the_codes_are_shown_in_this_one_answer(owner, secret):
 def test_a_form_sent_again_makes_no_new_codes(owner, secret):
     typed = {"password": PASSWORD, "code": code_now(secret, steps_ahead=1)}
     fresh = backup_codes_on(owner.post(REGENERATE, typed))
+    assert leads_to(owner.post(REGENERATE, typed)) == SETTINGS
+    assert message_levels(owner.get(SETTINGS)) == ["warning"]
     assert errors(owner.post(REGENERATE, typed)) == {"code": ["wrong_code"]}
     assert Authenticator.objects.get().spend_backup_code(fresh[0])
 

@@ -18,6 +18,7 @@ from twofactor.tests.helpers import (
     inputs,
     is_signed_in,
     leads_to,
+    message_levels,
     new_client,
     sign_in,
     wrong_code,
@@ -116,6 +117,91 @@ def test_the_codes_are_never_shown_again(member):
         text = member.get(path, follow=True).content.decode()
         assert not any(code in text for code in codes)
     assert not backup_codes_on(member.post(VERIFY_SETUP, {"code": "123456"}))
+
+
+# --- The page with the codes is left ----------------------------------------------------------------
+
+ONCE = "Your backup codes are shown only once."
+
+
+def leave_by(member, way):
+    """Follow what a browser does that shows the codes: a reload of the answer or of its address, or Back."""
+    return {
+        "the same form": lambda: member.post(VERIFY_SETUP, {"code": "123456"}),
+        "a reload": lambda: member.get(SETTINGS),
+        "Back to step 2": lambda: member.get(VERIFY_SETUP),
+        "Back to step 1": lambda: member.get(SETUP),
+    }[way]()
+
+
+@pytest.mark.parametrize("way", ["the same form", "a reload", "Back to step 2", "Back to step 1"])
+def test_left_before_the_codes_are_saved_it_says_that_they_are_shown_once(member, way):
+    turn_on(member)
+    response = leave_by(member, way)
+    if way != "a reload":
+        assert leads_to(response) == SETTINGS
+        response = member.get(SETTINGS)
+    assert message_levels(response) == ["warning"]
+    assert f"Two-factor authentication is on. {ONCE}" in response.content.decode()
+    assert ONCE not in member.get(SETTINGS).content.decode()
+    assert "Set up a new phone" in member.get(SETUP).content.decode()
+
+
+def test_left_with_the_codes_saved_it_says_nothing(member):
+    turn_on(member)
+    response = member.get(SETTINGS, {"saved": "on"})
+    if response.status_code == 302:
+        assert leads_to(response) == SETTINGS
+    else:
+        assert response["HX-Replace-Url"] == SETTINGS
+    assert ONCE not in member.get(SETTINGS).content.decode()
+
+
+def test_a_proof_given_right_after_the_codes_is_taken(member):
+    key, _ = turn_on(member)
+    proof = {"password": PASSWORD, "code": code_now(key, steps_ahead=1)}
+    assert backup_codes_on(member.post("/accounts/2fa/regenerate-backup-codes/", proof))
+
+
+# --- Where it leads -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("going, arrives", [
+    ("/admin/", "/admin/"), ("/accounts/email/?a=b&c=d", "/accounts/email/?a=b&c=d"),
+    ("https://evil.example/", ""), ("//evil.example/", ""), ("javascript:alert(1)", ""), ("", ""),
+])  # fmt: skip
+def test_a_setup_ends_where_the_person_was_going_on_this_host(member, going, arrives):
+    page = member.get(SETUP, {"next": going})
+    kept = inputs(page)["next"]["value"] if arrives else ""
+    assert kept == arrives
+    wrong = member.post(SETUP, {"password": "wrong", "next": kept})
+    assert inputs(wrong).get("next", {}).get("value", "") == arrives
+    key = begin(member, next=kept)
+    member.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert leads_to(member.get(SETTINGS, {"saved": "on"})) in (arrives or SETTINGS, arrives)
+
+
+def test_a_setup_under_way_ends_where_the_person_was_going_last(member):
+    key = begin(member, next="/accounts/email/")
+    member.get(SETUP, {"next": "/accounts/sessions/"})
+    member.get(SETUP)
+    member.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert leads_to(member.get(SETTINGS, {"saved": "on"})) == "/accounts/sessions/"
+
+
+def test_where_it_is_required_the_setup_is_left_by_signing_out_and_not_by_cancel(member, settings):
+    settings.TWOFACTOR_REQUIRED = "all"
+    begin_page = member.get(SETUP)
+    begin(member)
+    for page in (begin_page, member.get(SETUP), member.get(VERIFY_SETUP)):
+        text = page.content.decode()
+        assert "Cancel" not in text
+        assert 'action="/accounts/logout/"' in text.split('id="panel"')[1]
+
+
+def test_where_it_will_be_required_cancel_leads_back(member, settings):
+    settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_GRACE_DAYS = "all", 7
+    assert "Cancel" in member.get(SETUP).content.decode()
 
 
 def test_the_code_that_turned_it_on_does_not_sign_in(member, user):

@@ -9,15 +9,13 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from twofactor import conf
 from twofactor.forms import ProofForm, method_of
-from twofactor.htmx import render_page
 from twofactor.models import Authenticator
 
 View = Callable[..., HttpResponse]
@@ -62,9 +60,8 @@ def changed_meanwhile(request: HttpRequest) -> HttpResponse:
     return redirect("twofactor:settings")
 
 
-def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool) -> HttpResponse:
-    """The one answer that shows the backup codes. A reload must find the settings, not a form sent twice."""
-    context = {"codes": codes, "in_setup": in_setup, "made_at": timezone.now(), "account": str(request.user)}
-    response = render_page(request, "backup_codes", context, at=conf.settings_path())
-    response["HX-Trigger"] = "twofactor-changed"
-    return response
+def next_of(request: HttpRequest) -> str:
+    """Return where the person was going, if that is on this host; else nothing."""
+    url = request.POST.get("next") or request.GET.get("next", "")
+    is_own = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return url if is_own else ""

@@ -11,13 +11,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from twofactor import sessions
 from twofactor.forms import ConfirmForm, method_of
 from twofactor.models import Authenticator
 from twofactor.step_up import ask_to_send_again, is_unsent
-from twofactor.views._changes import OwnRequest, own_page
+from twofactor.views._changes import OwnRequest, next_of, own_page
 from twofactor.views._refusal import refuse
 
 JUST_NOW = 60  # seconds; no page may ask for less, and nobody is asked twice within them
@@ -57,6 +56,5 @@ def address(*, unsent: bool = False, **query: str) -> str:
 
 def destination(request: HttpRequest) -> str:
     """Where the person was, on this host alone, and never this page."""
-    url = request.GET.get("next", "")
-    is_own = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
-    return url if is_own and urlsplit(url).path != request.path else resolve_url(settings.LOGIN_REDIRECT_URL)
+    url = next_of(request)
+    return url if url and urlsplit(url).path != request.path else resolve_url(settings.LOGIN_REDIRECT_URL)

@@ -2,18 +2,29 @@
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
 from twofactor import adapter, conf, trust
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator
+from twofactor.views._backup_codes import SHOWN, remind_of_codes
 from twofactor.views._changes import OwnRequest, own_page
 
 
 @own_page("GET", "HEAD")
 def settings(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    if "saved" in request.GET:  # from the page of the backup codes
+        return leave_codes(request, authenticator)
+    remind_of_codes(request, authenticator)
     return show_settings(request, authenticator)
+
+
+def leave_codes(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+    """The codes are saved: go on to where the person was going, or to the settings."""
+    if url := request.session.pop(SHOWN, ""):
+        return HttpResponseRedirect(url)
+    return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")
 
 
 @own_page("GET", "HEAD")

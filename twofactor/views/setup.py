@@ -14,7 +14,8 @@ from twofactor import setup as under_way
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator
 from twofactor.reauthentication import signed_in_lately
-from twofactor.views._changes import OwnRequest, own_page, proof
+from twofactor.views._backup_codes import remind_of_codes
+from twofactor.views._changes import OwnRequest, next_of, own_page, proof
 from twofactor.views._refusal import refuse
 from twofactor.views.settings import show_settings
 
@@ -22,7 +23,10 @@ from twofactor.views.settings import show_settings
 @own_page("GET", "HEAD", "POST")
 def setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
     if current := under_way.resume(request, authenticator):
+        under_way.lead_to(request, next_of(request))
         return show_key(request, authenticator, current.secret)
+    if request.method != "POST" and remind_of_codes(request, authenticator):
+        return redirect("twofactor:settings")
     if owes_address(request.user):
         messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
         return redirect("account_email")
@@ -33,8 +37,9 @@ def setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpRespo
         return redirect("account_logout")
     form = proof(request, authenticator)
     if form.is_valid():
-        return show_key(request, authenticator, under_way.begin(request, authenticator).secret)
-    return refuse(request, "setup", form, authenticator=authenticator)
+        current = under_way.begin(request, authenticator, destination=next_of(request))
+        return show_key(request, authenticator, current.secret)
+    return refuse(request, "setup", form, authenticator=authenticator, redirect_field_value=next_of(request))
 
 
 def owes_address(user: Any) -> bool:

@@ -13,14 +13,15 @@ from twofactor import setup as under_way
 from twofactor.forms import VerifySetupForm
 from twofactor.htmx import render_page
 from twofactor.models import Authenticator, ChangedMeanwhile
-from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page, show_codes
+from twofactor.views._backup_codes import remind_of_codes, show_codes
+from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page
 
 
 @own_page("GET", "HEAD", "POST")
 def verify_setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
     setup = under_way.resume(request, authenticator)
     if setup is None:
-        return start_again(request)
+        return redirect("twofactor:settings") if remind_of_codes(request, authenticator) else start_again(request)
     data = request.POST if request.method == "POST" else None
     form = VerifySetupForm(data, request=request, secret=setup.secret, now=time.time())
     if form.is_valid():
@@ -42,7 +43,7 @@ def turn_on(request: OwnRequest, setup: under_way.Setup, time_step: int) -> Http
         return changed_meanwhile(request)
     tell = events.phone_changed if setup.replaces else events.turned_on
     tell(request, request.user)
-    return show_codes(request, codes, in_setup=True)
+    return show_codes(request, codes, in_setup=True, destination=setup.destination)
 
 
 def start_again(request: OwnRequest) -> HttpResponse:

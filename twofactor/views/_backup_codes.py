@@ -1,0 +1,35 @@
+"""The answer that shows the backup codes, and what follows if its page is left before they are saved."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from twofactor import conf
+from twofactor.htmx import render_page
+from twofactor.models import Authenticator
+
+SHOWN = "twofactor_codes_shown"  # in the session until the codes are saved: where the person was going
+
+
+def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool, destination: str = "") -> HttpResponse:
+    """The one answer that shows the backup codes. A reload must find the settings, not a form sent twice."""
+    request.session[SHOWN] = destination
+    context = {"codes": codes, "in_setup": in_setup, "made_at": timezone.now(), "account": str(request.user)}
+    response = render_page(request, "backup_codes", context, at=conf.settings_path())
+    response["HX-Trigger"] = "twofactor-changed"
+    return response
+
+
+def remind_of_codes(request: HttpRequest, authenticator: Authenticator | None) -> bool:
+    """Say, after Back or a reload, that the codes are shown once. False if there is nothing to say."""
+    if request.session.pop(SHOWN, None) is None or authenticator is None:
+        return False
+    messages.warning(
+        request,
+        _(
+            "Two-factor authentication is on. Your backup codes are shown only once. "
+            "If you have not saved them, make new ones."
+        ),
+    )
+    return True
