@@ -8,6 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from conftest import PASSWORD
 from e2e.phone import Phone
 from e2e.steps import (
     NEW_PASSWORD,
@@ -26,6 +27,7 @@ from e2e.steps import (
     let_a_minute_pass,
     password_field,
     press,
+    qr_code,
     requests_of,
     session_of,
     sign_in,
@@ -317,11 +319,31 @@ def test_the_admin_goes_through_the_same_door(page: Page, make_user: Callable[..
     expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
 
 
-def test_staff_without_a_second_factor_is_held_at_its_setup(page: Page, make_user: Callable[..., User]) -> None:
+def test_staff_without_a_second_factor_are_held_at_its_setup_and_led_on_after_it(
+    page: Page, make_user: Callable[..., User]
+) -> None:
     sign_in(page, make_user("chief@example.com", is_staff=True, is_superuser=True), at="/accounts/login/?next=/admin/")
     expect_heading(page, "Turn on two-factor authentication")
     page.goto("/admin/")
     expect_heading(page, "Turn on two-factor authentication")
+    expect(page.get_by_role("main").get_by_role("link", name="Cancel")).to_have_count(0)
+    password_field(page).fill(PASSWORD)
+    press(page, "Continue")
+    phone = Phone.scan(qr_code(page))
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    press(page, "Continue")
+    enter_code(page, phone.code())
+    expect_heading(page, "Save your backup codes")
+    page.get_by_role("checkbox", name="I have saved these codes").check()
+    press(page, "Done")
+    expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
+
+
+def test_staff_without_a_second_factor_can_sign_out_of_its_setup(page: Page, make_user: Callable[..., User]) -> None:
+    sign_in(page, make_user("chief@example.com", is_staff=True))
+    expect_heading(page, "Turn on two-factor authentication")
+    press(page, "Sign out")
+    expect_heading(page, "A stolen password should not be enough")
 
 
 def test_a_second_tab_left_at_the_code_form_is_led_on(code_owed: Page, phone: Phone) -> None:

@@ -131,7 +131,8 @@ def test_the_backup_codes_come_without_what_needs_a_script_and_are_gone_after_a_
     expect(page.get_by_role("button", name=re.compile("Copy|Download|Print"))).to_have_count(0)
     expect(page.get_by_text("Check what you wrote down")).to_be_hidden()
     page.reload()
-    expect(page.get_by_role("heading", level=1)).not_to_have_text("Save your backup codes")
+    expect_heading(page, "Two-factor authentication")
+    expect_said(page, "Your backup codes are shown only once.")
     assert Authenticator.objects.get().codes_left == 10
 
 

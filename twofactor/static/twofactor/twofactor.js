@@ -143,6 +143,13 @@ function restore(panel) {
   typed = [];
 }
 
+/** Return the box that says that the backup codes on the page are saved, as long as it is not ticked. */
+const unsavedBox = () => find("#saved:not(:checked)");
+
+window.addEventListener("beforeunload", (event) => {
+  if (unsavedBox()) event.preventDefault();
+});
+
 // --- One request for the panel at a time ----------------------------------------------------------
 
 let underWay = null;
@@ -151,7 +158,9 @@ let underWay = null;
 document.addEventListener("htmx:confirm", (event) => {
   const { elt, target } = event.detail;
   if (target.id !== "panel") return;
-  if (elt.matches("form") && elt === underWay?.elt) event.preventDefault();
+  const box = unsavedBox();
+  if (box && elt.closest("#panel") && !window.confirm(box.dataset.leave)) event.preventDefault();
+  else if (elt.matches("form") && elt === underWay?.elt) event.preventDefault();
   else underWay?.xhr.abort();
 });
 document.addEventListener("htmx:beforeSend", ({ detail: { elt, target, xhr } }) => {
