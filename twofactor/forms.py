@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from allauth.account import app_settings
+from allauth.account.app_settings import LoginMethod
+from allauth.account.utils import user_email
 from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -316,6 +319,13 @@ class ProofForm(SecondFactorForm):
             del self.fields["password"]
         if self.authenticator and "method" in self.request.GET:  # the person chose the method just now
             self.fields[self.field_name].widget.attrs["autofocus"] = True
+
+    @property
+    def username(self) -> str:
+        """What the user signs in with, as password managers know it."""
+        user: Any = self.request.user
+        by_email = LoginMethod.EMAIL in app_settings.LOGIN_METHODS
+        return (by_email and user_email(user)) or user.get_username()
 
     def clean_password(self) -> str:
         """Refuse what cannot be it before anything is hashed."""
