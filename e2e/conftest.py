@@ -72,7 +72,7 @@ def new_context(new_context: Callable[..., BrowserContext], request: pytest.Fixt
     def on_console(message: ConsoleMessage) -> None:
         status = STATUS_LINE.match(message.text)
         is_expected = int(status[1]) in expected if status else 0 in expected and LOST_LINE.match(message.text)
-        # A hint such as "[DOM] Password forms should have username fields". The headless shell gives none, Chromium does.
+        # Hints, such as "[DOM] Password forms should have username fields". The headless shell gives none.
         is_complaint = message.type in ("error", "warning") or message.text.startswith("[DOM]")
         if is_complaint and not is_expected:
             complaints.append(f"{message.type}: {message.text} ({message.location['url']})")

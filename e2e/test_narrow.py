@@ -9,7 +9,7 @@ from django.utils import translation
 from playwright.sync_api import Page
 
 from accounts.models import User
-from e2e.steps import EVERY_PAGE, expect_stillness
+from e2e.steps import EVERY_PAGE, backup_codes_on, enter_code, expect_stillness, press, setup_under_way
 
 SIZES = [(width, text) for width in (1280, 390) for text in ("100%", "200%")]
 TOO_WIDE = """() => {
@@ -37,6 +37,11 @@ TOO_WIDE_IN = """async (languages) => {
   const shown = pages.map(({lang}) => lang);
   return shown.join() === languages.join() ? found : [`came in ${shown}`];
 }""".replace("TOO_WIDE", TOO_WIDE)
+LINES = """element => {
+  const text = document.createRange();
+  text.selectNodeContents(element);
+  return text.getClientRects().length;
+}"""
 OTHERS = [code for code, name in site.LANGUAGES if code != "de"]
 
 
@@ -67,3 +72,13 @@ def test_no_page_scrolls_sideways(
         seen.add(page.url)
         page.evaluate("document.documentElement.style.fontSize = ''")
     assert found == []
+
+
+def test_no_backup_code_breaks_on_the_narrowest_phone(page: Page, user: User) -> None:
+    phone = setup_under_way(page, user)
+    press(page, "Continue")
+    enter_code(page, phone.code())
+    page.set_viewport_size({"width": 320, "height": 640})
+    for code in backup_codes_on(page):
+        assert page.get_by_text(code, exact=True).evaluate(LINES) == 1
+    assert page.evaluate(TOO_WIDE) == []
