@@ -73,8 +73,17 @@ def security_headers(get_response: GetResponse) -> GetResponse:
                 add_never_cache_headers(response)
             patch_vary_headers(response, ["Cookie"])
         if request.method == "POST" and request.path in SIGN_OUT and response.status_code < 400:
-            response.headers["Clear-Site-Data"] = '"cache","storage"'
+            response.headers["Clear-Site-Data"] = '"storage"'
         return response
+
+    return middleware
+
+
+def health_check(get_response: GetResponse) -> GetResponse:
+    """Answer /healthz before Django checks the Host header: load balancers ask by IP address."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return healthz(request) if request.path_info == "/healthz" else get_response(request)
 
     return middleware
 

@@ -134,14 +134,15 @@ def test_the_page_with_the_key_tells_nobody_its_path(user):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_signing_out_clears_what_the_browser_kept(user, htmx):
+def test_signing_out_clears_what_pages_stored(user, htmx):
+    """Not the cache: that takes Chromium the longer, the more of other sites it holds, and no page of ours is in it."""
     client = sign_in(new_client(htmx=htmx), user)
     assert "Clear-Site-Data" not in client.get("/accounts/logout/")
-    assert client.post("/accounts/logout/")["Clear-Site-Data"] == '"cache","storage"'
+    assert client.post("/accounts/logout/")["Clear-Site-Data"] == '"storage"'
 
 
 def test_signing_out_of_the_admin_clears_it_too(staff):
-    assert staff.post("/admin/logout/")["Clear-Site-Data"] == '"cache","storage"'
+    assert staff.post("/admin/logout/")["Clear-Site-Data"] == '"storage"'
 
 
 def test_over_https_browsers_are_bound_to_it(settings, user, authenticator, secret):
