@@ -17,6 +17,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.translation import gettext as _
 
 from config import logs
+from config.health import healthz
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 

@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "config.middleware.security_headers",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.health_check",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.refuse_nul",
     "config.middleware.cut_oversized_body",

@@ -25,7 +25,6 @@ urlpatterns = [
     path("accounts/reauthenticate/", ReauthenticateView.as_view(), name="account_reauthenticate"),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
-    path("healthz", views.healthz, name="healthz"),
 ]
 
 handler400 = "config.error_pages.bad_request"

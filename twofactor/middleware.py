@@ -29,7 +29,6 @@ SETUP = {
     "twofactor:cancel_setup",
     "account_logout",
     "set_language",
-    "healthz",
 }
 # Where to get the verified address that setup asks for, for whoever has none.
 ADDRESS = {"account_email", "account_confirm_email", "account_reauthenticate"}

@@ -39,6 +39,17 @@ def test_it_says_503_when_the_database_does_not_answer(monkeypatch):
     assert b"gone" not in response.content
 
 
+@pytest.mark.parametrize("host", ["10.0.0.5", "10.0.0.5:8000", "[2001:db8::7]", "a b", ""])
+def test_it_answers_whatever_the_host_header_says(host, caplog):
+    assert new_client().get("/healthz", headers={"Host": host}).status_code == 200
+    assert new_client().get("/", headers={"Host": host}).status_code == 400
+    assert [record.name for record in caplog.records] == ["django.security.DisallowedHost"]  # of the other page
+
+
+def test_it_takes_head():
+    assert new_client().head("/healthz").status_code == 200
+
+
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
 def test_it_takes_no_other_method(method):
     assert getattr(new_client(), method)("/healthz").status_code == 405

@@ -74,8 +74,7 @@ NOT_THERE = "302 /admin/"  # the admin's way to say so
 LOOK = "GET HEAD OPTIONS"
 PROOF = "302 /accounts/reauthenticate/"  # nobody of the table proved anything since they signed in
 TABLE: dict[str, dict[str, str]] = {
-    "/": public("GET 200; else 405"),
-    "/healthz": public("GET 200; else 405", staff_without_2fa="GET 200; else 405"),
+    "/": public("GET HEAD 200; else 405"),
     "/language/": public(HOME, staff_without_2fa=HOME),
     # --- The second factor ---
     "/accounts/2fa/": own("GET HEAD 200; else 405"),
