@@ -1,6 +1,7 @@
 """`manage.py check` says what is wrong between this site and the machines around it; docs/deploy.md names the ids."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, register
@@ -31,6 +32,21 @@ def check_proxy_count(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             f"TRUSTED_PROXY_COUNT is {settings.TRUSTED_PROXY_COUNT}.",
             hint="How many proxies of your own add to X-Forwarded-For: 0 or more.",
             id="site.E001",
+        )
+    ]
+
+
+@register("site")
+def check_site_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    parts = urlsplit(settings.SITE_URL)
+    if parts.scheme in ("http", "https") and parts.hostname and "*" not in parts.hostname:
+        return []
+    return [
+        Error(
+            f"No link in an email can begin with {settings.SITE_URL!r}.",
+            hint="Set SITE_URL, such as https://accounts.example.com. Unless set, it is the first of ALLOWED_HOSTS, and"
+            " that must be a name.",
+            id="site.E002",
         )
     ]
 

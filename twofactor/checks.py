@@ -42,7 +42,7 @@ Findings = Iterator[tuple[str, str, str]]
 
 @register("twofactor")
 def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    every = (_stage, _wall, _addresses, _no_cache, _sessions, _keys, _cookies, _sender, _numbers, _adapter)
+    every = (_stage, _wall, _addresses, _no_cache, _sessions, _keys, _cookies, _sender, _numbers, _site_url, _adapter)
     return _messages(*every)
 
 
@@ -203,6 +203,15 @@ def _numbers() -> Findings:
         )
     if conf.required() not in ("none", "staff", "all"):
         yield "E011", f"TWOFACTOR_REQUIRED is {conf.required()!r}.", "One of none, staff, all."
+
+
+def _site_url() -> Findings:
+    if settings.ALLOWED_HOSTS and not (conf.site_url() or conf.first_host()):
+        yield (
+            "E017",
+            "Links in emails would have no host: TWOFACTOR_SITE_URL is not set, and ALLOWED_HOSTS names none.",
+            'In the settings: TWOFACTOR_SITE_URL = "https://example.com".',
+        )
 
 
 def _adapter() -> Findings:

@@ -33,6 +33,16 @@ def test_fewer_proxies_than_none_is_an_error(settings, count, named):
     assert found() == named
 
 
+@pytest.mark.parametrize("url, named", [
+    ("https://*", ["site.E002"]), ("https://*:8000", ["site.E002"]), ("accounts.example.com", ["site.E002"]),
+    ("ftp://accounts.example.com", ["site.E002"]), ("https://", ["site.E002"]),
+    ("https://accounts.example.com", []), ("http://127.0.0.1:8000", []), ("http://[::1]:8000", []),
+])  # fmt: skip
+def test_an_address_of_the_site_that_no_link_can_lead_to_is_an_error(settings, url, named):
+    settings.SITE_URL = url
+    assert found() == named
+
+
 def test_https_that_nobody_can_see_is_named_when_deploying(settings):
     settings.SECURE_SSL_REDIRECT = True
     assert found() == []
@@ -52,8 +62,8 @@ def test_every_finding_has_a_hint(settings, monkeypatch):
     monkeypatch.setattr(errors, "is_installed", lambda: False)
     settings.SENTRY_DSN, settings.SECURE_SSL_REDIRECT = "x", True
     messages = run_checks(tags=["site"], include_deployment_checks=True)
-    settings.TRUSTED_PROXY_COUNT = -1
+    settings.TRUSTED_PROXY_COUNT, settings.SITE_URL = -1, "https://*"
     messages += run_checks(tags=["site"])
-    assert [message.id for message in messages if message.level >= ERROR] == ["site.E001"]
-    assert len(messages) == 4
+    assert [message.id for message in messages if message.level >= ERROR] == ["site.E001", "site.E002"]
+    assert len(messages) == 5
     assert all(message.hint for message in messages)

@@ -61,6 +61,8 @@ MISTAKES = [
     ("E010", {"TWOFACTOR_ISSUER": "Evil: Bank"}),
     ("E010", {"TWOFACTOR_ISSUER": " "}),
     ("E011", {"TWOFACTOR_REQUIRED": "everybody"}),
+    ("E017", {"TWOFACTOR_SITE_URL": "", "ALLOWED_HOSTS": ["*"]}),
+    ("E017", {"TWOFACTOR_SITE_URL": "", "ALLOWED_HOSTS": [".example.com", "*"]}),
     ("E012", {"TWOFACTOR_ADAPTER": "nowhere.adapter.Adapter"}),
     ("E012", {"TWOFACTOR_ADAPTER": "twofactor.adapter.NoSuchThing"}),
     ("E012", {"TWOFACTOR_ADAPTER": "twofactor.adapter.current"}),
