@@ -8,6 +8,7 @@ from twofactor.tests.helpers import (
     REGENERATE,
     SETTINGS,
     STATUS,
+    VERIFY_LOGIN,
     code_now,
     is_whole_page,
     leads_to,
@@ -39,6 +40,29 @@ def test_it_says_on_since_when_and_how_many_codes_are_left(user, authenticator, 
     response = browser.get(STATUS)
     assert response.context["codes_left"] == 9
     assert f'datetime="{authenticator.created_at.isoformat()[:19]}' in response.content.decode()
+
+
+NONE_LEFT = "You have no backup codes left. Make new ones now."
+
+
+@pytest.fixture
+def last_code_used(pending, authenticator, backup_codes):
+    """Signed in with the last of the ten codes."""
+    for code in backup_codes[1:]:
+        authenticator.spend_backup_code(code)
+    pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
+    return pending
+
+
+def test_no_page_and_no_email_counts_to_zero(last_code_used, user, mails_to, run):
+    home, settings = (last_code_used.get(path).content.decode() for path in ("/", SETTINGS))
+    assert "You used your last backup code. Make new ones now." in home
+    assert NONE_LEFT in home
+    assert NONE_LEFT in settings
+    assert "Backup codes left" not in settings
+    assert NONE_LEFT in mails_to(user.email)[-1].body
+    assert "no backup codes left" in run("twofactor", "status", user.email)
+    assert "no backup codes left" in run("twofactor", "report")
 
 
 def test_the_settings_page_holds_it_and_is_told_of_changes(user, authenticator, backup_codes, secret):

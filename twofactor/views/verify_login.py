@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -39,7 +40,10 @@ def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> 
     response = stage.exit()
     if form.method == "backup":
         left = form.codes_left
-        words = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left) % left
+        if left:
+            words = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left) % left
+        else:
+            words = _("You used your last backup code. Make new ones now.")
         messages.add_message(request, messages.WARNING if left <= conf.CODES_LOW else messages.INFO, words)
     if form.cleaned_data.get("trust"):
         trust.trust(request, response, user, authenticator)

@@ -70,7 +70,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{user}: off{', but required' if adapter.current().is_required(user) else ''}")
             return
         since = f"{utc(authenticator.created_at):%Y-%m-%d %H:%M} UTC"
-        self.stdout.write(f"{user}: on since {since}, {authenticator.codes_left} backup codes left")
+        self.stdout.write(f"{user}: on since {since}, {codes_left(authenticator)}")
         if wait := authenticator.seconds_to_wait():
             self.stdout.write(f"codes from the app are not looked at for another {wait} seconds")
 
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         for user in active.order_by("pk").iterator():
             if authenticator := getattr(user, "authenticator", None):
                 on += 1
-                self.stdout.write(f"on       {user}: {authenticator.codes_left} backup codes left")
+                self.stdout.write(f"on       {user}: {codes_left(authenticator)}")
                 continue
             off += 1
             if adapter.current().is_required(user):
@@ -120,3 +120,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{unconfirmed} of them have no confirmed email address: notices do not reach them")
         if dry_run:
             self.stdout.write("Nothing was written: this was a dry run.")
+
+
+def codes_left(authenticator: Authenticator) -> str:
+    left = authenticator.codes_left
+    return f"{left or 'no'} backup {'code' if left == 1 else 'codes'} left"
