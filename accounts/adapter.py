@@ -44,6 +44,7 @@ ACTIONS = {
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = {
         **DefaultAccountAdapter.error_messages,
+        "duplicate_email": _("You have added this address already."),
         "email_password_mismatch": _("That address and that password do not belong together."),
         "incorrect_password": _("That is not your password."),
         "enter_current_password": _("That is not your password."),

@@ -25,13 +25,23 @@ SIGNED_UP = "signed_up"  # in the session of the browser that signed up: the key
 LABELS = {"login": _("E-mail"), "email": _("E-mail"), "oldpassword": _("Current password")}
 
 
+# In place of Django's, which are missing or wrong in some languages: Spanish says "fewer than" for "at most".
+ERRORS = {
+    "invalid": _("Enter an email address, like name@example.com."),
+    "invalid_choice": _("Choose one of the entries."),
+    "max_length": _("Use at most %(limit_value)d characters."),
+    "null_characters_not_allowed": _("One of these characters cannot be used here."),
+}
+
+
 class OurWords(FocusFirstError):
-    """The site's own words for labels, and no placeholders, which vanish as one types."""
+    """The site's own words for labels and errors, and no placeholders, which vanish as one types."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.label = LABELS.get(name, field.label)
+            field.error_messages.update(ERRORS)
             field.widget.attrs.pop("placeholder", None)
 
 

@@ -8,11 +8,24 @@ from accounts import passwords
 
 
 class MinimumLengthValidator(password_validation.MinimumLengthValidator):
-    """Django's, counting a letter and its accent once, however they were typed."""
+    """Django's, counting a letter and its accent once, however they were typed.
+
+    In our own words, since Django has none in Arabic and Chinese.
+    """
 
     def validate(self, password: str, user: Any = None) -> None:
         # No further than a password may reach: what is longer is refused by its length, and normalizes slowly.
         super().validate(passwords.normalize(password[: passwords.MAX_LENGTH]), user)
+
+    def get_error_message(self) -> str:
+        return _("Your password needs at least %(length)d characters.") % {"length": self.min_length}
+
+
+class UserAttributeSimilarityValidator(password_validation.UserAttributeSimilarityValidator):
+    """Django's, in our own words: Django's sentence takes the name of a field, which does not fit in every language."""
+
+    def get_error_message(self) -> str:
+        return _("Your password is too much like your name or email address.")
 
 
 class MaximumLengthValidator:

@@ -301,7 +301,10 @@ class ProofForm(SecondFactorForm):
         label=_("Password"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        error_messages={"required": _("Enter your password.")},
+        error_messages={
+            "required": _("Enter your password."),
+            "null_characters_not_allowed": _("That is not your password."),
+        },
     )
 
     error_messages = {
