@@ -11,6 +11,8 @@ from allauth.account.utils import user_pk_to_url_str
 from allauth.core import context
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -58,6 +60,12 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().save_user(request, user, form, commit)
 
     # --- Addresses ----------------------------------------------------------------------------
+
+    def clean_email(self, email: str) -> str:
+        """Refuse a new address that is another spelling of the same mailbox, or too long in lower case."""
+        if not addresses.is_canonical(email) or len(email) > EmailAddress._meta.get_field("email").max_length:
+            raise ValidationError(EmailValidator.message, code=EmailValidator.code)
+        return super().clean_email(email)
 
     def confirm_email(self, request: Any, email_address: EmailAddress) -> bool:
         """Give the address to the account that confirms it; False, and a message, if it belongs to another one."""
@@ -169,7 +177,7 @@ class AccountAdapter(DefaultAccountAdapter):
             own = EmailAddress.objects.filter(user=user, email=email.lower(), verified=True)
             if own.exists():
                 return True
-        return limits.stranger_mail(self.request, kind, email)
+        return limits.stranger_mail(self.request, kind, addresses.mailbox(email))
 
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None

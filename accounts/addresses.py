@@ -25,6 +25,27 @@ class Taken(Exception):
     """The address belongs to another account, or its account is in use. Nothing was changed."""
 
 
+def mailbox(email: str) -> str:
+    """Return the address with its domain in ASCII (IDNA), as emails are sent to it."""
+    name, _at, domain = email.lower().rpartition("@")
+    try:
+        return f"{name}@{domain.encode('idna').decode()}"
+    except UnicodeError:  # not a domain
+        return email.lower()
+
+
+def is_canonical(email: str) -> bool:
+    """Return whether the domain is spelled as IDNA has it, in ASCII or in Unicode.
+
+    Every other spelling, such as one with full-width letters, would make one more account for the same mailbox.
+    """
+    domain, ascii_domain = (address.rpartition("@")[2] for address in (email.lower(), mailbox(email)))
+    try:
+        return domain in {ascii_domain, ascii_domain.encode().decode("idna")}
+    except UnicodeError:  # a name that only a later version of IDNA has
+        return domain == ascii_domain
+
+
 def owner_of(email: str) -> User | None:
     """Return the account that this address signs in, or None.
 

@@ -44,9 +44,11 @@ class FreeAddress(forms.ModelForm):
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"].lower()
-        if email != self.instance.email and staff.is_taken(email, but=self.instance):
+        if email == self.instance.email:
+            return email
+        if staff.is_taken(email, but=self.instance):
             raise forms.ValidationError(User._meta.get_field("email").error_messages["unique"], code="unique")
-        return email
+        return get_adapter().clean_email(email)
 
     def validate_unique(self) -> None:
         """Nothing else of a user is unique, and Django would also refuse the address of a sign-up that nobody used."""

@@ -51,6 +51,24 @@ def test_a_masked_address_shows_nothing_that_a_stranger_typed():
     assert masked("ada.lovelace@buy-this.example.com") == "a•••@b•••.com"
 
 
+@pytest.mark.parametrize("domain, is_one", [
+    ("example.com", True), ("EXAMPLE.com", True), ("exämple.com", True), ("xn--exmple-cua.com", True),
+    ("[127.0.0.1]", True), ("xn--strae-oqa.de", True),
+    ("ｅxample.com", False), ("eⓧample.com", False), ("ex\u00adample.com", False), ("straße.de", False),
+    ("xn--strae-oqa.ｄe", False), ("xn--zzzzzzzz.com", True),
+    ("İ" * 28 + ".com", True), (".".join(["İ" * 28] * 6) + ".com", False),
+])  # fmt: skip
+def test_a_new_address_is_in_the_one_spelling_of_its_mailbox(user, domain, is_one):
+    """Otherwise each spelling would be one more account for the same mailbox. In lower case, İ is two characters."""
+    email = f"{'a' * 60}@{domain}"
+    assert bool(new_client().post(SIGNUP, {**NEWCOMER, "email": email}).status_code == 302) is is_one
+    User.objects.exclude(pk=user.pk).delete()
+    client = sign_in(new_client(), user)
+    give_proof(client)
+    client.post(EMAIL, {"action_add": "1", "email": email})
+    assert EmailAddress.objects.filter(user=user, email=email.lower()).exists() is is_one
+
+
 # --- Sign-in --------------------------------------------------------------------------------------
 
 

@@ -110,6 +110,12 @@ def test_ones_own_address_is_not_changed_in_the_admin(chief):
     assert records(root) == ("root@example.com", [("root@example.com", True, True)])
 
 
+@pytest.mark.parametrize("email", ["new@ｅxample.com", f"new@{'.'.join(['İ' * 28] * 6)}.com"])
+def test_another_spelling_of_a_mailbox_is_refused_beside_the_field(chief, user, email):
+    response = change(chief, user, email)
+    assert error_codes(response.context["adminform"].form) == {"email": ["invalid"]}
+
+
 # --- A new user -----------------------------------------------------------------------------------
 
 

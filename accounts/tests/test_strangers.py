@@ -11,6 +11,7 @@ from django.core.cache import cache
 
 from accounts import adapter
 from conftest import PASSWORD
+from twofactor import mail
 from twofactor.tests.helpers import LOGIN, give_password, is_signed_in, new_client, sign_in
 
 EMAIL, RESET, SIGNUP = "/accounts/email/", "/accounts/password/reset/", "/accounts/signup/"
@@ -185,6 +186,13 @@ def test_all_emails_with_a_reset_link_share_one_limit(user, mails_to):
         new_client().post(RESET, {"email": user.email.upper()})
         new_client().post(SIGNUP, newcomer(user.email))
     assert len(mails_to(user.email)) == 3
+
+
+def test_all_spellings_of_a_mailbox_share_one_limit(db, mailoutbox):
+    for domain in ("example.com", "ｅxample.com", "eⓧample.com", "ex\u00adample.com", "EXAMPLE.com"):
+        new_client().post(RESET, {"email": f"nobody@{domain}"})
+    mail.flush()
+    assert len(mailoutbox) == 3
 
 
 def test_all_other_emails_share_one_limit_which_the_first_confirmation_does_not_spend(db, mails_to):
