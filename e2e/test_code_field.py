@@ -108,6 +108,7 @@ def test_after_a_letter_nothing_is_sent_by_itself_until_the_field_is_empty(code_
     code_owed.keyboard.type("1a")
     expect(code_owed.get_by_role("main").get_by_text(ONLY_DIGITS)).to_be_visible()
     expect(code_field(code_owed)).to_have_accessible_description(re.compile(ONLY_DIGITS))
+    expect(code_owed.get_by_text(SENDS_ITSELF)).to_be_hidden()
     expect(code_owed.get_by_role("status").filter(has_text=ONLY_DIGITS)).to_have_count(1)
     code_owed.keyboard.press("Backspace")
     code_owed.keyboard.type(wrong_code(phone)[1:])

@@ -192,11 +192,14 @@ def test_a_setup_under_way_ends_where_the_person_was_going_last(member):
 def test_where_it_is_required_the_setup_is_left_by_signing_out_and_not_by_cancel(member, settings):
     settings.TWOFACTOR_REQUIRED = "all"
     begin_page = member.get(SETUP)
-    begin(member)
+    key = begin(member)
     for page in (begin_page, member.get(SETUP), member.get(VERIFY_SETUP)):
         text = page.content.decode()
         assert "Cancel" not in text
         assert 'action="/accounts/logout/"' in text.split('id="panel"')[1]
+        assert "Nothing else here opens until you turn it on." in text
+    codes = member.post(VERIFY_SETUP, {"code": code_now(key)}).content.decode()
+    assert "Nothing else here opens until you turn it on." not in codes
 
 
 def test_where_it_will_be_required_cancel_leads_back(member, settings):
