@@ -83,7 +83,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return email_address.email != email_address.user.email and super().can_delete_email(email_address)
 
     def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
-        if self.request.user == email_address.user:
+        if self.request.user.pk == email_address.user_id:
             return reverse("account_email")
         return super().get_email_verification_redirect_url(email_address)
 

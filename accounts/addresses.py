@@ -6,7 +6,7 @@ address belongs to the account that confirmed it. docs/security.md has the whole
 
 import logging
 
-from allauth.account.models import EmailAddress
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import has_verified_email
 from django.contrib.admin.utils import NestedObjects
 from django.db import transaction
@@ -59,6 +59,18 @@ def owner_of(email: str) -> User | None:
         return address.user
     any_confirmed = EmailAddress.objects.filter(user=OuterRef("pk"), verified=True)
     return User.objects.filter(~Exists(any_confirmed), email=email).first()
+
+
+def confirmation_of(key: str) -> EmailConfirmationHMAC | None:
+    """Return what a confirmation link is about, or None if the link has ended. The account is loaded with it."""
+    confirmation = EmailConfirmationHMAC.from_key(key)
+    if confirmation is None:
+        return None
+    try:
+        confirmation.email_address.user  # noqa: B018 - kept, so that a removal meanwhile does not end in an error
+    except User.DoesNotExist:
+        return None
+    return confirmation
 
 
 def is_new(user: User) -> bool:

@@ -158,16 +158,20 @@ class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
         super().__init__(*args, **kwargs)
         self.fields["password1"].label = _("New password")
         self.claim = claim
-        if self.user is None or not addresses.is_new(self.user):
+        self.is_new = self.user is not None and addresses.is_new(self.user)
+        if not self.is_new:
             del self.fields["full_name"], self.fields["language"]
             return
-        self.claim = claim or EmailAddress.objects.get(user=self.user, email=self.user.email)
+        own = EmailAddress.objects.filter(user=self.user, email=self.user.email)
+        # If the account was removed meanwhile: an address that cannot be confirmed.
+        self.claim = claim or own.first() or EmailAddress(user=self.user, email=self.user.email)
         self.fields["full_name"].initial = self.user.full_name
         self.fields["language"].initial = get_language()
 
     def clean(self) -> dict[str, Any] | None:
         cleaned_data = super().clean()
-        if self.claim and not self.claim.can_set_verified():
+        # A confirmation link sets no password of an account that was confirmed meanwhile.
+        if self.claim and not (self.is_new and self.claim.can_set_verified()):
             raise forms.ValidationError(addresses.TAKEN, code="email_taken")
         return cleaned_data
 

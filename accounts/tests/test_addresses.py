@@ -13,11 +13,22 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.addresses import Taken, masked, owner_of, reject
+from accounts.forms import ResetPasswordKeyForm
 from accounts.models import User
 from config.messages import CookieStorage
 from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import code_now, errors, give_password, inputs, is_signed_in, leads_to, new_client, sign_in
+from twofactor.tests.helpers import (
+    code_now,
+    error_codes,
+    errors,
+    give_password,
+    inputs,
+    is_signed_in,
+    leads_to,
+    new_client,
+    sign_in,
+)
 
 SIGNUP, EMAIL, REAUTHENTICATE = "/accounts/signup/", "/accounts/email/", "/accounts/reauthenticate/"
 SHARED = "shared@example.com"
@@ -172,6 +183,11 @@ def test_a_new_password_that_will_not_do_is_refused_beside_the_field(newcomer):
     assert response.status_code == 422
     assert set(errors(response)) == {"password1", "language"}
     assert not is_confirmed(SHARED)
+
+
+def test_a_confirmation_link_sets_no_password_of_an_account_that_is_in_use(user):
+    form = ResetPasswordKeyForm({"password1": NEW_OWNER["password1"]}, user=user, claim=claim(user))
+    assert error_codes(form) == {"__all__": ["email_taken"]}
 
 
 def test_a_link_confirms_the_address_that_it_was_sent_to(sign_up):

@@ -4,7 +4,7 @@ from typing import Any
 
 from allauth.account import views as allauth_views
 from allauth.account.models import EmailConfirmationHMAC
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 
 from accounts import addresses
@@ -29,6 +29,11 @@ class ConfirmEmailView(allauth_views.ConfirmEmailView):
         if not self.is_new and not self.is_own:
             return self.render_to_response(self.get_context_data(), status=403)
         return super().post(*args, **kwargs)
+
+    def get_object(self, queryset: Any = None) -> EmailConfirmationHMAC:
+        if confirmation := addresses.confirmation_of(self.kwargs["key"]):
+            return confirmation
+        raise Http404
 
     def set_password(self) -> HttpResponse:
         claim = self.object.email_address

@@ -1,6 +1,5 @@
 """ "This wasn't me": the other link of a confirmation email."""
 
-from allauth.account.models import EmailConfirmationHMAC
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -18,7 +17,7 @@ def reject_email(request: HttpRequest, key: str) -> HttpResponse:
 
     A GET changes nothing, since mail scanners follow links.
     """
-    confirmation = EmailConfirmationHMAC.from_key(key)
+    confirmation = addresses.confirmation_of(key)
     if confirmation is None:
         return render(request, "account/email_reject.html")
     claim = confirmation.email_address

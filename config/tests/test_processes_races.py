@@ -421,6 +421,36 @@ def test_an_address_made_primary_and_removed_at_once_is_in_both_records_or_in_no
         assert primary == [user_email]
 
 
+LINKS = """[
+    __import__('allauth.account.models').account.models.EmailConfirmationHMAC(
+        EmailAddress.objects.get(email=email, user__email=user)).key
+    for user in users]"""
+
+
+def test_all_confirmation_links_to_one_address_used_at_once_leave_it_to_one_account(site: Site) -> None:
+    """A new account has the address, and another one adds it: every link is opened, in every way."""
+    person = site.person(on=False)
+    browser = Browser(site).sign_in(person)
+    for number in range(2 * ROUNDS):
+        address = f"all{number}-{person.email}"
+        fields = {"full_name": "Owner", "language": "de", "password1": "basalt-9-Lantern-heron"}
+        newcomer, elsewhere = Browser(site), Browser(site)
+        newcomer.post("/accounts/signup/", {**fields, "email": address})
+        site.orm("EmailAddress.objects.create(user_id=pk, email=email)", pk=person.pk, email=address)
+        keys = site.orm(LINKS, email=address, users=[address, person.email])
+        link, own = (f"/accounts/confirm-email/{key}/" for key in keys)
+        posts = [
+            lambda own=own: browser.post(own),
+            lambda at=newcomer, link=link: at.post(link),
+            lambda at=elsewhere, link=link, fields=fields: at.post(link, fields),
+            lambda at=elsewhere, link=link: at.post(f"{link}not-me/"),
+        ]
+        answers = parallel(len(posts), lambda i, posts=posts: posts[i]())
+        assert all(answer.status < 500 for answer in answers), answers
+        rows = site.orm("list(EmailAddress.objects.filter(email=e).values_list('verified', flat=True))", e=address)
+        assert rows in ([], [True]), answers
+
+
 # --- Passwords and sessions -----------------------------------------------------------------------
 
 
