@@ -112,8 +112,7 @@ def _back_to_the_page(request: HttpRequest, location: str) -> str:
     fragment = (request.get_full_path(), request.build_absolute_uri())
     if parts.path != resolve_url(settings.LOGIN_URL) or query.get(REDIRECT_FIELD_NAME, [""])[0] not in fragment:
         return location
-    here = _current_page(request)
-    if not here or urlsplit(here).path == parts.path:
+    if not (here := _current_page(request)):
         return location
     query[REDIRECT_FIELD_NAME] = [here]
     return urlunsplit(parts._replace(query=urlencode(query, doseq=True)))
