@@ -165,6 +165,14 @@ def test_the_browser_that_signed_up_confirms_with_one_click(newcomer):
     assert User.objects.get().check_password(NEWCOMER["password1"])
 
 
+def test_a_link_that_was_used_says_so_to_a_second_click(newcomer):
+    link = link_to(SHARED)
+    newcomer.post(link)
+    response = newcomer.post(link)
+    assert response.status_code == 404
+    assert "This link no longer works" in response.content.decode()
+
+
 def test_any_other_browser_sets_a_new_password(newcomer):
     link, other = link_to(SHARED), new_client()
     page = other.get(link)

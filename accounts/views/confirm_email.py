@@ -23,7 +23,11 @@ class ConfirmEmailView(allauth_views.ConfirmEmailView):
         """Sign nobody out."""
 
     def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
-        self.object = self.get_object()
+        try:
+            self.object = self.get_object()
+        except Http404:  # a second click, or a link that has been used: the same words as for a GET
+            self.object = None
+            return self.render_to_response(self.get_context_data(), status=404)
         if self.is_new and not self.signed_up_here:
             return self.set_password()
         if not self.is_new and not self.is_own:
