@@ -67,10 +67,10 @@ def confirmation_of(key: str) -> EmailConfirmationHMAC | None:
     if confirmation is None:
         return None
     try:
-        confirmation.email_address.user  # noqa: B018 - kept, so that a removal meanwhile does not end in an error
+        user = confirmation.email_address.user  # loaded now: a removal meanwhile does not end in an error
     except User.DoesNotExist:
         return None
-    return confirmation
+    return confirmation if user else None
 
 
 def is_new(user: User) -> bool:

@@ -1,4 +1,4 @@
-"""Emails are in the language that the owner chose at sign-up or while signed in, whoever is the cause of one."""
+"""Emails are in the language that the owner chose at sign-up or while signed in, and never in that of a request."""
 
 import pytest
 from django.core.management import call_command

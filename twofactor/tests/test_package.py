@@ -75,7 +75,7 @@ def metadata(wheel):
 
 
 def test_the_distribution_has_a_name_of_its_own(metadata):
-    """On PyPI, `twofactor` is somebody else's package."""
+    """On PyPI, `twofactor` is another author's package."""
     assert metadata["Name"] == "django-allauth-twofactor"
 
 
