@@ -20,7 +20,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses, known_browsers
-from accounts.backends import owner_in
+from accounts.backends import cached_owner
 from accounts.models import User
 from twofactor import limits, mail
 from twofactor.account import one_family
@@ -71,7 +71,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """Give the address to the account that confirms it; False, and a message, if it belongs to another one."""
         try:
             with transaction.atomic():
-                addresses.make_way_for(email_address)
+                addresses.prepare_confirmation(email_address)
                 return super().confirm_email(request, email_address)
         # Of two confirmations at once, the database refuses one. The account may be removed at the same moment.
         except (addresses.Taken, IntegrityError, User.DoesNotExist):
@@ -111,8 +111,12 @@ class AccountAdapter(DefaultAccountAdapter):
         allauth's key has the Host header in it, and with another spelling of that one has more tries.
         """
         email = credentials.get("email", "").lower()
-        owner = owner_in(request, email)
-        return known_browsers.key_of(owner, known_browsers.name_of(request, owner)) if owner else f"address:{email}"
+        owner = cached_owner(request, email)
+        return (
+            known_browsers.attempts_key(owner, known_browsers.browser_id(request, owner))
+            if owner
+            else f"address:{email}"
+        )
 
     def _delete_login_attempts_cached_email(self, request: Any, **credentials: Any) -> None:
         """Clear nothing by address: an unconfirmed one may belong to another account. A receiver clears the account."""

@@ -99,7 +99,7 @@ def release(email: str, *, to: User) -> None:
 
 
 @transaction.atomic
-def make_way_for(claim: EmailAddress) -> None:
+def prepare_confirmation(claim: EmailAddress) -> None:
     """Prepare the confirmation of this address. Raise Taken if it belongs to another account or is gone."""
     release(claim.email, to=claim.user)
     if not EmailAddress.objects.filter(pk=claim.pk).exists():
@@ -110,7 +110,7 @@ def make_way_for(claim: EmailAddress) -> None:
 
 
 @transaction.atomic
-def vouch_for(user: User) -> None:
+def confirm_primary(user: User) -> None:
     """Count the address of this account as confirmed and primary. Raise Taken if it belongs to another account."""
     release(user.email, to=user)
     EmailAddress.objects.filter(user=user, primary=True).exclude(email=user.email).update(primary=False)

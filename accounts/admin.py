@@ -27,26 +27,26 @@ from twofactor.events import log
 logger = logging.getLogger("accounts")
 
 
-class PasswordByStaffForm(AdminPasswordChangeForm):
+class StaffPasswordChangeForm(AdminPasswordChangeForm):
     """Django's; and the owner is signed out everywhere, and told."""
 
     def save(self, commit: bool = True) -> User:
         user, request = super().save(commit), context.request
         sessions.end_all(user)
-        staff.tell(user, "account/email/password_changed")
+        staff.notify_owner(user, "account/email/password_changed")
         ip = get_adapter().get_client_ip(request)
         log(logger, logging.INFO, "password_set_by_staff", user=user.pk, staff=request.user.pk, ip=ip)
         return user
 
 
-class FreeAddress(forms.ModelForm):
+class AvailableEmailMixin(forms.ModelForm):
     """Refuse an address that another account has. Both records of an address are looked at."""
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"].lower()
         if email == self.instance.email:
             return email
-        if staff.is_taken(email, but=self.instance):
+        if staff.is_taken(email, user=self.instance):
             raise forms.ValidationError(User._meta.get_field("email").error_messages["unique"], code="unique")
         return get_adapter().clean_email(email)
 
@@ -54,7 +54,7 @@ class FreeAddress(forms.ModelForm):
         """Nothing else of a user is unique, and Django would also refuse the address of a sign-up that nobody used."""
 
 
-class UserForm(FreeAddress, UserChangeForm):
+class UserForm(AvailableEmailMixin, UserChangeForm):
     class Meta(UserChangeForm.Meta):
         model = User
 
@@ -66,7 +66,7 @@ class UserForm(FreeAddress, UserChangeForm):
             )
 
 
-class NewUserForm(FreeAddress, AdminUserCreationForm):
+class NewUserForm(AvailableEmailMixin, AdminUserCreationForm):
     class Meta(AdminUserCreationForm.Meta):
         model = User
         fields = ("email",)
@@ -109,10 +109,10 @@ class UserAdmin(DjangoUserAdmin):
     list_display = ("email", "full_name", "is_staff", "is_active", "has_2fa")
     list_filter = ("is_staff", "is_superuser", "is_active")
     search_fields = ("email", "full_name")
-    powers = ("is_staff", "is_superuser", "groups", "user_permissions")
+    privilege_fields = ("is_staff", "is_superuser", "groups", "user_permissions")
     fieldsets = [
         (None, {"fields": ("email", "password", "full_name")}),
-        (_("Permissions"), {"fields": ("is_active", *powers)}),
+        (_("Permissions"), {"fields": ("is_active", *privilege_fields)}),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     ]
     add_fieldsets = [
@@ -127,7 +127,7 @@ class UserAdmin(DjangoUserAdmin):
     readonly_fields = ("last_login", "date_joined")
     form = UserForm
     add_form = NewUserForm
-    change_password_form = PasswordByStaffForm
+    change_password_form = StaffPasswordChangeForm
 
     @admin.display(boolean=True, description=_("2FA"))
     def has_2fa(self, user: User) -> bool:
@@ -136,7 +136,7 @@ class UserAdmin(DjangoUserAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         fields = [*super().get_readonly_fields(request, obj)]
         if not request.user.is_superuser:
-            fields += self.powers
+            fields += self.privilege_fields
         if obj and (obj == request.user or not request.user.is_superuser):
             fields += ["email"]
         return fields
@@ -148,7 +148,7 @@ class UserAdmin(DjangoUserAdmin):
             obj.email = form.initial.get("email", email)  # not in the form of staff who may not change it
         super().save_model(request, obj, form, change)
         if not change and request.user.is_superuser:
-            addresses.vouch_for(obj)
+            addresses.confirm_primary(obj)
         elif not change:
             EmailAddress.objects.create(user=obj, email=obj.email, primary=True)
         elif obj.email != email:
@@ -157,12 +157,12 @@ class UserAdmin(DjangoUserAdmin):
             log(logger, logging.INFO, "address_changed_by_staff", user=obj.pk, staff=request.user.pk, ip=ip)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return self._may_touch(request, obj) and super().has_change_permission(request, obj)
+        return self._may_change(request, obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return self._may_touch(request, obj) and super().has_delete_permission(request, obj)
+        return self._may_change(request, obj) and super().has_delete_permission(request, obj)
 
-    def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
+    def _may_change(self, request: HttpRequest, user: User | None) -> bool:
         return request.user.is_superuser or user is None or not user.is_superuser
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - as Django names it

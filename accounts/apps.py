@@ -12,5 +12,5 @@ class AccountsConfig(AppConfig):
 
         # allauth's own reads every session of the user at each sign-in; ours writes the one row.
         user_logged_in.disconnect(allauth_signals.on_user_logged_in)
-        user_logged_in.connect(receivers.remember_session)
+        user_logged_in.connect(receivers.create_user_session)
         password_reset.connect(receivers.clear_wrong_passwords)

@@ -9,7 +9,7 @@ from accounts.addresses import owner_of
 from accounts.models import User
 
 
-def owner_in(request: HttpRequest | None, email: str) -> User | None:
+def cached_owner(request: HttpRequest | None, email: str) -> User | None:
     """Return `owner_of(email)`, looked up once a request: the limit on wrong passwords asks for it as well."""
     email = email.lower()
     owners: dict[str, User | None] = {} if request is None else request.__dict__.setdefault("owners", {})
@@ -30,4 +30,4 @@ class AuthenticationBackend(auth_backends.AuthenticationBackend):
 
     def _authenticate_by_email(self, email: str, password: str) -> Any:
         # Where nobody owns the address, a user without a password costs as many hashes.
-        return self._check_password(owner_in(self.request, email) or User(), password)
+        return self._check_password(cached_owner(self.request, email) or User(), password)

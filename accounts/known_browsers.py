@@ -11,7 +11,7 @@ from django.utils.crypto import get_random_string, salted_hmac
 
 from accounts.models import User
 
-AGE = 365 * 24 * 60 * 60  # seconds
+MAX_AGE = 365 * 24 * 60 * 60  # seconds
 SALT = "accounts.known_browsers"
 
 
@@ -21,28 +21,28 @@ def cookie_name() -> str:
 
 def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
     """Let this browser have tries of its own for the account, from now on; those it had for another end."""
-    if name_of(request, user):
+    if browser_id(request, user):
         return
     response.set_cookie(
         cookie_name(),
         signing.dumps([get_random_string(16), _digest(user)], salt=SALT),
-        max_age=AGE,
+        max_age=MAX_AGE,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
     )
 
 
-def name_of(request: HttpRequest, user: User) -> str:
+def browser_id(request: HttpRequest, user: User) -> str:
     """Return the name of this browser if it has signed in to the account before, or the empty string."""
     try:
-        name, digest = signing.loads(request.COOKIES.get(cookie_name(), ""), salt=SALT, max_age=AGE)
+        name, digest = signing.loads(request.COOKIES.get(cookie_name(), ""), salt=SALT, max_age=MAX_AGE)
     except (signing.BadSignature, ValueError):
         return ""
     return name if digest == _digest(user) else ""
 
 
-def key_of(user: User, name: str) -> str:
+def attempts_key(user: User, name: str) -> str:
     """The key that wrong passwords for the account are counted by: from a browser of that name, or from all others."""
     return f"user:{user.pk}:{name}"
 

@@ -31,7 +31,7 @@ class UserManager(BaseUserManager["User"]):  # type: ignore[name-defined] # mode
 
         user = self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
         try:
-            addresses.vouch_for(user)
+            addresses.confirm_primary(user)
         except addresses.Taken:
             raise ValidationError(addresses.TAKEN) from None
         return user

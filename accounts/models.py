@@ -83,17 +83,17 @@ class User(AbstractBaseUser, PermissionsMixin):
         if raw_password is None or len(raw_password) > passwords.MAX_LENGTH:
             return False
         normalized = passwords.normalize(raw_password)
-        if check_password(normalized, self.password, self._hash_again):
+        if check_password(normalized, self.password, self._rehash):
             return True
         if normalized != raw_password and check_password(raw_password, self.password):
-            self._hash_again(normalized)
+            self._rehash(normalized)
             return True
         return False
 
     async def acheck_password(self, raw_password: str | None) -> bool:
         return await sync_to_async(self.check_password)(raw_password)
 
-    def _hash_again(self, password: str) -> None:
+    def _rehash(self, password: str) -> None:
         """Save a new hash of the same password, unless another request changed the password meanwhile."""
         better = make_password(password)
         if User.objects.filter(pk=self.pk, password=self.password).update(password=better):

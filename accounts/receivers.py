@@ -15,7 +15,7 @@ from twofactor.events import log
 logger = logging.getLogger("accounts")
 
 
-def remember_session(request: HttpRequest, **kwargs: Any) -> None:
+def create_user_session(request: HttpRequest, **kwargs: Any) -> None:
     """Keep the row that the list of sessions shows; the list itself drops those that have ended."""
     adapter = get_adapter()
     ip = adapter.get_client_ip(request)
@@ -30,6 +30,6 @@ def remember_session(request: HttpRequest, **kwargs: Any) -> None:
 
 def clear_wrong_passwords(request: HttpRequest, user: User, **kwargs: Any) -> None:
     """After a password reset, let the owner sign in at once, from this browser and from one not known yet."""
-    for name in {"", known_browsers.name_of(request, user)}:
-        key = known_browsers.key_of(user, name)
+    for name in {"", known_browsers.browser_id(request, user)}:
+        key = known_browsers.attempts_key(user, name)
         ratelimit.clear(request, app="allauth.account", action="login_failed", key=key)

@@ -12,16 +12,16 @@ from accounts.models import User
 from twofactor import sessions
 
 
-def is_taken(email: str, *, but: User) -> bool:
+def is_taken(email: str, *, user: User) -> bool:
     """Return whether another account confirmed this address, or signed up with it and is in use.
 
-    A new user (`but` is not saved yet) cannot take the address of a sign-up that nobody used.
+    A new user (`user` is not saved yet) cannot take the address of a sign-up that nobody used.
     """
     email = email.lower()
-    if EmailAddress.objects.filter(email=email, verified=True).exclude(user_id=but.pk).exists():
+    if EmailAddress.objects.filter(email=email, verified=True).exclude(user_id=user.pk).exists():
         return True
-    holder = User.objects.filter(email=email).exclude(pk=but.pk).first()
-    return holder is not None and not (but.pk and addresses.can_be_removed(holder))
+    holder = User.objects.filter(email=email).exclude(pk=user.pk).first()
+    return holder is not None and not (user.pk and addresses.can_be_removed(holder))
 
 
 def change_address(user: User, email: str) -> None:
@@ -39,12 +39,12 @@ def change_address(user: User, email: str) -> None:
         rows.delete()
         user.email = email
         user.save(update_fields=["email"])
-        addresses.vouch_for(user)
+        addresses.confirm_primary(user)
         sessions.end_all(user)
     for address in to:
-        tell(user, "account/email/email_changed", to=address, from_email=old, to_email=email)
+        notify_owner(user, "account/email/email_changed", to=address, from_email=old, to_email=email)
 
 
-def tell(user: User, template: str, *, to: str | None = None, **context: Any) -> None:
+def notify_owner(user: User, template: str, *, to: str | None = None, **context: Any) -> None:
     """Email the owner. The email names neither the staff member's IP address nor their browser."""
     get_adapter().send_notification_mail(template, user, {**context, "by_staff": True}, to)

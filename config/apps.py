@@ -14,7 +14,7 @@ class SiteConfig(AppConfig):
 
         user_logged_in.connect(middleware.note_sign_in)
         if settings.SENTRY_DSN:
-            errors.report_to(settings.SENTRY_DSN)
+            errors.init_sentry(settings.SENTRY_DSN)
 
 
 class AdminConfig(admin_apps.AdminConfig):

@@ -52,7 +52,7 @@ def check_site_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register("site", deploy=True)
-def check_https_is_seen(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_forwarded_proto(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not settings.SECURE_SSL_REDIRECT or settings.TRUSTED_PROXY_COUNT:
         return []
     return [
@@ -66,7 +66,7 @@ def check_https_is_seen(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register("site", deploy=True)
-def check_mails_leave(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.DEBUG or settings.EMAIL_BACKEND != "config.mail.TerminalBackend":
         return []
     return [

@@ -28,7 +28,7 @@ def is_installed() -> bool:
     return find_spec("sentry_sdk") is not None
 
 
-def report_to(dsn: str) -> None:
+def init_sentry(dsn: str) -> None:
     """Send what nobody caught, and every log line from ERROR on, to this address; without sentry-sdk, nothing."""
     if not is_installed():
         return
@@ -38,7 +38,7 @@ def report_to(dsn: str) -> None:
 
     sentry_sdk.init(
         dsn,
-        before_send=scrubbed,
+        before_send=scrub,
         send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
@@ -50,13 +50,13 @@ def report_to(dsn: str) -> None:
     )
 
 
-def scrubbed(event: Any, hint: Any) -> Any:
+def scrub(event: Any, hint: Any) -> Any:
     """The event as it may leave the machine. An exception in here, and it does not leave."""
     for crumb in event.get("breadcrumbs", {}).get("values", []):
         crumb.pop("data", None)
     for taken in ("extra", "request", "user"):
         event.pop(taken, None)
-    request = logs.answering.get()
+    request = logs.current_request.get()
     if request is not None:
         event["request"] = {
             "method": request.method,
@@ -65,7 +65,7 @@ def scrubbed(event: Any, hint: Any) -> Any:
         }
         event["user"] = {"id": logs.user_id(request)}
         event.setdefault("tags", {})["request"] = request.id  # type: ignore[attr-defined] # of config.middleware
-    return _blotted(event, sorted(known_secrets(request), key=len, reverse=True))
+    return _redact(event, sorted(known_secrets(request), key=len, reverse=True))
 
 
 def known_secrets(request: HttpRequest | None) -> set[str]:
@@ -80,13 +80,13 @@ def known_secrets(request: HttpRequest | None) -> set[str]:
     return {value for value in known if value and len(value) > 3}
 
 
-def _blotted(value: Any, known: list[str]) -> Any:
+def _redact(value: Any, known: list[str]) -> Any:
     if isinstance(value, dict):
-        return {name: held if name in OWN else _blotted(held, known) for name, held in value.items()}
+        return {name: held if name in OWN else _redact(held, known) for name, held in value.items()}
     if isinstance(value, list | tuple):
-        return [_blotted(held, known) for held in value]
+        return [_redact(held, known) for held in value]
     if not isinstance(value, str):
         return value
     for secret in known:
         value = value.replace(secret, HIDDEN)
-    return SECRETS.sub(HIDDEN, logs.without_tokens(value))
+    return SECRETS.sub(HIDDEN, logs.redact_tokens(value))

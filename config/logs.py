@@ -12,12 +12,12 @@ from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
 
 # The request that this thread is answering; the middleware that gives it an id puts it here.
-answering: ContextVar[HttpRequest | None] = ContextVar("answering", default=None)
+current_request: ContextVar[HttpRequest | None] = ContextVar("current_request", default=None)
 # A mailed link is as good as a password until it is used.
 TOKEN = re.compile(r"(/password/reset/key/|/confirm-email/)[^/\s'\"]+")
 
 
-def without_tokens(text: str) -> str:
+def redact_tokens(text: str) -> str:
     return TOKEN.sub(r"\1...", text)
 
 
@@ -37,7 +37,7 @@ class LineFormatter(logging.Formatter):
     default_msec_format = "%s.%03dZ"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        line = without_tokens(super().formatMessage(record))
+        line = redact_tokens(super().formatMessage(record))
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
     def formatException(self, ei: Any) -> str:
@@ -56,10 +56,10 @@ class JsonFormatter(logging.Formatter):
         }
         # Django's own lines of an answer come when the middleware is through, and bring their request along.
         request = getattr(record, "request", None)
-        request = request if isinstance(request, HttpRequest) else answering.get()
+        request = request if isinstance(request, HttpRequest) else current_request.get()
         who = {} if request is None else {"request": getattr(request, "id", None), "user": user_id(request)}
         # An event says whom it is about, signed in or not yet; it cannot say when, or what happened.
         line = {**head, **who, **getattr(record, "fields", {}), **head}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return without_tokens(json.dumps(line, default=str))
+        return redact_tokens(json.dumps(line, default=str))

@@ -48,11 +48,11 @@ def request_id(get_response: GetResponse) -> GetResponse:
         told = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXY_COUNT > 0 else ""
         own = told if REQUEST_ID.fullmatch(told) else secrets.token_hex(16)
         request.id = own  # type: ignore[attr-defined] # Django's request is where middleware puts things
-        token = logs.answering.set(request)
+        token = logs.current_request.set(request)
         try:
             response = get_response(request)
         finally:
-            logs.answering.reset(token)
+            logs.current_request.reset(token)
         response.headers["X-Request-ID"] = own
         return response
 

@@ -24,7 +24,7 @@ def test_an_address_for_errors_without_the_package_is_named(settings, monkeypatc
 
 def test_without_the_package_the_site_starts_all_the_same(monkeypatch):
     monkeypatch.setattr(errors, "is_installed", lambda: False)
-    errors.report_to("https://key@sentry.example/1")
+    errors.init_sentry("https://key@sentry.example/1")
 
 
 @pytest.mark.parametrize("count, named", [(-1, ["site.E001"]), (0, []), (2, [])])

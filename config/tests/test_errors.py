@@ -159,11 +159,11 @@ def test_no_body_no_cookie_no_local_variable_is_told(told):
 ])  # fmt: skip
 def test_what_looks_like_a_secret_is_blotted_out_wherever_it_stands(secret):
     event = {"message": f"before {secret} after", "exception": {"values": [{"value": [f"({secret})"]}]}}
-    sent = str(errors.scrubbed(event, {}))
+    sent = str(errors.scrub(event, {}))
     assert secret not in sent
     assert "before [hidden] after" in sent
 
 
 def test_ids_and_times_of_sentrys_own_stay():
     event = {"event_id": "123456", "timestamp": "2026-11-22T13:55:10.123456Z", "line": "views/verify_login.py"}
-    assert errors.scrubbed(dict(event), {}).items() >= event.items()
+    assert errors.scrub(dict(event), {}).items() >= event.items()

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         if not users.filter(email=EMAIL).exists():
             try:
                 with transaction.atomic():
-                    addresses.vouch_for(users.create_user(EMAIL, PASSWORD, full_name="Demo Person"))
+                    addresses.confirm_primary(users.create_user(EMAIL, PASSWORD, full_name="Demo Person"))
             except addresses.Taken:
                 raise CommandError(f"{EMAIL} belongs to another account.") from None
         self.stdout.write(f"Demo account:  {EMAIL}  /  {PASSWORD}")
