@@ -48,7 +48,7 @@ GIVES_BACK_MEMORY = {
 # What says most of the database for its time: the table of every address takes ten seconds, and asks little of it.
 DATABASE_TESTS = (
     *("twofactor/tests", "accounts/tests", "config/tests"),
-    "--ignore=config/tests/test_processes_matrix.py",
+    "--ignore=config/tests/test_access_matrix.py",
 )
 # Without fonts screenshots show boxes; without libatomic Playwright's own driver does not start.
 BROWSER_NEEDS = ("fonts-dejavu-core", "libatomic1")

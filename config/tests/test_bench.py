@@ -9,7 +9,7 @@ from config.bench.sites import OURS, Stand
 from config.bench.table import Table
 
 
-def test_every_journey_is_made_and_costs_queries_and_requests(tmp_path):
+def test_every_journey_runs_and_counts_queries_and_requests(tmp_path):
     table = bench.journeys(Stand("sqlite", True, (OURS,), tmp_path), rounds=1)
     titles, requests, queries = zip(*(line[:3] for line in table.lines), strict=True)
     assert titles == tuple(journey.title for journey in JOURNEYS)
@@ -17,7 +17,7 @@ def test_every_journey_is_made_and_costs_queries_and_requests(tmp_path):
 
 
 @pytest.mark.parametrize("percent, value", [(25, 1), (50, 2), (75, 3), (95, 4), (100, 4)])
-def test_a_percentile_is_the_value_that_so_many_do_not_exceed(percent, value):
+def test_percentile_uses_the_nearest_rank(percent, value):
     assert percentile([4, 1, 3, 2], percent) == value
 
 
@@ -27,7 +27,7 @@ def test_a_table_is_markdown():
     assert str(table) == "**Sizes**\n\n| what | KB  |\n| ---- | --- |\n| page | 4.5 |"
 
 
-def test_a_part_goes_between_its_own_marks_and_the_rest_of_the_page_stays(tmp_path):
+def test_a_part_replaces_only_the_text_between_its_marks(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- bench: load -->\nold\n<!-- end of bench: load -->\nafter\n")
     bench.put_into(page, "load", "new")

@@ -57,7 +57,7 @@ def post(client, path, **fields):
 
 
 @pytest.mark.parametrize("field", ["code", "backup_code"])
-def test_a_code_of_three_megabytes_is_a_message_by_the_field_and_not_charged(pending, field):
+def test_a_code_of_three_megabytes_is_a_field_error_and_is_not_charged(pending, field):
     first = token(pending, VERIFY_LOGIN)
     response = post(pending, VERIFY_LOGIN, csrfmiddlewaretoken=first, **{field: MEGABYTES})
     assert response.status_code == 422
@@ -68,19 +68,19 @@ def test_a_code_of_three_megabytes_is_a_message_by_the_field_and_not_charged(pen
     assert len(response.content) < 64 * 1024, "what was typed comes back"
 
 
-def test_a_body_that_is_cut_inside_an_escape_is_no_error_page(pending):
+def test_a_body_cut_inside_a_percent_escape_is_a_field_error(pending):
     first = token(pending, VERIFY_LOGIN)
     for pad in range(3):
         response = post(pending, VERIFY_LOGIN, csrfmiddlewaretoken=first, code="x" * pad + "%C3%BC" * 20_000)
         assert response.status_code == 422
 
 
-def test_without_the_token_before_it_a_long_body_is_refused(pending):
+def test_a_long_body_without_the_token_at_its_start_is_refused(pending):
     response = post(pending, VERIFY_LOGIN, code=MEGABYTES, csrfmiddlewaretoken=token(pending, VERIFY_LOGIN))
     assert response.status_code == 403
 
 
-def test_the_token_stands_first_in_every_form(user, authenticator):
+def test_the_csrf_token_is_the_first_field_of_every_form(user, authenticator):
     signed_out = new_client()
     signed_in = sign_in(new_client(), user, code=code_now(authenticator.secret))
     pages = [signed_out.get(path) for path in OPEN] + [signed_in.get(path) for path in OWN]
@@ -95,7 +95,7 @@ def test_the_token_stands_first_in_every_form(user, authenticator):
 
 
 @pytest.mark.parametrize("where", ["sign-in", "step-up"])
-def test_a_password_of_three_megabytes_is_a_wrong_one_and_never_hashed(user, monkeypatch, where):
+def test_a_password_of_three_megabytes_is_refused_without_hashing(user, monkeypatch, where):
     client = new_client() if where == "sign-in" else sign_in(new_client(), user)
     monkeypatch.setattr(MD5PasswordHasher, "encode", lambda *args: pytest.fail("hashed"))
     typed = {"login": user.email, "password": "x" * 3_000_000} if where == "sign-in" else {"password": "x" * 3_000_000}
@@ -105,7 +105,7 @@ def test_a_password_of_three_megabytes_is_a_wrong_one_and_never_hashed(user, mon
     assert len(response.content) < 64 * 1024
 
 
-def test_more_fields_than_any_form_has_are_refused(db):
+def test_a_body_with_too_many_fields_is_refused(db):
     assert post(new_client(), LOGIN, **{f"field{number}": "x" for number in range(60)}).status_code == 400
 
 
@@ -113,18 +113,18 @@ def test_more_fields_than_any_form_has_are_refused(db):
     "content_type",
     ["multipart/form-data; boundary=x", "application/json", "text/plain", "application/octet-stream", ""],
 )
-def test_a_long_body_of_another_kind_is_refused_before_it_is_read(db, content_type):
+def test_a_long_body_of_another_content_type_is_refused_unread(db, content_type):
     response = new_client().post(LOGIN, b"x" * 3_000_000, content_type=content_type)
     assert response.status_code == 413
 
 
 @pytest.mark.parametrize("length", ["", "0", "-1"])
-def test_a_length_that_is_not_true_is_no_error_page(db, length):
+def test_a_wrong_content_length_is_a_client_error(db, length):
     response = new_client().generic("POST", LOGIN, b"login=x", content_type=FORM, CONTENT_LENGTH=length)
     assert response.status_code in (400, 422)
 
 
-def test_a_body_of_exactly_the_limit_goes_through_whole(user, settings):
+def test_a_body_of_exactly_the_limit_is_not_cut(user, settings):
     client = new_client()
     rest = f"&login={user.email.replace('@', '%40')}&password={PASSWORD}"
     body = "x=" + "y" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE - len(rest) - 2) + rest
@@ -150,7 +150,7 @@ ERROR_PAGES = [400, 403, 404, 429, 500]
 @pytest.mark.parametrize("cookies", [{}, {"csrftoken": "a" * 32}], ids=["", "with a CSRF cookie"])
 @pytest.mark.parametrize("path", ["/nowhere/", "/%00", LOGIN, "/admin/nowhere/"])
 @pytest.mark.parametrize("kind", UNREADABLE)
-def test_a_body_that_cannot_be_read_is_the_clients_error_at_any_address(db, kind, path, cookies):
+def test_an_unreadable_body_is_a_client_error_at_any_path(db, kind, path, cookies):
     client = new_client(enforce_csrf_checks=True, raise_request_exception=False)
     client.cookies.load(cookies)
     content_type, body = UNREADABLE[kind]
@@ -158,7 +158,7 @@ def test_a_body_that_cannot_be_read_is_the_clients_error_at_any_address(db, kind
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)
-def test_the_servers_own_entry_answers_an_unreadable_body_too(db, rf, kind):
+def test_the_wsgi_application_answers_an_unreadable_body(db, rf, kind):
     content_type, body = UNREADABLE[kind]
     environ = rf.generic("POST", "/nowhere/", body, content_type=content_type, HTTP_COOKIE="csrftoken=" + "a" * 32)
     statuses = []
@@ -167,7 +167,7 @@ def test_the_servers_own_entry_answers_an_unreadable_body_too(db, rf, kind):
 
 
 @pytest.mark.parametrize("status", ERROR_PAGES)
-def test_no_error_page_reads_the_body(db, rf, status):
+def test_error_pages_do_not_read_the_body(db, rf, status):
     content_type, body = UNREADABLE["60 fields"]
     request = rf.generic("POST", "/", body, content_type=content_type, HTTP_COOKIE="csrftoken=" + "a" * 32)
     page = get_resolver().resolve_error_handler(status)

@@ -33,12 +33,12 @@ def age(path, key="k"):
 
 
 @pytest.mark.parametrize("value", [0, 1, "", "é", b"\0", None, True, [1.5, 2.5], {"a": (1, 2)}])
-def test_what_is_set_is_got(cache, value):
+def test_a_value_that_was_set_is_returned(cache, value):
     cache.set("k", value)
     assert cache.get("k", "nothing") == value
 
 
-def test_what_was_never_set_or_is_deleted_is_the_default(cache):
+def test_a_missing_or_deleted_key_returns_the_default(cache):
     assert cache.get("k") is None
     assert cache.get("k", "nothing") == "nothing"
     cache.set("k", 1)
@@ -47,7 +47,7 @@ def test_what_was_never_set_or_is_deleted_is_the_default(cache):
     assert "k" not in cache
 
 
-def test_every_process_sees_the_same(cache, path):
+def test_all_processes_share_the_values(cache, path):
     cache.set("k", 1)
     assert SQLiteCache(str(path), {}).get("k") == 1
 
@@ -59,7 +59,7 @@ def test_versions_and_prefixes_keep_keys_apart(cache, path):
     assert SQLiteCache(str(path), {"KEY_PREFIX": "other"}).get("k") is None
 
 
-def test_what_is_over_is_gone_and_may_be_added_again(cache, path):
+def test_an_expired_key_is_missing_and_can_be_added_again(cache, path):
     cache.set("k", 1, timeout=60)
     age(path)
     assert cache.get("k") is None
@@ -70,12 +70,12 @@ def test_what_is_over_is_gone_and_may_be_added_again(cache, path):
 
 
 @pytest.mark.parametrize("timeout, there", [(None, True), (60, True), (0, False), (-1, False)])
-def test_a_timeout_means_what_it_means_in_django(cache, timeout, there):
+def test_timeouts_have_djangos_meaning(cache, timeout, there):
     cache.set("k", 1, timeout=timeout)
     assert cache.has_key("k") is there
 
 
-def test_touch_gives_more_time(cache, path):
+def test_touch_sets_a_new_timeout(cache, path):
     cache.set("k", 1)
     assert cache.touch("k", timeout=-1)
     assert cache.get("k") is None
@@ -87,7 +87,7 @@ def test_add_never_overwrites(cache):
     assert cache.get("k") == 1
 
 
-def test_of_many_threads_one_adds(cache):
+def test_only_one_of_many_threads_adds_a_key(cache):
     threads, barrier = 8, Barrier(8)
 
     def race(key):
@@ -99,7 +99,7 @@ def test_of_many_threads_one_adds(cache):
             assert sorted(pool.map(race, [f"k{number}"] * threads)) == [False] * 7 + [True]
 
 
-def test_many_keys_and_all_keys(cache):
+def test_set_many_get_many_incr_and_clear(cache):
     cache.set_many({"a": 1, "b": 2})
     assert cache.get_many(["a", "b", "c"]) == {"a": 1, "b": 2}
     assert cache.incr("a", 5) == 6
@@ -107,7 +107,7 @@ def test_many_keys_and_all_keys(cache):
     assert cache.get_many(["a", "b"]) == {}
 
 
-def test_rows_that_are_over_do_not_pile_up(cache, path):
+def test_expired_rows_are_deleted(cache, path):
     for number in range(1000):
         cache.set(f"k{number}", 1, timeout=-1)
     with sqlite3.connect(path) as connection:

@@ -14,7 +14,7 @@ def test_the_site_as_it_is_has_no_mistake():
     assert found(include_deployment_checks=True) == []
 
 
-def test_an_address_for_errors_without_the_package_is_named(settings, monkeypatch):
+def test_a_sentry_dsn_without_sentry_sdk_is_a_warning(settings, monkeypatch):
     settings.SENTRY_DSN = "https://key@sentry.example/1"
     monkeypatch.setattr(errors, "is_installed", lambda: True)
     assert found() == []
@@ -22,13 +22,13 @@ def test_an_address_for_errors_without_the_package_is_named(settings, monkeypatc
     assert found() == ["site.W001"]
 
 
-def test_without_the_package_the_site_starts_all_the_same(monkeypatch):
+def test_the_site_starts_without_sentry_sdk(monkeypatch):
     monkeypatch.setattr(errors, "is_installed", lambda: False)
     errors.init_sentry("https://key@sentry.example/1")
 
 
 @pytest.mark.parametrize("count, named", [(-1, ["site.E001"]), (0, []), (2, [])])
-def test_fewer_proxies_than_none_is_an_error(settings, count, named):
+def test_a_negative_proxy_count_is_an_error(settings, count, named):
     settings.TRUSTED_PROXY_COUNT = count
     assert found() == named
 
@@ -38,12 +38,12 @@ def test_fewer_proxies_than_none_is_an_error(settings, count, named):
     ("ftp://accounts.example.com", ["site.E002"]), ("https://", ["site.E002"]),
     ("https://accounts.example.com", []), ("http://127.0.0.1:8000", []), ("http://[::1]:8000", []),
 ])  # fmt: skip
-def test_an_address_of_the_site_that_no_link_can_lead_to_is_an_error(settings, url, named):
+def test_a_site_url_that_cannot_be_linked_to_is_an_error(settings, url, named):
     settings.SITE_URL = url
     assert found() == named
 
 
-def test_https_that_nobody_can_see_is_named_when_deploying(settings):
+def test_https_without_a_trusted_proxy_is_named_when_deploying(settings):
     settings.SECURE_SSL_REDIRECT = True
     assert found() == []
     assert found(include_deployment_checks=True) == ["site.I001"]
@@ -51,14 +51,14 @@ def test_https_that_nobody_can_see_is_named_when_deploying(settings):
     assert found(include_deployment_checks=True) == []
 
 
-def test_mails_that_go_to_the_log_are_named_when_deploying(settings):
+def test_emails_that_go_to_the_log_are_named_when_deploying(settings):
     settings.EMAIL_BACKEND = "config.mail.TerminalBackend"
     assert found(include_deployment_checks=True) == ["site.I002"]
     settings.DEBUG = True
     assert found(include_deployment_checks=True) == []
 
 
-def test_every_finding_has_a_hint(settings, monkeypatch):
+def test_every_check_message_has_a_hint(settings, monkeypatch):
     monkeypatch.setattr(errors, "is_installed", lambda: False)
     settings.SENTRY_DSN, settings.SECURE_SSL_REDIRECT = "x", True
     messages = run_checks(tags=["site"], include_deployment_checks=True)

@@ -20,7 +20,7 @@ ADDRESSES = re.findall(
 ENDPOINTS = ["setup", "verify-setup", "disable", "verify-login", "resend-backup-codes", "status"]
 
 
-def test_the_page_has_every_endpoint_of_the_pair():
+def test_the_page_lists_every_endpoint_of_the_pair():
     assert [old for old, _, _ in ADDRESSES] == [
         "/backend/user/login/",
         *(f"/backend/user/2fa/{name}/" for name in ENDPOINTS),
@@ -28,7 +28,7 @@ def test_the_page_has_every_endpoint_of_the_pair():
 
 
 @pytest.mark.parametrize("new, name", [each[1:] for each in ADDRESSES])
-def test_every_new_address_is_there_under_its_name(new, name):
+def test_every_new_path_resolves_to_its_url_name(new, name):
     assert resolve(new).view_name == name
 
 

@@ -13,7 +13,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 RULES = sorted(set(re.findall(r"`(test_\w+)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text())))
 
 
-def test_nothing_tells_anybody_to_install_a_strangers_package():
+def test_no_file_tells_a_reader_to_install_the_unrelated_twofactor_package():
     """The distribution is django-allauth-twofactor; `twofactor` on PyPI is somebody else's."""
     folders = ("accounts", "config", "docs", "e2e", "static", "templates", "twofactor")
     files = [*ROOT.glob("*.*"), *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
@@ -23,19 +23,19 @@ def test_nothing_tells_anybody_to_install_a_strangers_package():
 
 
 @pytest.mark.parametrize("file, rule", RULES)
-def test_every_test_that_the_security_page_names_is_there(file, rule):
+def test_every_test_named_in_the_security_page_exists(file, rule):
     (path,) = ROOT.glob(f"*/tests/{file}.py")
     assert f"\ndef {rule}(" in path.read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_that_a_page_links_to_is_there(page):
+def test_every_file_that_a_page_links_to_exists(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "deploy.md"], ids=lambda page: page.name)
-def test_commands_are_printed_as_they_must_be_typed(page):
+def test_commands_in_the_docs_use_the_python_of_the_virtual_environment(page):
     """Plain `python` has no Django where the packages are in .venv."""
     assert re.findall(r"^.*(?<!\.venv/bin/python )\bmanage\.py [a-z].*$", page.read_text(), flags=re.MULTILINE) == []
 
@@ -54,12 +54,12 @@ def test_the_readme_names_every_setting_of_the_environment():
     assert read <= told
 
 
-def test_the_page_on_deploying_serves_as_dev_py_does():
+def test_the_deployment_page_has_the_server_command_of_dev_py():
     deploying = (ROOT / "docs" / "deploy.md").read_text().replace("\\\n", " ")
     assert " ".join(SERVER) in " ".join(deploying.split())
 
 
-def test_the_page_on_deploying_names_every_check_of_the_site():
+def test_the_deployment_page_lists_every_check_of_the_site():
     checks = re.findall(r'id="(site\.\w+)"', (ROOT / "config" / "checks.py").read_text())
     assert checks
     assert [name for name in checks if name not in (ROOT / "docs" / "deploy.md").read_text()] == []

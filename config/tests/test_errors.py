@@ -117,7 +117,7 @@ def told(tmp_path_factory):
     return receiver, json.loads(done.stdout.splitlines()[-1])
 
 
-def test_an_error_is_told_with_where_its_request_and_its_user(told):
+def test_an_error_is_reported_with_its_location_request_and_user(told):
     receiver, known = told
     assert known["statuses"] == [500, 500]
     first, second, logged, link = receiver.events
@@ -135,14 +135,14 @@ def test_an_error_is_told_with_where_its_request_and_its_user(told):
     assert logged["logentry"]["message"].startswith("unreachable: ")
 
 
-def test_nothing_that_was_typed_kept_or_sealed_is_told(told):
+def test_no_typed_or_stored_secret_is_reported(told):
     receiver, known = told
     sent = b"\n".join(receiver.got).decode()
     assert len(receiver.events) >= 4
     assert [hidden for hidden in known["hidden"] if hidden in sent] == []
 
 
-def test_no_body_no_cookie_no_local_variable_is_told(told):
+def test_no_body_cookie_or_local_variable_is_reported(told):
     receiver, _ = told
     for event in receiver.events:
         assert not {"data", "cookies", "env", "query_string"} & event.get("request", {}).keys()
@@ -157,13 +157,13 @@ def test_no_body_no_cookie_no_local_variable_is_told(told):
     "123456", "123 456", "123-456", "7KQ2-9MXD-4RTB-W8HN", "7KQ29MXD4RTBW8HN", "7KQ2 9MXD 4RTB W8HN",
     "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "v1.k1.c2VhbGVk+/=",
 ])  # fmt: skip
-def test_what_looks_like_a_secret_is_blotted_out_wherever_it_stands(secret):
+def test_anything_that_looks_like_a_secret_is_hidden(secret):
     event = {"message": f"before {secret} after", "exception": {"values": [{"value": [f"({secret})"]}]}}
     sent = str(errors.scrub(event, {}))
     assert secret not in sent
     assert "before [hidden] after" in sent
 
 
-def test_ids_and_times_of_sentrys_own_stay():
+def test_sentrys_own_ids_and_times_are_kept():
     event = {"event_id": "123456", "timestamp": "2026-11-22T13:55:10.123456Z", "line": "views/verify_login.py"}
     assert errors.scrub(dict(event), {}).items() >= event.items()

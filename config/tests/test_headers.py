@@ -45,21 +45,21 @@ def staff(make_user, settings):
     "path", ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/admin/login/", "/healthz", SETTINGS]
 )
 @pytest.mark.parametrize("htmx", [False, True])
-def test_every_open_page_carries_them(path, htmx):
+def test_every_public_page_has_the_security_headers(path, htmx):
     assert_safe(new_client(htmx=htmx).get(path))
 
 
 @pytest.mark.parametrize(
     "path", ["/", SETTINGS, SETUP, "/accounts/email/", "/accounts/sessions/", "/admin/", "/admin/accounts/user/"]
 )
-def test_every_page_behind_sign_in_carries_them_the_admin_included(staff, path):
+def test_every_page_that_needs_sign_in_has_the_security_headers(staff, path):
     response = staff.get(path)
     assert response.status_code == 200
     assert response["X-Frame-Options"] == "DENY"
     assert_safe(response)
 
 
-def test_error_pages_carry_them(user, settings):
+def test_error_pages_have_the_security_headers(user, settings):
     signed_in = sign_in(new_client(), user)
     answers = {
         404: signed_in.get("/nowhere/"),
@@ -73,7 +73,7 @@ def test_error_pages_carry_them(user, settings):
         assert_safe(response)
 
 
-def test_a_failure_of_the_sites_own_carries_them_and_tells_nothing(monkeypatch):
+def test_a_500_has_the_security_headers_and_no_details(monkeypatch):
     monkeypatch.setattr("config.views.render", lambda *args, **kwargs: 1 / 0)
     response = Client(raise_request_exception=False).get("/")
     assert response.status_code == 500
@@ -81,7 +81,7 @@ def test_a_failure_of_the_sites_own_carries_them_and_tells_nothing(monkeypatch):
     assert "ZeroDivision" not in response.content.decode()
 
 
-def test_too_many_requests_carry_them(user, settings):
+def test_a_429_has_the_security_headers(user, settings):
     settings.ACCOUNT_RATE_LIMITS = {"login": "1/m/ip"}
     client = new_client()
     give_password(client, user, password="wrong")
@@ -103,13 +103,13 @@ def test_a_refused_host_is_never_reflected():
 @pytest.mark.parametrize(
     "path", ["/", SETTINGS, SETUP, "/accounts/email/", "/accounts/sessions/", "/admin/", "/nowhere/"]
 )
-def test_nothing_behind_sign_in_is_stored(staff, path):
+def test_no_page_that_needs_sign_in_is_stored(staff, path):
     response = staff.get(path)
     assert "no-store" in response["Cache-Control"]
     assert {"Cookie", "HX-Request"} <= {name.strip() for name in response["Vary"].split(",")}
 
 
-def test_neither_is_the_stage_nor_the_answer_to_the_password(user, authenticator):
+def test_the_code_form_and_the_answer_to_the_password_are_not_stored(user, authenticator):
     for htmx in (False, True):
         client = new_client(htmx=htmx)
         assert "no-store" in give_password(client, user)["Cache-Control"]
@@ -123,29 +123,29 @@ def test_neither_is_the_stage_nor_the_answer_to_the_password(user, authenticator
     "path",
     ["/accounts/confirm-email/some-key/", "/accounts/password/reset/key/1-set-password/", SETTINGS, VERIFY_LOGIN],
 )
-def test_where_a_token_or_a_secret_is_nobody_is_told_the_path_one_came_from(path):
+def test_pages_with_a_token_or_secret_send_no_path_as_referrer(path):
     assert new_client().get(path)["Referrer-Policy"] in WITHOUT_A_PATH
 
 
-def test_the_page_with_the_key_tells_nobody_its_path(user):
+def test_the_page_with_the_setup_key_sends_no_path_as_referrer(user):
     response = sign_in(new_client(), user).post(SETUP, {"password": PASSWORD})
     assert response.context["key"]
     assert response["Referrer-Policy"] in WITHOUT_A_PATH
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_signing_out_clears_what_pages_stored(user, htmx):
+def test_sign_out_clears_web_storage(user, htmx):
     """Not the cache: that takes Chromium the longer, the more of other sites it holds, and no page of ours is in it."""
     client = sign_in(new_client(htmx=htmx), user)
     assert "Clear-Site-Data" not in client.get("/accounts/logout/")
     assert client.post("/accounts/logout/")["Clear-Site-Data"] == '"storage"'
 
 
-def test_signing_out_of_the_admin_clears_it_too(staff):
+def test_sign_out_from_the_admin_clears_web_storage(staff):
     assert staff.post("/admin/logout/")["Clear-Site-Data"] == '"storage"'
 
 
-def test_over_https_browsers_are_bound_to_it(settings, user, authenticator, secret):
+def test_https_sets_hsts_and_secure_host_only_cookies(settings, user, authenticator, secret):
     settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = (
         True,
         31536000,

@@ -14,7 +14,7 @@ def test_it_says_ok_when_database_and_cache_answer():
     assert "no-store" in response["Cache-Control"]
 
 
-def test_it_makes_no_session_and_no_cookie():
+def test_it_creates_no_session_and_no_cookie():
     client = new_client()
     client.get("/healthz")
     assert not client.cookies
@@ -46,16 +46,16 @@ def test_it_answers_whatever_the_host_header_says(host, caplog):
     assert [record.name for record in caplog.records] == ["django.security.DisallowedHost"]  # of the other page
 
 
-def test_it_takes_head():
+def test_it_allows_head():
     assert new_client().head("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_it_takes_no_other_method(method):
+def test_it_allows_no_other_method(method):
     assert getattr(new_client(), method)("/healthz").status_code == 405
 
 
-def test_whoever_is_held_at_the_setup_and_htmx_get_it_too(make_user):
+def test_it_answers_staff_without_2fa_and_htmx(make_user):
     client = sign_in(new_client(), make_user(is_staff=True))
     assert client.get("/healthz").status_code == 200
     assert new_client(htmx=True).get("/healthz").content == b"ok\n"

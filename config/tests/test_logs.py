@@ -43,7 +43,7 @@ def test_a_server_writes_json():
     assert site.LOGGING["handlers"]["console"]["formatter"] == "json"
 
 
-def test_a_line_says_when_how_bad_from_whom_and_what(lines):
+def test_a_line_has_time_level_logger_and_message(lines):
     logging.getLogger("twofactor").warning("path %s", "/x")
     (line,) = lines()
     assert (line["level"], line["logger"], line["message"]) == ("WARNING", "twofactor", "path /x")
@@ -51,21 +51,21 @@ def test_a_line_says_when_how_bad_from_whom_and_what(lines):
     assert datetime.now(UTC) - datetime.fromisoformat(line["time"]) < timedelta(minutes=1)
 
 
-def test_an_event_says_the_same_in_words_and_in_fields(lines):
+def test_an_event_has_the_same_values_in_message_and_fields(lines):
     log_event(logging.getLogger("twofactor"), logging.INFO, "turned_on", user=7, ip="192.0.2.7", reason="lost a phone")
     (line,) = lines()
     assert line["message"] == "event=turned_on user=7 ip=192.0.2.7 reason='lost a phone'"
     assert (line["event"], line["user"], line["ip"], line["reason"]) == ("turned_on", 7, "192.0.2.7", "lost a phone")
 
 
-def test_no_field_of_an_event_takes_the_place_of_what_every_line_says(lines):
+def test_event_fields_do_not_overwrite_the_standard_fields(lines):
     log_event(logging.getLogger("twofactor"), logging.INFO, "odd", time="never", level="none", message="other")
     (line,) = lines()
     assert line["time"].startswith("20")
     assert (line["level"], line["message"]) == ("INFO", "event=odd time=never level=none message=other")
 
 
-def test_a_sign_in_is_told_with_its_request_and_its_user(lines, user, authenticator, secret):
+def test_a_sign_in_is_logged_with_request_and_user(lines, user, authenticator, secret):
     client = new_client()
     give_password(client, user)
     client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
@@ -76,14 +76,14 @@ def test_a_sign_in_is_told_with_its_request_and_its_user(lines, user, authentica
     assert signed_in["request"] == response["X-Request-ID"] != refused["request"]
 
 
-def test_what_django_says_after_the_answer_is_told_with_request_and_user_too(lines, user):
+def test_messages_of_django_after_the_response_have_request_and_user(lines, user):
     response = sign_in(new_client(), user).get("/nowhere/")
     line = lines()[-1]
     assert (line["logger"], line["message"]) == ("django.request", "Not Found: /nowhere/")
     assert (line["request"], line["user"]) == (response["X-Request-ID"], user.pk)
 
 
-def test_a_line_asks_nobody_who_the_user_is(lines, rf, django_assert_num_queries, user):
+def test_logging_does_not_load_the_user(lines, rf, django_assert_num_queries, user):
     client = sign_in(new_client(), user)
     request = rf.get("/", headers={"Cookie": f"sessionid={client.cookies['sessionid'].value}"})
     request.id = "0" * 32
@@ -97,13 +97,13 @@ def test_a_line_asks_nobody_who_the_user_is(lines, rf, django_assert_num_queries
     assert lines()[-1]["user"] == user.pk
 
 
-def test_outside_a_request_no_request_is_told(lines, db):
+def test_a_line_outside_a_request_has_no_request(lines, db):
     new_client().get("/healthz")
     logging.getLogger("twofactor").warning("alone")
     assert not {"request", "user"} & lines()[-1].keys()
 
 
-def test_an_error_brings_its_traceback_in_the_same_line(lines):
+def test_a_traceback_is_in_the_line_of_its_error(lines):
     try:
         int("two\nlines")
     except ValueError:
@@ -117,7 +117,7 @@ def test_an_error_brings_its_traceback_in_the_same_line(lines):
 
 
 @pytest.mark.parametrize("forged", FORGED)
-def test_what_a_stranger_sends_cannot_start_a_line(handler, forged):
+def test_untrusted_input_cannot_start_a_new_line(handler, forged):
     # Apart from all others, since pytest-xdist cannot carry a lone surrogate that pytest saw in a log.
     logger = logging.getLogger("apart")
     logger.propagate = False
@@ -131,7 +131,7 @@ def test_what_a_stranger_sends_cannot_start_a_line(handler, forged):
 
 @pytest.mark.parametrize("path", TOKENS)
 @pytest.mark.parametrize("name", ["line", "json"])
-def test_a_mailed_link_is_not_in_the_log(path, name):
+def test_the_token_of_an_emailed_link_is_not_logged(path, name):
     formatter = site.LOGGING["formatters"][name]
     made = import_string(formatter["()"])(formatter.get("format", "%(message)s"))
     record = logging.makeLogRecord({"msg": "Internal Server Error: %s", "args": (path,), "exc_info": None})
@@ -139,7 +139,7 @@ def test_a_mailed_link_is_not_in_the_log(path, name):
     assert path.rstrip("/").rpartition("/")[0] in made.format(record)
 
 
-def test_no_line_holds_a_password_or_a_code(lines, user, authenticator, secret):
+def test_passwords_and_codes_are_not_logged(lines, user, authenticator, secret):
     client, wrong, right = new_client(), wrong_code(secret), code_now(secret)
     client.post("/accounts/login/", {"login": user.email, "password": "wrong-" + PASSWORD})
     give_password(client, user)
@@ -158,7 +158,7 @@ def id_of(**headers):
 
 
 @pytest.mark.django_db
-def test_every_answer_has_an_id_of_its_own():
+def test_every_response_has_its_own_id():
     first, second = id_of(), id_of()
     assert first != second
     assert re.fullmatch("[0-9a-f]{32}", first)
@@ -166,7 +166,7 @@ def test_every_answer_has_an_id_of_its_own():
 
 
 @pytest.mark.django_db
-def test_an_id_is_taken_from_a_proxy_of_ones_own_and_from_nobody_else(settings):
+def test_the_request_id_is_taken_only_from_a_trusted_proxy(settings):
     told = "5c0b7a9e-1f2d-4e3c-8b6a-7d8e9f0a1b2c"
     assert id_of(**{"X-Request-ID": told}) != told
     settings.TRUSTED_PROXY_COUNT = 1
@@ -175,6 +175,6 @@ def test_an_id_is_taken_from_a_proxy_of_ones_own_and_from_nobody_else(settings):
 
 @pytest.mark.parametrize("odd", ["", "short", "x" * 65, "12345678\n", "1234 5678", "12345678é", "<script>alert"])
 @pytest.mark.django_db
-def test_an_id_that_is_none_is_not_taken(settings, odd):
+def test_a_malformed_request_id_is_replaced(settings, odd):
     settings.TRUSTED_PROXY_COUNT = 1
     assert re.fullmatch("[0-9a-f]{32}", id_of(**{"X-Request-ID": odd}))

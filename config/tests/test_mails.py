@@ -234,13 +234,13 @@ def request_(rf):
         yield request
 
 
-def test_html_says_what_the_text_says(mails):
+def test_html_and_text_have_the_same_content(mails):
     for message in mails.values():
         said = Reader(html_of(message)).said
         assert (said["h1"], said["rest"]) == (message.subject.split(), message.body.split())
 
 
-def test_a_link_of_the_text_is_a_button_and_a_link_and_no_other_address_is_one(mails):
+def test_the_first_link_of_the_text_is_a_button_and_no_other_url_is_a_link(mails):
     for cause, message in mails.items():
         html = Reader(html_of(message))
         urls = [line for line in message.body.splitlines() if line.startswith("http://testserver/")]
@@ -257,7 +257,7 @@ def test_a_link_of_the_text_is_a_button_and_a_link_and_no_other_address_is_one(m
     }
 
 
-def test_html_fetches_nothing_and_runs_nothing(mails):
+def test_html_loads_nothing_and_runs_no_script(mails):
     for message in mails.values():
         html = html_of(message)
         tags = Reader(html).tags
@@ -267,7 +267,7 @@ def test_html_fetches_nothing_and_runs_nothing(mails):
         assert "@import" not in html
 
 
-def test_what_strangers_send_is_escaped(mails):
+def test_untrusted_input_is_escaped(mails):
     odd = [html_of(message) for message in mails.values() if ODD in message.body]
     assert len(odd) == 5
     assert all("&lt;b onclick=&quot;x&quot;&gt;&amp;amp; https://evil.example/" in html for html in odd)
@@ -276,7 +276,7 @@ def test_what_strangers_send_is_escaped(mails):
 
 
 @pytest.mark.parametrize("language, direction", [("en", "ltr"), ("de", "ltr"), ("ar", "rtl")])
-def test_html_says_its_language_and_direction(user, authenticator, request_, mails_to, language, direction):
+def test_html_has_language_and_direction(user, authenticator, request_, mails_to, language, direction):
     user.language = language
     TELL["turned_on"](request_, user)
     with translation.override(language):
@@ -288,7 +288,7 @@ def test_html_says_its_language_and_direction(user, authenticator, request_, mai
     assert (words == "Open your settings") is (language == "en")
 
 
-def test_in_the_terminal_a_mail_is_its_text(capsys):
+def test_the_terminal_backend_prints_the_text_part(capsys):
     message = EmailMultiAlternatives(
         "Confirm your address", "Open this:\nhttps://2fa.example/k3y/\n", to=["ada@example.com"]
     )

@@ -128,7 +128,7 @@ CLOTHES = {
 
 @pytest.mark.parametrize("clothes", CLOTHES.values(), ids=CLOTHES)
 @pytest.mark.parametrize("secret", [PASSWORD, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "7KQ2-9MXD-4RTB-W8HN"])
-def test_the_search_finds_a_secret_in_these_clothes(
+def test_the_search_finds_a_secret_in_any_encoding(
     clothes: Callable[[bytes], bytes], secret: str, tmp_path: Path
 ) -> None:
     noise = hashlib.sha512(b"noise").digest() * 20
@@ -137,7 +137,7 @@ def test_the_search_finds_a_secret_in_these_clothes(
     assert not Loot(tmp_path).has("another-Secret-than-that-1")
 
 
-def test_the_search_finds_the_bytes_of_a_key_and_six_digits_alone(tmp_path: Path) -> None:
+def test_the_search_finds_the_bytes_of_a_key_and_a_separate_code(tmp_path: Path) -> None:
     key = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     (tmp_path / "a").write_bytes(b"x" + base64.b32decode(key) + b'y "123456" 12:34:56.654321 d123456e')
     loot = Loot(tmp_path)
@@ -249,7 +249,7 @@ def ask_for_a_proof(site: Site, browser: Browser, ada: Person) -> Iterator[str]:
     yield code
 
 
-def test_the_journey_was_the_whole_one(stolen: tuple[Site, Loot, set[str]]) -> None:
+def test_the_journey_is_complete(stolen: tuple[Site, Loot, set[str]]) -> None:
     site, loot, secrets = stolen
     kinds = set(site.orm("list(SecurityEvent.objects.values_list('kind', flat=True))"))
     assert kinds >= {
@@ -267,7 +267,7 @@ def test_the_journey_was_the_whole_one(stolen: tuple[Site, Loot, set[str]]) -> N
     assert loot.has("ada@example.com")
 
 
-def test_no_secret_no_code_and_no_password_is_in_what_a_thief_finds(stolen: tuple[Site, Loot, set[str]]) -> None:
+def test_no_secret_code_or_password_is_stored_or_logged_in_clear(stolen: tuple[Site, Loot, set[str]]) -> None:
     _, loot, secrets = stolen
     found = {secret for secret in secrets if loot.has(secret)}
     assert not found, f"{len(found)} of {len(secrets)}"

@@ -55,7 +55,7 @@ def mail_less_site(request: pytest.FixtureRequest) -> Iterator[Site]:
         site.kill()  # it would give its mails five seconds
 
 
-def test_a_mail_server_that_is_down_or_slow_neither_blocks_nor_undoes_a_change(
+def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(
     mail_less_site: Site, request: pytest.FixtureRequest
 ) -> None:
     site, person = mail_less_site, mail_less_site.person(on=False)
@@ -160,7 +160,7 @@ def redis_on_a_line() -> Iterator[RedisOnALine]:
 
 @pytest.mark.services
 @pytest.mark.parametrize("fails", [RedisOnALine.cut, RedisOnALine.go_dead], ids=["stopped", "hanging"])
-def test_without_redis_people_stay_signed_in_sign_in_and_are_limited(
+def test_users_stay_signed_in_sign_in_and_are_limited_without_redis(
     fails: Callable[[RedisOnALine], None], redis_on_a_line: RedisOnALine, services: dict[str, str]
 ) -> None:
     with serving(**services | {"CACHE_URL": redis_on_a_line.url("line")}) as site:
@@ -196,7 +196,7 @@ def held(site: Site, *, seconds: float) -> Iterator[None]:
         writer.close()
 
 
-def test_another_writer_of_three_seconds_is_waited_for(sqlite_site: Site) -> None:
+def test_requests_wait_for_another_writer_of_three_seconds(sqlite_site: Site) -> None:
     site = sqlite_site
     comes, owes, turns_on, turns_off = site.person(), site.person(), site.person(on=False), site.person()
     setting_up = Browser(site).sign_in(turns_on)
@@ -257,7 +257,7 @@ def set_up(site: Site) -> tuple[Person, Browser]:
     return person, browser
 
 
-def test_a_server_killed_in_the_middle_of_turning_on_has_turned_nothing_on(site_to_kill: Site) -> None:
+def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site_to_kill: Site) -> None:
     site = site_to_kill
     person, browser = set_up(site)
     with site.slow("twofactor_backupcode", seconds=2):
@@ -270,7 +270,7 @@ def test_a_server_killed_in_the_middle_of_turning_on_has_turned_nothing_on(site_
     assert len(browser.post(VERIFY_SETUP, {"code": person.code()}).backup_codes) == 10
 
 
-def test_a_server_killed_right_after_turning_on_has_turned_it_on_whole(site_to_kill: Site) -> None:
+def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(site_to_kill: Site) -> None:
     """Its backup codes were never seen; the app has the key, and makes new ones."""
     site = site_to_kill
     person, browser = set_up(site)
@@ -289,7 +289,7 @@ def test_a_server_killed_right_after_turning_on_has_turned_it_on_whole(site_to_k
     assert not browser.is_signed_in(), "the key of a session that knew no second factor"
 
 
-def test_a_server_killed_in_the_middle_of_turning_off_has_it_on(site_to_kill: Site) -> None:
+def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_kill: Site) -> None:
     site, person = site_to_kill, site_to_kill.person()
     browser = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
     proof = {"password": PASSWORD, "backup_code": person.backup_codes[1]}

@@ -29,7 +29,7 @@ def turn_on_at(site: Site, person: Person) -> None:
     assert browser.post(VERIFY_SETUP, {"code": person.code()}).backup_codes
 
 
-def test_keys_are_changed_machine_by_machine_and_no_code_is_refused(machines: tuple[Site, Site]) -> None:
+def test_keys_can_be_rotated_machine_by_machine_without_refusing_a_code(machines: tuple[Site, Site]) -> None:
     one, other = machines
     veteran = one.person(on=False)
     turn_on_at(one, veteran)

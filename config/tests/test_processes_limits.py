@@ -85,7 +85,7 @@ def test_each_wrong_code_from_the_fifth_on_doubles_the_delay(site: Site, htmx: b
             assert delay - 10 < seconds <= delay, f"{said[0]}, not {words[delay]}"
 
 
-def test_a_try_inside_the_delay_costs_nothing_and_extends_nothing(site: Site) -> None:
+def test_a_try_during_the_delay_is_not_charged_and_does_not_extend_it(site: Site) -> None:
     person = site.person()
     guess(site, person, 5)
     before, browser = is_counted(site, person), Browser(site).owe_code(person)
@@ -98,7 +98,7 @@ def test_a_try_inside_the_delay_costs_nothing_and_extends_nothing(site: Site) ->
     assert is_counted(site, person)[:2] == (0, 0)
 
 
-def test_a_right_a_wrong_and_a_used_code_are_answered_alike_inside_the_delay(sqlite_site: Site) -> None:
+def test_correct_wrong_and_used_codes_get_the_same_answer_during_the_delay(sqlite_site: Site) -> None:
     site = sqlite_site
     person = site.person()
     used = person.code()
@@ -114,7 +114,7 @@ def test_a_right_a_wrong_and_a_used_code_are_answered_alike_inside_the_delay(sql
     assert len({answer(code) for code in (used, person.code(steps_ahead=1), person.wrong_code())}) == 1
 
 
-def test_the_delay_is_the_same_for_sign_in_step_up_and_every_change(site: Site) -> None:
+def test_sign_in_step_up_and_changes_share_the_delay(site: Site) -> None:
     person = site.person()
     owner = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
     paths = [DISABLE, REGENERATE, SETUP, "/accounts/reauthenticate/", DISABLE]
@@ -128,7 +128,7 @@ def test_the_delay_is_the_same_for_sign_in_step_up_and_every_change(site: Site) 
         assert int(page.headers["Retry-After"]) <= 30
 
 
-def test_a_delayed_step_up_is_answered_429_too(sqlite_site: Site, htmx: bool) -> None:
+def test_step_up_during_the_delay_is_answered_429(sqlite_site: Site, htmx: bool) -> None:
     site = sqlite_site
     person = site.person()
     owner = Browser(site, htmx=htmx).sign_in(person, backup_code=person.backup_codes[0])
@@ -138,7 +138,7 @@ def test_a_delayed_step_up_is_answered_429_too(sqlite_site: Site, htmx: bool) ->
     assert 2900 < int(page.headers["Retry-After"]) <= 3000
 
 
-def test_the_delay_outlives_a_restart_a_flushed_cache_other_cookies_and_another_address(site: Site) -> None:
+def test_the_delay_survives_a_restart_a_cleared_cache_and_another_browser(site: Site) -> None:
     person = site.person()
     guess(site, person, 5)
     site.set(person, delayed_until=int(time.time()) + 3000)
@@ -151,7 +151,7 @@ def test_the_delay_outlives_a_restart_a_flushed_cache_other_cookies_and_another_
 # --- The pending sign-in --------------------------------------------------------------------------
 
 
-def test_five_wrong_codes_end_the_pending_sign_in_and_tell_the_owner(sqlite_site: Site, htmx: bool) -> None:
+def test_five_wrong_codes_end_the_pending_sign_in_and_notify_the_owner(sqlite_site: Site, htmx: bool) -> None:
     site = sqlite_site
     person = site.person()
     browser = Browser(site, htmx=htmx).owe_code(person)
@@ -165,7 +165,7 @@ def test_five_wrong_codes_end_the_pending_sign_in_and_tell_the_owner(sqlite_site
     wait_until(lambda: len(site.mails_to(person)) == 1, "one mail")
 
 
-def test_the_owner_is_mailed_of_wrong_codes_once_an_hour(sqlite_site: Site) -> None:
+def test_the_owner_gets_one_email_an_hour_about_wrong_codes(sqlite_site: Site) -> None:
     site = sqlite_site
     person = site.person()
     for _ in range(3):
@@ -178,7 +178,7 @@ def test_the_owner_is_mailed_of_wrong_codes_once_an_hour(sqlite_site: Site) -> N
     assert len(site.mails_to(person)) == 2
 
 
-def test_what_cannot_be_a_code_is_never_charged(sqlite_site: Site) -> None:
+def test_a_malformed_code_is_never_charged(sqlite_site: Site) -> None:
     site = sqlite_site
     person = site.person()
     browser = Browser(site, address="203.0.113.77").owe_code(person)
@@ -233,7 +233,7 @@ def wrong(site: Site, addresses: list[str], *, count: int = 20) -> Page:
     ],
     ids=["IPv4", "IPv6 by its /64"],
 )
-def test_twenty_wrong_codes_over_all_accounts_close_their_source_and_no_other(
+def test_twenty_wrong_codes_block_their_source_and_no_other(
     site: Site, addresses: list[str], same: str, other: str
 ) -> None:
     person = site.person()
@@ -245,7 +245,7 @@ def test_twenty_wrong_codes_over_all_accounts_close_their_source_and_no_other(
     assert Browser(site, address=other).owe_code(person).give_code(person.code()).leads_to == "/"
 
 
-def test_an_ipv4_address_is_a_source_of_its_own_where_a_dual_stack_socket_names_it(sqlite_site: Site) -> None:
+def test_an_ipv4_mapped_ipv6_address_is_one_source(sqlite_site: Site) -> None:
     """As `granian --host ::` and many a proxy do: cut to its /64 every IPv4 address would be one and the same."""
     site = sqlite_site
     person = site.person()
@@ -257,7 +257,7 @@ def test_an_ipv4_address_is_a_source_of_its_own_where_a_dual_stack_socket_names_
         assert page.leads_to == "/", "one visitor closed the door for everybody's IPv4"
 
 
-def test_right_codes_and_malformed_ones_do_not_use_the_source_up(site: Site) -> None:
+def test_correct_and_malformed_codes_are_not_counted_for_the_source(site: Site) -> None:
     person, address = site.person(), "192.0.2.90"
     wrong(site, [address], count=19)
     for _ in range(3):
@@ -271,7 +271,7 @@ def test_right_codes_and_malformed_ones_do_not_use_the_source_up(site: Site) -> 
 
 
 @pytest.mark.parametrize("forged", ["10.0.0.{}", "garbage {}, 2001:db8:{}::1"])
-def test_addresses_in_front_of_what_the_proxy_adds_change_nothing(sqlite_site: Site, forged: str) -> None:
+def test_forged_addresses_before_the_proxys_entry_are_ignored(sqlite_site: Site, forged: str) -> None:
     """One proxy is trusted, and it writes the last entry."""
     site = sqlite_site
     person, own = site.person(), f"192.0.2.{71 + len(forged)}"
@@ -285,7 +285,7 @@ def site_without_proxy() -> Iterator[Site]:
         yield site
 
 
-def test_without_a_proxy_the_header_is_not_read(site_without_proxy: Site) -> None:
+def test_forwarding_headers_are_ignored_without_a_proxy(site_without_proxy: Site) -> None:
     site = site_without_proxy
     names = ["X_Forwarded_For", "X_Real_IP", "Forwarded", "X_Client_IP", "CF_Connecting_IP", "True_Client_IP"]
     person = site.person()
@@ -299,7 +299,7 @@ def test_without_a_proxy_the_header_is_not_read(site_without_proxy: Site) -> Non
 
 
 @pytest.mark.parametrize("state", ["delayed", "locked"])
-def test_a_backup_code_works_while_codes_wait_and_opens_them(site: Site, state: str) -> None:
+def test_a_backup_code_works_during_a_delay_or_lock_and_ends_it(site: Site, state: str) -> None:
     person, now = site.person(), int(time.time())
     delayed, locked = {"failures": 11, "delayed_until": now + 3000}, {"budget_spent": 100, "budget_began": now}
     site.set(person, **(delayed if state == "delayed" else locked))
@@ -309,7 +309,7 @@ def test_a_backup_code_works_while_codes_wait_and_opens_them(site: Site, state: 
     assert Browser(site).owe_code(person).give_code(person.code()).leads_to == "/"
 
 
-def test_a_wrong_backup_code_opens_nothing_and_charges_nothing(sqlite_site: Site) -> None:
+def test_a_wrong_backup_code_neither_ends_the_lock_nor_is_charged_to_the_account(sqlite_site: Site) -> None:
     site = sqlite_site
     person = site.person()
     site.set(person, budget_spent=100, budget_began=int(time.time()))
@@ -319,7 +319,7 @@ def test_a_wrong_backup_code_opens_nothing_and_charges_nothing(sqlite_site: Site
     assert is_counted(site, person) == before
 
 
-def test_the_hundredth_wrong_code_locks_and_tells_the_owner(site: Site, htmx: bool) -> None:
+def test_the_hundredth_wrong_code_locks_the_account_and_notifies_the_owner(site: Site, htmx: bool) -> None:
     person = site.person()
     guess(site, person, 1)
     site.set(person, budget_spent=99, failures=0)
@@ -333,7 +333,7 @@ def test_the_hundredth_wrong_code_locks_and_tells_the_owner(site: Site, htmx: bo
     wait_until(lambda: site.mails_to(person), "a mail to the owner")
 
 
-def test_a_right_code_gives_nothing_of_the_budget_back(site: Site) -> None:
+def test_a_correct_code_does_not_refund_the_budget(site: Site) -> None:
     person = site.person()
     guess(site, person, 2)
     site.set(person, budget_spent=60, delayed_until=0)
@@ -341,7 +341,7 @@ def test_a_right_code_gives_nothing_of_the_budget_back(site: Site) -> None:
     assert site.authenticator(person)["budget_spent"] == 60
 
 
-def test_the_budget_begins_anew_after_thirty_days(site: Site) -> None:
+def test_the_budget_restarts_after_thirty_days(site: Site) -> None:
     person = site.person()
     site.set(person, budget_spent=100, budget_began=int(time.time()) - 30 * 86400 - 1)
     assert Browser(site).owe_code(person).give_code(person.wrong_code()).status == 422
@@ -362,7 +362,7 @@ def reset_password(site: Site, person: Person, password: str) -> None:
     assert browser.post(form, {"password1": password}).leads_to
 
 
-def test_a_mailed_password_reset_opens_a_lock_for_twenty_tries_once_a_week(site: Site) -> None:
+def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(site: Site) -> None:
     person = site.person()
     guess(site, person, 1)
     site.set(person, budget_spent=100, failures=11, delayed_until=int(time.time()) + 3000)
@@ -377,7 +377,7 @@ def test_a_mailed_password_reset_opens_a_lock_for_twenty_tries_once_a_week(site:
     assert site.authenticator(person)["budget_spent"] == 100
 
 
-def test_a_password_reset_ends_the_pending_sign_in_of_whoever_had_the_password(sqlite_site: Site) -> None:
+def test_a_password_reset_ends_pending_sign_ins(sqlite_site: Site) -> None:
     site = sqlite_site
     person = site.person()
     attacker = Browser(site).owe_code(person)
@@ -394,7 +394,7 @@ def test_a_password_reset_signs_nobody_in(sqlite_site: Site) -> None:
     assert site.orm("UserSession.objects.filter(user_id=pk).count()", pk=person.pk) == 0
 
 
-def test_wrong_passwords_of_strangers_do_not_keep_the_owner_out_after_a_reset(sqlite_site: Site) -> None:
+def test_wrong_passwords_of_others_do_not_block_the_owner_after_a_reset(sqlite_site: Site) -> None:
     """The page says: wait a few minutes, or reset your password."""
     site = sqlite_site
     person = site.person()
@@ -410,7 +410,7 @@ def test_wrong_passwords_of_strangers_do_not_keep_the_owner_out_after_a_reset(sq
 # --- Whoever has no password ----------------------------------------------------------------------
 
 
-def test_without_the_password_no_counter_of_the_second_factor_moves(site: Site) -> None:
+def test_the_second_factors_counters_do_not_change_without_the_password(site: Site) -> None:
     person, stranger = site.person(), site.person(on=False)
     before = site.authenticator(person)
     for htmx in (False, True):
@@ -427,7 +427,7 @@ def test_without_the_password_no_counter_of_the_second_factor_moves(site: Site) 
     assert site.authenticator(person) == before
 
 
-def test_whoever_stole_a_session_but_not_the_password_moves_no_counter(sqlite_site: Site) -> None:
+def test_a_stolen_session_without_the_password_changes_no_counter(sqlite_site: Site) -> None:
     site = sqlite_site
     person = site.person()
     thief = Browser(site).sign_in(person, backup_code=person.backup_codes[0]).twin()

@@ -88,7 +88,7 @@ def are_valid(site: Site, person: Person, shown: list[str]) -> bool:
 # --- One code, many requests ----------------------------------------------------------------------
 
 
-def test_one_code_lets_one_of_twenty_pending_sign_ins_in(site: Site, crowd: Crowd) -> None:
+def test_one_code_completes_one_of_twenty_pending_sign_ins(site: Site, crowd: Crowd) -> None:
     person, before = crowd.person, sign_ins(site, crowd.person)
     for number_of_round in range(1, ROUNDS + 1):
         site.let_all_be_new(person)
@@ -101,7 +101,7 @@ def test_one_code_lets_one_of_twenty_pending_sign_ins_in(site: Site, crowd: Crow
         crowd.begin_again(won)
 
 
-def test_one_code_sent_twenty_times_from_one_pending_sign_in_signs_in_once(site: Site) -> None:
+def test_one_code_sent_twenty_times_by_one_pending_sign_in_signs_in_once(site: Site) -> None:
     person = site.person()
     for number_of_round in range(1, ROUNDS + 1):
         browser = Browser(site).owe_code(person)
@@ -114,7 +114,7 @@ def test_one_code_sent_twenty_times_from_one_pending_sign_in_signs_in_once(site:
         assert not browser.is_signed_in(), "the key of the pending sign-in is signed in"
 
 
-def test_one_backup_code_lets_one_of_twenty_pending_sign_ins_in(site: Site, crowd: Crowd) -> None:
+def test_one_backup_code_completes_one_of_twenty_pending_sign_ins(site: Site, crowd: Crowd) -> None:
     person, before = crowd.person, sign_ins(site, crowd.person)
     for number_of_round in range(1, ROUNDS + 1):
         site.let_all_be_new(person)
@@ -127,7 +127,7 @@ def test_one_backup_code_lets_one_of_twenty_pending_sign_ins_in(site: Site, crow
         crowd.begin_again(won)
 
 
-def test_two_backup_codes_at_once_both_count(site: Site, crowd: Crowd) -> None:
+def test_two_parallel_backup_codes_are_both_accepted(site: Site, crowd: Crowd) -> None:
     for _ in range(ROUNDS):
         site.orm(ALL_UNUSED, pk=crowd.person.pk)
         codes = crowd.person.backup_codes
@@ -138,7 +138,7 @@ def test_two_backup_codes_at_once_both_count(site: Site, crowd: Crowd) -> None:
         crowd.begin_again(won)
 
 
-def test_one_code_serves_a_sign_in_or_a_change_but_not_both(site: Site) -> None:
+def test_one_code_is_accepted_for_a_sign_in_or_a_change_but_not_both(site: Site) -> None:
     for _ in range(ROUNDS):
         person = site.person()
         owner = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
@@ -153,7 +153,7 @@ def test_one_code_serves_a_sign_in_or_a_change_but_not_both(site: Site) -> None:
         person.backup_codes = made.backup_codes or person.backup_codes
 
 
-def test_a_right_code_sent_twice_rings_no_alarm(site: Site) -> None:
+def test_a_correct_code_sent_twice_is_not_recorded_as_wrong(site: Site) -> None:
     """The second comes while the first is let in: its sign-in is closed, but nobody guessed."""
     person = site.person()
     browser = Browser(site).owe_code(person)
@@ -176,7 +176,7 @@ def test_a_right_code_sent_twice_rings_no_alarm(site: Site) -> None:
 # --- Limits ---------------------------------------------------------------------------------------
 
 
-def test_of_24_wrong_codes_at_once_five_are_judged(site: Site, crowd: Crowd) -> None:
+def test_five_of_24_parallel_wrong_codes_are_checked(site: Site, crowd: Crowd) -> None:
     person = crowd.person
     for _ in range(ROUNDS):
         site.let_all_be_new(person)
@@ -190,7 +190,7 @@ def test_of_24_wrong_codes_at_once_five_are_judged(site: Site, crowd: Crowd) -> 
         assert all(1 <= int(answer.headers["Retry-After"]) <= 30 for answer in delayed)
 
 
-def test_wrong_codes_at_once_do_not_outrun_the_budget(site: Site, crowd: Crowd) -> None:
+def test_parallel_wrong_codes_do_not_exceed_the_budget(site: Site, crowd: Crowd) -> None:
     person = crowd.person
     for _ in range(ROUNDS):
         site.let_all_be_new(person)
@@ -201,7 +201,7 @@ def test_wrong_codes_at_once_do_not_outrun_the_budget(site: Site, crowd: Crowd) 
         assert sum(answer.status == 422 for answer in answers) == 2
 
 
-def test_of_24_wrong_codes_at_once_from_one_pending_sign_in_five_are_judged(site: Site) -> None:
+def test_five_of_24_parallel_wrong_codes_of_one_pending_sign_in_are_checked(site: Site) -> None:
     """Backup codes, which no delay of the account stops: the five tries of the sign-in alone hold."""
     person = site.person()
     for _ in range(ROUNDS):
@@ -214,7 +214,7 @@ def test_of_24_wrong_codes_at_once_from_one_pending_sign_in_five_are_judged(site
     assert judged == 5 * ROUNDS
 
 
-def test_of_32_wrong_codes_at_once_from_one_address_twenty_are_judged_at_most(site: Site) -> None:
+def test_at_most_twenty_of_32_parallel_wrong_codes_from_one_address_are_checked(site: Site) -> None:
     """Over eight accounts, four each, so that no limit of an account or of a sign-in does the work."""
     for _ in range(max(1, ROUNDS // 3)):
         pending = [Browser(site).owe_code(person) for person in site.people(8)]
@@ -226,7 +226,7 @@ def test_of_32_wrong_codes_at_once_from_one_address_twenty_are_judged_at_most(si
         assert 1 <= sum(answer.status == 422 for answer in answers) <= 20
 
 
-def test_of_24_wrong_codes_at_once_in_a_setup_five_are_judged(site: Site) -> None:
+def test_at_most_five_of_24_parallel_wrong_codes_in_a_setup_are_checked(site: Site) -> None:
     browser = Browser(site).sign_in(site.person(on=False))
     browser.post(SETUP, {"password": PASSWORD})
     tabs = [browser.twin() for _ in range(24)]
@@ -234,7 +234,7 @@ def test_of_24_wrong_codes_at_once_in_a_setup_five_are_judged(site: Site) -> Non
     assert sum(answer.status == 422 for answer in answers) <= 5
 
 
-def test_of_24_wrong_passwords_at_once_in_one_session_ten_are_judged_and_the_owner_is_told_once(site: Site) -> None:
+def test_ten_of_24_parallel_wrong_passwords_are_checked_and_the_owner_is_notified_once(site: Site) -> None:
     for _ in range(ROUNDS):
         person = site.person()
         thief = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
@@ -274,7 +274,7 @@ def phone(person: Person, key: str) -> Person:
 
 
 @pytest.mark.parametrize("one_session", [True, False], ids=["two tabs", "two browsers"])
-def test_of_two_regenerations_at_once_one_set_is_valid_and_shown(site: Site, one_session: bool) -> None:
+def test_two_parallel_regenerations_show_one_set_of_codes_which_is_valid(site: Site, one_session: bool) -> None:
     for _ in range(ROUNDS):
         person = site.person()
         browsers, proof = two_of(site, person, one_session=one_session), proofs(person)
@@ -286,7 +286,7 @@ def test_of_two_regenerations_at_once_one_set_is_valid_and_shown(site: Site, one
         person.backup_codes = shown[0]
 
 
-def test_of_two_confirmations_of_a_setup_at_once_one_set_is_valid_and_shown(site: Site) -> None:
+def test_two_parallel_confirmations_of_one_setup_show_one_set_of_codes_which_is_valid(site: Site) -> None:
     for _ in range(ROUNDS):
         person = site.person(on=False)
         browser = Browser(site).sign_in(person)
@@ -297,7 +297,7 @@ def test_of_two_confirmations_of_a_setup_at_once_one_set_is_valid_and_shown(site
         assert site.events(person) == ["turned_on"]
 
 
-def test_of_two_setups_confirmed_at_once_the_one_that_shows_codes_is_on(site: Site) -> None:
+def test_of_two_setups_confirmed_in_parallel_only_the_one_that_shows_codes_is_on(site: Site) -> None:
     for _ in range(ROUNDS):
         person = site.person(on=False)
         browsers = [Browser(site).sign_in(person) for _ in range(2)]
@@ -308,7 +308,7 @@ def test_of_two_setups_confirmed_at_once_the_one_that_shows_codes_is_on(site: Si
         assert site.orm("Authenticator.objects.get(user_id=pk).secret", pk=person.pk) == phones[won[0]].secret
 
 
-def test_of_two_new_phones_at_once_the_one_that_shows_codes_counts(site: Site) -> None:
+def test_of_two_new_phones_confirmed_in_parallel_only_the_one_that_shows_codes_works(site: Site) -> None:
     for _ in range(ROUNDS):
         person = site.person()
         browsers, proof = two_of(site, person), proofs(person)
@@ -320,7 +320,7 @@ def test_of_two_new_phones_at_once_the_one_that_shows_codes_counts(site: Site) -
         assert site.orm("Authenticator.objects.get(user_id=pk).secret", pk=person.pk) == phones[won[0]].secret
 
 
-def test_of_turning_off_and_new_codes_at_once_one_happens(site: Site) -> None:
+def test_only_one_of_a_parallel_turn_off_and_regeneration_happens(site: Site) -> None:
     for _ in range(ROUNDS):
         person = site.person()
         browsers, proof, paths = two_of(site, person), proofs(person), [DISABLE, REGENERATE]
@@ -337,7 +337,7 @@ def test_of_turning_off_and_new_codes_at_once_one_happens(site: Site) -> None:
 
 @pytest.mark.services
 @pytest.mark.parametrize("change", ["turn on", "new codes", "new phone"])
-def test_a_second_tab_meanwhile_does_not_cost_the_backup_codes(postgresql_site: Site, change: str) -> None:
+def test_a_request_of_a_second_tab_does_not_lose_the_new_backup_codes(postgresql_site: Site, change: str) -> None:
     """The change is committed, its answer is on the way, and another tab of the same browser asks for something."""
     site, person = postgresql_site, postgresql_site.person(on=change != "turn on")
     proof, path = {"password": PASSWORD}, REGENERATE
@@ -369,7 +369,7 @@ CLAIMS = """[
     for pk in pks]"""
 
 
-def test_of_two_accounts_that_confirm_one_address_at_once_one_wins(site: Site) -> None:
+def test_only_one_of_two_accounts_can_confirm_the_same_address(site: Site) -> None:
     people = [site.person(on=False) for _ in range(2)]
     browsers = [Browser(site).sign_in(person) for person in people]
     for number in range(ROUNDS):
@@ -380,7 +380,7 @@ def test_of_two_accounts_that_confirm_one_address_at_once_one_wins(site: Site) -
         assert site.orm("list(EmailAddress.objects.filter(email=e).values_list('verified'))", e=address) == [[True]]
 
 
-def test_an_address_confirmed_and_made_primary_at_once_belongs_to_one_account(site: Site) -> None:
+def test_an_address_confirmed_and_made_primary_in_parallel_belongs_to_one_account(site: Site) -> None:
     """One account confirms the address, another makes it primary after confirming it: at the same moment."""
     people = [site.person(on=False) for _ in range(2)]
     browsers = [Browser(site).sign_in(person) for person in people]
@@ -406,7 +406,7 @@ PRIMARY = """[
     for user in User.objects.filter(pk=pk)][0]"""
 
 
-def test_an_address_made_primary_and_removed_at_once_is_in_both_records_or_in_none(site: Site) -> None:
+def test_an_address_made_primary_and_removed_in_parallel_leaves_consistent_rows(site: Site) -> None:
     person = site.person(on=False)
     browser = Browser(site).sign_in(person)
     browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
@@ -427,7 +427,7 @@ LINKS = """[
     for user in users]"""
 
 
-def test_all_confirmation_links_to_one_address_used_at_once_leave_it_to_one_account(site: Site) -> None:
+def test_parallel_confirmation_links_give_an_address_to_at_most_one_account(site: Site) -> None:
     """A new account has the address, and another one adds it: every link is opened, in every way."""
     person = site.person(on=False)
     browser = Browser(site).sign_in(person)
@@ -454,7 +454,7 @@ def test_all_confirmation_links_to_one_address_used_at_once_leave_it_to_one_acco
 # --- Passwords and sessions -----------------------------------------------------------------------
 
 
-def test_twenty_passwords_at_once_are_as_many_pending_sign_ins(site: Site) -> None:
+def test_each_of_twenty_parallel_passwords_is_a_pending_sign_in_or_refused_by_a_limit(site: Site) -> None:
     """allauth may refuse some with words, when its lock in the cache is not had within a second."""
     for _ in range(ROUNDS):
         person = site.person()
@@ -468,14 +468,14 @@ def test_twenty_passwords_at_once_are_as_many_pending_sign_ins(site: Site) -> No
         assert sign_ins(site, person) == 0
 
 
-def test_fifty_people_sign_in_at_once(sqlite_site: Site) -> None:
+def test_fifty_users_can_sign_in_in_parallel(sqlite_site: Site) -> None:
     people = sqlite_site.people(50)
     browsers = parallel(50, lambda number: Browser(sqlite_site).owe_code(people[number]))
     answers = parallel(50, lambda number: browsers[number].give_code(people[number].code()))
     assert winners(answers) == list(range(50))
 
 
-def test_signing_out_ends_a_session_that_is_busy(site: Site) -> None:
+def test_sign_out_ends_a_session_that_other_requests_write(site: Site) -> None:
     """Whoever has the cookie too cannot keep the session alive by requests that write it all the while."""
     person = site.person(on=False)
     for _ in range(ROUNDS):

@@ -34,7 +34,7 @@ def slow(sqlite_site: Site, request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("slow", SLOW, indirect=True)
-def test_while_many_clients_stop_in_the_middle_others_sign_in(sqlite_site: Site, slow: None) -> None:
+def test_users_can_sign_in_while_many_clients_stall(sqlite_site: Site, slow: None) -> None:
     person = sqlite_site.person()
     browser = Browser(sqlite_site)
     browser.timeout = 10

@@ -37,13 +37,13 @@ def paths(site: Site) -> set[str]:
     return set(HASHED.findall(Browser(site).get(LOGIN).text))
 
 
-def test_a_page_names_each_file_by_what_is_in_it(site: Site, paths: set[str]) -> None:
+def test_pages_link_static_files_by_content_hash(site: Site, paths: set[str]) -> None:
     page = Browser(site).get(LOGIN)
     assert {path.rsplit(".", 1)[1] for path in paths} == {"css", "js", "svg"}
     assert set(re.findall(r'(?:src|href)="(/static/[^"]*)"', page.text)) == paths
 
 
-def test_it_is_kept_for_a_year_and_never_asked_for_again(site: Site, paths: set[str]) -> None:
+def test_hashed_files_are_cached_for_a_year_as_immutable(site: Site, paths: set[str]) -> None:
     for path in paths:
         answer = Browser(site).get(path)
         assert answer.status == 200, path
@@ -66,7 +66,7 @@ def fetch(site: Site, path: str, packing: str) -> tuple[http.client.HTTPMessage,
 
 
 @pytest.mark.parametrize("packing", PACKED)
-def test_it_comes_packed_to_whoever_can_unpack_it(site: Site, paths: set[str], packing: str) -> None:
+def test_files_are_compressed_as_the_client_accepts(site: Site, paths: set[str], packing: str) -> None:
     for path in paths:
         (plain, whole), (packed, small) = fetch(site, path, "identity"), fetch(site, path, packing)
         assert (plain["Content-Encoding"], packed["Content-Encoding"]) == (None, packing), path
@@ -75,7 +75,7 @@ def test_it_comes_packed_to_whoever_can_unpack_it(site: Site, paths: set[str], p
         assert PACKED[packing](small) == whole, path
 
 
-def test_a_file_by_its_plain_name_is_not_kept_for_long(site: Site) -> None:
+def test_a_file_without_hash_is_not_immutable(site: Site) -> None:
     answer = Browser(site).get("/static/css/site.css")
     assert answer.status == 200
     assert "immutable" not in answer.headers["Cache-Control"]

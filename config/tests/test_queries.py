@@ -42,7 +42,7 @@ def sign_in_by_all_requests(client, user, code):
 
 # Over HTMX the form for the code comes with the answer to the password; without, it is a request more.
 @pytest.mark.parametrize("htmx, most", [(True, 13), (False, 15)])
-def test_a_whole_sign_in_with_a_code_costs_so_many_statements(user, authenticator, secret, counted, htmx, most):
+def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, secret, counted, htmx, most):
     cache.clear()
     client, code = new_client(htmx=htmx), code_now(secret)
     with counted() as said:
@@ -51,7 +51,7 @@ def test_a_whole_sign_in_with_a_code_costs_so_many_statements(user, authenticato
     assert is_signed_in(client)
 
 
-def test_a_second_sign_in_of_the_same_browser_costs_no_more(user, authenticator, secret, counted):
+def test_a_second_sign_in_in_the_same_browser_needs_no_more_statements(user, authenticator, secret, counted):
     client = new_client()
     sign_in_by_all_requests(client, user, code_now(secret))
     client.post("/accounts/logout/")
@@ -70,7 +70,7 @@ def slow_hashes(monkeypatch, real_hasher):
     return made
 
 
-def test_a_sign_in_with_a_code_is_exactly_one_slow_hash(slow_hashes, make_user, secret):
+def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(slow_hashes, make_user, secret):
     user = make_user()
     assert isinstance(get_hasher(), Argon2idHasher)
     Authenticator.objects.activate(user, secret=secret)
@@ -80,7 +80,7 @@ def test_a_sign_in_with_a_code_is_exactly_one_slow_hash(slow_hashes, make_user, 
 
 
 @pytest.mark.parametrize("address", ["ada@example.com", "nobody@example.com"])
-def test_a_wrong_sign_in_is_exactly_one_slow_hash_whoever_is_meant(slow_hashes, make_user, address):
+def test_a_failed_sign_in_computes_one_slow_hash_for_known_and_unknown_addresses(slow_hashes, make_user, address):
     make_user()
     slow_hashes.clear()
     new_client().post(LOGIN, {"login": address, "password": "wrong-wrong-wrong"})
@@ -88,7 +88,7 @@ def test_a_wrong_sign_in_is_exactly_one_slow_hash_whoever_is_meant(slow_hashes, 
 
 
 @pytest.mark.parametrize("address", ["ada@example.com", "nobody@example.com"])
-def test_a_sign_up_is_exactly_one_slow_hash_whether_the_address_is_taken_or_free(slow_hashes, make_user, address):
+def test_a_sign_up_computes_one_slow_hash_for_taken_and_free_addresses(slow_hashes, make_user, address):
     make_user()
     slow_hashes.clear()
     new_client().post("/accounts/signup/", {"email": address, "full_name": "Bob", "password1": PASSWORD})
@@ -97,7 +97,9 @@ def test_a_sign_up_is_exactly_one_slow_hash_whether_the_address_is_taken_or_free
 
 @pytest.mark.parametrize("trust_days", [0, 30])
 @pytest.mark.parametrize("events", [0, 20])
-def test_the_settings_page_costs_so_many_statements(user, authenticator, secret, settings, counted, trust_days, events):
+def test_the_number_of_statements_of_the_settings_page(
+    user, authenticator, secret, settings, counted, trust_days, events
+):
     settings.TWOFACTOR_TRUST_DAYS = trust_days
     SecurityEvent.objects.bulk_create([SecurityEvent(user=user, kind="turned_on") for _ in range(events)])
     client = sign_in(new_client(), user, code=code_now(secret))
@@ -106,7 +108,7 @@ def test_the_settings_page_costs_so_many_statements(user, authenticator, secret,
     assert len(said.paid) <= 3 + bool(trust_days), "\n".join(said.paid)
 
 
-def test_the_wall_costs_no_statement_of_its_own(user, authenticator, secret, counted):
+def test_the_middleware_needs_no_extra_statement(user, authenticator, secret, counted):
     client = sign_in(new_client(), user, code=code_now(secret))
     with counted() as said:
         client.get("/nowhere/")
@@ -114,7 +116,7 @@ def test_the_wall_costs_no_statement_of_its_own(user, authenticator, secret, cou
 
 
 @pytest.mark.parametrize("path", ["/", LOGIN, "/accounts/signup/", "/nowhere/", SETTINGS])
-def test_a_stranger_costs_no_statement(path, counted):
+def test_a_signed_out_request_needs_no_statement(path, counted):
     with counted() as said:
         new_client().get(path)
     assert said.paid == []

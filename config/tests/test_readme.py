@@ -31,7 +31,7 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def test_the_site_runs_by_hand_and_its_emails_link_to_it(checkout):
+def test_the_site_runs_by_the_commands_of_the_readme_and_emails_link_to_it(checkout):
     block = re.search(r"^### By hand$.*?^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)[1]
     assert block.startswith("python3 -m venv .venv\n.venv/bin/pip install ")
     commands = block.split("\n", 2)[2]

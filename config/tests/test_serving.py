@@ -23,19 +23,19 @@ def start(monkeypatch):
 
 @pytest.mark.parametrize("command", ["run", "serve"])
 @pytest.mark.parametrize("address, port", [("18630", "18630"), ("127.0.0.1:18631", "18631")])
-def test_links_in_emails_have_the_port_that_was_chosen(start, capsys, command, address, port):
+def test_links_in_emails_have_the_chosen_port(start, capsys, command, address, port):
     started, env = start(command, address)
     assert port in " ".join(map(str, started))
     assert env["SITE_URL"] == f"http://127.0.0.1:{port}"
     assert env["SITE_URL"] in capsys.readouterr().out
 
 
-def test_commands_in_another_terminal_are_told_the_port(start, capsys):
+def test_the_port_is_shown_for_commands_in_another_terminal(start, capsys):
     start("run", "18630")
     assert f"SITE_URL=http://127.0.0.1:18630 {dev.VENV.name}/bin/python manage.py" in capsys.readouterr().out
 
 
-def test_a_site_url_of_ones_own_is_kept(start, monkeypatch):
+def test_a_site_url_from_the_environment_is_kept(start, monkeypatch):
     monkeypatch.setenv("SITE_URL", "https://tunnel.example")
     assert start("run", "18630")[1]["SITE_URL"] == "https://tunnel.example"
 
@@ -50,7 +50,7 @@ def test_help_says_how_to_choose_a_port(capsys):
 
 
 @pytest.mark.parametrize("said, count", [(None, "2"), ("", "2"), (" ", "2"), ("1", "1"), ("8", "8"), (" 4 ", "4")])
-def test_there_are_as_many_processes_as_web_concurrency_says_or_two(monkeypatch, said, count):
+def test_web_concurrency_sets_the_number_of_processes_default_two(monkeypatch, said, count):
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     if said is not None:
         monkeypatch.setenv("WEB_CONCURRENCY", said)
@@ -58,7 +58,7 @@ def test_there_are_as_many_processes_as_web_concurrency_says_or_two(monkeypatch,
 
 
 @pytest.mark.parametrize("said", ["0", "-1", "two", "1.5", "²", "1;2"])
-def test_what_is_no_number_of_processes_ends_with_a_sentence(monkeypatch, said):
+def test_an_invalid_web_concurrency_is_an_error(monkeypatch, said):
     monkeypatch.setenv("WEB_CONCURRENCY", said)
     with pytest.raises(SystemExit, match="is no number of processes"):
         dev.process_count()

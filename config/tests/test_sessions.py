@@ -38,7 +38,7 @@ def test_deleting_all_rows_ends_every_session_at_its_next_request(user):
     assert leads_to(client.get(SETTINGS)).startswith(LOGIN)
 
 
-def test_a_key_of_the_former_store_goes_on(saved):
+def test_a_session_key_of_the_former_store_is_valid(saved):
     Session.objects.update(session_key="0123456789abcdef" * 2 + "01234567")
     assert SessionStore(keys()[0])["a"] == 1
 
@@ -46,7 +46,9 @@ def test_a_key_of_the_former_store_goes_on(saved):
 @pytest.mark.parametrize(
     "key", ["aaaaaaaa\0aaaa", "a" * 32 + "é", "%00" * 10, "A" * 32, "a" * 31, "a" * 41, "a" * 60_000, "a" * 32 + "\n"]
 )
-def test_what_cannot_be_a_key_is_neither_looked_up_nor_logged(key, client, django_assert_num_queries, caplog, recwarn):
+def test_a_malformed_session_key_is_neither_looked_up_nor_logged(
+    key, client, django_assert_num_queries, caplog, recwarn
+):
     client.cookies["sessionid"] = key
     with django_assert_num_queries(0):
         assert client.get("/").status_code == 200
@@ -54,7 +56,7 @@ def test_what_cannot_be_a_key_is_neither_looked_up_nor_logged(key, client, djang
     assert key[:8] not in caplog.text + " ".join(str(warning.message) for warning in recwarn)
 
 
-def test_a_key_that_was_made_up_gets_no_session_of_that_name():
+def test_an_unknown_session_key_is_replaced():
     forged = SessionStore("f" * 32)
     forged["a"] = 1
     forged.cycle_key()
@@ -74,7 +76,7 @@ def test_a_new_key_renames_the_row(saved):
     assert dict(SessionStore(saved.session_key).items()) == {"a": 1, "b": 2}
 
 
-def test_a_session_without_a_row_gets_one_under_a_new_key():
+def test_a_session_without_a_row_gets_a_row_with_a_new_key():
     store = SessionStore()
     store["a"] = 1
     store.cycle_key()
@@ -83,14 +85,14 @@ def test_a_session_without_a_row_gets_one_under_a_new_key():
     assert SessionStore(store.session_key)["a"] == 1
 
 
-def test_a_sign_in_over_a_session_that_ended_before_succeeds(user):
+def test_a_sign_in_with_the_cookie_of_an_ended_session_succeeds(user):
     """Its cookie is still in the browser."""
     client = sign_in(new_client(), user)
     Session.objects.all().delete()
     assert is_signed_in(sign_in(client, user))
 
 
-def test_flushing_after_a_new_key_leaves_nothing(saved):
+def test_flush_after_cycle_key_leaves_no_row(saved):
     saved.cycle_key()
     saved.flush()
     assert keys() == []
@@ -100,7 +102,7 @@ def test_flushing_after_a_new_key_leaves_nothing(saved):
 # --- A session that ended meanwhile ---------------------------------------------------------------
 
 
-def test_a_session_that_ended_meanwhile_is_not_written_again(saved):
+def test_an_ended_session_is_not_saved_again(saved):
     saved["a"] += 1
     SessionStore().delete(saved.session_key)
     with pytest.raises(UpdateError):
@@ -108,7 +110,7 @@ def test_a_session_that_ended_meanwhile_is_not_written_again(saved):
     assert keys() == []
 
 
-def test_a_session_that_ended_meanwhile_gets_no_new_key(saved):
+def test_an_ended_session_gets_no_new_key(saved):
     saved["a"] += 1
     SessionStore().delete(saved.session_key)
     with pytest.raises(SessionInterrupted):
@@ -126,7 +128,7 @@ def let_days_pass(monkeypatch):
     return lambda days: monkeypatch.setattr(time, "time", lambda: now + days * 86400)
 
 
-def test_a_session_ends_30_days_after_sign_in_whatever_it_did(user, let_days_pass):
+def test_a_session_ends_30_days_after_sign_in_even_if_used(user, let_days_pass):
     client = sign_in(new_client(), user)
     let_days_pass(29)
     client.post(CHANGE_PASSWORD, {"oldpassword": PASSWORD, "password1": "zinc-Harbour-9-lantern"})
@@ -137,7 +139,7 @@ def test_a_session_ends_30_days_after_sign_in_whatever_it_did(user, let_days_pas
     assert keys() == []
 
 
-def test_a_new_sign_in_begins_30_days_anew(user, let_days_pass):
+def test_a_new_sign_in_restarts_the_30_days(user, let_days_pass):
     client = sign_in(new_client(), user)
     let_days_pass(29)
     client.post("/accounts/logout/")
@@ -146,7 +148,7 @@ def test_a_new_sign_in_begins_30_days_anew(user, let_days_pass):
     assert client.get(SETTINGS).status_code == 200
 
 
-def test_a_session_from_before_this_rule_ends_30_days_after_its_next_request(user, let_days_pass):
+def test_a_session_without_a_start_time_ends_30_days_after_its_next_request(user, let_days_pass):
     client = sign_in(new_client(), user)
     session = client.session
     del session["signed_in_at"]

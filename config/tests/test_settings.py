@@ -72,7 +72,7 @@ def load(start):
 
 @pytest.mark.parametrize("debug", [{}, {"DEBUG": "false"}, {"DEBUG": "0"}])
 @pytest.mark.parametrize("missing", NEEDED)
-def test_with_debug_off_it_refuses_to_start_and_names_what_is_missing(start, missing, debug):
+def test_the_site_does_not_start_without_a_required_setting_and_names_it(start, missing, debug):
     done = start(**{name: value for name, value in NEEDED.items() if name != missing}, **debug)
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
@@ -83,36 +83,36 @@ def test_with_debug_off_it_refuses_to_start_and_names_what_is_missing(start, mis
 
 @pytest.mark.parametrize("empty", ["", "  "])
 @pytest.mark.parametrize("name", NEEDED)
-def test_what_is_there_but_empty_is_missing(start, name, empty):
+def test_an_empty_required_setting_is_missing(start, name, empty):
     done = start(**{**NEEDED, name: empty})
     assert done.returncode != 0
     assert name in done.stderr.strip().splitlines()[-1]
 
 
-def test_hosts_that_are_only_commas_are_missing(start):
+def test_allowed_hosts_with_only_commas_is_missing(start):
     done = start(**{**NEEDED, "ALLOWED_HOSTS": " , "})
     assert done.returncode != 0
     assert "ALLOWED_HOSTS" in done.stderr.strip().splitlines()[-1]
 
 
-def test_no_traceback_holds_the_keys(start):
+def test_no_key_is_in_a_traceback(start):
     done = start(**{**NEEDED, "ALLOWED_HOSTS": ""})
     assert NEEDED["SECRET_KEY"] not in done.stderr
     assert NEEDED["TWOFACTOR_KEYS"] not in done.stderr
 
 
-def test_debug_is_off_unless_told(load):
+def test_debug_is_off_by_default(load):
     assert load(**NEEDED)["DEBUG"] is False
 
 
-def test_with_debug_on_nothing_is_needed(load):
+def test_no_setting_is_required_with_debug_on(load):
     settings = load(DEBUG="true")
     assert settings["DEBUG"] is True
     assert settings["USE_HTTPS"] is False
     assert settings["SITE_URL"] == "http://127.0.0.1:8000"
 
 
-def test_with_debug_on_what_a_first_run_without_keys_sealed_still_opens_later(load):
+def test_with_debug_on_secrets_sealed_without_keys_can_be_opened_after_keys_are_set(load):
     first, later = load(DEBUG="true"), load(DEBUG="true", TWOFACTOR_KEYS=KEY)
     sealed = Keyring.parse(first["TWOFACTOR_KEYS"]).seal("secret", owner="1")
     keyring = Keyring.parse(later["TWOFACTOR_KEYS"])
@@ -120,11 +120,11 @@ def test_with_debug_on_what_a_first_run_without_keys_sealed_still_opens_later(lo
     assert keyring.sealing_kid == "k1"
 
 
-def test_with_debug_off_nothing_opens_but_by_the_keys_that_are_set(load):
+def test_with_debug_off_only_the_configured_keys_are_used(load):
     assert load(**{**NEEDED, "TWOFACTOR_KEYS": KEY})["TWOFACTOR_KEYS"] == KEY
 
 
-def test_a_file_beside_manage_py_is_read_and_the_environment_comes_first(load, folder):
+def test_the_env_file_is_read_and_the_environment_takes_precedence(load, folder):
     (folder / ".env").write_text(
         "".join(f"{name}={value}\n" for name, value in NEEDED.items()) + "TWOFACTOR_ISSUER=File\n"
     )
@@ -135,7 +135,7 @@ def test_a_file_beside_manage_py_is_read_and_the_environment_comes_first(load, f
 # --- HTTPS ----------------------------------------------------------------------------------------
 
 
-def test_with_https_cookies_are_bound_to_the_host_and_browsers_to_https(load):
+def test_https_sets_host_cookies_and_hsts(load):
     settings = load(**NEEDED)
     assert (settings["SESSION_COOKIE_NAME"], settings["CSRF_COOKIE_NAME"]) == ("__Host-sessionid", "__Host-csrftoken")
     assert (
@@ -155,32 +155,32 @@ def test_without_https_cookies_are_plain_and_nothing_is_redirected(load):
 
 
 @pytest.mark.parametrize("use_https", ["true", "false"])
-def test_cookies_are_out_of_reach_for_scripts_and_other_sites(load, use_https):
+def test_cookies_are_httponly_and_samesite_lax(load, use_https):
     settings = load(**NEEDED, USE_HTTPS=use_https)
     for cookie in ("SESSION", "CSRF"):
         assert (settings[f"{cookie}_COOKIE_HTTPONLY"], settings[f"{cookie}_COOKIE_SAMESITE"]) == (True, "Lax")
         assert f"{cookie}_COOKIE_DOMAIN" not in settings
 
 
-def test_a_forwarding_header_is_believed_only_behind_a_proxy(load):
+def test_x_forwarded_proto_is_trusted_only_with_a_trusted_proxy(load):
     assert load(**NEEDED, TRUSTED_PROXY_COUNT="1")["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
 
 
 # --- The rest of the numbers ----------------------------------------------------------------------
 
 
-def test_the_content_security_policy_is_exactly_this_with_no_exception(load):
+def test_the_content_security_policy_is_exactly_this(load):
     settings = load(**NEEDED)
     assert settings["CONTENT_SECURITY_POLICY"] == {"DIRECTIVES": CSP}
     assert "CONTENT_SECURITY_POLICY_REPORT_ONLY" not in settings
 
 
-def test_bodies_have_64_kib_and_fifty_fields(load):
+def test_bodies_are_limited_to_64_kib_and_fifty_fields(load):
     settings = load(**NEEDED)
     assert (settings["DATA_UPLOAD_MAX_MEMORY_SIZE"], settings["DATA_UPLOAD_MAX_NUMBER_FIELDS"]) == (65536, 50)
 
 
-def test_the_second_factor_is_asked_of_staff_and_no_browser_trusted_unless_told(load):
+def test_2fa_is_required_of_staff_and_browsers_are_not_trusted_by_default(load):
     settings = load(**NEEDED)
     assert (settings["TWOFACTOR_REQUIRED"], settings["TWOFACTOR_TRUST_DAYS"]) == ("staff", 0)
     told = load(
@@ -190,7 +190,7 @@ def test_the_second_factor_is_asked_of_staff_and_no_browser_trusted_unless_told(
     assert told["ALLAUTH_TRUSTED_PROXY_COUNT"] == 2
 
 
-def test_database_and_cache_lie_beside_manage_py_unless_told(load, folder):
+def test_database_and_cache_are_files_beside_manage_py_by_default(load, folder):
     settings = load(**NEEDED)
     database, cache = settings["DATABASES"]["default"], settings["CACHES"]["default"]
     assert Path(database["NAME"]).parent == Path(cache["LOCATION"]).parent == folder
@@ -199,23 +199,23 @@ def test_database_and_cache_lie_beside_manage_py_unless_told(load, folder):
     assert cache["BACKEND"] == "config.cache.SQLiteCache"
 
 
-def test_postgresql_and_redis_are_a_matter_of_two_addresses(load):
+def test_postgresql_and_redis_are_set_by_two_urls(load):
     settings = load(**NEEDED, DATABASE_URL="postgres://u:p@db:5432/site", CACHE_URL="redis://cache:6379/1")
     assert settings["DATABASES"]["default"]["ENGINE"] == "django.db.backends.postgresql"
     assert settings["DATABASES"]["default"]["OPTIONS"]["pool"]["max_size"] == 8
     assert settings["CACHES"]["default"]["BACKEND"] == "config.cache.RedisCache"
 
 
-def test_two_sites_on_one_redis_keep_apart_by_a_prefix(load):
+def test_key_prefix_and_timeout_can_be_set_in_the_cache_url(load):
     settings = load(**NEEDED, CACHE_URL="redis://cache:6379/1?key_prefix=one&timeout=60")
     assert (settings["CACHES"]["default"]["KEY_PREFIX"], settings["CACHES"]["default"]["TIMEOUT"]) == ("one", 60)
 
 
-def test_mail_goes_to_the_terminal_unless_told(load):
+def test_emails_go_to_the_terminal_by_default(load):
     assert load(**NEEDED)["EMAIL_BACKEND"] == "config.mail.TerminalBackend"
 
 
-def test_mail_goes_where_it_is_told_and_waits_ten_seconds_at_most(load, tmp_path):
+def test_email_url_sets_the_backend_and_the_timeout_is_ten_seconds(load, tmp_path):
     settings = load(**NEEDED, EMAIL_URL=f"filemail:///{tmp_path}")
     assert settings["EMAIL_BACKEND"] == "django.core.mail.backends.filebased.EmailBackend"
     assert Path(settings["EMAIL_FILE_PATH"]) == tmp_path
@@ -223,14 +223,14 @@ def test_mail_goes_where_it_is_told_and_waits_ten_seconds_at_most(load, tmp_path
     assert settings["DEFAULT_FROM_EMAIL"] == "Twofactor <no-reply@2fa.example>"
 
 
-def test_any_site_name_is_the_name_of_one_sender(load):
+def test_any_site_name_makes_one_valid_sender(load):
     settings = load(**NEEDED, TWOFACTOR_ISSUER='Acme, "Inc." <x@y>;\n (a/b) \\ 二要素🔐')
     (sender,) = email.policy.default.header_factory("from", settings["DEFAULT_FROM_EMAIL"]).addresses
     assert (sender.display_name, sender.addr_spec) == (settings["TWOFACTOR_ISSUER"], "no-reply@2fa.example")
     assert sender.display_name == 'Acme, "Inc." <x@y>; (a/b) \\ 二要素🔐'
 
 
-def test_a_redis_that_accepts_and_never_answers_is_an_empty_cache_too(start):
+def test_a_redis_that_never_answers_behaves_as_an_empty_cache(start):
     ask = "import django; django.setup(); from django.core.cache import cache; print(cache.get('x', 'nothing'))"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"

@@ -29,7 +29,7 @@ def forms_of(entry: polib.POEntry) -> list[str]:
     return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
 
 
-def test_there_is_a_catalogue_of_the_app_and_of_the_site_for_each_language_of_the_footer():
+def test_app_and_site_have_a_catalog_for_each_language():
     wanted = {f"{part}-{translation.to_locale(code)}" for part in ("config", "twofactor") for code in LANGUAGES}
     assert {name_of(path) for path in CATALOGUES} == wanted
 
@@ -41,14 +41,14 @@ def test_no_string_is_untranslated_or_fuzzy(path):
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=name_of)
-def test_plural_forms_are_as_many_as_the_language_has(path):
+def test_every_plural_has_the_forms_of_its_language(path):
     catalogue = polib.pofile(str(path))
     count = int(re.search(r"nplurals=(\d)", catalogue.metadata["Plural-Forms"])[1])
     assert [e.msgid for e in catalogue if e.msgid_plural and len(e.msgstr_plural) != count] == []
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=name_of)
-def test_placeholders_and_tags_are_those_of_the_source(path):
+def test_translations_have_the_placeholders_and_tags_of_the_source(path):
     def marks(text: str) -> list[str]:
         return sorted(PLACEHOLDER.findall(text))
 
@@ -59,14 +59,14 @@ def test_placeholders_and_tags_are_those_of_the_source(path):
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=name_of)
-def test_what_is_compiled_is_what_is_written(path):
+def test_compiled_catalogs_are_up_to_date(path):
     written = {entry.msgid: forms_of(entry) for entry in polib.pofile(str(path))}
     compiled = {entry.msgid: forms_of(entry) for entry in polib.mofile(str(path.with_suffix(".mo")))}
     assert compiled == written
 
 
 @pytest.mark.parametrize("part, others", [("twofactor", []), ("config", ["twofactor"])])
-def test_every_string_of_the_sources_is_in_the_catalogues(part, others, tmp_path):
+def test_every_string_of_the_sources_is_in_the_catalogs(part, others, tmp_path):
     if not shutil.which("xgettext"):
         pytest.skip("xgettext is not installed")
     copy = tmp_path / "site"
@@ -93,14 +93,14 @@ def test_a_browser_gets_the_sign_in_page_in_its_language(client, code):
     assert words != "Sign in"
 
 
-def test_the_switch_in_the_footer_outlives_the_browsers_own_language(client):
+def test_the_chosen_language_overrides_accept_language(client):
     answer = client.post("/language/", {"language": "ar", "next": "/accounts/login/"})
     assert answer["Location"] == "/accounts/login/"
     html = client.get("/accounts/login/", headers={"Accept-Language": "de"}).content.decode()
     assert '<html lang="ar" dir="rtl">' in html
 
 
-def test_the_switch_leads_to_this_site_only(client):
+def test_the_language_form_redirects_only_to_this_site(client):
     answer = client.post("/language/", {"language": "de", "next": "https://evil.example/"})
     assert "evil.example" not in answer["Location"]
 
@@ -112,14 +112,14 @@ def test_the_switch_leads_to_this_site_only(client):
     ("http://testserver//evil.example/", "/accounts/signup/"),
     ("", "/accounts/signup/"),
 ])  # fmt: skip
-def test_after_a_swap_the_switch_leads_back_to_the_page_that_is_shown(client, here, arrives):
+def test_the_language_form_returns_to_the_page_shown_after_a_swap(client, here, arrives):
     headers = {"HX-Request": "true", "HX-Target": "panel", "HX-Current-URL": here}
     answer = client.post("/language/?next=/accounts/signup/", {"language": "de"}, headers=headers)
     assert leads_to(answer) == arrives
     assert answer.cookies["django_language"].value == "de"
 
 
-def test_what_stands_in_a_row_of_activity_is_all_in_the_language_of_the_page():
+def test_browser_and_date_of_an_event_are_in_the_language_of_the_page():
     firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     moment = datetime(2026, 11, 22, 14, 4, tzinfo=UTC)
     with translation.override("ar"):

@@ -73,7 +73,7 @@ def shape(page: Page) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_while_a_code_is_owed_every_path_answers_as_it_does_to_a_stranger(
+def test_a_pending_sign_in_gets_the_answers_of_a_signed_out_client(
     site: Site, person: Person, pending: Browser, method: str
 ) -> None:
     before = site.authenticator(person)
@@ -88,9 +88,7 @@ def test_while_a_code_is_owed_every_path_answers_as_it_does_to_a_stranger(
     assert not pending.is_signed_in()
 
 
-def test_the_proof_of_a_change_is_worth_nothing_while_a_code_is_owed(
-    site: Site, person: Person, pending: Browser
-) -> None:
+def test_a_pending_sign_in_cannot_change_2fa_with_a_valid_proof(site: Site, person: Person, pending: Browser) -> None:
     before = site.authenticator(person)
     for path in (SETUP, REGENERATE, DISABLE, CONFIRM, REAUTHENTICATE, VERIFY_SETUP):
         for proof in ({"code": person.code()}, {"backup_code": person.backup_codes[0]}):
@@ -102,7 +100,7 @@ def test_the_proof_of_a_change_is_worth_nothing_while_a_code_is_owed(
     assert pending.give_code(person.code()).leads_to == "/"
 
 
-def test_without_a_pending_sign_in_no_code_is_looked_at(site: Site, person: Person, htmx: bool) -> None:
+def test_no_code_is_checked_without_a_pending_sign_in(site: Site, person: Person, htmx: bool) -> None:
     before, stranger = site.authenticator(person), Browser(site, htmx=htmx)
     for page in (
         stranger.get(VERIFY_LOGIN),
@@ -115,7 +113,7 @@ def test_without_a_pending_sign_in_no_code_is_looked_at(site: Site, person: Pers
     assert nothing_changed(site, person, before)
 
 
-def test_the_code_beside_the_password_does_not_skip_the_stage(site: Site, person: Person, htmx: bool) -> None:
+def test_a_code_posted_with_the_password_does_not_skip_the_stage(site: Site, person: Person, htmx: bool) -> None:
     browser = Browser(site, htmx=htmx)
     browser.give_password(person, code=person.code(), backup_code=person.backup_codes[0], next="/accounts/email/")
     assert browser.owes_code()
@@ -123,7 +121,7 @@ def test_the_code_beside_the_password_does_not_skip_the_stage(site: Site, person
     assert site.unused_codes(person) == 10
 
 
-def test_cancelling_drops_the_pending_sign_in(site: Site, person: Person, pending: Browser) -> None:
+def test_cancel_ends_the_pending_sign_in(site: Site, person: Person, pending: Browser) -> None:
     before = pending.twin()
     assert pending.post(CANCEL_LOGIN).leads_to == LOGIN
     for browser in (pending, before):
@@ -131,7 +129,7 @@ def test_cancelling_drops_the_pending_sign_in(site: Site, person: Person, pendin
     assert site.authenticator(person)["failures"] == 0
 
 
-def test_another_accounts_code_is_a_wrong_one(site: Site, person: Person, pending: Browser) -> None:
+def test_a_code_of_another_account_is_refused(site: Site, person: Person, pending: Browser) -> None:
     other = site.person()
     before = site.authenticator(other)
     assert pending.give_code(other.code()).status == 422
@@ -141,7 +139,7 @@ def test_another_accounts_code_is_a_wrong_one(site: Site, person: Person, pendin
     assert site.authenticator(person)["failures"] == 1
 
 
-def test_a_pending_sign_in_is_over_after_ten_minutes(site: Site, person: Person, pending: Browser) -> None:
+def test_a_pending_sign_in_ends_after_ten_minutes(site: Site, person: Person, pending: Browser) -> None:
     site.orm("let_sign_ins_age(601)")
     page = pending.give_code(person.code())
     assert page.leads_to != "/"
@@ -162,7 +160,7 @@ MEANWHILE = {
 
 @pytest.mark.parametrize("meanwhile", MEANWHILE.values(), ids=MEANWHILE)
 @pytest.mark.parametrize("then", ["GET", "a code", "a backup code", "cancel"])
-def test_a_pending_sign_in_dies_when_what_it_stands_on_changes(
+def test_a_pending_sign_in_ends_if_password_2fa_or_account_change(
     site: Site, person: Person, htmx: bool, meanwhile: str, then: str
 ) -> None:
     pending = Browser(site, htmx=htmx).owe_code(person)
@@ -203,7 +201,7 @@ def test_the_admin_has_no_sign_in_of_its_own(site: Site, htmx: bool, on: bool) -
     assert site.orm("UserSession.objects.filter(user_id=pk).count()", pk=staff.pk) == 0
 
 
-def test_the_admins_own_form_judges_no_password_even_for_staff_who_are_in(site: Site, htmx: bool) -> None:
+def test_the_admins_sign_in_form_checks_no_password_for_signed_in_staff(site: Site, htmx: bool) -> None:
     """It knows of no limit, no second factor and no log: a colleague's password could be guessed there for ever."""
     staff, colleague = site.person(staff=True), site.person(on=False, staff=True)
     browser = Browser(site, htmx=htmx).sign_in(staff, code=staff.code())
@@ -213,7 +211,7 @@ def test_the_admins_own_form_judges_no_password_even_for_staff_who_are_in(site: 
     assert staff.email in browser.get(EMAIL, HX_Request="").text, "somebody else is signed in now"
 
 
-def test_a_pending_sign_in_of_staff_opens_nothing_of_the_admin(site: Site, htmx: bool) -> None:
+def test_a_pending_sign_in_of_staff_has_no_access_to_the_admin(site: Site, htmx: bool) -> None:
     staff = site.person(staff=True)
     browser = Browser(site, htmx=htmx).owe_code(staff)
     for path in ("/admin/", "/admin/login/", "/admin/accounts/user/", "/admin/logout/", "/admin/password_change/"):
@@ -241,7 +239,7 @@ STRAY = """
     ids=["no mark", "empty mark", "empty version", "no version", "another version"],
 )
 @pytest.mark.parametrize("path", [SETTINGS, DISABLE, CHANGE_PASSWORD, "/"])
-def test_a_session_that_never_saw_the_stage_is_signed_out(
+def test_a_session_that_did_not_pass_the_stage_is_signed_out(
     site: Site, person: Person, extra: dict[str, object], path: str
 ) -> None:
     """As a stray `login()`, another backend, or a session from before 2FA was on leaves it."""
@@ -256,7 +254,7 @@ def test_a_session_that_never_saw_the_stage_is_signed_out(
         assert not browser.is_signed_in()
 
 
-def test_the_stray_session_of_these_tests_works_where_no_2fa_is_on(site: Site) -> None:
+def test_the_unmarked_session_of_these_tests_works_without_2fa(site: Site) -> None:
     person = site.person(on=False)
     browser = Browser(site)
     browser.cookies["sessionid"] = site.orm(STRAY, pk=person.pk, extra={})
@@ -264,7 +262,9 @@ def test_the_stray_session_of_these_tests_works_where_no_2fa_is_on(site: Site) -
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_session_from_before_2fa_was_on_ends_at_its_next_request(site: Site, htmx: bool, method: str) -> None:
+def test_a_session_started_before_2fa_was_turned_on_ends_at_its_next_request(
+    site: Site, htmx: bool, method: str
+) -> None:
     person = site.person(on=False)
     browser = Browser(site, htmx=htmx).sign_in(person)
     site.orm("Authenticator.objects.activate(User.objects.get(pk=pk), secret=s)", pk=person.pk, s="A" * 32)
@@ -274,7 +274,7 @@ def test_a_session_from_before_2fa_was_on_ends_at_its_next_request(site: Site, h
     assert site.orm("EmailAddress.objects.filter(user_id=pk).count()", pk=person.pk) == 1
 
 
-def test_a_link_that_confirms_an_address_signs_nobody_in(site: Site, person: Person, pending: Browser) -> None:
+def test_a_confirmation_link_signs_nobody_in(site: Site, person: Person, pending: Browser) -> None:
     confirm = (
         "__import__('allauth.account.models').account.models.EmailConfirmationHMAC("
         "EmailAddress.objects.create(user_id=pk, email='b' + email)).key"
@@ -290,7 +290,7 @@ def test_a_link_that_confirms_an_address_signs_nobody_in(site: Site, person: Per
 # --- Session keys ---------------------------------------------------------------------------------
 
 
-def test_the_sessions_key_changes_at_the_password_and_again_at_the_code(site: Site, person: Person, htmx: bool) -> None:
+def test_the_session_key_changes_after_the_password_and_after_the_code(site: Site, person: Person, htmx: bool) -> None:
     browser = Browser(site, htmx=htmx)
     browser.get(LOGIN)
     keys = [browser.session]
@@ -305,7 +305,7 @@ def test_the_sessions_key_changes_at_the_password_and_again_at_the_code(site: Si
     assert not at_the_code.owes_code()
 
 
-def test_a_session_planted_before_the_password_is_nobodys_afterwards(site: Site, person: Person, htmx: bool) -> None:
+def test_a_session_key_fixed_before_the_password_is_not_signed_in(site: Site, person: Person, htmx: bool) -> None:
     for planted in ("a" * 32, "attackers-own-key", "../../etc/passwd"):
         victim = Browser(site, htmx=htmx)
         victim.cookies["sessionid"] = planted
@@ -320,7 +320,7 @@ def test_a_session_planted_before_the_password_is_nobodys_afterwards(site: Site,
         assert not thief.owes_code()
 
 
-def test_a_planted_pending_sign_in_never_becomes_the_victims(site: Site, person: Person, htmx: bool) -> None:
+def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(site: Site, person: Person, htmx: bool) -> None:
     """The attacker's own, in the victim's browser: the victim's password begins another one, under another key."""
     attacker = Browser(site).owe_code(site.person())
     victim = Browser(site, htmx=htmx, cookies=attacker.cookies)
@@ -332,7 +332,7 @@ def test_a_planted_pending_sign_in_never_becomes_the_victims(site: Site, person:
     assert victim.session != attacker.session
 
 
-def test_visitors_cost_no_session(site: Site, htmx: bool) -> None:
+def test_signed_out_requests_create_no_session(site: Site, htmx: bool) -> None:
     before = site.orm("Session.objects.count()")
     visitor = Browser(site, htmx=htmx)
     for path in (
@@ -388,7 +388,7 @@ def change_the_password(site: Site, browser: Browser, person: Person) -> Page:
 
 
 @pytest.mark.parametrize("change", [turn_on, turn_off, make_new_codes, take_a_new_phone, change_the_password])
-def test_a_change_ends_the_other_sessions_and_renames_this_one(site: Site, htmx: bool, change: Change) -> None:
+def test_a_change_ends_the_other_sessions_and_rotates_this_sessions_key(site: Site, htmx: bool, change: Change) -> None:
     person = site.person(on=change is not turn_on)
     browser, other = two_phones(site, person)
     browser.htmx, old = htmx, browser.twin()
@@ -405,7 +405,7 @@ def test_a_change_ends_the_other_sessions_and_renames_this_one(site: Site, htmx:
     )
 
 
-def test_signing_out_ends_the_setup_under_way(site: Site, htmx: bool) -> None:
+def test_sign_out_ends_the_setup_in_progress(site: Site, htmx: bool) -> None:
     person = site.person(on=False)
     browser = Browser(site, htmx=htmx).sign_in(person)
     key = browser.post(SETUP, {"password": PASSWORD}).key
@@ -462,7 +462,9 @@ def test_no_header_turns_an_answer_into_json_or_echoes_a_secret(
 
 
 @pytest.mark.parametrize("headers", SPOOFED, ids=",".join)
-def test_no_header_opens_a_page_while_a_code_is_owed(site: Site, person: Person, headers: dict[str, str]) -> None:
+def test_no_header_gives_a_pending_sign_in_access_to_a_page(
+    site: Site, person: Person, headers: dict[str, str]
+) -> None:
     browser = Browser(site).owe_code(person)
     for path in (SETTINGS, STATUS, SETUP, DISABLE, EMAIL, "/admin/", CHANGE_PASSWORD):
         for page in (browser.get(path, **headers), browser.post(path, {"password": PASSWORD}, **headers)):
@@ -470,7 +472,7 @@ def test_no_header_opens_a_page_while_a_code_is_owed(site: Site, person: Person,
     assert not browser.is_signed_in()
 
 
-def test_a_json_body_is_no_form(site: Site, person: Person) -> None:
+def test_a_json_body_is_not_read_as_a_form(site: Site, person: Person) -> None:
     browser = Browser(site)
     body = f'{{"login": "{person.email}", "password": "{PASSWORD}", "code": "{person.code()}"}}'.encode()
     token = browser.cookies["csrftoken"]
@@ -504,7 +506,7 @@ def test_no_header_or_field_overrides_the_method(site: Site, asked: str) -> None
 
 
 @pytest.mark.parametrize("how", ["no token", "another's token", "no cookie", "another origin"])
-def test_nothing_is_posted_from_elsewhere(site: Site, person: Person, how: str) -> None:
+def test_cross_site_posts_are_refused(site: Site, person: Person, how: str) -> None:
     owner = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
     pending, before = Browser(site).owe_code(person), site.authenticator(person)
     for browser, path in ((owner, DISABLE), (owner, REGENERATE), (owner, LOGOUT), (pending, VERIFY_LOGIN)):
@@ -540,7 +542,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("on", [True, False], ids=["with 2FA", "without 2FA"])
-def test_next_leads_nowhere_but_to_this_host(site: Site, htmx: bool, on: bool) -> None:
+def test_next_redirects_only_to_this_host(site: Site, htmx: bool, on: bool) -> None:
     person = site.person(on=on)
     for way in ELSEWHERE:
         target = way.format(port=site.port) if "{port}" in way else way
@@ -556,13 +558,13 @@ def test_next_leads_nowhere_but_to_this_host(site: Site, htmx: bool, on: bool) -
         assert "evil" not in page.leads_to
 
 
-def test_next_on_this_host_is_kept_through_the_stage(site: Site, person: Person, htmx: bool) -> None:
+def test_next_is_kept_until_after_the_code(site: Site, person: Person, htmx: bool) -> None:
     browser = Browser(site, htmx=htmx)
     browser.post(f"{LOGIN}?next=/accounts/email/", {"login": person.email, "password": PASSWORD})
     assert browser.give_code(person.code()).leads_to == "/accounts/email/"
 
 
-def test_the_page_that_htmx_says_it_is_on_leads_nowhere_but_to_this_host(site: Site) -> None:
+def test_hx_current_url_redirects_only_to_this_host(site: Site) -> None:
     person = site.person(on=False)
     for way in [
         *ELSEWHERE,
@@ -601,7 +603,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_no_spelling_of_a_path_leads_round(site: Site, person: Person, pending: Browser, method: str) -> None:
+def test_no_spelling_of_a_path_bypasses_the_code(site: Site, person: Person, pending: Browser, method: str) -> None:
     before = site.authenticator(person)
     for path in VARIANTS:
         page = pending.post(path, {"password": PASSWORD, "code": person.code()}, method=method)
@@ -626,7 +628,7 @@ def test_another_host_is_refused(site: Site, host: str) -> None:
     assert "evil" not in page.leads_to
 
 
-def test_no_address_forges_a_line_of_the_log(site: Site) -> None:
+def test_no_path_can_forge_a_log_line(site: Site) -> None:
     for path in (
         "/x%0aFORGED%20event=turned_off",
         "/x%0d%0aFORGED/",
@@ -642,7 +644,7 @@ def test_no_address_forges_a_line_of_the_log(site: Site) -> None:
 
 
 @pytest.mark.parametrize("charset", ["base64", "rot13", "cp037", "utf-16", "utf-8-sig", "UTF8", "none-such"])
-def test_no_charset_leads_to_an_error_page(site: Site, person: Person, charset: str) -> None:
+def test_no_charset_causes_an_error_page(site: Site, person: Person, charset: str) -> None:
     """Django reads a form by any codec that Python has, and some of them fail where nothing is there to answer."""
     kind, browser = f"application/x-www-form-urlencoded; charset={charset}", Browser(site)
     assert browser.get(f"{LOGIN}?next=/x", Content_Type=kind).status == 200
@@ -652,13 +654,13 @@ def test_no_charset_leads_to_an_error_page(site: Site, person: Person, charset: 
 
 
 @pytest.mark.parametrize("path", ["/%00", "/admin/twofactor/securityevent/?kind__exact=%00", f"{LOGIN}?next=%00"])
-def test_a_nul_in_the_address_is_refused_in_the_sites_own_words(site: Site, path: str) -> None:
+def test_a_nul_in_the_url_is_refused_with_the_sites_error_page(site: Site, path: str) -> None:
     answer = Browser(site).get(path)
     assert answer.status == 400
     assert answer.headers["Content-Security-Policy"]
 
 
-def test_a_nul_in_a_cookie_is_no_error_page(site: Site) -> None:
+def test_a_nul_in_a_cookie_causes_no_error(site: Site) -> None:
     browser = Browser(site, cookies={"sessionid": '"aaaaaaaa\\000aaaa"', "csrftoken": '"\\000"', "known": '"\\000"'})
     assert browser.get("/").status == 200
     assert browser.get("/healthz").status == 200

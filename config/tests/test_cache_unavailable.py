@@ -39,7 +39,7 @@ def gone(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["redis", "no folder", "broken"])
-def test_a_store_that_is_gone_is_an_empty_cache(kind, tmp_path, caplog):
+def test_an_unreachable_store_behaves_as_an_empty_cache(kind, tmp_path, caplog):
     cache = gone(kind, tmp_path)
     assert cache.get("k") is None
     assert cache.get("k", "default") == "default"
@@ -55,14 +55,14 @@ def test_a_store_that_is_gone_is_an_empty_cache(kind, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("kind", ["redis", "no folder", "broken"])
-def test_many_keys_at_once_are_no_exception(kind, tmp_path):
+def test_calls_with_many_keys_do_not_raise(kind, tmp_path):
     cache = gone(kind, tmp_path)
     assert cache.get_many(["a", "b"]) == {}
     cache.set_many({"a": 1})
     cache.delete_many(["a"])
 
 
-def test_a_redis_that_hangs_is_waited_for_twice_and_not_at_every_call():
+def test_the_circuit_breaker_opens_after_two_timeouts_of_redis():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         location = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         cache = RedisCache(location, {"OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}})
@@ -83,7 +83,7 @@ def accepted(server):
     return count
 
 
-def test_a_store_that_comes_back_is_used_again(tmp_path):
+def test_a_store_that_is_reachable_again_is_used(tmp_path):
     cache = gone("no folder", tmp_path)
     cache.set("k", 1)
     (tmp_path / "nowhere").mkdir()
@@ -91,7 +91,7 @@ def test_a_store_that_comes_back_is_used_again(tmp_path):
     assert cache.get("k") == 1
 
 
-def test_a_file_that_was_broken_at_first_is_used_once_it_is_mended(tmp_path):
+def test_a_corrupt_file_is_used_once_it_is_repaired(tmp_path):
     cache = gone("broken", tmp_path)
     assert cache.get("k") is None
     (tmp_path / "broken").write_bytes(b"")
@@ -112,7 +112,7 @@ def without_cache(request, settings, tmp_path):
     assert default_cache.get("k") is None
 
 
-def test_without_a_cache_people_sign_in(without_cache, user, authenticator, secret):
+def test_users_can_sign_in_without_a_cache(without_cache, user, authenticator, secret):
     client = new_client()
     give_password(client, user)
     client.post(VERIFY_LOGIN, {"code": code_now(secret)})
@@ -120,7 +120,7 @@ def test_without_a_cache_people_sign_in(without_cache, user, authenticator, secr
     assert client.get("/accounts/2fa/").status_code == 200
 
 
-def test_without_a_cache_the_limits_of_account_and_sign_in_hold(without_cache, user, authenticator, secret):
+def test_the_limits_of_account_and_sign_in_apply_without_a_cache(without_cache, user, authenticator, secret):
     client = new_client()
     give_password(client, user)
     assert [client.post(VERIFY_LOGIN, {"code": wrong_code(secret)}).status_code for _ in range(5)] == [422] * 4 + [302]
@@ -129,7 +129,7 @@ def test_without_a_cache_the_limits_of_account_and_sign_in_hold(without_cache, u
     assert client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
 
 
-def test_a_sign_out_ends_the_session_while_the_cache_cannot_be_written(user, settings, tmp_path):
+def test_sign_out_ends_the_session_while_the_cache_is_locked(user, settings, tmp_path):
     """Another process holds the lock of the cache's file."""
     location = str(tmp_path / "site.cache")
     settings.CACHES = {**settings.CACHES, "default": {"BACKEND": "config.cache.SQLiteCache", "LOCATION": location}}

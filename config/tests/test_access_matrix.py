@@ -235,12 +235,12 @@ def jars(make_user: Any) -> dict[str, dict[str, str]]:
     return found
 
 
-def test_every_address_of_the_site_is_in_the_table() -> None:
+def test_every_url_pattern_of_the_site_is_in_the_table() -> None:
     assert set(routes()) == set(TABLE)
 
 
 @pytest.mark.parametrize("visitor", VISITORS)
-def test_every_address_answers_every_method_as_the_table_says(jars: dict[str, dict[str, str]], visitor: str) -> None:
+def test_every_path_answers_every_method_as_the_table_says(jars: dict[str, dict[str, str]], visitor: str) -> None:
     wrong = []
     for route in sorted(set(routes()) & set(TABLE)):
         for method in MODELS_METHODS if re.match(r"/admin/\w+/\w+/", route) else METHODS:

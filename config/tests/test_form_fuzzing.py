@@ -110,7 +110,7 @@ def form(request: pytest.FixtureRequest, user: User) -> tuple[Client, str, list[
 
 @ROUNDS
 @given(data=st.data())
-def test_no_field_leads_to_an_error_page(form: tuple[Client, str, list[str]], data: st.DataObject) -> None:
+def test_no_field_value_causes_an_error_page(form: tuple[Client, str, list[str]], data: st.DataObject) -> None:
     client, path, names = form
     fields = data.draw(st.lists(st.tuples(st.sampled_from(names), values), max_size=len(names) + 1))
     cookies = client.cookies.output(header="", sep=";")
@@ -124,7 +124,7 @@ def test_no_field_leads_to_an_error_page(form: tuple[Client, str, list[str]], da
 
 @ROUNDS
 @given(next_page=values, current=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=40))
-def test_no_header_or_query_leads_to_an_error_page(next_page: bytes, current: str) -> None:
+def test_no_header_or_query_causes_an_error_page(next_page: bytes, current: str) -> None:
     client = new_client(htmx=True, raise_request_exception=False)
     address = f"{LOGIN}?next={quote_from_bytes(next_page)}&method={quote_from_bytes(next_page)}"
     headers = {"HX-Current-URL": current, "HX-Target": current, "Accept-Language": current, "User-Agent": current}
@@ -146,7 +146,7 @@ def pending(user: User) -> Client:
 @given(typed=values)
 @example(typed="¹²³⁴⁵⁶".encode())
 @example(typed=b"1234567")
-def test_what_cannot_be_a_code_is_never_charged(pending: Client, typed: bytes) -> None:
+def test_a_malformed_code_is_never_charged(pending: Client, typed: bytes) -> None:
     assume(totp.normalise(typed.decode("utf-8", "replace").strip()) is None)
     before = charges()
     assert send(pending, VERIFY_LOGIN, [("code", typed)]) == 422
@@ -157,7 +157,7 @@ def test_what_cannot_be_a_code_is_never_charged(pending: Client, typed: bytes) -
 @given(typed=values)
 @example(typed=b"0000-0000-0000-000")
 @example(typed=b"UUUU-UUUU-UUUU-UUUU")
-def test_what_cannot_be_a_backup_code_is_never_charged(pending: Client, typed: bytes) -> None:
+def test_a_malformed_backup_code_is_never_charged(pending: Client, typed: bytes) -> None:
     assume(codes.normalise(typed.decode("utf-8", "replace").strip()) is None)
     before = charges()
     assert send(pending, VERIFY_LOGIN, [("backup_code", typed)]) == 422
