@@ -1,6 +1,8 @@
 """What the pages say of the code is true of it."""
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from dev import SERVER
 
 ROOT = Path(settings.BASE_DIR)
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+# `file.py` or `file.py:Class.method`; a path that does not start at the root is inside twofactor/.
+REFERENCES = sorted(set(re.findall(r"`([\w./]+\.\w+)(?::([\w.]+))?`", (ROOT / "docs" / "architecture.md").read_text())))
+FOLDERS = re.findall(r"`([\w./]+/)`", (ROOT / "docs" / "architecture.md").read_text())
 RULES = sorted(set(re.findall(r"`(test_\w+)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text())))
 
 
@@ -63,3 +68,32 @@ def test_the_deployment_page_lists_every_check_of_the_site():
     checks = re.findall(r'id="(site\.\w+)"', (ROOT / "config" / "checks.py").read_text())
     assert checks
     assert [name for name in checks if name not in (ROOT / "docs" / "deploy.md").read_text()] == []
+
+
+@cache
+def names_in(path):
+    """Return the classes, functions and assigned names of a module, those in a class with the name of the class."""
+    return set(_names(ast.parse(path.read_text()).body))
+
+
+def _names(body, prefix=""):
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield prefix + node.name
+        if isinstance(node, ast.ClassDef):
+            yield from _names(node.body, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.Assign):
+            yield from (prefix + target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+@pytest.mark.parametrize("file, name", REFERENCES)
+def test_every_file_and_function_that_the_architecture_page_names_exists(file, name):
+    path = next((path for path in (ROOT / file, ROOT / "twofactor" / file) if path.is_file()), None)
+    assert path, f"{file} does not exist"
+    if name:
+        assert name in names_in(path), f"{file} has no {name}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_folder_that_the_architecture_page_names_exists(folder):
+    assert (ROOT / folder).is_dir() or (ROOT / "twofactor" / folder).is_dir()
