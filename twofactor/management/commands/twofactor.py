@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.templatetags.tz import utc
 
 from twofactor import adapter
-from twofactor.imports import allauth, django_mfa, django_otp, pair, two_factor_auth
-from twofactor.imports.person import CannotImport
-from twofactor.imports.write import Source, bring_over
+from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth
+from twofactor.importing.person import CannotImport
+from twofactor.importing.write import Source, bring_over
 from twofactor.models import Authenticator
 from twofactor.people import find
 from twofactor.reset import reset

@@ -57,7 +57,7 @@ def set_up(database, *, apps, middleware=(), base="", **more):
                 },
             }
         ],
-        PASSWORD_HASHERS=["twofactor.tests.ways_over.sites.QuickHasher"],
+        PASSWORD_HASHERS=["twofactor.tests.importing_sites.sites.QuickHasher"],
         EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend",
         STATIC_URL="static/",
         USE_TZ=True,

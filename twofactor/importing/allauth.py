@@ -9,8 +9,8 @@ from django.apps import apps
 from django.conf import settings
 
 from twofactor import totp
-from twofactor.imports import tables
-from twofactor.imports.person import CannotImport, Person, base32, last_step, unfit
+from twofactor.importing import tables
+from twofactor.importing.person import CannotImport, Person, base32, last_step, unfit
 
 
 class Source(tables.OneTable):

@@ -1,4 +1,4 @@
-"""The site that they come to, on the same database file. `python -m twofactor.tests.ways_over.new_site FILE APP`.
+"""The site that they come to, on the same database file. `python -m twofactor.tests.importing_sites.new_site FILE APP`.
 
 Reads from its input who tries to sign in how: a list of [username, field, value], where a value of {"secret": ...,
 "after": seconds} stands for the code at that time. It is typed now, or with "later": true at that time too.
@@ -14,9 +14,9 @@ from unittest import mock
 
 from django.core.management import call_command
 
-from twofactor.tests.ways_over import sites
+from twofactor.tests.importing_sites import sites
 
-HERE = "twofactor.tests.ways_over"
+HERE = "twofactor.tests.importing_sites"
 APPS = ["twofactor", "allauth", "allauth.account", "django_htmx"]
 MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",

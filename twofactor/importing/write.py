@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from twofactor import codes, conf, events
-from twofactor.imports.person import Person
+from twofactor.importing.person import Person
 from twofactor.models import Authenticator, BackupCode, new_version
 
 BATCH = 500

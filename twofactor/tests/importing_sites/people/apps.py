@@ -2,5 +2,5 @@ from django.apps import AppConfig
 
 
 class PeopleConfig(AppConfig):
-    name = "twofactor.tests.ways_over.people"
+    name = "twofactor.tests.importing_sites.people"
     label = "people"

@@ -11,7 +11,7 @@ import pytest
 
 from dev import IN_VENV, ROOT, ensure_venv
 
-HERE = Path(__file__).parent / "ways_over"
+HERE = Path(__file__).parent / "importing_sites"
 
 
 def python_of(environment):
@@ -28,7 +28,7 @@ def python_of(environment):
 
 def run(python, module, *arguments, said=None):
     done = subprocess.run(
-        [python, "-m", f"twofactor.tests.ways_over.{module}", *arguments],
+        [python, "-m", f"twofactor.tests.importing_sites.{module}", *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": ""},
         input=json.dumps(said),
@@ -113,7 +113,7 @@ def test_from_allauth(database):
 
 
 def test_from_allauth_with_an_adapter_that_encrypts(database):
-    adapter = "twofactor.tests.ways_over.allauth_adapter.ReversingAdapter"
+    adapter = "twofactor.tests.importing_sites.allauth_adapter.ReversingAdapter"
     people = story(database, "allauth", "allauth_site", adapter)
     # Beside allauth.mfa, which its adapter needs, for the command alone.
     beside = {"here": python_of("allauth"), "apps": ["allauth.mfa"], "SILENCED_SYSTEM_CHECKS": ["fields.E305"]}
@@ -126,7 +126,7 @@ def test_from_django_otp_where_the_key_of_a_user_is_a_uuid(database):
     people = story(database, "django_otp", "otp_site")
     wanted = both_ways(people, spelt=lambda code: f"{code[:4]}-{code[4:]}".upper())
     wanted += [["fay", "code", now(people["fay"]), True], ["fay", "backup_code", people["fay"]["unused"][0], True]]
-    apps = ["twofactor.tests.ways_over.people"]
+    apps = ["twofactor.tests.importing_sites.people"]
     said = bring(database, "django-otp", people, wanted, apps=apps, AUTH_USER_MODEL="people.Person")
     lines = {
         "carol": "could not come: its codes have 8 digits, not 6",
@@ -185,5 +185,5 @@ def test_from_the_pair(database):
         "ACCOUNT_LOGIN_METHODS": ["email"],
         "ACCOUNT_USER_MODEL_USERNAME_FIELD": None,
     }
-    said = bring(database, "pair", people, wanted, apps=["twofactor.tests.ways_over.pair"], **here)
+    said = bring(database, "pair", people, wanted, apps=["twofactor.tests.importing_sites.pair"], **here)
     assert_said(said, f"user {people['dan']['key']}: could not come: it is on, but has no secret", totals=(2, 18, 1))

@@ -2,13 +2,13 @@
 
 import sys
 
-from twofactor.tests.ways_over import sites
+from twofactor.tests.importing_sites import sites
 
 
 def main(database):
-    sites.set_up(database, apps=["twofactor.tests.ways_over.pair"], AUTH_USER_MODEL="pair.User")
+    sites.set_up(database, apps=["twofactor.tests.importing_sites.pair"], AUTH_USER_MODEL="pair.User")
     sites.migrate()
-    from twofactor.tests.ways_over.pair.models import TwoFactorAuth
+    from twofactor.tests.importing_sites.pair.models import TwoFactorAuth
 
     ada = turn_on("ada")
     ada["used"] = [use_up("ada", code) for code in ada["unused"][:2]]
@@ -23,7 +23,7 @@ def main(database):
 
 
 def make_user(name):
-    from twofactor.tests.ways_over.pair.models import User
+    from twofactor.tests.importing_sites.pair.models import User
 
     return User.objects.create_user(f"{name}@example.com", sites.PASSWORD, full_name=name.title())
 
@@ -37,7 +37,7 @@ def turn_on(name):
 
 
 def use_up(name, code):
-    from twofactor.tests.ways_over.pair.models import TwoFactorAuth
+    from twofactor.tests.importing_sites.pair.models import TwoFactorAuth
 
     assert TwoFactorAuth.objects.get(user__email=f"{name}@example.com").verify_backup_code(code)
     return code

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import models
 
 from twofactor import conf, totp
-from twofactor.imports import tables
-from twofactor.imports.person import Person, base32_of_hex, last_step, read, unfit
+from twofactor.importing import tables
+from twofactor.importing.person import Person, base32_of_hex, last_step, read, unfit
 
 NEVER = datetime.fromtimestamp(0, UTC)
 # What else may stand for somebody's second factor: the tables of its plugins and of django-two-factor-auth's.

@@ -10,8 +10,8 @@ from django.core import signing
 from django.db import models
 
 from twofactor import totp
-from twofactor.imports import tables
-from twofactor.imports.person import Person, base32, last_step, read
+from twofactor.importing import tables
+from twofactor.importing.person import Person, base32, last_step, read
 
 SIGNED, SALT = "mfa1:", "django_mfa.secret"
 OTHERS = {"webauthn": "a security key", "email": "e-mail"}

@@ -1,8 +1,8 @@
-"""A site with allauth.mfa. `python -m twofactor.tests.ways_over.allauth_site FILE [ADAPTER]` leaves people in FILE."""
+"""A site with allauth.mfa. Run as a module with FILE and perhaps ADAPTER, it writes its users to the database FILE."""
 
 import sys
 
-from twofactor.tests.ways_over import sites
+from twofactor.tests.importing_sites import sites
 
 
 def main(database, adapter=""):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from twofactor.imports import django_otp
-from twofactor.imports.person import Person
+from twofactor.importing import django_otp
+from twofactor.importing.person import Person
 
 NAME = "default"
 

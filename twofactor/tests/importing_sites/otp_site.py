@@ -3,7 +3,7 @@
 import sys
 import time
 
-from twofactor.tests.ways_over import sites
+from twofactor.tests.importing_sites import sites
 
 PLUGINS = ["totp", "static", "email"]
 
@@ -12,7 +12,7 @@ def main(database):
     sites.set_up(
         database,
         apps=[
-            "twofactor.tests.ways_over.people",
+            "twofactor.tests.importing_sites.people",
             "django_otp",
             *(f"django_otp.plugins.otp_{name}" for name in PLUGINS),
         ],

@@ -2,7 +2,7 @@
 
 import sys
 
-from twofactor.tests.ways_over import sites
+from twofactor.tests.importing_sites import sites
 
 LOGIN, SETUP, TOKENS = "/account/login/", "/account/two_factor/setup/", "/account/two_factor/backup/tokens/"
 
@@ -16,7 +16,7 @@ def main(database):
         apps=APPS,
         middleware=["django_otp.middleware.OTPMiddleware"],
         base="{% block content %}{% endblock %}",
-        ROOT_URLCONF="twofactor.tests.ways_over.two_factor_urls",
+        ROOT_URLCONF="twofactor.tests.importing_sites.two_factor_urls",
         LOGIN_REDIRECT_URL="/",
         LOGIN_URL=LOGIN,
     )

@@ -4,7 +4,7 @@ import random
 import string
 import sys
 
-from twofactor.tests.ways_over import sites
+from twofactor.tests.importing_sites import sites
 
 LOGIN = "/login/"
 ENROLL, CODES, VERIFY = "/mfa/enroll/totp/", "/mfa/recovery/codes/", "/mfa/verify/recovery_codes/"
@@ -17,7 +17,7 @@ def main(database, *how):
         apps=["django_mfa"],
         middleware=["django_mfa.middleware.MfaMiddleware"],
         base="{% block content %}{% endblock %}",
-        ROOT_URLCONF="twofactor.tests.ways_over.mfa_urls",
+        ROOT_URLCONF="twofactor.tests.importing_sites.mfa_urls",
         LOGIN_URL=LOGIN,
         LOGIN_REDIRECT_URL="/",
         MFA_FACTORS=["totp", "recovery_codes"],

@@ -1,4 +1,4 @@
-"""Importing: who comes, who cannot and why, cut off and run again. The real packages are in test_ways_over.py."""
+"""Importing: who comes, who cannot and why, cut off and run again. The real packages are in test_importing_sites.py."""
 
 import logging
 import time
@@ -14,8 +14,8 @@ from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
 from conftest import NOW, SECRET
-from twofactor.imports import allauth, django_mfa, django_otp, pair, tables, write
-from twofactor.imports.person import Person, base32, base32_of_hex, last_step, read, unfit
+from twofactor.importing import allauth, django_mfa, django_otp, pair, tables, write
+from twofactor.importing.person import Person, base32, base32_of_hex, last_step, read, unfit
 from twofactor.models import Authenticator, BackupCode
 from twofactor.totp import code_at, time_step_at
 
@@ -132,7 +132,7 @@ def test_a_clock_that_is_further_off_than_codes_are_looked_for_is_told_of(device
 def test_two_factor_auth_asks_for_the_device_named_default_alone(devices, run):
     devices(1, name="spare")
     assert "user 1: could not come: there is no user" in run("twofactor", "import", "two-factor-auth")
-    from twofactor.imports import two_factor_auth
+    from twofactor.importing import two_factor_auth
 
     assert "no device named default" in person_of(two_factor_auth.Source(), 1).why_not
 

@@ -9,7 +9,7 @@ from django.apps.registry import Apps
 from django.contrib.auth import get_user_model
 from django.db import connection, models
 
-from twofactor.imports.person import CannotImport, Person, read
+from twofactor.importing.person import CannotImport, Person, read
 
 
 def table(name: str, /, **fields: models.Field) -> Any:
@@ -28,7 +28,7 @@ def table(name: str, /, **fields: models.Field) -> Any:
         if field_name not in there:
             del fields[field_name]
     # A registry of its own: the app itself may be installed, and has this model too.
-    meta = type("Meta", (), {"db_table": name, "managed": False, "app_label": "twofactor_imports", "apps": Apps()})
+    meta = type("Meta", (), {"db_table": name, "managed": False, "app_label": "twofactor_importing", "apps": Apps()})
     return type(name, (models.Model,), {"__module__": __name__, "Meta": meta, **fields})
 
 

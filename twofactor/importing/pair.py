@@ -8,8 +8,8 @@ from typing import Any
 from django.db import models
 
 from twofactor import totp
-from twofactor.imports import tables
-from twofactor.imports.person import Person, base32, read
+from twofactor.importing import tables
+from twofactor.importing.person import Person, base32, read
 
 # The model is copied into an app of the site's own, so the table may have any name.
 COLUMNS = {"user_id", "secret_key", "is_enabled", "backup_codes"}
