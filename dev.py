@@ -28,7 +28,7 @@ ENV_FILE = ROOT / ".env"
 # What runs the site, and what works on it: the second holds all of the first, in the same versions.
 RUN_LOCK, DEV_LOCK = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
 # Where the site is measured, and what it is measured against.
-BENCH_LOCK, BENCH_VENV = ROOT / "config/bench/peer/requirements.txt", ROOT / ".venv-bench"
+BENCH_LOCK, BENCH_VENV = ROOT / "bench/peer/requirements.txt", ROOT / ".venv-bench"
 # Not sys.executable: in .venv that is the very file which a set-up from scratch takes away.
 BASE_PYTHON = Path(sys.executable).resolve()
 # How the site is served, here and by docs/deploy.md. A thread waits as long as a body takes to come: with four, eight
@@ -120,7 +120,7 @@ def bench(*arguments: str) -> NoReturn:
     """[PARTS] [OPTIONS]  Measure the site, beside one with django-allauth's own second factor; --help says more."""
     ensure_venv(DEV_LOCK)
     ensure_venv(BENCH_LOCK, BENCH_VENV)
-    become(PYTHON, "-m", "config.bench", *arguments, env=os.environ | {"BENCH_PYTHON": str(BENCH_VENV / IN_VENV)})
+    become(PYTHON, "-m", "bench", *arguments, env=os.environ | {"BENCH_PYTHON": str(BENCH_VENV / IN_VENV)})
 
 
 def check() -> None:

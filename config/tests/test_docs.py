@@ -20,7 +20,7 @@ RULES = sorted(set(re.findall(r"`(test_\w+)::(test_\w+)`", (ROOT / "docs" / "sec
 
 def test_no_file_tells_a_reader_to_install_the_unrelated_twofactor_package():
     """The distribution is django-allauth-twofactor; `twofactor` on PyPI is somebody else's."""
-    folders = ("accounts", "config", "docs", "e2e", "static", "templates", "twofactor")
+    folders = ("accounts", "bench", "config", "docs", "e2e", "static", "templates", "twofactor")
     files = [*ROOT.glob("*.*"), *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
     texts = [path for path in files if path.suffix in {".html", ".js", ".md", ".po", ".py", ".toml", ".txt"}]
     assert PAGES[0] in texts

@@ -1,4 +1,4 @@
-"""Who may import whom: the app stands on its own, its core on nothing, and two seams are in one file each."""
+"""Rules for imports: the app never imports the site, pure modules import no Django, nothing imports `bench`."""
 
 import ast
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).resolve().parent.parent
+ROOT = APP.parent
 FILES = sorted(path for path in APP.rglob("*.py") if "tests" not in path.parts)
-SITE = {"accounts", "config", "conftest", "e2e"}
+SITE = {"accounts", "bench", "config", "conftest", "dev", "e2e"}
 PURE = ["canonical.py", "totp.py", "codes.py", "crypto.py"]
 
 
@@ -40,7 +41,18 @@ def test_twofactor_never_imports_the_site(path):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_twofactor_never_names_a_module_of_the_site_by_string(path):
-    assert not {s for s in strings(path) if isinstance(s, str) and s.startswith(("accounts.", "config."))}
+    assert not {s for s in strings(path) if isinstance(s, str) and s.startswith(("accounts.", "bench.", "config."))}
+
+
+def test_nothing_imports_bench():
+    folders = [ROOT / name for name in ("accounts", "config", "e2e", "twofactor")]
+    files = {*ROOT.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py"))}
+    assert [str(path.relative_to(ROOT)) for path in files if "bench" in roots(path)] == []
+
+
+def test_the_site_imports_no_browser_test():
+    files = [path for name in ("accounts", "config") for path in (ROOT / name).rglob("*.py")]
+    assert [str(path.relative_to(ROOT)) for path in files if "tests" not in path.parts and "e2e" in roots(path)] == []
 
 
 @pytest.mark.parametrize("name", PURE)

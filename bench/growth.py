@@ -2,11 +2,11 @@
 
 from contextlib import ExitStack
 
-from config.bench.compare import WARM_UP, casts
-from config.bench.journeys import JOURNEYS
-from config.bench.measure import Cost, cost_of, median, quartiles
-from config.bench.sites import Site, Stand
-from config.bench.table import Table
+from bench.compare import WARM_UP, casts
+from bench.journeys import JOURNEYS
+from bench.measure import Cost, cost_of, median, quartiles
+from bench.sites import Site, Stand
+from bench.table import Table
 
 FEW = 100
 COLUMNS = ("journey", "site", "CPU ms, few", "many", "CPU grows by", "middle half", "wall ms, few", "many", "grows by")

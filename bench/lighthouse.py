@@ -10,10 +10,10 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from config.bench.journeys import LOGIN, SETTINGS
-from config.bench.sites import ROOT, Site, Stand
-from config.bench.table import Table
-from config.bench.visitor import Visitor
+from bench.journeys import LOGIN, SETTINGS
+from bench.sites import ROOT, Site, Stand
+from bench.table import Table
+from bench.visitor import Visitor
 from e2e.browser import launch_options
 
 # The last version for Node 20, which Debian's releases of these years have at most.

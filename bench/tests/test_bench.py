@@ -2,11 +2,11 @@
 
 import pytest
 
-from config.bench import __main__ as bench
-from config.bench.journeys import JOURNEYS
-from config.bench.measure import percentile
-from config.bench.sites import OURS, Stand
-from config.bench.table import Table
+from bench import __main__ as bench
+from bench.journeys import JOURNEYS
+from bench.measure import percentile
+from bench.sites import OURS, Stand
+from bench.table import Table
 
 
 def test_every_journey_runs_and_counts_queries_and_requests(tmp_path):

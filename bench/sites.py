@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config.bench.journeys import Dialect, Ours, Peers, Person
-from config.bench.services import Store
+from bench.journeys import Dialect, Ours, Peers, Person
+from bench.services import Store
 from dev import GIVES_BACK_MEMORY, SERVER
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 STARTS_WITHIN = 60  # seconds
 
 
@@ -34,8 +34,8 @@ class Kind:
 
 # A Python that has what runs both, and nothing that works on them: qrcode loads Pillow where it finds it.
 PYTHON = os.environ.get("BENCH_PYTHON", sys.executable)
-OURS = Kind(Ours(), "config.bench.settings", "config.bench.rows")
-PEERS = Kind(Peers(), "config.bench.peer.settings", "config.bench.peer.rows")
+OURS = Kind(Ours(), "bench.settings", "bench.rows")
+PEERS = Kind(Peers(), "bench.peer.settings", "bench.peer.rows")
 
 
 class Site:
@@ -66,7 +66,7 @@ class Site:
 
     def rows(self, function: str, **arguments: Any) -> Any:
         """Call a function of this site's `rows` module."""
-        return json.loads(self._run("-m", "config.bench.orm", function, json.dumps(arguments)))
+        return json.loads(self._run("-m", "bench.orm", function, json.dumps(arguments)))
 
     def people(self, *, on: int = 0, off: int = 0, signed_in: bool = True) -> list[Person]:
         return [Person(**row) for row in self.rows("people", on=on, off=off, signed_in=signed_in)]
@@ -82,7 +82,7 @@ class Site:
         """Serve it meanwhile, as `dev.py serve` does; `measured`, by one thread that tells what it spends."""
         size = ["--workers", "1", "--blocking-threads", "1"] if measured else ["--workers", str(workers)]
         where = ["--host", "127.0.0.1", "--port", str(self.port)]
-        entry = f"config.{'bench.meter' if measured else 'wsgi'}:application"
+        entry = "bench.meter:application" if measured else "config.wsgi:application"
         command = [PYTHON, "-m", "granian", *SERVER, *size, *where, entry]
         with self.log.open("ab") as log:
             env = GIVES_BACK_MEMORY | self.env

@@ -2,10 +2,10 @@
 
 from contextlib import ExitStack
 
-from config.bench.journeys import JOURNEYS, Journey, Person
-from config.bench.measure import Cost, cost_of, median, percentile, quartiles
-from config.bench.sites import Site, Stand
-from config.bench.table import Table
+from bench.journeys import JOURNEYS, Journey, Person
+from bench.measure import Cost, cost_of, median, percentile, quartiles
+from bench.sites import Site, Stand
+from bench.table import Table
 
 WARM_UP = 2  # rounds that are not counted; the first is made with an empty browser cache
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""One call into a site's database: `python -m config.bench.orm FUNCTION {"argument": ...}`, the answer as JSON.
+"""One call into a site's database: `python -m bench.orm FUNCTION {"argument": ...}`, the answer as JSON.
 
 A process of its own, since one process can hold the settings of one site only. BENCH_ROWS names the module.
 """

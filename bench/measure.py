@@ -4,9 +4,9 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from config.bench.journeys import Journey, Person
-from config.bench.sites import Site
-from config.bench.visitor import Visitor
+from bench.journeys import Journey, Person
+from bench.sites import Site
+from bench.visitor import Visitor
 
 STEP_SECONDS = 30
 MARGIN = 4  # seconds of a time step in which no journey is begun: its code would be over when it comes to it

@@ -9,11 +9,11 @@ from itertools import cycle, product
 from pathlib import Path
 from threading import Lock, Thread
 
-from config.bench.journeys import Person
-from config.bench.measure import median, percentile
-from config.bench.sites import Site, Stand
-from config.bench.table import Table
-from config.bench.visitor import Unexpected, Visitor
+from bench.journeys import Person
+from bench.measure import median, percentile
+from bench.sites import Site, Stand
+from bench.table import Table
+from bench.visitor import Unexpected, Visitor
 
 WORKERS = 2
 # Nobody comes back before the code of their last sign-in is over, even at so many sign-ins a second.

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from config.bench import services
-from config.bench.compare import journeys
-from config.bench.growth import growth
-from config.bench.lighthouse import lighthouse
-from config.bench.load import load
-from config.bench.sites import OURS, PEERS, Stand
-from config.bench.table import Table
+from bench import services
+from bench.compare import journeys
+from bench.growth import growth
+from bench.lighthouse import lighthouse
+from bench.load import load
+from bench.sites import OURS, PEERS, Stand
+from bench.table import Table
 
 STORES = ("sqlite", "postgresql")
 HASHERS = ("fast", "shipped")

@@ -11,8 +11,8 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
-from config.bench.journeys import PASSWORD
-from config.bench.orm import analyze, multiply, session_of
+from bench.journeys import PASSWORD
+from bench.orm import analyze, multiply, session_of
 from twofactor import totp
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from config.bench.visitor import Page, Visitor
+from bench.visitor import Page, Visitor
 from twofactor import totp
 
 PASSWORD = "umbel-4-Quarry-thimble"  # noqa: S105 - of people who are made for this and gone with it

@@ -10,8 +10,8 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
 
 from accounts.models import User
-from config.bench.journeys import PASSWORD
-from config.bench.orm import analyze, multiply, session_of
+from bench.journeys import PASSWORD
+from bench.orm import analyze, multiply, session_of
 from twofactor import conf, sessions, totp
 from twofactor.models import Authenticator, BackupCode, SecurityEvent, new_codes, new_version
 
