@@ -3,14 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from accounts.views import (
-    ConfirmEmailView,
-    EmailView,
-    LoginView,
-    ReauthenticateView,
-    reject_email,
-    set_language,
-)
+from accounts.views.confirm_email import ConfirmEmailView
+from accounts.views.email import EmailView
+from accounts.views.login import LoginView
+from accounts.views.reauthenticate import ReauthenticateView
+from accounts.views.reject_email import reject_email
+from accounts.views.set_language import set_language
 from config import views
 
 urlpatterns = [

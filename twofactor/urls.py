@@ -1,23 +1,31 @@
-"""The app's addresses; a site includes them where it likes, here at /accounts/2fa/."""
+"""URLs of the app. A site includes them where it likes, for example at /accounts/2fa/."""
 
 from django.urls import path
 
-from twofactor import views
+from twofactor.views.confirm import confirm
+from twofactor.views.disable import disable
+from twofactor.views.reauthenticate import reauthenticate
+from twofactor.views.regenerate_backup_codes import regenerate_backup_codes
+from twofactor.views.settings import settings, status
+from twofactor.views.setup import cancel_setup, setup
+from twofactor.views.trusted_browsers import forget_browser, forget_browsers
+from twofactor.views.verify_login import cancel_login, verify_login
+from twofactor.views.verify_setup import verify_setup
 
 app_name = "twofactor"
 
 urlpatterns = [
-    path("", views.settings, name="settings"),
-    path("status/", views.status, name="status"),
-    path("setup/", views.setup, name="setup"),
-    path("verify-setup/", views.verify_setup, name="verify_setup"),
-    path("cancel-setup/", views.cancel_setup, name="cancel_setup"),
-    path("regenerate-backup-codes/", views.regenerate_backup_codes, name="regenerate_backup_codes"),
-    path("reauthenticate/", views.reauthenticate, name="reauthenticate"),
-    path("disable/", views.disable, name="disable"),
-    path("confirm/", views.confirm, name="confirm"),
-    path("verify-login/", views.verify_login, name="verify_login"),
-    path("cancel-login/", views.cancel_login, name="cancel_login"),
-    path("trusted-browsers/<int:pk>/forget/", views.forget_browser, name="forget_browser"),
-    path("trusted-browsers/forget/", views.forget_browsers, name="forget_browsers"),
+    path("", settings, name="settings"),
+    path("status/", status, name="status"),
+    path("setup/", setup, name="setup"),
+    path("verify-setup/", verify_setup, name="verify_setup"),
+    path("cancel-setup/", cancel_setup, name="cancel_setup"),
+    path("regenerate-backup-codes/", regenerate_backup_codes, name="regenerate_backup_codes"),
+    path("reauthenticate/", reauthenticate, name="reauthenticate"),
+    path("disable/", disable, name="disable"),
+    path("confirm/", confirm, name="confirm"),
+    path("verify-login/", verify_login, name="verify_login"),
+    path("cancel-login/", cancel_login, name="cancel_login"),
+    path("trusted-browsers/<int:pk>/forget/", forget_browser, name="forget_browser"),
+    path("trusted-browsers/forget/", forget_browsers, name="forget_browsers"),
 ]

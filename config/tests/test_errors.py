@@ -27,6 +27,7 @@ from accounts.models import User
 from e2e.phone import code_at
 from twofactor import codes, totp
 from twofactor.models import Authenticator
+from twofactor.views import settings as settings_view
 
 PASSWORD = "umbel-4-Quarry-thimble"
 user = User.objects.create_user("ada@example.com", PASSWORD)
@@ -55,7 +56,7 @@ def broken(request, *args, **kwargs):
     typed = request.POST.get("password")
     raise ValueError(f"no page for {typed} {request.COOKIES}")
 
-sys.modules["twofactor.views.settings"].status_of = lambda *args: 1 / 0
+settings_view.status_of = lambda *args: 1 / 0
 signed_in = client.get("/accounts/2fa/")
 fields = {"reason": backup_codes[1]}
 logging.getLogger("config.cache").error("unreachable: %s", backup_codes[2], extra={"fields": fields})

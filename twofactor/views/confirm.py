@@ -16,14 +16,14 @@ from twofactor import sessions
 from twofactor.forms import ConfirmForm, method_of
 from twofactor.models import Authenticator
 from twofactor.step_up import ask_to_send_again, is_unsent
-from twofactor.views._changes import OwnRequest, next_of, own_page
-from twofactor.views._refusal import refuse
+from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
+from twofactor.views.form_page import show_form
 
 JUST_NOW = 60  # seconds; no page may ask for less, and nobody is asked twice within them
 
 
-@own_page("GET", "HEAD", "POST")
-def confirm(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("GET", "HEAD", "POST")
+def confirm(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     if authenticator is None:
         return redirect("twofactor:setup")
     # A second tab, a double click, the back button: what was proved is not asked for again.
@@ -36,7 +36,7 @@ def confirm(request: OwnRequest, authenticator: Authenticator | None) -> HttpRes
     return show(request, form, next=request.GET.get("next", ""), unsent=is_unsent(request))
 
 
-def go_on(request: OwnRequest, authenticator: Authenticator, form: ConfirmForm) -> HttpResponse:
+def go_on(request: AuthenticatedRequest, authenticator: Authenticator, form: ConfirmForm) -> HttpResponse:
     sessions.go_on(request, authenticator, form.method)
     ask_to_send_again(request)
     return HttpResponseRedirect(destination(request))
@@ -45,7 +45,7 @@ def go_on(request: OwnRequest, authenticator: Authenticator, form: ConfirmForm) 
 def show(request: HttpRequest, form: ConfirmForm, **query: Any) -> HttpResponse:
     other = "code" if form.method == "backup" else "backup"
     context = {"url": address(**query), "unsent": query.get("unsent"), "toggle_url": address(method=other, **query)}
-    return refuse(request, "confirm", form, cancel_url=resolve_url(settings.LOGIN_REDIRECT_URL), **context)
+    return show_form(request, "confirm", form, cancel_url=resolve_url(settings.LOGIN_REDIRECT_URL), **context)
 
 
 def address(*, unsent: bool = False, **query: str) -> str:
@@ -56,5 +56,5 @@ def address(*, unsent: bool = False, **query: str) -> str:
 
 def destination(request: HttpRequest) -> str:
     """Where the person was, on this host alone, and never this page."""
-    url = next_of(request)
+    url = next_url(request)
     return url if url and urlsplit(url).path != request.path else resolve_url(settings.LOGIN_REDIRECT_URL)

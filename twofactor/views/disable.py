@@ -9,13 +9,13 @@ from django.utils.translation import gettext as _
 from twofactor import adapter, events, sessions
 from twofactor.htmx import wants_panel
 from twofactor.models import Authenticator, ChangedMeanwhile
-from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page, proof
-from twofactor.views._refusal import refuse
+from twofactor.views.common import AuthenticatedRequest, changed_meanwhile, second_factor_page
+from twofactor.views.form_page import proof_form, show_form
 from twofactor.views.settings import show_settings
 
 
-@own_page("GET", "HEAD", "POST")
-def disable(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("GET", "HEAD", "POST")
+def disable(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     if authenticator is None:
         return redirect("twofactor:settings")
     if adapter.current().is_required(request.user):
@@ -24,9 +24,9 @@ def disable(request: OwnRequest, authenticator: Authenticator | None) -> HttpRes
             _("This site requires two-factor authentication of your account, so it cannot be turned off."),
         )
         return redirect("twofactor:settings")
-    form = proof(request, authenticator)
+    form = proof_form(request, authenticator)
     if not form.is_valid():
-        return refuse(request, "disable", form)
+        return show_form(request, "disable", form)
     try:
         with transaction.atomic():
             authenticator.turn_off()

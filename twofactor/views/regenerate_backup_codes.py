@@ -7,19 +7,19 @@ from django.shortcuts import redirect
 from twofactor import events, sessions
 from twofactor.models import Authenticator, ChangedMeanwhile
 from twofactor.views._backup_codes import remind_of_codes, show_codes
-from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page, proof
-from twofactor.views._refusal import refuse
+from twofactor.views.common import AuthenticatedRequest, changed_meanwhile, second_factor_page
+from twofactor.views.form_page import proof_form, show_form
 
 
-@own_page("GET", "HEAD", "POST")
-def regenerate_backup_codes(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("GET", "HEAD", "POST")
+def regenerate_backup_codes(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     if authenticator is None:
         return redirect("twofactor:settings")
-    form = proof(request, authenticator)
+    form = proof_form(request, authenticator)
     if not form.is_valid():
         if remind_of_codes(request, authenticator):  # Back, or the same form sent again by a reload
             return redirect("twofactor:settings")
-        return refuse(request, "regenerate_backup_codes", form, codes_left=authenticator.codes_left)
+        return show_form(request, "regenerate_backup_codes", form, codes_left=authenticator.codes_left)
     try:
         with transaction.atomic():
             codes = authenticator.regenerate_backup_codes()

@@ -9,33 +9,33 @@ from twofactor import adapter, conf, trust
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator
 from twofactor.views._backup_codes import SHOWN, remind_of_codes
-from twofactor.views._changes import OwnRequest, own_page
+from twofactor.views.common import AuthenticatedRequest, second_factor_page
 
 
-@own_page("GET", "HEAD")
-def settings(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("GET", "HEAD")
+def settings(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     if "saved" in request.GET:  # from the page of the backup codes
         return leave_codes(request, authenticator)
     remind_of_codes(request, authenticator)
     return show_settings(request, authenticator)
 
 
-def leave_codes(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+def leave_codes(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     """The codes are saved: go on to where the person was going, or to the settings."""
     if url := request.session.pop(SHOWN, ""):
         return HttpResponseRedirect(url)
     return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")
 
 
-@own_page("GET", "HEAD")
-def status(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("GET", "HEAD")
+def status(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     """The status block alone, which the settings page refreshes itself from."""
     if not wants_panel(request):
         return redirect("twofactor:settings")
     return render(request, "twofactor/status/_panel.html", status_of(request, authenticator))
 
 
-def show_settings(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+def show_settings(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     user = request.user
     context = {
         **status_of(request, authenticator),
@@ -48,7 +48,7 @@ def show_settings(request: OwnRequest, authenticator: Authenticator | None) -> H
     return render_page(request, "settings", context, at=conf.settings_path())
 
 
-def status_of(request: OwnRequest, authenticator: Authenticator | None) -> dict[str, Any]:
+def status_of(request: AuthenticatedRequest, authenticator: Authenticator | None) -> dict[str, Any]:
     """What the status block says, and what can be done from there."""
     left = authenticator.codes_left if authenticator else 0
     return {

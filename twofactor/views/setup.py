@@ -15,15 +15,15 @@ from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator
 from twofactor.reauthentication import signed_in_lately
 from twofactor.views._backup_codes import remind_of_codes
-from twofactor.views._changes import OwnRequest, next_of, own_page, proof
-from twofactor.views._refusal import refuse
+from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
+from twofactor.views.form_page import proof_form, show_form
 from twofactor.views.settings import show_settings
 
 
-@own_page("GET", "HEAD", "POST")
-def setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("GET", "HEAD", "POST")
+def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     if current := under_way.resume(request, authenticator):
-        under_way.lead_to(request, next_of(request))
+        under_way.lead_to(request, next_url(request))
         return show_key(request, authenticator, current.secret)
     if request.method != "POST" and remind_of_codes(request, authenticator):
         return redirect("twofactor:settings")
@@ -35,11 +35,11 @@ def setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpRespo
             request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
         )
         return redirect("account_logout")
-    form = proof(request, authenticator)
+    form = proof_form(request, authenticator)
     if form.is_valid():
-        current = under_way.begin(request, authenticator, destination=next_of(request))
+        current = under_way.begin(request, authenticator, destination=next_url(request))
         return show_key(request, authenticator, current.secret)
-    return refuse(request, "setup", form, authenticator=authenticator, redirect_field_value=next_of(request))
+    return show_form(request, "setup", form, authenticator=authenticator, redirect_field_value=next_url(request))
 
 
 def owes_address(user: Any) -> bool:
@@ -47,7 +47,7 @@ def owes_address(user: Any) -> bool:
     return app_settings.EMAIL_VERIFICATION != "none" and not has_verified_email(user)
 
 
-def show_key(request: OwnRequest, authenticator: Authenticator | None, secret: str) -> HttpResponse:
+def show_key(request: AuthenticatedRequest, authenticator: Authenticator | None, secret: str) -> HttpResponse:
     host = adapter.current()
     uri = totp.provisioning_uri(secret, account=host.label(request.user), issuer=host.issuer(request))
     return render_page(
@@ -55,7 +55,7 @@ def show_key(request: OwnRequest, authenticator: Authenticator | None, secret: s
     )
 
 
-@own_page("POST")
-def cancel_setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("POST")
+def cancel_setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     under_way.forget(request)
     return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")

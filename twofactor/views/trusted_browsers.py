@@ -5,17 +5,17 @@ from django.shortcuts import get_object_or_404, redirect
 
 from twofactor.htmx import wants_panel
 from twofactor.models import Authenticator
-from twofactor.views._changes import OwnRequest, own_page
+from twofactor.views.common import AuthenticatedRequest, second_factor_page
 from twofactor.views.settings import show_settings
 
 
-@own_page("POST")
-def forget_browser(request: OwnRequest, authenticator: Authenticator | None, pk: int) -> HttpResponse:
+@second_factor_page("POST")
+def forget_browser(request: AuthenticatedRequest, authenticator: Authenticator | None, pk: int) -> HttpResponse:
     get_object_or_404(request.user.trusted_browsers, pk=pk).delete()
     return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")
 
 
-@own_page("POST")
-def forget_browsers(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("POST")
+def forget_browsers(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     request.user.trusted_browsers.all().delete()
     return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")

@@ -14,11 +14,11 @@ from twofactor.forms import VerifySetupForm
 from twofactor.htmx import render_page
 from twofactor.models import Authenticator, ChangedMeanwhile
 from twofactor.views._backup_codes import remind_of_codes, show_codes
-from twofactor.views._changes import OwnRequest, changed_meanwhile, own_page
+from twofactor.views.common import AuthenticatedRequest, changed_meanwhile, second_factor_page
 
 
-@own_page("GET", "HEAD", "POST")
-def verify_setup(request: OwnRequest, authenticator: Authenticator | None) -> HttpResponse:
+@second_factor_page("GET", "HEAD", "POST")
+def verify_setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     setup = under_way.resume(request, authenticator)
     if setup is None:
         return redirect("twofactor:settings") if remind_of_codes(request, authenticator) else start_again(request)
@@ -31,7 +31,7 @@ def verify_setup(request: OwnRequest, authenticator: Authenticator | None) -> Ht
     return render_page(request, "verify_setup", {"form": form, "authenticator": authenticator})
 
 
-def turn_on(request: OwnRequest, setup: under_way.Setup, time_step: int) -> HttpResponse:
+def turn_on(request: AuthenticatedRequest, setup: under_way.Setup, time_step: int) -> HttpResponse:
     try:
         with transaction.atomic():
             codes = Authenticator.objects.activate(
@@ -46,7 +46,7 @@ def turn_on(request: OwnRequest, setup: under_way.Setup, time_step: int) -> Http
     return show_codes(request, codes, in_setup=True, destination=setup.destination)
 
 
-def start_again(request: OwnRequest) -> HttpResponse:
+def start_again(request: AuthenticatedRequest) -> HttpResponse:
     if request.method == "POST":
         messages.error(request, _("That setup is over. Please begin again."))
     return redirect("twofactor:setup")
