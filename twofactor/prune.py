@@ -1,13 +1,10 @@
-"""Rows that nobody can use any more go, a thousand at a time, so that no sign-in waits for the rest."""
+"""Delete the app's rows that have expired, in batches, so that no other request waits long for the table."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from importlib import import_module
+from datetime import timedelta
 from typing import Any
 
-from django.apps import apps
-from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from twofactor import conf
@@ -17,37 +14,25 @@ BATCH = 1000
 
 
 def prune(*, keep_events: int) -> Iterator[tuple[str, int]]:
-    """Delete what is over; yield what it was and how many. Events are kept for so many days, 90 at least."""
+    """Delete expired rows of this app. Yield the name of each kind of row and how many were deleted.
+
+    Security events are kept for `keep_events` days, but at least for conf.EVENTS_KEPT_AT_LEAST. Sessions belong to the
+    site, whose `clearsessions` deletes them.
+    """
     now = timezone.now()
-    yield from _sessions(now)
     yield "expired trusted browsers", _delete(TrustedBrowser.objects.filter(expires_at__lte=now))
-    over = now - timedelta(seconds=conf.PENDING_SECONDS)
-    yield "abandoned sign-ins", _delete(PendingSignIn.objects.filter(began_at__lte=over))
-    old = now - timedelta(days=max(keep_events, conf.EVENTS_KEPT_AT_LEAST))
-    yield "old security events", _delete(SecurityEvent.objects.filter(created_at__lt=old))
-
-
-def _sessions(now: datetime) -> Iterator[tuple[str, int]]:
-    store = import_module(settings.SESSION_ENGINE).SessionStore
-    if not hasattr(store, "get_model_class"):  # they are no rows, and whatever keeps them sees to their end
-        store.clear_expired()
-        return
-    sessions = store.get_model_class()._default_manager
-    yield "expired sessions", _delete(sessions.filter(expire_date__lt=now))
-    if apps.is_installed("allauth.usersessions"):
-        from allauth.usersessions.models import UserSession
-
-        there = Exists(sessions.filter(session_key=OuterRef("session_key")))
-        # At sign-in this row is written before its session is.
-        stale = UserSession.objects.filter(~there, created_at__lt=now - timedelta(hours=1))
-        yield "listed sessions that ended", _delete(stale)
+    sign_ins_expired = now - timedelta(seconds=conf.PENDING_SECONDS)
+    yield "abandoned sign-ins", _delete(PendingSignIn.objects.filter(began_at__lte=sign_ins_expired))
+    events_expired = now - timedelta(days=max(keep_events, conf.EVENTS_KEPT_AT_LEAST))
+    yield "old security events", _delete(SecurityEvent.objects.filter(created_at__lt=events_expired))
 
 
 def _delete(rows: QuerySet[Any]) -> int:
-    """Delete these in the order of their keys, so that the table is gone through once; what changes meanwhile stays."""
-    deleted, rest = 0, rows.order_by("pk").values_list("pk", flat=True)
-    batch = list(rest[:BATCH])
+    """Delete these rows in the order of their keys, and return how many. A row that no longer matches stays."""
+    deleted = 0
+    keys = rows.order_by("pk").values_list("pk", flat=True)
+    batch = list(keys[:BATCH])
     while batch:
         deleted += rows.filter(pk__in=batch).delete()[0]
-        batch = list(rest.filter(pk__gt=batch[-1])[:BATCH])
+        batch = list(keys.filter(pk__gt=batch[-1])[:BATCH])
     return deleted

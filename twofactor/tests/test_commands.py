@@ -1,4 +1,4 @@
-"""The commands: status, reset with a reason, report, and turning to a new key."""
+"""`manage.py twofactor status|reset|report`, and `manage.py demo`."""
 
 import logging
 
@@ -10,7 +10,7 @@ from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in
 
 # --- Django's own options -------------------------------------------------------------------------
 
-ACTIONS = ["status ada@example.com", "reset ada@example.com", "report", "import allauth"]
+ACTIONS = ["status ada@example.com", "reset ada@example.com", "report", "prune", "rotate-keys", "import allauth"]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_status_says_on_since_when_and_how_many_codes_are_left(run, user, authen
 
 def test_status_says_for_how_long_codes_are_not_looked_at(run, user, authenticator):
     Authenticator.objects.update(delayed_until=4_000_000_000)
-    assert "not looked at" in run("twofactor", "status", user.email)
+    assert "not checked" in run("twofactor", "status", user.email)
 
 
 @pytest.mark.parametrize("action", ["status", "reset"])
@@ -82,7 +82,7 @@ def test_reset_turns_it_off_logs_mails_and_ends_every_session(
 
 
 def test_reset_of_what_is_off_tells_nobody(run, user, mails_to):
-    assert "off already" in run("twofactor", "reset", user.email)
+    assert "already off" in run("twofactor", "reset", user.email)
     assert not SecurityEvent.objects.exists()
     assert not mails_to(user.email)
 

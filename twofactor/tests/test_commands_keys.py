@@ -1,4 +1,4 @@
-"""`manage.py rotate_twofactor_keys`: row by row, may be killed and run again, and undoes nothing."""
+"""`manage.py twofactor rotate-keys`: row by row, may be killed and run again, and undoes nothing."""
 
 import pytest
 from django.core.management import CommandError
@@ -26,7 +26,7 @@ def kids():
 def test_rotating_seals_every_secret_with_the_first_key(run, three, settings):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     before = list(Authenticator.objects.order_by("pk").values_list("version", "last_time_step"))
-    assert "3 sealed with the key new" in run("rotate_twofactor_keys")
+    assert "sealed with key new: 3;" in run("twofactor", "rotate-keys")
     assert kids() == ["new"] * 3
     settings.TWOFACTOR_KEYS = NEW
     assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three.values())
@@ -35,9 +35,9 @@ def test_rotating_seals_every_secret_with_the_first_key(run, three, settings):
 
 def test_rotating_again_changes_nothing(run, three, settings):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
-    run("rotate_twofactor_keys")
+    run("twofactor", "rotate-keys")
     before = list(Authenticator.objects.values())
-    assert "0 sealed" in run("rotate_twofactor_keys")
+    assert ": 0; secrets" in run("twofactor", "rotate-keys")
     assert list(Authenticator.objects.values()) == before
 
 
@@ -54,10 +54,10 @@ def test_rotating_may_be_killed_half_way_and_run_again(run, three, settings, mon
     with monkeypatch.context() as patch:
         patch.setattr(crypto.Keyring, "seal", killed_at_the_second)
         with pytest.raises(KeyboardInterrupt):
-            run("rotate_twofactor_keys")
+            run("twofactor", "rotate-keys")
     assert kids() == ["new", "test", "test"]
     assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three.values())
-    assert "2 sealed" in run("rotate_twofactor_keys")
+    assert ": 2; secrets" in run("twofactor", "rotate-keys")
     assert kids() == ["new"] * 3
 
 
@@ -65,7 +65,7 @@ def test_a_secret_that_does_not_open_stops_none_of_the_others(run, three, settin
     Authenticator.objects.filter(user__email="b@example.com").update(sealed_secret="v1.lost.AAAA")
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     with pytest.raises(CommandError):
-        run("rotate_twofactor_keys")
+        run("twofactor", "rotate-keys")
     assert kids() == ["new", "lost", "new"]
     assert "no key lost" in capsys.readouterr().err
 
@@ -73,8 +73,8 @@ def test_a_secret_that_does_not_open_stops_none_of_the_others(run, three, settin
 def test_a_secret_under_the_first_keys_own_id_that_does_not_open_is_counted_too(run, three, settings, capsys):
     settings.TWOFACTOR_KEYS = f"test:{NEW.split(':')[1]}"
     with pytest.raises(CommandError):
-        run("rotate_twofactor_keys")
-    assert "0 sealed with the key test, 3 could not be opened" in capsys.readouterr().out
+        run("twofactor", "rotate-keys")
+    assert "sealed with key test: 0; secrets that do not open: 3" in capsys.readouterr().out
 
 
 def test_rotating_undoes_no_new_phone_that_came_meanwhile(run, user, authenticator, settings, monkeypatch):
@@ -87,12 +87,12 @@ def test_rotating_undoes_no_new_phone_that_came_meanwhile(run, user, authenticat
         return seal(keyring, secret, owner=owner)
 
     monkeypatch.setattr(crypto.Keyring, "seal", new_phone_meanwhile)
-    assert "0 sealed" in run("rotate_twofactor_keys")
+    assert ": 0; secrets" in run("twofactor", "rotate-keys")
     assert Authenticator.objects.get().secret == "B" * 32
 
 
 def test_rotating_names_no_secret(run, three, settings):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
-    said = run("rotate_twofactor_keys")
+    said = run("twofactor", "rotate-keys")
     assert not any(secret in said for secret in three.values())
     assert NEW.split(":")[1] not in said

@@ -62,7 +62,7 @@ def test_a_digest_needs_the_secret_and_its_owner_and_is_the_same_in_capitals():
 
 def test_turning_to_a_new_key_changes_no_code(brought, run, settings):
     settings.TWOFACTOR_KEYS = f"new:{'A' * 43}=,{settings.TWOFACTOR_KEYS}"
-    run("rotate_twofactor_keys")
+    run("twofactor", "rotate-keys")
     assert Authenticator.objects.get().spend_backup_code(DIGITS)
 
 

@@ -1,6 +1,6 @@
-"""`manage.py twofactor status|reset EMAIL`, `manage.py twofactor report` and `manage.py twofactor import APP`."""
+"""`manage.py twofactor status|reset|report|prune|rotate-keys|import`."""
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,12 +9,12 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.templatetags.tz import utc
 
-from twofactor import adapter
+from twofactor import adapter, conf, keys, people
 from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth
 from twofactor.importing.person import CannotImport
 from twofactor.importing.write import Source, bring_over
 from twofactor.models import Authenticator
-from twofactor.people import find
+from twofactor.prune import prune
 from twofactor.reset import reset
 
 SOURCES: dict[str, Callable[[], Source]] = {
@@ -24,47 +24,59 @@ SOURCES: dict[str, Callable[[], Source]] = {
     "django-mfa": django_mfa.source,
     "pair": pair.Source,
 }
+UNREADABLE = (
+    "Some secrets do not open with TWOFACTOR_KEYS. Until they do, their users can sign in with backup codes only, "
+    "and not with backup codes that were imported from another app."
+)
+
+
+def days(text: str) -> int:
+    if not text.isdecimal() or int(text) < conf.EVENTS_KEPT_AT_LEAST:
+        raise ArgumentTypeError(f"{conf.EVENTS_KEPT_AT_LEAST} days at least.")
+    return int(text)
 
 
 class Command(BaseCommand):
-    help = "Says who has two-factor authentication, turns it off for whoever lost everything, brings it from elsewhere."
+    help = "Manages two-factor authentication: its users, its keys and its old rows."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         # Django adds its own options (--settings, ...) to the command's parser, but not to the parsers of its actions.
-        # SUPPRESS: without a default, they leave an option alone that comes before the action.
+        # SUPPRESS: an option that is not given after the action does not replace one given before it.
         own = BaseCommand().create_parser("", "", add_help=False, argument_default=SUPPRESS)
-        add_action = partial(actions.add_parser, parents=[own])
-        status = add_action("status", help="say whether a user has 2FA on")
+        add = partial(actions.add_parser, parents=[own])
+        status = add("status", help="show whether 2FA is on for a user")
         status.add_argument("email")
-        turn_off = add_action("reset", help="turn a user's 2FA off, end their sessions, and mail them")
+        turn_off = add("reset", help="turn 2FA off for a user, end their sessions and notify them by email")
         turn_off.add_argument("email")
-        turn_off.add_argument("--reason", default="no reason given", help="goes into the log and the owner's mail")
-        add_action("report", help="say who has it and who must, and whether every secret opens")
-        bring = add_action("import", help="turn 2FA on for whoever has it in another app; nobody scans again")
+        turn_off.add_argument("--reason", default="no reason given", help="for the log and the email to the user")
+        add("report", help="list who has 2FA on and who is required to, and check that every secret opens")
+        clean = add("prune", help="delete expired trusted browsers, abandoned sign-ins and old security events")
+        clean.add_argument(
+            "--keep-events",
+            type=days,
+            default=365,
+            metavar="DAYS",
+            help=f"days to keep security events; 365 by default, at least {conf.EVENTS_KEPT_AT_LEAST}",
+        )
+        add("rotate-keys", help="seal every secret with the first of TWOFACTOR_KEYS; can be stopped and run again")
+        bring = add("import", help="turn 2FA on for users who have it in another app; they keep their secrets")
         bring.add_argument("app", choices=SOURCES)
-        bring.add_argument("--dry-run", action="store_true", help="say who would come and who not; write nothing")
+        bring.add_argument("--dry-run", action="store_true", help="show who would be imported; write nothing")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        if action == "report":
-            self.report()
-            return
-        if action == "import":
-            self.bring(options["app"], dry_run=options["dry_run"])
-            return
-        try:
-            user = find(options["email"])
-        except LookupError as error:
-            raise CommandError(error.args[0]) from None
-        if action == "status":
-            self.status(user)
-            return
-        done = reset(user, reason=options["reason"])
-        self.stdout.write(
-            f"{user}: 2FA is off now; the owner is told by mail." if done else f"{user}: 2FA was off already."
-        )
+        actions = {
+            "status": self.status,
+            "reset": self.reset,
+            "report": self.report,
+            "prune": self.prune,
+            "rotate-keys": self.rotate_keys,
+            "import": self.bring,
+        }
+        actions[action](options)
 
-    def status(self, user: Any) -> None:
+    def status(self, options: dict[str, Any]) -> None:
+        user = find(options["email"])
         authenticator = Authenticator.objects.for_user(user)
         if authenticator is None:
             self.stdout.write(f"{user}: off{', but required' if adapter.current().is_required(user) else ''}")
@@ -72,9 +84,16 @@ class Command(BaseCommand):
         since = f"{utc(authenticator.created_at):%Y-%m-%d %H:%M} UTC"
         self.stdout.write(f"{user}: on since {since}, {codes_left(authenticator)}")
         if wait := authenticator.seconds_to_wait():
-            self.stdout.write(f"codes from the app are not looked at for another {wait} seconds")
+            self.stdout.write(f"Codes from the app are not checked for another {wait} seconds.")
 
-    def report(self) -> None:
+    def reset(self, options: dict[str, Any]) -> None:
+        user = find(options["email"])
+        if reset(user, reason=options["reason"]):
+            self.stdout.write(f"{user}: 2FA is now off. The user was notified by email.")
+        else:
+            self.stdout.write(f"{user}: 2FA was already off.")
+
+    def report(self, options: dict[str, Any]) -> None:
         active = get_user_model()._default_manager.filter(is_active=True).select_related("twofactor_authenticator")
         on = off = missing = 0
         for user in active.order_by("pk").iterator():
@@ -87,25 +106,24 @@ class Command(BaseCommand):
                 missing += 1
                 self.stdout.write(f"MISSING  {user}: off, but required")
         self.stdout.write(f"{on} on, {off} off ({missing} of them required to have it)")
-        self.open_every_secret()
+        opened, total = keys.check(self.stderr.write)
+        self.stdout.write(f"{opened} of {total} secrets open")
+        if opened < total:
+            raise CommandError(UNREADABLE)
 
-    def open_every_secret(self) -> None:
-        """Count the secrets that open, those of inactive users too; CommandError if one does not."""
-        every = opened = 0
-        for authenticator in Authenticator.objects.order_by("pk").iterator():
-            every += 1
-            if error := authenticator.unsealing_error:
-                self.stderr.write(f"user {authenticator.user_id}: {error}")
-            else:
-                opened += 1
-        self.stdout.write(f"{opened} of {every} secrets open")
-        if opened < every:
-            raise CommandError(
-                "Some secrets do not open with TWOFACTOR_KEYS; their owners can sign in by backup code only, "
-                "and not by one that came from another app."
-            )
+    def prune(self, options: dict[str, Any]) -> None:
+        for what, count in prune(keep_events=options["keep_events"]):
+            self.stdout.write(f"Deleted {what}: {count}")
 
-    def bring(self, app: str, *, dry_run: bool) -> None:
+    def rotate_keys(self, options: dict[str, Any]) -> None:
+        sealed, failed = keys.rotate(self.stderr.write)
+        kid = conf.keyring().sealing_kid
+        self.stdout.write(f"Secrets sealed with key {kid}: {sealed}; secrets that do not open: {failed}")
+        if failed:
+            raise CommandError(UNREADABLE)
+
+    def bring(self, options: dict[str, Any]) -> None:
+        app, dry_run = options["app"], options["dry_run"]
         try:
             totals = bring_over(SOURCES[app](), name=app, dry_run=dry_run, say=self.stdout.write)
         except CannotImport as error:
@@ -120,6 +138,13 @@ class Command(BaseCommand):
             self.stdout.write(f"{unconfirmed} of them have no confirmed email address: notices do not reach them")
         if dry_run:
             self.stdout.write("Nothing was written: this was a dry run.")
+
+
+def find(email: str) -> Any:
+    try:
+        return people.find(email)
+    except LookupError as error:
+        raise CommandError(error.args[0]) from None
 
 
 def codes_left(authenticator: Authenticator) -> str:

@@ -1,0 +1,48 @@
+"""Key rotation, and a search for secrets that TWOFACTOR_KEYS does not open."""
+
+from collections.abc import Callable
+
+from twofactor import conf
+from twofactor.crypto import Keyring, Unsealable, kid_of
+from twofactor.models import Authenticator
+
+
+def rotate(report: Callable[[str], object]) -> tuple[int, int]:
+    """Seal every secret with the first of TWOFACTOR_KEYS. Return how many were sealed again and how many do not open.
+
+    Call `report` with a line for each secret that does not open. Each row is written by itself, so the rotation can be
+    stopped at any time and run again.
+    """
+    keyring = conf.keyring()
+    sealed = failed = 0
+    for authenticator in Authenticator.objects.order_by("pk").iterator():
+        try:
+            sealed += _seal_again(authenticator, keyring)
+        except Unsealable as error:
+            failed += 1
+            report(f"user {authenticator.user_id}: {error}")
+    return sealed, failed
+
+
+def _seal_again(authenticator: Authenticator, keyring: Keyring) -> int:
+    secret = authenticator.secret
+    if kid_of(authenticator.sealed_secret) == keyring.sealing_kid:
+        return 0
+    # Compare-and-swap: if the user moved to a new phone meanwhile, the new secret is already sealed with the first key.
+    unchanged = Authenticator.objects.filter(pk=authenticator.pk, sealed_secret=authenticator.sealed_secret)
+    return unchanged.update(sealed_secret=keyring.seal(secret, owner=str(authenticator.user_id)))
+
+
+def check(report: Callable[[str], object]) -> tuple[int, int]:
+    """Open every secret, those of inactive users too. Return how many open and how many there are.
+
+    Call `report` with a line for each secret that does not open.
+    """
+    opened = total = 0
+    for authenticator in Authenticator.objects.order_by("pk").iterator():
+        total += 1
+        if error := authenticator.unsealing_error:
+            report(f"user {authenticator.user_id}: {error}")
+        else:
+            opened += 1
+    return opened, total
