@@ -1,4 +1,4 @@
-"""The browser of the end-to-end tests: the first that starts. `python -m e2e.browser` names it."""
+"""Find a browser for the end-to-end tests: the first that starts. `python -m e2e.browser` prints it."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Error, Playwright, sync_playwright
 
 OWN = "Playwright's own"
-# The headless shell starts faster than a whole browser and behaves the same here.
+# The headless shell comes first: it starts faster than a full browser and behaves the same in these tests.
 SYSTEM_BROWSERS = (
     "chromium-headless-shell",
     "chromium",
@@ -17,7 +17,7 @@ SYSTEM_BROWSERS = (
     "google-chrome-stable",
     "google-chrome",
 )
-# Quiet: where there is no network, each call home is a connection that waits to be refused.
+# No requests of the browser's own: without a network each of them waits until it times out.
 FLAGS = (
     "--disable-gpu",
     "--disable-quic",
@@ -29,9 +29,9 @@ FLAGS = (
 
 
 def launch_options(playwright: Playwright) -> dict[str, Any]:
-    """Return what Playwright is to launch; LookupError, saying what was tried, if nothing starts."""
+    """Return Playwright's launch options. Raise LookupError with all attempts if no browser starts."""
     tried = []
-    # Chromium's sandbox refuses to run as root, which is what containers make of us.
+    # Chromium's sandbox does not run as root, the usual user in a container.
     flags = [*FLAGS, "--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else [*FLAGS]
     for path in candidates():
         options: dict[str, Any] = {"args": flags} | ({"executable_path": path} if path else {})
@@ -45,7 +45,7 @@ def launch_options(playwright: Playwright) -> dict[str, Any]:
 
 
 def candidates() -> Iterator[str | None]:
-    """Yield paths in the order of preference; None is the build that Playwright downloads."""
+    """Yield paths of browsers, the preferred first. None is the build that Playwright downloads."""
     if named := os.environ.get("E2E_BROWSER"):
         yield named
         return
@@ -57,5 +57,5 @@ if __name__ == "__main__":
     with sync_playwright() as playwright:
         try:
             print(launch_options(playwright).get("executable_path", OWN))
-        except LookupError as nothing_starts:
-            sys.exit(str(nothing_starts))
+        except LookupError as error:
+            sys.exit(str(error))

@@ -1,4 +1,4 @@
-"""A real browser against a live server; every test fails on a console error, a CSP violation, or a foreign request."""
+"""A real browser and a live server. A console error, a CSP violation or a request to another site fails the test."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ from e2e.browser import launch_options
 from e2e.phone import Phone
 from twofactor.models import Authenticator
 
-# The panel is swapped with these too, and Chromium writes a line for each.
+# Panels are swapped with these statuses, and Chromium logs each of them as an error.
 EXPECTED = {403, 422, 429}
 STATUS_LINE = re.compile(
     r"(?:Failed to load resource: the server responded with a status of|Response Status Error Code) (\d{3})"
 )
-# No answer at all counts as status 0.
+# A request without a response is status 0.
 LOST_LINE = re.compile(r"Failed to load resource: net::ERR_|htmx:(sendError|sendAbort|afterRequest)\b")
-# Chromium writes of most violations by itself; this names the directive, and catches the silent rest.
+# Chromium logs most violations. This adds the directive, and logs the others.
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.effectiveDirective} refused ${event.blockedURI} ${event.sample}`));
@@ -35,9 +35,9 @@ document.addEventListener("securitypolicyviolation", (event) =>
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any], playwright: Playwright) -> dict[str, Any]:
     try:
         return browser_type_launch_args | launch_options(playwright)
-    except LookupError as nothing_starts:
-        sentence = f"{nothing_starts}\n`python3 dev.py test` installs one."
-        raise pytest.fail.Exception(sentence, pytrace=False) from None
+    except LookupError as error:
+        message = f"{error}\n`python3 dev.py test` installs one."
+        raise pytest.fail.Exception(message, pytrace=False) from None
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +47,13 @@ def base_url(live_server: Any) -> str:
 
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
-    """No movement, so that a picture of the page is a picture of its end."""
+    """Turn animations off: a screenshot then shows the final state of the page."""
     return browser_context_args | {"reduced_motion": "reduce"}
 
 
 @pytest.fixture(autouse=True)
-def site_of_this_test(settings: Any, base_url: str, transactional_db: None) -> None:
-    """Links in mails lead to the live server; allauth's limits are off, but for tests that set their own."""
+def site_settings(settings: Any, base_url: str, transactional_db: None) -> None:
+    """Make links in emails lead to the live server, and turn allauth's rate limits off."""
     settings.SITE_URL = settings.TWOFACTOR_SITE_URL = base_url
     settings.ACCOUNT_RATE_LIMITS = False
 
@@ -63,30 +63,30 @@ def site_of_this_test(settings: Any, base_url: str, transactional_db: None) -> N
 
 @pytest.fixture
 def new_context(new_context: Callable[..., BrowserContext], request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Browsers that keep what their console says; the test ends with nothing in it."""
+    """Make browser contexts whose console is recorded. Fail the test if the console is not empty."""
     marker = request.node.get_closest_marker("expected_status")
     expected = EXPECTED.union(marker.args if marker else ())
     contexts: list[BrowserContext] = []
-    complaints: list[str] = []
+    problems: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
         status = STATUS_LINE.match(message.text)
         is_expected = int(status[1]) in expected if status else 0 in expected and LOST_LINE.match(message.text)
-        # Hints, such as "[DOM] Password forms should have username fields". The headless shell gives none.
-        is_complaint = message.type in ("error", "warning") or message.text.startswith("[DOM]")
-        if is_complaint and not is_expected:
-            complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
+        # "[DOM]" starts a hint, such as "Password forms should have username fields". The headless shell logs none.
+        is_problem = message.type in ("error", "warning") or message.text.startswith("[DOM]")
+        if is_problem and not is_expected:
+            problems.append(f"{message.type}: {message.text} ({message.location['url']})")
 
     def on_request(made: Request) -> None:
         if not made.url.startswith(("http://localhost:", "http://127.0.0.1:", "blob:")):
-            complaints.append(f"asked another site: {made.method} {made.url}")
+            problems.append(f"request to another site: {made.method} {made.url}")
 
     def on_error(error: WebError) -> None:
-        complaints.append(f"uncaught: {error.error.message}")
+        problems.append(f"uncaught: {error.error.message}")
 
     def make(**options: Any) -> BrowserContext:
         context = new_context(**options)
-        # Nothing on a machine's own loopback takes longer than this, and a test that fails says so soon.
+        # Milliseconds. Enough on loopback, and a failing test ends soon.
         context.set_default_timeout(10_000)
         context.on("console", on_console)
         context.on("request", on_request)
@@ -97,38 +97,38 @@ def new_context(new_context: Callable[..., BrowserContext], request: pytest.Fixt
 
     yield make
     for page in [page for context in contexts for page in context.pages]:
-        # What the page has said by now arrives before the answer to this.
+        # Console messages sent before this call have arrived when it returns.
         page.evaluate("0")
-    if complaints:
-        pytest.fail("\n".join(["The browser's console is not empty:", *complaints]), pytrace=False)
+    if problems:
+        pytest.fail("\n".join(["The browser's console is not empty:", *problems]), pytrace=False)
 
 
-# --- Who is there ---------------------------------------------------------------------------------
+# --- Users ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def phone(authenticator: Authenticator, secret: str) -> Phone:
-    """The user's phone, with 2FA on."""
+    """Turn 2FA on for the user, and return their phone."""
     return Phone(secret)
 
 
 @pytest.fixture
 def signed_in(page: Page, user: User, base_url: str) -> Page:
-    """A page of a browser in which the user has signed in; 2FA is off."""
-    page.context.add_cookies(session_cookies(user, base_url))
+    """Sign the user in, with 2FA off, and return a blank page."""
+    page.context.add_cookies(signed_in_cookies(user, base_url))
     return page
 
 
 @pytest.fixture
 def signed_in_with_code(page: Page, user: User, phone: Phone, base_url: str) -> Page:
-    """A page of a browser in which the user signed in with a code, so long ago that every code is unused."""
-    page.context.add_cookies(session_cookies(user, base_url, code=phone.code()))
+    """Sign the user in with a code, mark all codes as unused, and return a blank page."""
+    page.context.add_cookies(signed_in_cookies(user, base_url, code=phone.code()))
     Authenticator.objects.update(last_time_step=-1)
     return page
 
 
-def session_cookies(user: User, url: str, *, code: str = "") -> list[Any]:
-    """Sign in by the site's own forms, but without the browser: for tests whose point lies behind that."""
+def signed_in_cookies(user: User, url: str, *, code: str = "") -> list[Any]:
+    """Sign in by Django's test client, which is faster than the browser, and return its cookies."""
     client = Client()
     client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
     if code:

@@ -1,7 +1,7 @@
-"""What a person does here, in roles and visible words, so that a test reads like what it shows.
+"""Actions and checks that the browser tests share. Elements are found by role and visible text.
 
-The words are those of the sources. They are looked for in the language that is active in the test, which
-`translation.override` changes; the browser is told its own by `locale`.
+Tests pass texts in English; they are translated into the active language, which a test sets with
+`translation.override`. The browser's own language is its `locale` option.
 """
 
 import re
@@ -33,11 +33,11 @@ BACKUP_CODE = re.compile(r"^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$")
 NEW_PASSWORD = "gravel-9-Lantern-osier"
 
 
-# --- What stands on a page ------------------------------------------------------------------------
+# --- Elements of a page ---------------------------------------------------------------------------
 
 
 def expect_heading(page: Page, name: str) -> None:
-    """See that the page, or the panel that was swapped into it, is the one with this title."""
+    """Expect a page or panel with this level 1 heading."""
     expect(page.get_by_role("heading", level=1)).to_have_text(_(name))
 
 
@@ -58,32 +58,32 @@ def password_field(page: Page) -> Locator:
 
 
 def press(page: Page, name: str) -> None:
-    """Press the button or link of this name in the page's main part."""
+    """Click the button or link of this name in the main element."""
     main = page.get_by_role("main")
     named: Any = {"name": _(name), "exact": True}
     main.get_by_role("button", **named).or_(main.get_by_role("link", **named)).click()
 
 
-def expect_said_beside(field: Locator, words: str) -> None:
-    """See that a field is marked wrong, that its own description says why, and that it has the focus."""
+def expect_field_error(field: Locator, words: str) -> None:
+    """Expect an invalid, focused field with this text in its accessible description."""
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(re.compile(re.escape(_(words))))
     expect(field).to_be_focused()
 
 
-def expect_said(page: Page, words: str) -> None:
-    """See that the page's main part says this in a notice of its own."""
+def expect_text(page: Page, words: str) -> None:
+    """Expect a visible element with this text in the main element."""
     expect(page.get_by_role("main").get_by_text(_(words))).to_be_visible()
 
 
 def expect_backup_codes_left(page: Page, left: int) -> None:
-    """See that the page says that a backup code signed in, and how many are left."""
+    """Expect the message that a backup code was used, with the number of codes left."""
     words = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left)
-    expect_said(page, words % left)
+    expect_text(page, words % left)
 
 
-def expect_stillness(page: Page) -> None:
-    """See that the swap is drawn to its end; a browser complains if its window changes size meanwhile."""
+def wait_for_transition(page: Page) -> None:
+    """Wait until the view transition has ended. Resizing the window before that logs an error."""
     expect(page.locator("html:active-view-transition")).to_have_count(0)
 
 
@@ -92,7 +92,7 @@ def qr_code(page: Page) -> Locator:
 
 
 def key_of(page: Page) -> str:
-    """Return the key as it is written beside the QR code, without the gaps between its groups."""
+    """Return the setup key that the page shows next to the QR code, without spaces."""
     written = page.get_by_role("code").inner_text()
     assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", written), f"{written!r} is not in groups of four"
     return written.replace(" ", "")
@@ -106,20 +106,20 @@ def backup_codes_on(page: Page) -> list[str]:
     return codes
 
 
-# --- Signing up, in and out -----------------------------------------------------------------------
+# --- Sign-in and sign-out -------------------------------------------------------------------------
 
 
-def give_password(page: Page, user: User, *, password: str = PASSWORD) -> None:
-    """Fill the sign-in form that is there, and send it."""
+def submit_password(page: Page, user: User, *, password: str = PASSWORD) -> None:
+    """Fill and submit the sign-in form of the current page."""
     email_field(page).fill(user.email)
     password_field(page).fill(password)
     press(page, "Sign in")
 
 
 def sign_in(page: Page, user: User, *, password: str = PASSWORD, at: str = "/accounts/login/") -> None:
-    """Give e-mail address and password; with 2FA on a code is owed then."""
+    """Submit address and password. With 2FA on, the code form follows."""
     page.goto(at)
-    give_password(page, user, password=password)
+    submit_password(page, user, password=password)
 
 
 def sign_out(page: Page) -> None:
@@ -127,17 +127,17 @@ def sign_out(page: Page) -> None:
     expect(page.get_by_role("link", name=_("Sign in")).first).to_be_visible()
 
 
-def has_script(page: Page) -> bool:
+def has_javascript(page: Page) -> bool:
     return bool(page.evaluate("'htmx' in window"))
 
 
 def enter_code(page: Page, code: str) -> None:
-    """Type the six digits. The form sends itself; without JavaScript, or with a box to tick, its button sends it."""
+    """Fill in a code, and submit the form unless the script does it after the sixth digit."""
     expect(code_field(page)).to_be_visible()
     form = page.get_by_role("main").locator("form").filter(has=code_field(page))
-    sends_itself = has_script(page) and form.get_attribute("data-autosubmit") is not None
+    submits_itself = has_javascript(page) and form.get_attribute("data-autosubmit") is not None
     code_field(page).fill(code)
-    if not sends_itself:
+    if not submits_itself:
         form.get_by_role("button").click()
 
 
@@ -152,8 +152,8 @@ def sign_in_with_code(page: Page, user: User, phone: Phone, *, password: str = P
     expect_heading(page, "Your account")
 
 
-def prove(page: Page, button: str, *, code: str = "", backup_code: str = "") -> None:
-    """Fill a form that asks for the proof, password and code or backup code, and send it by this button."""
+def submit_proof(page: Page, button: str, *, code: str = "", backup_code: str = "") -> None:
+    """Fill in the password and a code or backup code, and submit the form by this button."""
     if backup_code:
         if not backup_code_field(page).is_visible():
             press(page, "Use a backup code")
@@ -164,26 +164,26 @@ def prove(page: Page, button: str, *, code: str = "", backup_code: str = "") -> 
     press(page, button)
 
 
-def go_on_from(client: Client, page: Page) -> None:
-    """Give this browser the cookies of a client without one, to begin where that has got to."""
+def use_cookies_of(client: Client, page: Page) -> None:
+    """Continue the session of a test client in the browser."""
     cookies: list[Any] = [
         {"name": name, "value": cookie.value, "url": settings.SITE_URL} for name, cookie in client.cookies.items()
     ]
     page.context.add_cookies(cookies)
 
 
-def client_of(user: User) -> Client:
-    """Sign in as far as the password leads, without a browser: for tests whose point lies behind that."""
+def client_after_password(user: User) -> Client:
+    """Return a test client that has submitted the password. With 2FA on, its sign-in is pending."""
     client = Client()
     client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
     return client
 
 
-# --- Turning on -----------------------------------------------------------------------------------
+# --- Setup ----------------------------------------------------------------------------------------
 
 
-def begin_setup(page: Page) -> Phone:
-    """Open the settings, ask to turn 2FA on, give the password and scan; return the phone. Ends at step 1."""
+def start_setup(page: Page) -> Phone:
+    """Start the setup from the settings page, and scan the QR code. Ends at step 1."""
     page.goto(SETTINGS)
     press(page, "Turn on")
     password_field(page).fill(PASSWORD)
@@ -192,18 +192,18 @@ def begin_setup(page: Page) -> Phone:
     return Phone.scan(qr_code(page))
 
 
-def setup_under_way(page: Page, user: User) -> Phone:
-    """Give the password without the browser, and open step 1 in it; return the phone, which was told the key."""
-    client = client_of(user)
+def open_setup(page: Page, user: User) -> Phone:
+    """Start the setup with a test client, and open step 1 in the browser. Return the phone with the setup key."""
+    client = client_after_password(user)
     client.post(SETUP, {"password": PASSWORD})
-    go_on_from(client, page)
+    use_cookies_of(client, page)
     page.goto(SETUP)
     return Phone(key_of(page))
 
 
 def turn_on(page: Page) -> Phone:
-    """Turn 2FA on by the three steps of the setup; return the phone, with the backup codes on it."""
-    phone = begin_setup(page)
+    """Go through the three steps of the setup. Return the phone with the backup codes."""
+    phone = start_setup(page)
     press(page, "Continue")
     enter_code(page, phone.code())
     phone.backup_codes = save_backup_codes(page)
@@ -211,7 +211,7 @@ def turn_on(page: Page) -> Phone:
 
 
 def save_backup_codes(page: Page) -> list[str]:
-    """Read the codes off the page, say that they are saved, and go on to the settings."""
+    """Read the backup codes, confirm that they are saved, and go to the settings page."""
     codes = backup_codes_on(page)
     page.get_by_role("checkbox", name=_("I have saved these codes")).check()
     press(page, "Done")
@@ -220,28 +220,28 @@ def save_backup_codes(page: Page) -> list[str]:
 
 
 def wrong_code(phone: Phone) -> str:
-    """Return six digits that the phone shows at no time within an hour of now."""
+    """Return six digits that are not a code of the phone within an hour of now."""
     near = {phone.code(steps_ahead=steps) for steps in range(-120, 121)}
     return next(code for code in map("{:06}".format, range(10**6)) if code not in near)
 
 
-# --- Looking after it -----------------------------------------------------------------------------
+# --- Changes of 2FA -------------------------------------------------------------------------------
 
 
-def make_new_codes(page: Page, **proof: str) -> list[str]:
+def make_new_backup_codes(page: Page, **proof: str) -> list[str]:
     page.goto(SETTINGS)
     press(page, "New backup codes")
     expect_heading(page, "New backup codes")
-    prove(page, "Make new codes", **proof)
+    submit_proof(page, "Make new codes", **proof)
     return save_backup_codes(page)
 
 
 def scan_new_phone(page: Page, **proof: str) -> Phone:
-    """Ask for a new phone and scan its QR code; ends at step 1."""
+    """Start the setup of a new phone, and scan its QR code. Ends at step 1."""
     page.goto(SETTINGS)
     press(page, "New phone")
     expect_heading(page, "Set up a new phone")
-    prove(page, "Continue", **proof)
+    submit_proof(page, "Continue", **proof)
     expect(qr_code(page)).to_be_visible()
     return Phone.scan(qr_code(page))
 
@@ -250,22 +250,22 @@ def turn_off(page: Page, **proof: str) -> None:
     page.goto(SETTINGS)
     press(page, "Turn off")
     expect_heading(page, "Turn off two-factor authentication")
-    prove(page, "Turn off", **proof)
-    expect_said(page, "Two-factor authentication is off.")
+    submit_proof(page, "Turn off", **proof)
+    expect_text(page, "Two-factor authentication is off.")
 
 
 def main_journey(page: Page, user: User) -> None:
     """Turn 2FA on, sign in with a code and with a backup code, make new codes, move to a new phone, turn off."""
-    for _stop in stops_of_the_main_journey(page, user):
+    for _name in main_journey_pages(page, user):
         pass
 
 
-def stops_of_the_main_journey(page: Page, user: User) -> Iterator[str]:
-    """Go on the main journey; yield the name of each page and panel while it stands there."""
+def main_journey_pages(page: Page, user: User) -> Iterator[str]:
+    """Go through the main journey, and yield the name of each page and panel while it is shown."""
     sign_in(page, user)
     expect_heading(page, "Your account")
     yield "account, 2FA off"
-    phone = begin_setup(page)
+    phone = start_setup(page)
     yield "step 1"
     press(page, "Continue")
     expect(code_field(page)).to_be_focused()
@@ -280,7 +280,7 @@ def stops_of_the_main_journey(page: Page, user: User) -> Iterator[str]:
     sign_in(page, user)
     expect_heading(page, "Enter your code")
     yield "code"
-    enter_code(page, phone.code(steps_ahead=1))  # this step's code turned 2FA on
+    enter_code(page, phone.code(steps_ahead=1))  # the code of this time step is used: it turned 2FA on
     expect_heading(page, "Your account")
     sign_out(page)
     sign_in(page, user)
@@ -290,7 +290,7 @@ def stops_of_the_main_journey(page: Page, user: User) -> Iterator[str]:
     enter_backup_code(page, phone.backup_codes[0])
     expect_backup_codes_left(page, 9)
     yield "account, 2FA on"
-    codes = make_new_codes(page, backup_code=phone.backup_codes[1])
+    codes = make_new_backup_codes(page, backup_code=phone.backup_codes[1])
     new_phone = scan_new_phone(page, backup_code=codes[0])
     yield "new phone"
     press(page, "Continue")
@@ -300,61 +300,61 @@ def stops_of_the_main_journey(page: Page, user: User) -> Iterator[str]:
     yield "turned off"
 
 
-# --- Time, and what the browser did ---------------------------------------------------------------
+# --- Time, sessions and requests ------------------------------------------------------------------
 
 
 def let_a_minute_pass() -> None:
-    """Make the codes used so far old ones, as a minute would: nothing here waits for a clock."""
+    """Move the last used time step one minute back, so that the current code can be used again."""
     Authenticator.objects.update(last_time_step=F("last_time_step") - 2)
 
 
-def let_an_hour_pass_since_the_code(page: Page) -> None:
-    """Make the second factor of this browser's session one that was used an hour earlier."""
+def let_an_hour_pass(page: Page) -> None:
+    """Move the time of the session's last second factor one hour back, so that step-up is needed."""
     session = session_of(page)
     session["twofactor"] = {**session["twofactor"], "at": session["twofactor"]["at"] - 3600}
     session.save()
 
 
-def come_back_to(page: Page) -> None:
-    """What a browser tells a tab that comes to the front; a headless one shows all of its tabs at once."""
+def return_to_tab(page: Page) -> None:
+    """Dispatch the event of a tab that becomes visible. In a headless browser all tabs are always visible."""
     page.evaluate("document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))")
 
 
 def session_of(page: Page) -> Any:
-    """The session of this browser, as the server keeps it."""
+    """Return the server-side session of this browser."""
     cookies: list[Any] = page.context.cookies()
     key = next(cookie["value"] for cookie in cookies if cookie["name"] == settings.SESSION_COOKIE_NAME)
     return import_module(settings.SESSION_ENGINE).SessionStore(key)
 
 
-def hold(page: Page, path: str = VERIFY_LOGIN) -> list[Route]:
-    """Keep what is sent to this address from the server, for as long as the test likes."""
+def hold_requests(page: Page, path: str = VERIFY_LOGIN) -> list[Route]:
+    """Intercept the requests to this path. Return a list that collects them; the test continues them."""
     held: list[Route] = []
 
-    def keep(route: Route) -> None:
+    def hold(route: Route) -> None:
         held.append(route)
 
-    page.route(f"**{path}*", keep)
+    page.route(f"**{path}*", hold)
     return held
 
 
-def requests_of(page: Page) -> list[str]:
-    """The requests that this page makes from now on, as `POST /path`; what it loads to look right is left out."""
+def record_requests(page: Page) -> list[str]:
+    """Record requests from now on as `POST /path`, without static files. Return the list that collects them."""
     made: list[str] = []
 
-    def note(request: Request) -> None:
+    def record(request: Request) -> None:
         if request.resource_type in ("document", "xhr", "fetch"):
             made.append(f"{request.method} {urlsplit(request.url).path}")
 
-    page.on("request", note)
+    page.on("request", record)
     return made
 
 
 # --- Every page -----------------------------------------------------------------------------------
 
 
-def pages_of_a_visitor(page: Page, user: User) -> Iterator[str]:
-    """Go through what somebody meets who is not signed in; yield the name of each page while it stands there."""
+def signed_out_pages(page: Page, user: User) -> Iterator[str]:
+    """Go through the pages of a signed-out user. Yield the name of each page while it is shown."""
     for path, title in (
         ("/", "A stolen password should not be enough"),
         ("/accounts/signup/", "Sign up"),
@@ -387,15 +387,15 @@ def pages_of_a_visitor(page: Page, user: User) -> Iterator[str]:
     for label, text in (("Full name", "G"), ("E-mail", "g@example.com"), ("Password", "short")):
         page.get_by_label(_(label), exact=True).fill(text)
     press(page, "Sign up")
-    expect_said_beside(password_field(page), "12")
+    expect_field_error(password_field(page), "12")
     yield "sign-up, refused"
     sign_in(page, user, password="not-the-password")
-    expect_said_beside(password_field(page), "That address and that password do not belong together.")
+    expect_field_error(password_field(page), "That address and that password do not belong together.")
     yield "sign-in, refused"
 
 
-def pages_of_an_account(page: Page, user: User) -> Iterator[str]:
-    """Go through the account's pages, and through the setup in place; ends with 2FA on."""
+def account_pages(page: Page, user: User) -> Iterator[str]:
+    """Go through the account's pages and the setup. Ends with 2FA on."""
     EmailAddress.objects.create(user=user, email="ada@elsewhere.example", verified=False)
     EmailAddress.objects.create(user=user, email="ada@third.example", verified=True)
     sign_in(page, user)
@@ -417,7 +417,7 @@ def pages_of_an_account(page: Page, user: User) -> Iterator[str]:
     yield "setup, password"
     password_field(page).fill("not-the-password")
     press(page, "Continue")
-    expect_said_beside(password_field(page), "That is not your password.")
+    expect_field_error(password_field(page), "That is not your password.")
     yield "setup, wrong password"
     password_field(page).fill(PASSWORD)
     press(page, "Continue")
@@ -428,7 +428,7 @@ def pages_of_an_account(page: Page, user: User) -> Iterator[str]:
     expect(code_field(page)).to_be_focused()
     yield "setup, verify"
     enter_code(page, wrong_code(phone))
-    expect_said_beside(
+    expect_field_error(
         code_field(page), "That code is not right. Check that you scanned this QR code, and try the next code."
     )
     yield "setup, wrong code"
@@ -440,8 +440,8 @@ def pages_of_an_account(page: Page, user: User) -> Iterator[str]:
     yield "settings, 2FA on"
 
 
-def pages_of_the_second_factor(page: Page, user: User) -> Iterator[str]:
-    """Go through signing in, with the box for a trusted browser, and all that changes 2FA."""
+def second_factor_pages(page: Page, user: User) -> Iterator[str]:
+    """Go through sign-in with the trust checkbox, step-up, and all changes of 2FA."""
     phone = Phone(SECRET)
     phone.backup_codes = Authenticator.objects.activate(user, secret=SECRET)
     use_up_backup_codes(7)
@@ -449,13 +449,13 @@ def pages_of_the_second_factor(page: Page, user: User) -> Iterator[str]:
     expect_heading(page, "Enter your code")
     yield "sign-in, code"
     enter_code(page, wrong_code(phone))
-    expect_said_beside(code_field(page), "That code is not right. Wait for the next one in your app and try again.")
+    expect_field_error(code_field(page), "That code is not right. Wait for the next one in your app and try again.")
     yield "sign-in, wrong code"
     press(page, "Use a backup code")
     expect(backup_code_field(page)).to_be_focused()
     yield "sign-in, backup code"
     enter_backup_code(page, "0000-0000-0000-0000")
-    expect_said_beside(backup_code_field(page), "That is not one of your unused backup codes.")
+    expect_field_error(backup_code_field(page), "That is not one of your unused backup codes.")
     yield "sign-in, wrong backup code"
     page.get_by_role("checkbox").check()
     enter_backup_code(page, phone.backup_codes[9])
@@ -465,7 +465,7 @@ def pages_of_the_second_factor(page: Page, user: User) -> Iterator[str]:
     expect(page.get_by_role("heading", name=_("Trusted browsers"))).to_be_visible()
     expect(page.get_by_role("main").locator(".note.warning")).to_contain_text("2")
     yield "settings, few codes, a trusted browser"
-    let_an_hour_pass_since_the_code(page)
+    let_an_hour_pass(page)
     for path, title in (
         (NEW_CODES, "New backup codes"),
         (SETUP, "Set up a new phone"),
@@ -479,19 +479,19 @@ def pages_of_the_second_factor(page: Page, user: User) -> Iterator[str]:
         press(page, "Use a backup code")
         expect(backup_code_field(page)).to_be_visible()
         yield f"{path} with a backup code"
-    prove(page, "Turn off", backup_code="not a code")
-    expect_said_beside(
+    submit_proof(page, "Turn off", backup_code="not a code")
+    expect_field_error(
         backup_code_field(page), "A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."
     )
     yield "turn off, refused"
 
 
-# Each begins signed out; they need TWOFACTOR_TRUST_DAYS, and 404 among the expected statuses.
-EVERY_PAGE = (pages_of_a_visitor, pages_of_an_account, pages_of_the_second_factor)
+# Each starts signed out. The test must set TWOFACTOR_TRUST_DAYS, and expect status 404.
+EVERY_PAGE = (signed_out_pages, account_pages, second_factor_pages)
 
 
 def use_up_backup_codes(count: int) -> None:
-    """Use as many of the codes as if they had been typed, the first ones first."""
+    """Mark the first unused backup codes as used."""
     unused = BackupCode.objects.filter(used_at=None).order_by("pk").values_list("pk", flat=True)[:count]
     used = BackupCode.objects.filter(pk__in=list(unused)).update(used_at=timezone.now())
     Authenticator.objects.update(codes_left=F("codes_left") - used)

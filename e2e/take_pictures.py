@@ -1,6 +1,6 @@
-"""`python3 dev.py pictures`: the pictures of README.md and docs, taken of the site as it is.
+"""`python3 dev.py pictures`: take the screenshots of README.md and docs.
 
-Run by pytest for its live server and its people; not a test, so no run of the tests collects it.
+pytest runs this for its fixtures. It is not a test: its name keeps it out of the test run.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 844), ("dark"
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
 def page(request, new_context):
-    """A page that is light or dark, wide or narrow."""
+    """Return a blank page with this color scheme and size."""
     scheme, width, height = request.param
     context = new_context(color_scheme=scheme, viewport={"width": width, "height": height})
     return context.new_page()

@@ -1,4 +1,4 @@
-"""The second factor once more, for a host's own pages: in place, without JavaScript, back, in two tabs, and wrong."""
+"""Step-up by the second factor for a host's own pages: in place, without JavaScript, in two tabs, with wrong codes."""
 
 import re
 from typing import Any
@@ -15,13 +15,13 @@ from e2e.steps import (
     code_field,
     enter_backup_code,
     enter_code,
+    expect_field_error,
     expect_heading,
-    expect_said,
-    expect_said_beside,
-    has_script,
-    let_an_hour_pass_since_the_code,
+    expect_text,
+    has_javascript,
+    let_an_hour_pass,
     press,
-    requests_of,
+    record_requests,
     session_of,
     wrong_code,
 )
@@ -29,21 +29,21 @@ from twofactor.models import Authenticator
 from twofactor.tests import host
 from twofactor.tests.host import HOST, REPORT, ROW
 
-ASKED = "Confirm that it is you"
+STEP_UP_TITLE = "Confirm that it is you"
 NOT_KEPT = "What you sent was not kept."
 WITHOUT_SCRIPT = pytest.mark.browser_context_args(java_script_enabled=False)
 
 
 @pytest.fixture(autouse=True)
-def a_host(settings: Any) -> None:
+def host_urls(settings: Any) -> None:
     settings.ROOT_URLCONF = "twofactor.tests.host"
     host.deleted.clear()
 
 
 @pytest.fixture
-def owner(signed_in_with_code: Page) -> Page:
-    """On the host's page, an hour after the code."""
-    let_an_hour_pass_since_the_code(signed_in_with_code)
+def host_page(signed_in_with_code: Page) -> Page:
+    """The host's page in a signed-in browser, one hour after the code."""
+    let_an_hour_pass(signed_in_with_code)
     signed_in_with_code.goto(HOST)
     return signed_in_with_code
 
@@ -53,129 +53,127 @@ def delete(page: Page, note: str) -> None:
     press(page, "Delete")
 
 
-def test_a_link_asks_in_place_and_leads_on(owner: Page, phone: Phone) -> None:
-    made = requests_of(owner)
-    press(owner, "Report")
-    expect_heading(owner, ASKED)
-    expect(owner).to_have_url(re.compile(f"{CONFIRM}\\?next="))
-    expect(owner).to_have_title(re.compile(f"^{ASKED}"))
-    expect(code_field(owner)).to_be_focused()
+def test_a_link_shows_the_step_up_form_in_place_and_then_its_page(host_page: Page, phone: Phone) -> None:
+    made = record_requests(host_page)
+    press(host_page, "Report")
+    expect_heading(host_page, STEP_UP_TITLE)
+    expect(host_page).to_have_url(re.compile(f"{CONFIRM}\\?next="))
+    expect(host_page).to_have_title(re.compile(f"^{STEP_UP_TITLE}"))
+    expect(code_field(host_page)).to_be_focused()
     assert made == [f"GET {REPORT}"]
-    enter_code(owner, wrong_code(phone))
-    expect_said_beside(code_field(owner), "That code is not right.")
-    enter_code(owner, phone.code())
-    expect_heading(owner, "Report")
+    enter_code(host_page, wrong_code(phone))
+    expect_field_error(code_field(host_page), "That code is not right.")
+    enter_code(host_page, phone.code())
+    expect_heading(host_page, "Report")
     assert made == [f"GET {REPORT}", f"POST {CONFIRM}", f"POST {CONFIRM}", f"GET {REPORT}"]
 
 
-def test_what_is_posted_in_place_is_kept_nowhere_and_sent_again_by_its_owner(
-    owner: Page, user: User, backup_codes: list[str]
-) -> None:
-    before = session_of(owner).session_key
-    delete(owner, "the-first-note")
-    expect_heading(owner, ASKED)
-    expect_said(owner, NOT_KEPT)
-    press(owner, "Use a backup code")
-    expect_said(owner, NOT_KEPT)
+def test_posted_data_is_not_stored_and_must_be_sent_again(host_page: Page, user: User, backup_codes: list[str]) -> None:
+    before = session_of(host_page).session_key
+    delete(host_page, "the-first-note")
+    expect_heading(host_page, STEP_UP_TITLE)
+    expect_text(host_page, NOT_KEPT)
+    press(host_page, "Use a backup code")
+    expect_text(host_page, NOT_KEPT)
     raw = [str(row.get_decoded()) for row in Session.objects.all()]
     assert str(user.pk) in "".join(raw)
-    assert "the-first-note" not in "".join(raw) + owner.url + owner.content()
-    enter_backup_code(owner, backup_codes[0])
-    expect_heading(owner, "Host")
-    expect_said(owner, "please send it again")
-    assert session_of(owner).session_key != before
+    assert "the-first-note" not in "".join(raw) + host_page.url + host_page.content()
+    enter_backup_code(host_page, backup_codes[0])
+    expect_heading(host_page, "Host")
+    expect_text(host_page, "please send it again")
+    assert session_of(host_page).session_key != before
     assert host.deleted == []
-    delete(owner, "the-second-note")
-    expect_said(owner, "Deleted.")
+    delete(host_page, "the-second-note")
+    expect_text(host_page, "Deleted.")
     assert host.deleted == ["the-second-note"]
 
 
-def test_a_button_that_swaps_a_cell_leads_to_the_page_and_back(owner: Page, phone: Phone) -> None:
-    press(owner, "Load the row")
-    expect_heading(owner, ASKED)
-    enter_code(owner, phone.code())
-    expect_heading(owner, "Host")
-    press(owner, "Load the row")
-    expect(owner.get_by_role("cell")).to_have_text("the row")
+def test_a_button_that_swaps_a_cell_returns_to_its_page_after_step_up(host_page: Page, phone: Phone) -> None:
+    press(host_page, "Load the row")
+    expect_heading(host_page, STEP_UP_TITLE)
+    enter_code(host_page, phone.code())
+    expect_heading(host_page, "Host")
+    press(host_page, "Load the row")
+    expect(host_page.get_by_role("cell")).to_have_text("the row")
 
 
-def test_in_place_the_form_needs_nothing_of_the_page_around_it(owner: Page, backup_codes: list[str]) -> None:
-    owner.evaluate("""
+def test_the_form_in_place_needs_no_attributes_of_the_page(host_page: Page, backup_codes: list[str]) -> None:
+    host_page.evaluate("""
         for (const name of ["hx-boost", "hx-target", "hx-swap", "hx-sync", "hx-disabled-elt"])
           document.getElementById("main").removeAttribute(name);
         document.querySelector("#row button").setAttribute("hx-target", "#panel");
     """)
-    made = requests_of(owner)
-    press(owner, "Load the row")
-    expect_heading(owner, ASKED)
-    expect(owner.locator("#panel")).to_have_count(1)
-    owner.evaluate("window.isTheSamePage = true")
-    press(owner, "Use a backup code")
-    enter_backup_code(owner, "0000-0000-0000-0000")
-    expect_said_beside(backup_code_field(owner), "That is not one of your unused backup codes.")
-    expect(owner.locator("#panel")).to_have_count(1)
-    assert owner.evaluate("window.isTheSamePage")
-    enter_backup_code(owner, backup_codes[0])
-    expect_heading(owner, "Host")
+    made = record_requests(host_page)
+    press(host_page, "Load the row")
+    expect_heading(host_page, STEP_UP_TITLE)
+    expect(host_page.locator("#panel")).to_have_count(1)
+    host_page.evaluate("window.isSamePage = true")
+    press(host_page, "Use a backup code")
+    enter_backup_code(host_page, "0000-0000-0000-0000")
+    expect_field_error(backup_code_field(host_page), "That is not one of your unused backup codes.")
+    expect(host_page.locator("#panel")).to_have_count(1)
+    assert host_page.evaluate("window.isSamePage")
+    enter_backup_code(host_page, backup_codes[0])
+    expect_heading(host_page, "Host")
     assert made == [f"GET {ROW}", f"GET {CONFIRM}", f"POST {CONFIRM}", f"POST {CONFIRM}", f"GET {HOST}"]
 
 
-def test_back_leads_to_the_hosts_page_and_after_the_proof_asks_for_nothing(owner: Page, phone: Phone) -> None:
-    press(owner, "Report")
-    expect_heading(owner, ASKED)
-    owner.go_back()
-    expect_heading(owner, "Host")
-    owner.go_forward()
-    expect_heading(owner, ASKED)
-    enter_code(owner, phone.code())
-    expect_heading(owner, "Report")
-    owner.go_back()
-    expect_heading(owner, "Report")
+def test_back_shows_the_hosts_page_and_needs_no_second_step_up(host_page: Page, phone: Phone) -> None:
+    press(host_page, "Report")
+    expect_heading(host_page, STEP_UP_TITLE)
+    host_page.go_back()
+    expect_heading(host_page, "Host")
+    host_page.go_forward()
+    expect_heading(host_page, STEP_UP_TITLE)
+    enter_code(host_page, phone.code())
+    expect_heading(host_page, "Report")
+    host_page.go_back()
+    expect_heading(host_page, "Report")
 
 
-def test_of_two_tabs_the_second_goes_on_by_the_proof_of_the_first(owner: Page, phone: Phone) -> None:
-    other = owner.context.new_page()
+def test_step_up_in_one_tab_is_valid_in_the_other(host_page: Page, phone: Phone) -> None:
+    other = host_page.context.new_page()
     other.goto(REPORT)
-    expect_heading(other, ASKED)
-    owner.goto(REPORT)
-    enter_code(owner, phone.code())
-    expect_heading(owner, "Report")
+    expect_heading(other, STEP_UP_TITLE)
+    host_page.goto(REPORT)
+    enter_code(host_page, phone.code())
+    expect_heading(host_page, "Report")
     enter_code(other, wrong_code(phone))
     expect_heading(other, "Report")
     assert Authenticator.objects.get().failures == 0
 
 
-def test_five_wrong_codes_sign_out(owner: Page, phone: Phone) -> None:
-    press(owner, "Report")
-    expect_heading(owner, ASKED)
+def test_five_wrong_codes_sign_out(host_page: Page, phone: Phone) -> None:
+    press(host_page, "Report")
+    expect_heading(host_page, STEP_UP_TITLE)
     for _ in range(4):
-        enter_code(owner, wrong_code(phone))
-        expect_said_beside(code_field(owner), "That code is not right.")
-        expect(code_field(owner)).to_have_value("")
-    enter_code(owner, wrong_code(phone))
-    expect_heading(owner, "Sign in")
-    expect_said(owner, "Too many wrong codes. Please sign in again.")
+        enter_code(host_page, wrong_code(phone))
+        expect_field_error(code_field(host_page), "That code is not right.")
+        expect(code_field(host_page)).to_have_value("")
+    enter_code(host_page, wrong_code(phone))
+    expect_heading(host_page, "Sign in")
+    expect_text(host_page, "Too many wrong codes. Please sign in again.")
 
 
 @WITHOUT_SCRIPT
-def test_without_javascript_it_is_a_page_of_its_own(owner: Page, phone: Phone) -> None:
-    assert not has_script(owner)
-    press(owner, "Report")
-    expect_heading(owner, ASKED)
-    press(owner, "Use a backup code")
-    press(owner, "Use a code from your app")
-    enter_code(owner, phone.code())
-    expect_heading(owner, "Report")
+def test_step_up_without_javascript_is_a_separate_page(host_page: Page, phone: Phone) -> None:
+    assert not has_javascript(host_page)
+    press(host_page, "Report")
+    expect_heading(host_page, STEP_UP_TITLE)
+    press(host_page, "Use a backup code")
+    press(host_page, "Use a code from your app")
+    enter_code(host_page, phone.code())
+    expect_heading(host_page, "Report")
 
 
 @WITHOUT_SCRIPT
-def test_without_javascript_what_is_posted_is_sent_again_by_its_owner(owner: Page, phone: Phone) -> None:
-    delete(owner, "the-first-note")
-    expect_heading(owner, ASKED)
-    expect_said(owner, NOT_KEPT)
+def test_posted_data_must_be_sent_again_without_javascript(host_page: Page, phone: Phone) -> None:
+    delete(host_page, "the-first-note")
+    expect_heading(host_page, STEP_UP_TITLE)
+    expect_text(host_page, NOT_KEPT)
     assert "the-first-note" not in "".join(str(row.get_decoded()) for row in Session.objects.all())
-    enter_code(owner, phone.code())
-    expect_heading(owner, "Host")
-    delete(owner, "the-second-note")
-    expect_said(owner, "Deleted.")
+    enter_code(host_page, phone.code())
+    expect_heading(host_page, "Host")
+    delete(host_page, "the-second-note")
+    expect_text(host_page, "Deleted.")
     assert host.deleted == ["the-second-note"]

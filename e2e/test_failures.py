@@ -1,4 +1,4 @@
-"""When something breaks: said in place, nothing lost, nothing sent elsewhere, and it works again after."""
+"""Failures: a message in place, no lost input, no request to another site, and the form can be sent again."""
 
 import re
 from collections.abc import Callable
@@ -16,18 +16,18 @@ from e2e.steps import (
     SETUP,
     VERIFY_LOGIN,
     code_field,
-    come_back_to,
     email_field,
     enter_code,
+    expect_field_error,
     expect_heading,
-    expect_said,
-    expect_said_beside,
-    give_password,
+    expect_text,
+    open_setup,
     password_field,
     press,
-    requests_of,
-    setup_under_way,
+    record_requests,
+    return_to_tab,
     sign_in,
+    submit_password,
 )
 
 OUR_FAULT = "Something went wrong on our side."
@@ -38,87 +38,89 @@ def break_the_server(page: Page) -> None:
     page.route("**/accounts/**", lambda route: route.fulfill(status=500, body="<h1>Oops</h1>"))
 
 
-def cut_the_connection(page: Page) -> None:
+def disconnect(page: Page) -> None:
     page.context.set_offline(True)
 
 
-def mend(page: Page) -> None:
+def repair(page: Page) -> None:
     page.unroute("**/accounts/**")
     page.context.set_offline(False)
 
 
 Fault = Callable[[Page], None]
-both_faults = pytest.mark.parametrize(
-    "fault,words", [(break_the_server, OUR_FAULT), (cut_the_connection, NO_CONNECTION)]
-)
+each_fault = pytest.mark.parametrize("fault,words", [(break_the_server, OUR_FAULT), (disconnect, NO_CONNECTION)])
 
 
-def expect_trouble(page: Page, words: str) -> None:
-    """See one notice about it, in the panel, and the focus still in there."""
+def expect_error_notice(page: Page, words: str) -> None:
+    """Expect exactly one alert with this text, and the focus in the main element."""
     expect(page.get_by_role("alert").filter(has_text=words)).to_have_count(1)
     expect(page.get_by_role("main").locator(":focus")).to_have_count(1)
 
 
-# --- The server fails, the line is cut ------------------------------------------------------------
+# --- The server fails or the connection is lost ---------------------------------------------------
 
 
 @pytest.mark.expected_status(0, 500)
-@both_faults
-def test_a_failed_sign_in_says_so_and_works_again(page: Page, user: User, fault: Fault, words: str) -> None:
+@each_fault
+def test_a_failed_sign_in_request_shows_a_message_and_can_be_repeated(
+    page: Page, user: User, fault: Fault, words: str
+) -> None:
     page.goto("/accounts/login/")
     fault(page)
-    give_password(page, user)
-    expect_trouble(page, words)
+    submit_password(page, user)
+    expect_error_notice(page, words)
     expect_heading(page, "Sign in")
     expect(email_field(page)).to_have_value(user.email)
-    mend(page)
+    repair(page)
     password_field(page).fill(PASSWORD)
     press(page, "Sign in")
     expect_heading(page, "Your account")
 
 
 @pytest.mark.expected_status(0, 500)
-@both_faults
-def test_a_second_failure_says_so_once(page: Page, user: User, fault: Fault, words: str) -> None:
+@each_fault
+def test_a_second_failure_shows_one_message(page: Page, user: User, fault: Fault, words: str) -> None:
     page.goto("/accounts/login/")
     fault(page)
     for _ in range(2):
-        give_password(page, user)
+        submit_password(page, user)
         expect(page.get_by_role("main").get_by_role("button", name="Sign in")).to_be_enabled()
-        expect_trouble(page, words)
+        expect_error_notice(page, words)
 
 
 @pytest.mark.expected_status(0, 500)
-@both_faults
-def test_a_failed_sign_in_keeps_what_was_typed_and_nothing_that_was_said(
+@each_fault
+def test_a_failed_sign_in_request_keeps_the_input_and_removes_old_errors(
     page: Page, user: User, fault: Fault, words: str
 ) -> None:
     page.goto("/accounts/login/")
-    give_password(page, user, password="not-the-password")
-    expect_said_beside(password_field(page), "do not belong together")
+    submit_password(page, user, password="not-the-password")
+    expect_field_error(password_field(page), "do not belong together")
     fault(page)
-    give_password(page, user)
-    expect_trouble(page, words)
+    submit_password(page, user)
+    expect_error_notice(page, words)
     expect(page.get_by_role("main").get_by_text("do not belong together")).to_have_count(0)
     expect(password_field(page)).to_have_value(PASSWORD)
     expect(password_field(page)).to_be_focused()
     expect(password_field(page)).not_to_have_attribute("aria-invalid", "true")
-    mend(page)
+    repair(page)
     press(page, "Sign in")
     expect_heading(page, "Your account")
 
 
 @pytest.mark.expected_status(0, 500)
-@both_faults
-def test_a_failed_code_says_so_and_works_again(page: Page, user: User, phone: Phone, fault: Fault, words: str) -> None:
+@each_fault
+def test_a_failed_code_request_shows_a_message_and_can_be_repeated(
+    page: Page, user: User, phone: Phone, fault: Fault, words: str
+) -> None:
     sign_in(page, user)
     expect_heading(page, "Enter your code")
     fault(page)
     enter_code(page, phone.code())
-    expect_trouble(page, words)
+    expect_error_notice(page, words)
     expect_heading(page, "Enter your code")
-    mend(page)
-    made = requests_of(page)
+    repair(page)
+    made = record_requests(page)
     code_field(page).fill(phone.code())
     press(page, "Continue")
     expect_heading(page, "Your account")
@@ -126,26 +128,28 @@ def test_a_failed_code_says_so_and_works_again(page: Page, user: User, phone: Ph
 
 
 @pytest.mark.expected_status(0, 500)
-@both_faults
-def test_a_failed_step_of_the_setup_says_so_and_works_again(page: Page, user: User, fault: Fault, words: str) -> None:
-    phone = setup_under_way(page, user)
+@each_fault
+def test_a_failed_setup_request_shows_a_message_and_can_be_repeated(
+    page: Page, user: User, fault: Fault, words: str
+) -> None:
+    phone = open_setup(page, user)
     fault(page)
     press(page, "Continue")
-    expect_trouble(page, words)
-    mend(page)
+    expect_error_notice(page, words)
+    repair(page)
     press(page, "Continue")
     expect(code_field(page)).to_be_focused()
     fault(page)
     enter_code(page, phone.code())
-    expect_trouble(page, words)
-    mend(page)
+    expect_error_notice(page, words)
+    repair(page)
     code_field(page).fill(phone.code())
     press(page, "Verify and turn on")
     expect_heading(page, "Save your backup codes")
 
 
 @pytest.mark.expected_status(500)
-def test_a_fault_in_the_code_gives_the_sites_own_error_page_and_tells_nothing(
+def test_an_exception_shows_the_sites_error_page_without_details(
     page: Page, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> None:
@@ -153,9 +157,9 @@ def test_a_fault_in_the_code_gives_the_sites_own_error_page_and_tells_nothing(
 
     page.goto("/accounts/login/")
     monkeypatch.setattr(AccountAdapter, "get_login_stages", fail)
-    give_password(page, user)
-    expect_trouble(page, OUR_FAULT)
-    page.evaluate("document.querySelector('main form').submit()")  # as a browser without script would
+    submit_password(page, user)
+    expect_error_notice(page, OUR_FAULT)
+    page.evaluate("document.querySelector('main form').submit()")  # without htmx
     expect_heading(page, "Something went wrong")
     assert "a-secret-of-the-server" not in page.content()
     press(page, "To the start")
@@ -163,50 +167,50 @@ def test_a_fault_in_the_code_gives_the_sites_own_error_page_and_tells_nothing(
 
 
 @pytest.mark.expected_status(200)
-def test_an_answer_that_is_no_page_of_ours_does_not_empty_the_panel(page: Page, user: User) -> None:
+def test_a_response_of_another_server_does_not_replace_the_panel(page: Page, user: User) -> None:
     page.goto("/accounts/login/")
     page.route("**/accounts/login/", lambda route: route.fulfill(status=200, body="<h1>Proxy says hello</h1>"))
-    give_password(page, user)
-    expect_trouble(page, OUR_FAULT)
+    submit_password(page, user)
+    expect_error_notice(page, OUR_FAULT)
     expect_heading(page, "Sign in")
 
 
 @pytest.mark.expected_status(0)
-def test_a_status_that_cannot_be_refreshed_stays_as_it_was(signed_in: Page) -> None:
+def test_a_status_that_cannot_be_refreshed_is_kept(signed_in: Page) -> None:
     signed_in.goto(SETTINGS)
     signed_in.context.set_offline(True)
     with signed_in.expect_event("requestfailed"):
-        come_back_to(signed_in)
+        return_to_tab(signed_in)
     expect(signed_in.get_by_role("main").get_by_text("Off", exact=True)).to_be_visible()
     expect_heading(signed_in, "Two-factor authentication")
 
 
-# --- Pages that went stale ------------------------------------------------------------------------
+# --- Outdated pages and limits --------------------------------------------------------------------
 
 
-def test_a_page_from_before_another_tabs_sign_in_says_so_and_leads_on(page: Page, user: User) -> None:
+def test_a_page_older_than_a_sign_in_in_another_tab_can_be_reloaded(page: Page, user: User) -> None:
     page.goto("/accounts/login/")
     sign_in(page.context.new_page(), user)
     expect_heading(page.context.pages[1], "Your account")
-    give_password(page, user)
+    submit_password(page, user)
     expect_heading(page, "This page is out of date")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
     press(page, "Load again")
     expect_heading(page, "Your account")
 
 
-def test_a_browser_without_cookies_is_told_so_in_place(page: Page, user: User) -> None:
+def test_a_form_without_its_cookies_shows_a_message_in_place(page: Page, user: User) -> None:
     page.goto("/accounts/login/")
     page.context.clear_cookies()
-    give_password(page, user)
+    submit_password(page, user)
     expect_heading(page, "This page is out of date")
     press(page, "Load again")
     expect_heading(page, "Sign in")
-    give_password(page, user)
+    submit_password(page, user)
     expect_heading(page, "Your account")
 
 
-def test_a_page_from_the_back_forward_cache_is_loaded_anew(signed_in: Page) -> None:
+def test_a_page_from_the_back_forward_cache_is_reloaded(signed_in: Page) -> None:
     signed_in.goto(SETTINGS)
     signed_in.context.clear_cookies()
     with signed_in.expect_navigation():
@@ -214,22 +218,22 @@ def test_a_page_from_the_back_forward_cache_is_loaded_anew(signed_in: Page) -> N
     expect_heading(signed_in, "Sign in")
 
 
-def test_a_first_show_of_a_page_loads_nothing_anew(signed_in: Page) -> None:
+def test_a_page_shown_for_the_first_time_is_not_reloaded(signed_in: Page) -> None:
     signed_in.goto(SETTINGS)
-    made = requests_of(signed_in)
+    made = record_requests(signed_in)
     signed_in.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: false}))")
     expect_heading(signed_in, "Two-factor authentication")
     assert made == []
 
 
-def test_pages_of_an_account_are_kept_by_no_cache(signed_in: Page) -> None:
+def test_pages_of_an_account_are_not_stored_by_caches(signed_in: Page) -> None:
     for path in ("/", SETTINGS, SETUP, "/accounts/email/"):
         answer = signed_in.goto(path)
         assert answer
         assert "no-store" in answer.headers["cache-control"], path
 
 
-def test_too_many_tries_are_said_in_place(page: Page, user: User, settings: Any) -> None:
+def test_too_many_tries_show_a_message_in_place(page: Page, user: User, settings: Any) -> None:
     settings.ACCOUNT_RATE_LIMITS = {"reset_password": "1/m/ip"}
     for _ in range(2):
         page.goto("/accounts/password/reset/")
@@ -238,35 +242,35 @@ def test_too_many_tries_are_said_in_place(page: Page, user: User, settings: Any)
         expect(page.get_by_role("heading", level=1)).not_to_have_text("Reset your password")
     expect_heading(page, "Too many tries")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
-    expect_said(page, "Nothing was checked.")
+    expect_text(page, "Nothing was checked.")
 
 
-def test_too_many_wrong_passwords_are_said_beside_the_form(page: Page, user: User, settings: Any) -> None:
+def test_too_many_wrong_passwords_are_a_field_error(page: Page, user: User, settings: Any) -> None:
     settings.ACCOUNT_RATE_LIMITS = {"login_failed": "1/m/ip"}
     page.goto("/accounts/login/")
     for words in ("do not belong together", "Too many tries."):
         email_field(page).fill(user.email)
         password_field(page).fill("not-the-password")
         press(page, "Sign in")
-        expect_said_beside(password_field(page), words)
+        expect_field_error(password_field(page), words)
 
 
-def test_the_tenth_wrong_password_in_a_row_ends_the_session_and_says_so(signed_in: Page) -> None:
+def test_the_tenth_wrong_password_in_a_row_ends_the_session(signed_in: Page) -> None:
     signed_in.goto(SETUP)
     for _ in range(9):
         password_field(signed_in).fill("not-the-password")
         press(signed_in, "Continue")
-        expect_said_beside(password_field(signed_in), "That is not your password.")
+        expect_field_error(password_field(signed_in), "That is not your password.")
     password_field(signed_in).fill("not-the-password")
     press(signed_in, "Continue")
     expect_heading(signed_in, "Sign in")
-    expect_said(signed_in, "Too many wrong passwords.")
+    expect_text(signed_in, "Too many wrong passwords.")
 
 
-# --- What the browser may load --------------------------------------------------------------------
+# --- Content Security Policy ----------------------------------------------------------------------
 
 
-INTRUSIONS = {
+BLOCKED_ELEMENTS = {
     "an inline script": "{tag: 'script', text: 'window.bad = 1'}",
     "another site's script": "{tag: 'script', src: 'https://evil.example/'}",
     "another site's picture": "{tag: 'img', src: 'https://evil.example/'}",
@@ -278,15 +282,15 @@ INTRUSIONS = {
 }
 
 
-@pytest.mark.parametrize("intrusion", INTRUSIONS.values(), ids=INTRUSIONS)
-def test_the_policy_refuses(browser: Browser, base_url: str, intrusion: str) -> None:
-    """In a browser whose console nobody watches, since this fills it."""
+@pytest.mark.parametrize("element", BLOCKED_ELEMENTS.values(), ids=BLOCKED_ELEMENTS)
+def test_the_content_security_policy_blocks(browser: Browser, base_url: str, element: str) -> None:
+    """This uses `browser` directly: the violation is logged, and `new_context` fails on a console error."""
     page = browser.new_page(base_url=base_url)
     page.goto("/")
     page.evaluate(f"""() => {{
       const root = document.documentElement;
       document.addEventListener("securitypolicyviolation", (event) => root.dataset.refused = event.effectiveDirective);
-      const {{tag, ...how}} = {intrusion};
+      const {{tag, ...how}} = {element};
       document.body.append(Object.assign(document.createElement(tag), how));
     }}""")
     expect(page.locator("html")).to_have_attribute("data-refused", re.compile("-src"))

@@ -1,4 +1,4 @@
-"""On a phone, and with text twice as large: nothing scrolls sideways in any language."""
+"""On a phone and with text at 200 %, no page scrolls sideways in any language."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from django.utils import translation
 from playwright.sync_api import Page
 
 from accounts.models import User
-from e2e.steps import EVERY_PAGE, backup_codes_on, enter_code, expect_stillness, press, setup_under_way
+from e2e.steps import EVERY_PAGE, backup_codes_on, enter_code, open_setup, press, wait_for_transition
 
 SIZES = [(width, text) for width in (1280, 390) for text in ("100%", "200%")]
 TOO_WIDE = """() => {
@@ -19,7 +19,7 @@ TOO_WIDE = """() => {
   const wide = [...document.querySelectorAll("body *")].filter((e) => sticksOut(e.getBoundingClientRect()));
   return [`scrolls to ${document.documentElement.scrollWidth}`, ...wide.map((e) => e.outerHTML.slice(0, 80))];
 }"""
-# The same page in each of these languages, laid out by the browser in the place of the one that is there.
+# Load the page in each of these languages, and lay it out in place of the current one.
 TOO_WIDE_IN = """async (languages) => {
   const root = document.documentElement, own = {dir: root.dir, lang: root.lang, body: document.body};
   const show = ({dir, lang, body}) => { Object.assign(root, {dir, lang}); document.body.replaceWith(body); };
@@ -46,23 +46,23 @@ OTHERS = [code for code, name in site.LANGUAGES if code != "de"]
 
 
 @pytest.fixture
-def words_are_german() -> Iterator[None]:
+def german_texts() -> Iterator[None]:
     with translation.override("de"):
         yield
 
 
 @pytest.mark.browser_context_args(locale="de")
 @pytest.mark.expected_status(404)
-@pytest.mark.usefixtures("words_are_german")
+@pytest.mark.usefixtures("german_texts")
 @pytest.mark.parametrize("pages", EVERY_PAGE)
 def test_no_page_scrolls_sideways(
     page: Page, user: User, settings: Any, pages: Callable[[Page, User], Iterator[str]]
 ) -> None:
-    """Every page and panel in German, whose words are the longest, and every address in the other languages."""
+    """Check every page and panel in German, which has the longest words, and every URL in the other languages."""
     settings.TWOFACTOR_TRUST_DAYS = 30
     found, seen = [], set()
     for name in pages(page, user):
-        expect_stillness(page)
+        wait_for_transition(page)
         for width, text in SIZES:
             page.set_viewport_size({"width": width, "height": 844})
             page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
@@ -74,8 +74,8 @@ def test_no_page_scrolls_sideways(
     assert found == []
 
 
-def test_no_backup_code_breaks_on_the_narrowest_phone(page: Page, user: User) -> None:
-    phone = setup_under_way(page, user)
+def test_no_backup_code_wraps_on_the_narrowest_phone(page: Page, user: User) -> None:
+    phone = open_setup(page, user)
     press(page, "Continue")
     enter_code(page, phone.code())
     page.set_viewport_size({"width": 320, "height": 640})

@@ -1,4 +1,4 @@
-"""Turning 2FA on: the QR code read off the screen, the three steps, the ways back and out, the backup codes."""
+"""Turning 2FA on: the QR code read from a screenshot, the three steps, Back and Cancel, the backup codes."""
 
 import re
 import time
@@ -16,22 +16,22 @@ from e2e.steps import (
     SETTINGS,
     SETUP,
     backup_codes_on,
-    begin_setup,
     code_field,
     enter_code,
+    expect_field_error,
     expect_heading,
-    expect_said,
-    expect_said_beside,
-    give_password,
+    expect_text,
     key_of,
+    open_setup,
     password_field,
     press,
     qr_code,
-    requests_of,
+    record_requests,
     save_backup_codes,
     session_of,
-    setup_under_way,
     sign_out,
+    start_setup,
+    submit_password,
     turn_on,
     wrong_code,
 )
@@ -41,14 +41,14 @@ TURN_ON, ENTER_CODE = "Turn on two-factor authentication", "Enter the code from 
 
 
 def expect_off(page: Page) -> None:
-    """See that this is the settings page, and that it says so."""
+    """Expect the settings page with 2FA off."""
     expect_heading(page, "Two-factor authentication")
     expect(page.get_by_role("main").get_by_text("Off", exact=True)).to_be_visible()
     assert not Authenticator.objects.exists()
 
 
-def expect_setup_over(page: Page) -> None:
-    """See that setup begins with the password once more."""
+def expect_setup_ended(page: Page) -> None:
+    """Expect the setup to start again with the password."""
     page.goto(SETUP)
     expect_heading(page, TURN_ON)
     expect(password_field(page)).to_be_visible()
@@ -56,23 +56,23 @@ def expect_setup_over(page: Page) -> None:
 
 
 @pytest.fixture
-def scanned(page: Page, user: User) -> Phone:
-    """The browser shows step 1, and this phone has the key."""
-    return setup_under_way(page, user)
+def scanned_phone(page: Page, user: User) -> Phone:
+    """Open step 1 in the browser, and return a phone with the setup key."""
+    return open_setup(page, user)
 
 
 @pytest.fixture
-def verifying(page: Page, scanned: Phone) -> Phone:
-    """The browser asks for the code of this phone."""
+def verifying_phone(page: Page, scanned_phone: Phone) -> Phone:
+    """Open step 2, which asks for the code of this phone."""
     press(page, "Continue")
     expect_heading(page, ENTER_CODE)
-    return scanned
+    return scanned_phone
 
 
 # --- The phone ------------------------------------------------------------------------------------
 
 
-def test_turning_on_by_reading_the_qr_code_off_the_screen(signed_in: Page, user: User) -> None:
+def test_2fa_can_be_turned_on_by_scanning_the_qr_code(signed_in: Page, user: User) -> None:
     phone = turn_on(signed_in)
     expect(signed_in.get_by_role("main").get_by_text("On", exact=True)).to_be_visible()
     authenticator = Authenticator.objects.get(user=user)
@@ -81,77 +81,77 @@ def test_turning_on_by_reading_the_qr_code_off_the_screen(signed_in: Page, user:
     assert "issuer=Twofactor" in phone.uri
 
 
-def test_the_key_typed_by_hand_says_what_the_qr_code_says(page: Page, scanned: Phone) -> None:
-    assert Phone.scan(qr_code(page)).secret == scanned.secret
+def test_the_setup_key_is_the_secret_of_the_qr_code(page: Page, scanned_phone: Phone) -> None:
+    assert Phone.scan(qr_code(page)).secret == scanned_phone.secret
     press(page, "Continue")
-    enter_code(page, scanned.code())
+    enter_code(page, scanned_phone.code())
     backup_codes_on(page)
 
 
 @pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
-def test_the_key_can_be_copied(page: Page, scanned: Phone) -> None:
+def test_the_key_can_be_copied(page: Page, scanned_phone: Phone) -> None:
     press(page, "Copy key")
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == scanned.secret
+    assert page.evaluate("navigator.clipboard.readText()") == scanned_phone.secret
 
 
-def test_the_qr_code_can_be_read_in_dark_mode(page: Page, scanned: Phone) -> None:
+def test_the_qr_code_is_readable_in_dark_mode(page: Page, scanned_phone: Phone) -> None:
     for forced_colors in ("none", "active"):
         page.emulate_media(color_scheme="dark", forced_colors=forced_colors)
-        assert Phone.scan(qr_code(page)).secret == scanned.secret
+        assert Phone.scan(qr_code(page)).secret == scanned_phone.secret
 
 
 # --- Wrong passwords and codes --------------------------------------------------------------------
 
 
-def test_a_wrong_password_is_said_beside_its_field_and_shows_no_key(signed_in: Page) -> None:
+def test_a_wrong_password_is_a_field_error_and_shows_no_key(signed_in: Page) -> None:
     signed_in.goto(SETUP)
     password_field(signed_in).fill("not-the-password")
     press(signed_in, "Continue")
-    expect_said_beside(password_field(signed_in), "That is not your password.")
+    expect_field_error(password_field(signed_in), "That is not your password.")
     expect(qr_code(signed_in)).to_have_count(0)
-    expect_setup_over(signed_in)
+    expect_setup_ended(signed_in)
 
 
-def test_a_wrong_code_is_said_beside_its_field_and_the_next_one_works(page: Page, verifying: Phone) -> None:
+def test_a_wrong_code_is_a_field_error_and_the_next_code_works(page: Page, verifying_phone: Phone) -> None:
     expect(code_field(page)).to_be_focused()
-    enter_code(page, wrong_code(verifying))
-    expect_said_beside(code_field(page), "That code is not right.")
+    enter_code(page, wrong_code(verifying_phone))
+    expect_field_error(code_field(page), "That code is not right.")
     expect(code_field(page)).to_have_value("")
     assert not Authenticator.objects.exists()
-    enter_code(page, verifying.code())
+    enter_code(page, verifying_phone.code())
     backup_codes_on(page)
 
 
-def test_a_phone_whose_clock_is_off_is_told_by_how_much(page: Page, verifying: Phone) -> None:
-    enter_code(page, code_at(verifying.secret, time.time() + 300))
-    expect_said_beside(code_field(page), "Your phone's clock is 5 minutes ahead.")
-    enter_code(page, code_at(verifying.secret, time.time() - 300))
-    expect_said_beside(code_field(page), "Your phone's clock is 5 minutes behind.")
+def test_a_code_of_a_phone_with_a_wrong_clock_shows_the_difference(page: Page, verifying_phone: Phone) -> None:
+    enter_code(page, code_at(verifying_phone.secret, time.time() + 300))
+    expect_field_error(code_field(page), "Your phone's clock is 5 minutes ahead.")
+    enter_code(page, code_at(verifying_phone.secret, time.time() - 300))
+    expect_field_error(code_field(page), "Your phone's clock is 5 minutes behind.")
 
 
-def test_five_digits_are_no_code(page: Page, verifying: Phone) -> None:
+def test_five_digits_are_a_field_error(page: Page, verifying_phone: Phone) -> None:
     code_field(page).fill("12345")
     press(page, "Verify and turn on")
-    expect_said_beside(code_field(page), "A code has six digits")
+    expect_field_error(code_field(page), "A code has six digits")
 
 
-def test_five_wrong_codes_end_the_setup(page: Page, verifying: Phone) -> None:
+def test_five_wrong_codes_end_the_setup(page: Page, verifying_phone: Phone) -> None:
     for _ in range(4):
-        enter_code(page, wrong_code(verifying))
-        expect_said_beside(code_field(page), "That code is not right.")
-        # The field stands empty again; only then can the next code be told from the last one.
+        enter_code(page, wrong_code(verifying_phone))
+        expect_field_error(code_field(page), "That code is not right.")
+        # Wait until the field is empty, so that the next code is not taken for the last one.
         expect(code_field(page)).to_have_value("")
-    enter_code(page, wrong_code(verifying))
+    enter_code(page, wrong_code(verifying_phone))
     expect_heading(page, TURN_ON)
-    expect_said(page, "That setup is over. Please begin again.")
-    expect_setup_over(page)
+    expect_text(page, "That setup is over. Please begin again.")
+    expect_setup_ended(page)
 
 
 # --- Back, Cancel, reload, two tabs ---------------------------------------------------------------
 
 
-def test_cancel_before_the_first_step_leads_back_to_the_settings(signed_in: Page) -> None:
+def test_cancel_before_the_first_step_returns_to_the_settings(signed_in: Page) -> None:
     signed_in.goto(SETTINGS)
     press(signed_in, "Turn on")
     expect_heading(signed_in, TURN_ON)
@@ -159,65 +159,65 @@ def test_cancel_before_the_first_step_leads_back_to_the_settings(signed_in: Page
     expect_off(signed_in)
 
 
-def test_cancel_at_the_first_step_forgets_the_key(page: Page, scanned: Phone) -> None:
+def test_cancel_at_the_first_step_deletes_the_key(page: Page, scanned_phone: Phone) -> None:
     press(page, "Cancel")
     expect_off(page)
-    expect_setup_over(page)
+    expect_setup_ended(page)
 
 
-def test_cancel_at_the_second_step_forgets_the_key(page: Page, verifying: Phone) -> None:
+def test_cancel_at_the_second_step_deletes_the_key(page: Page, verifying_phone: Phone) -> None:
     press(page, "Cancel")
     expect_off(page)
-    go_back(page)
+    press_back(page)
     expect(qr_code(page)).to_have_count(0)
-    expect_setup_over(page)
+    expect_setup_ended(page)
 
 
-def test_back_at_the_second_step_shows_the_same_key(page: Page, verifying: Phone) -> None:
+def test_back_at_the_second_step_shows_the_same_key(page: Page, verifying_phone: Phone) -> None:
     press(page, "Back")
     expect(qr_code(page)).to_be_visible()
-    assert key_of(page) == Phone.scan(qr_code(page)).secret == verifying.secret
+    assert key_of(page) == Phone.scan(qr_code(page)).secret == verifying_phone.secret
     press(page, "Continue")
-    enter_code(page, verifying.code())
+    enter_code(page, verifying_phone.code())
     backup_codes_on(page)
 
 
-def test_reload_the_back_button_and_a_second_tab_show_the_same_key(page: Page, scanned: Phone) -> None:
+def test_reload_the_back_button_and_a_second_tab_show_the_same_key(page: Page, scanned_phone: Phone) -> None:
     page.reload()
-    assert key_of(page) == scanned.secret
+    assert key_of(page) == scanned_phone.secret
     press(page, "Continue")
     expect_heading(page, ENTER_CODE)
     page.reload()
     expect_heading(page, ENTER_CODE)
     page.go_back()
     expect(qr_code(page)).to_be_visible()
-    assert key_of(page) == scanned.secret
+    assert key_of(page) == scanned_phone.secret
     second_tab = page.context.new_page()
     second_tab.goto(SETUP)
-    assert key_of(second_tab) == scanned.secret
+    assert key_of(second_tab) == scanned_phone.secret
 
 
-def test_a_second_tab_can_finish_what_the_first_began(page: Page, scanned: Phone) -> None:
+def test_a_second_tab_can_finish_the_setup_of_the_first(page: Page, scanned_phone: Phone) -> None:
     second_tab = page.context.new_page()
     second_tab.goto("/accounts/2fa/verify-setup/")
-    enter_code(second_tab, scanned.code())
+    enter_code(second_tab, scanned_phone.code())
     backup_codes_on(second_tab)
     press(page, "Continue")
     expect_heading(page, "Two-factor authentication")
-    expect_said(page, "Your backup codes are shown only once.")
+    expect_text(page, "Your backup codes are shown only once.")
 
 
-def test_two_tabs_that_begin_one_after_the_other_share_one_key(signed_in: Page) -> None:
+def test_two_tabs_share_the_key_of_the_setup(signed_in: Page) -> None:
     second_tab = signed_in.context.new_page()
     second_tab.goto(SETUP)
-    secret = begin_setup(signed_in).secret
+    secret = start_setup(signed_in).secret
     password_field(second_tab).fill("whatever is typed here")
     press(second_tab, "Continue")
     expect(qr_code(second_tab)).to_be_visible()
     assert key_of(second_tab) == secret
 
 
-def test_a_change_of_the_language_stays_in_the_setup(signed_in: Page) -> None:
+def test_changing_the_language_keeps_the_setup(signed_in: Page) -> None:
     signed_in.goto(SETTINGS)
     press(signed_in, "Turn on")
     password_field(signed_in).fill(PASSWORD)
@@ -230,118 +230,120 @@ def test_a_change_of_the_language_stays_in_the_setup(signed_in: Page) -> None:
     assert key_of(signed_in) == secret
 
 
-# --- When a setup is over -------------------------------------------------------------------------
+# --- The end of a setup ---------------------------------------------------------------------------
 
 
-def test_a_setup_is_over_after_fifteen_minutes(page: Page, verifying: Phone) -> None:
+def test_a_setup_ends_after_fifteen_minutes(page: Page, verifying_phone: Phone) -> None:
     session = session_of(page)
     session["twofactor_setup"]["began"] -= 15 * 60 + 1
     session.save()
-    enter_code(page, verifying.code())
+    enter_code(page, verifying_phone.code())
     expect_heading(page, TURN_ON)
-    expect_said(page, "That setup is over. Please begin again.")
-    expect_setup_over(page)
+    expect_text(page, "That setup is over. Please begin again.")
+    expect_setup_ended(page)
     assert not Authenticator.objects.exists()
 
 
-def test_a_setup_is_over_at_sign_out_and_the_back_button_shows_no_key(page: Page, user: User, scanned: Phone) -> None:
+def test_sign_out_ends_the_setup_and_the_back_button_shows_no_key(page: Page, user: User, scanned_phone: Phone) -> None:
     sign_out(page)
     page.go_back()
     expect_heading(page, "Sign in")
-    assert scanned.secret not in page.content().replace(" ", "")
-    give_password(page, user)
+    assert scanned_phone.secret not in page.content().replace(" ", "")
+    submit_password(page, user)
     expect_heading(page, TURN_ON)
-    expect_setup_over(page)
+    expect_setup_ended(page)
 
 
 # --- The backup codes -----------------------------------------------------------------------------
 
 
 @pytest.fixture
-def codes_shown(page: Page, verifying: Phone) -> Page:
-    """Step 3, with the ten codes on it."""
-    enter_code(page, verifying.code())
+def backup_codes_page(page: Page, verifying_phone: Phone) -> Page:
+    """Open step 3, which shows the ten backup codes."""
+    enter_code(page, verifying_phone.code())
     expect_heading(page, "Save your backup codes")
-    expect_said(page, "Step 3 of 3")
+    expect_text(page, "Step 3 of 3")
     return page
 
 
 @pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
-def test_copy_puts_the_ten_codes_on_the_clipboard(codes_shown: Page) -> None:
-    press(codes_shown, "Copy")
-    expect(codes_shown.get_by_role("button", name="Copied")).to_be_visible()
-    expect(codes_shown.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
-    assert codes_shown.evaluate("navigator.clipboard.readText()").split() == backup_codes_on(codes_shown)
+def test_copy_writes_the_ten_codes_to_the_clipboard(backup_codes_page: Page) -> None:
+    press(backup_codes_page, "Copy")
+    expect(backup_codes_page.get_by_role("button", name="Copied")).to_be_visible()
+    expect(backup_codes_page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
+    assert backup_codes_page.evaluate("navigator.clipboard.readText()").split() == backup_codes_on(backup_codes_page)
 
 
-def test_download_gives_a_text_file_with_site_account_date_and_codes(codes_shown: Page, user: User) -> None:
-    with codes_shown.expect_download() as download:
-        press(codes_shown, "Download")
+def test_download_saves_a_text_file_with_site_account_date_and_codes(backup_codes_page: Page, user: User) -> None:
+    with backup_codes_page.expect_download() as download:
+        press(backup_codes_page, "Download")
     assert download.value.suggested_filename == "twofactor-backup-codes.txt"
     text = Path(download.value.path()).read_text(encoding="utf-8")
     assert "Twofactor" in text
     assert user.email in text
     assert str(Authenticator.objects.get().created_at.year) in text
-    assert [line for line in text.splitlines() if re.fullmatch(r"[0-9A-Z-]{19}", line)] == backup_codes_on(codes_shown)
+    assert [line for line in text.splitlines() if re.fullmatch(r"[0-9A-Z-]{19}", line)] == backup_codes_on(
+        backup_codes_page
+    )
 
 
-def test_on_paper_are_the_codes_and_what_they_are_for_and_nothing_else(codes_shown: Page, user: User) -> None:
-    codes = backup_codes_on(codes_shown)
-    codes_shown.evaluate("window.print = () => { window.printed = true }")
-    press(codes_shown, "Print")
-    assert codes_shown.evaluate("window.printed") is True
-    codes_shown.emulate_media(media="print")
-    on_paper = codes_shown.locator("body").inner_text()
+def test_the_print_has_the_codes_their_title_and_nothing_else(backup_codes_page: Page, user: User) -> None:
+    codes = backup_codes_on(backup_codes_page)
+    backup_codes_page.evaluate("window.print = () => { window.printed = true }")
+    press(backup_codes_page, "Print")
+    assert backup_codes_page.evaluate("window.printed") is True
+    backup_codes_page.emulate_media(media="print")
+    on_paper = backup_codes_page.locator("body").inner_text()
     assert [line.strip() for line in on_paper.splitlines() if line.strip() in codes] == codes
     assert f"Twofactor backup codes for {user.email}" in on_paper
-    main = codes_shown.get_by_role("main")
+    main = backup_codes_page.get_by_role("main")
     expect(main.get_by_role("button").or_(main.get_by_role("heading")).or_(main.get_by_role("checkbox"))).to_have_count(
         0
     )
-    expect(codes_shown.get_by_role("banner").or_(codes_shown.get_by_role("contentinfo"))).to_have_count(0)
+    expect(backup_codes_page.get_by_role("banner").or_(backup_codes_page.get_by_role("contentinfo"))).to_have_count(0)
 
 
-def test_paper_is_white_in_a_dark_room_too(codes_shown: Page) -> None:
-    codes_shown.emulate_media(media="print", color_scheme="dark")
-    card = codes_shown.get_by_role("region", name="Save your backup codes", include_hidden=True)
+def test_the_print_is_white_in_dark_mode(backup_codes_page: Page) -> None:
+    backup_codes_page.emulate_media(media="print", color_scheme="dark")
+    card = backup_codes_page.get_by_role("region", name="Save your backup codes", include_hidden=True)
     expect(card).to_have_css("background-color", "rgb(255, 255, 255)")
     expect(card).to_have_css("color", "rgb(0, 0, 0)")
-    expect(codes_shown.locator("html")).to_have_css("--bad", "#ab2417")
+    expect(backup_codes_page.locator("html")).to_have_css("--bad", "#ab2417")
 
 
-def test_a_code_can_be_compared_with_its_copy_and_nothing_is_sent(codes_shown: Page) -> None:
-    code = backup_codes_on(codes_shown)[6]
-    sent = requests_of(codes_shown)
-    codes_shown.get_by_text("Check what you wrote down").click()
-    typed_back = codes_shown.get_by_role("textbox", name="Type one of the codes from your copy")
+def test_a_typed_code_is_compared_without_sending_it(backup_codes_page: Page) -> None:
+    code = backup_codes_on(backup_codes_page)[6]
+    sent = record_requests(backup_codes_page)
+    backup_codes_page.get_by_text("Check what you wrote down").click()
+    typed_back = backup_codes_page.get_by_role("textbox", name="Type one of the codes from your copy")
     typed_back.fill(code.lower().replace("-", " "))
-    expect_said(codes_shown, "That is one of your codes.")
+    expect_text(backup_codes_page, "That is one of your codes.")
     typed_back.fill("0000-0000-0000-0000")
-    expect_said(codes_shown, "That is none of these codes.")
+    expect_text(backup_codes_page, "That is none of these codes.")
     assert sent == []
 
 
-def test_done_asks_for_the_box(codes_shown: Page) -> None:
-    sent = requests_of(codes_shown)
-    press(codes_shown, "Done")
-    expect(codes_shown.get_by_role("checkbox", name="I have saved these codes")).to_be_focused()
-    expect_heading(codes_shown, "Save your backup codes")
+def test_done_requires_the_checkbox(backup_codes_page: Page) -> None:
+    sent = record_requests(backup_codes_page)
+    press(backup_codes_page, "Done")
+    expect(backup_codes_page.get_by_role("checkbox", name="I have saved these codes")).to_be_focused()
+    expect_heading(backup_codes_page, "Save your backup codes")
     assert sent == []
-    codes_shown.get_by_role("checkbox").check()
-    press(codes_shown, "Done")
-    expect_heading(codes_shown, "Two-factor authentication")
+    backup_codes_page.get_by_role("checkbox").check()
+    press(backup_codes_page, "Done")
+    expect_heading(backup_codes_page, "Two-factor authentication")
 
 
-def expect_nowhere(page: Page, codes: Iterable[str]) -> None:
-    """See that the codes are neither on the page, nor in its history's state, nor in web storage."""
+def expect_not_stored(page: Page, codes: Iterable[str]) -> None:
+    """Expect no code in the page, the URL, the history state or web storage."""
     kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, history.state, location.href])")
     everywhere = page.content() + kept
     assert "html" in everywhere
     assert not [code for code in codes if code in everywhere or code.replace("-", "") in everywhere]
 
 
-def go_back(page: Page) -> None:
-    """There and, since htmx keeps no pages, loaded anew."""
+def press_back(page: Page) -> None:
+    """Go back, and wait for the page to load: htmx keeps no copies of pages."""
     with page.expect_event("load"):
         page.go_back()
 
@@ -350,22 +352,22 @@ def reload(page: Page) -> None:
     page.reload()
 
 
-def leave_and_go_back(page: Page) -> None:
+def leave_and_press_back(page: Page) -> None:
     page.goto("/")
     page.go_back()
 
 
-@pytest.mark.parametrize("then", [go_back, reload, leave_and_go_back])
-def test_the_codes_are_shown_once_and_the_page_says_so_then(codes_shown: Page, then: Callable[[Page], None]) -> None:
-    codes = backup_codes_on(codes_shown)
-    then(codes_shown)
-    expect_heading(codes_shown, "Two-factor authentication")
-    expect_said(codes_shown, "Your backup codes are shown only once.")
-    expect_nowhere(codes_shown, codes)
+@pytest.mark.parametrize("then", [press_back, reload, leave_and_press_back])
+def test_the_codes_are_shown_only_once(backup_codes_page: Page, then: Callable[[Page], None]) -> None:
+    codes = backup_codes_on(backup_codes_page)
+    then(backup_codes_page)
+    expect_heading(backup_codes_page, "Two-factor authentication")
+    expect_text(backup_codes_page, "Your backup codes are shown only once.")
+    expect_not_stored(backup_codes_page, codes)
 
 
-def answer(page: Page, *, leave: bool) -> list[str]:
-    """Answer the question whether to leave; return the kinds of question that were asked."""
+def answer_dialogs(page: Page, *, leave: bool) -> list[str]:
+    """Accept or dismiss dialogs from now on. Return the list that collects their types."""
     asked: list[str] = []
 
     def on_dialog(dialog: Dialog) -> None:
@@ -379,28 +381,28 @@ def answer(page: Page, *, leave: bool) -> list[str]:
     return asked
 
 
-def test_leaving_before_the_codes_are_saved_asks_first(codes_shown: Page) -> None:
-    asked = answer(codes_shown, leave=False)
-    codes_shown.get_by_role("banner").get_by_role("link").click()
-    expect_heading(codes_shown, "Save your backup codes")
-    codes_shown.evaluate("window.setTimeout(() => location.reload())")
-    expect_heading(codes_shown, "Save your backup codes")
-    codes_shown.evaluate("htmx.ajax('GET', '/accounts/email/', {source: '#panel', target: '#panel'})")
-    expect_heading(codes_shown, "Save your backup codes")
+def test_leaving_before_the_codes_are_saved_asks_for_confirmation(backup_codes_page: Page) -> None:
+    asked = answer_dialogs(backup_codes_page, leave=False)
+    backup_codes_page.get_by_role("banner").get_by_role("link").click()
+    expect_heading(backup_codes_page, "Save your backup codes")
+    backup_codes_page.evaluate("window.setTimeout(() => location.reload())")
+    expect_heading(backup_codes_page, "Save your backup codes")
+    backup_codes_page.evaluate("htmx.ajax('GET', '/accounts/email/', {source: '#panel', target: '#panel'})")
+    expect_heading(backup_codes_page, "Save your backup codes")
     assert sorted(asked) == ["beforeunload", "beforeunload", "confirm"]
 
 
-def test_leaving_with_the_codes_saved_asks_nothing(codes_shown: Page) -> None:
-    asked = answer(codes_shown, leave=True)
-    codes_shown.get_by_role("checkbox", name="I have saved these codes").check()
-    codes_shown.get_by_role("banner").get_by_role("link").click()
-    expect_heading(codes_shown, "Your account")
+def test_leaving_after_the_codes_are_saved_asks_nothing(backup_codes_page: Page) -> None:
+    asked = answer_dialogs(backup_codes_page, leave=True)
+    backup_codes_page.get_by_role("checkbox", name="I have saved these codes").check()
+    backup_codes_page.get_by_role("banner").get_by_role("link").click()
+    expect_heading(backup_codes_page, "Your account")
     assert asked == []
 
 
-def test_after_done_the_codes_are_nowhere_in_the_browser(codes_shown: Page) -> None:
-    codes = save_backup_codes(codes_shown)
-    expect_nowhere(codes_shown, codes)
-    go_back(codes_shown)
-    expect_heading(codes_shown, "Set up a new phone")
-    expect_nowhere(codes_shown, codes)
+def test_the_codes_are_not_stored_in_the_browser_after_done(backup_codes_page: Page) -> None:
+    codes = save_backup_codes(backup_codes_page)
+    expect_not_stored(backup_codes_page, codes)
+    press_back(backup_codes_page)
+    expect_heading(backup_codes_page, "Set up a new phone")
+    expect_not_stored(backup_codes_page, codes)

@@ -1,4 +1,4 @@
-"""Signing up: the address is confirmed by the link in the mail, and only then can one sign in."""
+"""Sign-up: users can sign in after they have confirmed their address by the link in the email."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from conftest import PASSWORD
-from e2e.steps import expect_heading, expect_said_beside, give_password, password_field, press, sign_in, sign_out
+from e2e.steps import expect_field_error, expect_heading, password_field, press, sign_in, sign_out, submit_password
 
 GRACE = "grace@example.com"
 Mails = Callable[[str], list[EmailMessage]]
@@ -38,15 +38,13 @@ def test_signing_up_confirming_the_address_and_signing_in(page: Page, mails_to: 
     expect(page.get_by_role("main")).to_contain_text(f"This confirms your new account for {GRACE}.")
     press(page, "Yes, confirm")
     expect_heading(page, "Sign in")
-    give_password(page, User.objects.get(email=GRACE))
+    submit_password(page, User.objects.get(email=GRACE))
     expect_heading(page, "Your account")
     expect(page.get_by_role("main")).to_contain_text("Grace Example")
     sign_out(page)
 
 
-def test_the_link_leads_to_the_sites_own_address_whatever_host_was_asked_for(
-    page: Page, mails_to: Mails, base_url: str
-) -> None:
+def test_the_confirmation_link_uses_site_url_not_the_host_header(page: Page, mails_to: Mails, base_url: str) -> None:
     sign_up(page, at=base_url.replace("localhost", "127.0.0.1"))
     expect_heading(page, "Check your inbox")
     assert urlsplit(link_in(mails_to(GRACE)[0])).netloc == urlsplit(base_url).netloc
@@ -61,7 +59,7 @@ def test_nobody_signs_in_before_the_address_is_confirmed(page: Page, mails_to: M
     expect_heading(page, "Sign in")
 
 
-def test_a_link_that_was_used_or_is_none_says_so(page: Page, mails_to: Mails) -> None:
+def test_a_used_confirmation_link_shows_a_message(page: Page, mails_to: Mails) -> None:
     sign_up(page)
     expect_heading(page, "Check your inbox")
     link = link_in(mails_to(GRACE)[0])
@@ -72,16 +70,14 @@ def test_a_link_that_was_used_or_is_none_says_so(page: Page, mails_to: Mails) ->
     expect_heading(page, "This link no longer works")
 
 
-def test_an_address_that_is_taken_gets_the_same_answer_and_its_owner_a_mail(
-    page: Page, user: User, mails_to: Mails
-) -> None:
+def test_a_taken_address_gets_the_same_answer_and_its_owner_an_email(page: Page, user: User, mails_to: Mails) -> None:
     sign_up(page, email=user.email)
     expect_heading(page, "Check your inbox")
     assert len(mails_to(user.email)) == 1
 
 
 @pytest.mark.parametrize("password,words", [("short", "at least 12"), ("password1234", "too common")])
-def test_a_poor_password_is_refused_beside_its_field(page: Page, password: str, words: str) -> None:
+def test_a_weak_password_is_a_field_error(page: Page, password: str, words: str) -> None:
     sign_up(page, password=password)
-    expect_said_beside(password_field(page), words)
+    expect_field_error(password_field(page), words)
     expect(page.get_by_label("E-mail")).to_have_value(GRACE)

@@ -1,4 +1,4 @@
-"""Signing in with a code or a backup code, in the card that took the password."""
+"""Sign-in with a code or a backup code, in the panel of the password."""
 
 import re
 from collections.abc import Callable
@@ -14,25 +14,25 @@ from e2e.steps import (
     NEW_PASSWORD,
     VERIFY_LOGIN,
     backup_code_field,
-    client_of,
+    client_after_password,
     code_field,
     enter_backup_code,
     enter_code,
+    expect_field_error,
     expect_heading,
-    expect_said,
-    expect_said_beside,
-    give_password,
-    go_on_from,
-    hold,
+    expect_text,
+    hold_requests,
     let_a_minute_pass,
     password_field,
     press,
     qr_code,
-    requests_of,
+    record_requests,
     session_of,
     sign_in,
     sign_in_with_code,
     sign_out,
+    submit_password,
+    use_cookies_of,
     wrong_code,
 )
 from twofactor.models import Authenticator, PendingSignIn
@@ -42,9 +42,9 @@ AGAIN = "Please sign in again."
 
 
 @pytest.fixture
-def code_owed(page: Page, user: User, phone: Phone) -> Page:
-    """The password is given; the card asks for a code."""
-    go_on_from(client_of(user), page)
+def code_page(page: Page, user: User, phone: Phone) -> Page:
+    """A page with the code form, after the password."""
+    use_cookies_of(client_after_password(user), page)
     page.goto(VERIFY_LOGIN)
     return page
 
@@ -57,21 +57,18 @@ def expect_signed_out(page: Page) -> None:
 # --- In place -------------------------------------------------------------------------------------
 
 
-def test_the_code_form_comes_in_the_answer_to_the_password_and_the_address_follows(
-    page: Page, user: User, phone: Phone
-) -> None:
+def test_the_answer_to_the_password_has_the_code_form_and_changes_the_url(page: Page, user: User, phone: Phone) -> None:
     page.goto("/accounts/login/")
-    page.evaluate("window.stillHere = true")
-    made = requests_of(page)
-    give_password(page, user)
+    page.evaluate("window.isSamePage = true")
+    made = record_requests(page)
+    submit_password(page, user)
     expect_heading(page, "Enter your code")
     expect(page).to_have_url(re.compile(f"{VERIFY_LOGIN}$"))
     assert made == ["POST /accounts/login/"]
-    assert page.evaluate("window.stillHere") is True
+    assert page.evaluate("window.isSamePage") is True
     expect(page).to_have_title(re.compile("^Enter your code"))
-    expect(page.get_by_role("banner").get_by_role("link")).to_have_count(
-        1
-    )  # the name of the site, and no other sign-in
+    # The link of the site's name, and no link to sign in.
+    expect(page.get_by_role("banner").get_by_role("link")).to_have_count(1)
 
 
 def test_a_reload_stays_at_the_code_form(page: Page, user: User, phone: Phone) -> None:
@@ -84,7 +81,7 @@ def test_a_reload_stays_at_the_code_form(page: Page, user: User, phone: Phone) -
     expect_heading(page, "Your account")
 
 
-def test_the_field_is_made_for_codes_and_has_the_focus(page: Page, user: User, phone: Phone) -> None:
+def test_the_code_field_has_code_attributes_and_the_focus(page: Page, user: User, phone: Phone) -> None:
     sign_in(page, user)
     field = code_field(page)
     expect(field).to_be_focused()
@@ -94,71 +91,69 @@ def test_the_field_is_made_for_codes_and_has_the_focus(page: Page, user: User, p
     expect(field).to_be_focused()
 
 
-def test_the_sign_in_form_is_made_for_password_managers(page: Page) -> None:
+def test_the_sign_in_form_supports_password_managers(page: Page) -> None:
     page.goto("/accounts/login/")
     expect(page.get_by_label("E-mail")).to_have_attribute("autocomplete", "username")
     expect(page.get_by_label("E-mail")).to_be_focused()
     expect(password_field(page)).to_have_attribute("autocomplete", "current-password")
 
 
-def test_a_wrong_password_is_said_without_telling_whether_the_address_is_known(
-    page: Page, user: User, phone: Phone
-) -> None:
+def test_a_wrong_password_does_not_reveal_whether_the_address_is_known(page: Page, user: User, phone: Phone) -> None:
     said = []
     for email in (user.email, "nobody@example.com"):
         page.goto("/accounts/login/")
         page.get_by_label("E-mail").fill(email)
         password_field(page).fill("not-the-password")
         press(page, "Sign in")
-        expect_said_beside(password_field(page), "That address and that password do not belong together.")
+        expect_field_error(password_field(page), "That address and that password do not belong together.")
         said.append(page.get_by_role("main").inner_text())
         expect(page.get_by_label("E-mail")).to_have_value(email)
         expect(password_field(page)).to_have_value("")
     assert said[0] == said[1] != ""
 
 
-def test_the_toggle_swaps_to_the_backup_code_and_back_in_place(code_owed: Page, phone: Phone) -> None:
-    code_owed.evaluate("window.stillHere = true")
-    press(code_owed, "Use a backup code")
-    expect_heading(code_owed, "Use a backup code")
-    expect(backup_code_field(code_owed)).to_be_focused()
-    expect(code_field(code_owed)).to_have_count(0)
-    code_owed.reload()
-    expect(backup_code_field(code_owed)).to_be_focused()
-    code_owed.evaluate("window.stillHere = true")
-    press(code_owed, "Use a code from your app")
-    expect_heading(code_owed, "Enter your code")
-    expect(code_field(code_owed)).to_be_focused()
-    assert code_owed.evaluate("window.stillHere") is True
-    enter_code(code_owed, phone.code())
-    expect_heading(code_owed, "Your account")
+def test_the_method_can_be_switched_in_place(code_page: Page, phone: Phone) -> None:
+    code_page.evaluate("window.isSamePage = true")
+    press(code_page, "Use a backup code")
+    expect_heading(code_page, "Use a backup code")
+    expect(backup_code_field(code_page)).to_be_focused()
+    expect(code_field(code_page)).to_have_count(0)
+    code_page.reload()
+    expect(backup_code_field(code_page)).to_be_focused()
+    code_page.evaluate("window.isSamePage = true")
+    press(code_page, "Use a code from your app")
+    expect_heading(code_page, "Enter your code")
+    expect(code_field(code_page)).to_be_focused()
+    assert code_page.evaluate("window.isSamePage") is True
+    enter_code(code_page, phone.code())
+    expect_heading(code_page, "Your account")
 
 
-def test_a_change_of_the_language_stays_at_the_code_form(code_owed: Page, phone: Phone) -> None:
-    code_owed.get_by_role("combobox", name="Language").select_option("Deutsch")
-    code_owed.get_by_role("button", name="Change").click()
-    expect(code_owed.locator("html")).to_have_attribute("lang", "de")
-    expect(code_owed).to_have_url(re.compile(f"{VERIFY_LOGIN}$"))
+def test_changing_the_language_keeps_the_code_form(code_page: Page, phone: Phone) -> None:
+    code_page.get_by_role("combobox", name="Language").select_option("Deutsch")
+    code_page.get_by_role("button", name="Change").click()
+    expect(code_page.locator("html")).to_have_attribute("lang", "de")
+    expect(code_page).to_have_url(re.compile(f"{VERIFY_LOGIN}$"))
 
 
 # --- The code -------------------------------------------------------------------------------------
 
 
 @pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
-def test_a_code_can_be_pasted_as_apps_write_it(code_owed: Page, phone: Phone) -> None:
+def test_a_code_can_be_pasted_with_a_space(code_page: Page, phone: Phone) -> None:
     code = phone.code()
-    code_owed.evaluate("text => navigator.clipboard.writeText(text)", f"{code[:3]} {code[3:]}")
-    expect(code_field(code_owed)).to_be_focused()
-    code_owed.keyboard.press("Control+V")
-    expect_heading(code_owed, "Your account")
+    code_page.evaluate("text => navigator.clipboard.writeText(text)", f"{code[:3]} {code[3:]}")
+    expect(code_field(code_page)).to_be_focused()
+    code_page.keyboard.press("Control+V")
+    expect_heading(code_page, "Your account")
 
 
-def test_the_form_sends_itself_when_the_sixth_digit_is_typed(code_owed: Page, phone: Phone) -> None:
-    made, code = requests_of(code_owed), phone.code()
-    code_field(code_owed).press_sequentially(code[:5])
+def test_the_sixth_digit_submits_the_form(code_page: Page, phone: Phone) -> None:
+    made, code = record_requests(code_page), phone.code()
+    code_field(code_page).press_sequentially(code[:5])
     assert made == []
-    code_field(code_owed).press_sequentially(code[5:])
-    expect_heading(code_owed, "Your account")
+    code_field(code_page).press_sequentially(code[5:])
+    expect_heading(code_page, "Your account")
     assert made == [f"POST {VERIFY_LOGIN}", "GET /"]
 
 
@@ -172,22 +167,20 @@ def press_enter(page: Page) -> None:
     page.keyboard.press("Enter")
 
 
-def type_on(page: Page) -> None:
+def keep_typing(page: Page) -> None:
     page.keyboard.press("End")
     page.keyboard.type("1")
     page.keyboard.press("Backspace")
 
 
-@pytest.mark.parametrize("impatience", [double_click, press_enter, type_on])
-def test_a_code_is_sent_once_however_impatient_the_hand(
-    code_owed: Page, phone: Phone, impatience: Callable[[Page], None]
-) -> None:
-    made, held = requests_of(code_owed), hold(code_owed)
-    with code_owed.expect_request(f"**{VERIFY_LOGIN}"):
-        enter_code(code_owed, phone.code())
-    impatience(code_owed)
+@pytest.mark.parametrize("repeat", [double_click, press_enter, keep_typing])
+def test_a_code_is_sent_only_once(code_page: Page, phone: Phone, repeat: Callable[[Page], None]) -> None:
+    made, held = record_requests(code_page), hold_requests(code_page)
+    with code_page.expect_request(f"**{VERIFY_LOGIN}"):
+        enter_code(code_page, phone.code())
+    repeat(code_page)
     held[0].continue_()
-    expect_heading(code_owed, "Your account")
+    expect_heading(code_page, "Your account")
     assert made == [f"POST {VERIFY_LOGIN}", "GET /"]
 
 
@@ -195,99 +188,99 @@ def test_a_double_click_on_the_sign_in_button_sends_the_password_once(page: Page
     page.goto("/accounts/login/")
     page.get_by_label("E-mail").fill(user.email)
     password_field(page).fill("not-the-password")
-    made = requests_of(page)
+    made = record_requests(page)
     page.get_by_role("main").get_by_role("button", name="Sign in").dblclick()
-    expect_said_beside(password_field(page), "That address and that password do not belong together.")
+    expect_field_error(password_field(page), "That address and that password do not belong together.")
     assert made == ["POST /accounts/login/"]
 
 
-def test_a_wrong_code_is_said_beside_the_field_and_the_next_one_sends_itself(code_owed: Page, phone: Phone) -> None:
-    enter_code(code_owed, wrong_code(phone))
-    expect_said_beside(code_field(code_owed), WRONG)
-    expect(code_field(code_owed)).to_have_value("")
-    enter_code(code_owed, phone.code())
-    expect_heading(code_owed, "Your account")
+def test_a_wrong_code_is_a_field_error_and_the_next_code_submits_itself(code_page: Page, phone: Phone) -> None:
+    enter_code(code_page, wrong_code(phone))
+    expect_field_error(code_field(code_page), WRONG)
+    expect(code_field(code_page)).to_have_value("")
+    enter_code(code_page, phone.code())
+    expect_heading(code_page, "Your account")
 
 
-def test_a_code_is_refused_the_second_time(page: Page, user: User, phone: Phone) -> None:
+def test_a_used_code_is_refused(page: Page, user: User, phone: Phone) -> None:
     code = phone.code()
     sign_in(page, user)
     enter_code(page, code)
     expect_heading(page, "Your account")
     sign_out(page)
-    go_on_from(client_of(user), page)
+    use_cookies_of(client_after_password(user), page)
     page.goto(VERIFY_LOGIN)
     enter_code(page, code)
-    expect_said_beside(code_field(page), WRONG)
+    expect_field_error(code_field(page), WRONG)
 
 
-def test_what_cannot_be_a_code_is_said_and_never_charged(code_owed: Page) -> None:
+def test_a_malformed_code_is_a_field_error_and_never_charged(code_page: Page) -> None:
     for typed in ("", "12345", "1234567", "abcdef", "\u00b9\u00b2\u00b3\u2074\u2075\u2076"):
-        code_owed.reload()
-        code_owed.evaluate("for (const form of document.forms) form.noValidate = true")
-        code_field(code_owed).fill(typed)
-        press(code_owed, "Continue")
-        expect_said_beside(code_field(code_owed), "A code has six digits" if typed else "Enter the code")
+        code_page.reload()
+        code_page.evaluate("for (const form of document.forms) form.noValidate = true")
+        code_field(code_page).fill(typed)
+        press(code_page, "Continue")
+        expect_field_error(code_field(code_page), "A code has six digits" if typed else "Enter the code")
     assert Authenticator.objects.get().failures == 0
     assert not PendingSignIn.objects.exists()
 
 
-def test_after_many_failures_it_is_said_for_how_long_to_wait_and_a_backup_code_works(
-    code_owed: Page, phone: Phone, backup_codes: list[str]
+def test_during_a_delay_the_page_shows_the_wait_and_a_backup_code_works(
+    code_page: Page, phone: Phone, backup_codes: list[str]
 ) -> None:
     Authenticator.objects.update(failures=5, delayed_until=timezone.now().timestamp() + 3600)
-    enter_code(code_owed, phone.code())
-    expect_said_beside(code_field(code_owed), "a backup code works now")
-    press(code_owed, "Use a backup code")
-    enter_backup_code(code_owed, backup_codes[0])
-    expect_heading(code_owed, "Your account")
+    enter_code(code_page, phone.code())
+    expect_field_error(code_field(code_page), "a backup code works now")
+    press(code_page, "Use a backup code")
+    enter_backup_code(code_page, backup_codes[0])
+    expect_heading(code_page, "Your account")
 
 
 # --- The backup code ------------------------------------------------------------------------------
 
 
-def test_a_backup_code_signs_in_once_and_it_is_told_how_many_are_left(
+def test_a_backup_code_works_once_and_the_page_shows_how_many_are_left(
     page: Page, user: User, backup_codes: list[str]
 ) -> None:
     sign_in(page, user)
     press(page, "Use a backup code")
     enter_backup_code(page, backup_codes[3].lower())
     expect_heading(page, "Your account")
-    expect_said(page, "You used a backup code. 9 are left.")
+    expect_text(page, "You used a backup code. 9 are left.")
     sign_out(page)
     sign_in(page, user)
     press(page, "Use a backup code")
     enter_backup_code(page, backup_codes[3])
-    expect_said_beside(backup_code_field(page), "That is not one of your unused backup codes.")
+    expect_field_error(backup_code_field(page), "That is not one of your unused backup codes.")
     enter_backup_code(page, backup_codes[4])
-    expect_said(page, "You used a backup code. 8 are left.")
+    expect_text(page, "You used a backup code. 8 are left.")
 
 
-def test_the_backup_code_form_does_not_send_itself(code_owed: Page, backup_codes: list[str]) -> None:
-    press(code_owed, "Use a backup code")
-    expect(backup_code_field(code_owed)).to_be_focused()
-    made = requests_of(code_owed)
-    backup_code_field(code_owed).press_sequentially(backup_codes[0])
-    expect(backup_code_field(code_owed)).to_have_value(backup_codes[0])
+def test_the_backup_code_form_does_not_submit_itself(code_page: Page, backup_codes: list[str]) -> None:
+    press(code_page, "Use a backup code")
+    expect(backup_code_field(code_page)).to_be_focused()
+    made = record_requests(code_page)
+    backup_code_field(code_page).press_sequentially(backup_codes[0])
+    expect(backup_code_field(code_page)).to_have_value(backup_codes[0])
     assert made == []
 
 
-def test_the_error_of_a_backup_code_stays_with_its_form(code_owed: Page) -> None:
-    press(code_owed, "Use a backup code")
-    enter_backup_code(code_owed, "not a code")
-    expect_said_beside(backup_code_field(code_owed), "A backup code has sixteen letters and digits")
-    expect_heading(code_owed, "Use a backup code")
+def test_a_malformed_backup_code_is_an_error_of_its_own_form(code_page: Page) -> None:
+    press(code_page, "Use a backup code")
+    enter_backup_code(code_page, "not a code")
+    expect_field_error(backup_code_field(code_page), "A backup code has sixteen letters and digits")
+    expect_heading(code_page, "Use a backup code")
 
 
-# --- Where it leads -------------------------------------------------------------------------------
+# --- The page after sign-in -----------------------------------------------------------------------
 
 
-def test_signing_in_leads_to_where_one_was_going(page: Page, user: User, phone: Phone, base_url: str) -> None:
+def test_sign_in_returns_to_the_requested_page(page: Page, user: User, phone: Phone, base_url: str) -> None:
     page.goto("/accounts/email/")
     expect_heading(page, "Sign in")
-    give_password(page, user)
+    submit_password(page, user)
     enter_code(page, wrong_code(phone))
-    expect_said_beside(code_field(page), WRONG)
+    expect_field_error(code_field(page), WRONG)
     press(page, "Use a backup code")
     expect_heading(page, "Use a backup code")
     press(page, "Use a code from your app")
@@ -297,7 +290,7 @@ def test_signing_in_leads_to_where_one_was_going(page: Page, user: User, phone: 
 
 
 @pytest.mark.parametrize("elsewhere", ["//evil.example/", "https://evil.example/"])
-def test_signing_in_never_leads_to_another_site(
+def test_sign_in_never_redirects_to_another_site(
     page: Page, user: User, phone: Phone, base_url: str, elsewhere: str
 ) -> None:
     sign_in(page, user, at=f"/accounts/login/?next={elsewhere}")
@@ -306,12 +299,12 @@ def test_signing_in_never_leads_to_another_site(
     expect(page).to_have_url(f"{base_url}/")
 
 
-def test_the_admin_goes_through_the_same_door(page: Page, make_user: Callable[..., User], secret: str) -> None:
+def test_the_admin_uses_the_sites_sign_in(page: Page, make_user: Callable[..., User], secret: str) -> None:
     chief = make_user("chief@example.com", is_staff=True, is_superuser=True)
     Authenticator.objects.activate(chief, secret=secret)
     page.goto("/admin/")
     expect_heading(page, "Sign in")
-    give_password(page, chief)
+    submit_password(page, chief)
     expect_heading(page, "Enter your code")
     page.goto("/admin/")
     expect_heading(page, "Enter your code")
@@ -319,9 +312,7 @@ def test_the_admin_goes_through_the_same_door(page: Page, make_user: Callable[..
     expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
 
 
-def test_staff_without_a_second_factor_are_held_at_its_setup_and_led_on_after_it(
-    page: Page, make_user: Callable[..., User]
-) -> None:
+def test_staff_without_2fa_must_set_it_up_and_then_reach_the_admin(page: Page, make_user: Callable[..., User]) -> None:
     sign_in(page, make_user("chief@example.com", is_staff=True, is_superuser=True), at="/accounts/login/?next=/admin/")
     expect_heading(page, "Turn on two-factor authentication")
     page.goto("/admin/")
@@ -339,57 +330,57 @@ def test_staff_without_a_second_factor_are_held_at_its_setup_and_led_on_after_it
     expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
 
 
-def test_staff_without_a_second_factor_can_sign_out_of_its_setup(page: Page, make_user: Callable[..., User]) -> None:
+def test_staff_without_2fa_can_sign_out_from_the_setup(page: Page, make_user: Callable[..., User]) -> None:
     sign_in(page, make_user("chief@example.com", is_staff=True))
     expect_heading(page, "Turn on two-factor authentication")
     press(page, "Sign out")
     expect_heading(page, "A stolen password should not be enough")
 
 
-def test_a_second_tab_left_at_the_code_form_is_led_on(code_owed: Page, phone: Phone) -> None:
-    second_tab = code_owed.context.new_page()
+def test_a_code_form_left_in_another_tab_can_be_reloaded(code_page: Page, phone: Phone) -> None:
+    second_tab = code_page.context.new_page()
     second_tab.goto(VERIFY_LOGIN)
     enter_code(second_tab, phone.code())
     expect_heading(second_tab, "Your account")
-    enter_code(code_owed, phone.code(steps_ahead=1))
-    expect_heading(code_owed, "This page is out of date")
-    press(code_owed, "Load again")
-    expect_heading(code_owed, "Your account")
+    enter_code(code_page, phone.code(steps_ahead=1))
+    expect_heading(code_page, "This page is out of date")
+    press(code_page, "Load again")
+    expect_heading(code_page, "Your account")
 
 
-# --- The ways out ---------------------------------------------------------------------------------
+# --- Cancel, expiry and Back ----------------------------------------------------------------------
 
 
-def test_cancel_leads_back_to_sign_in_and_no_code_is_taken_then(code_owed: Page, base_url: str) -> None:
-    press(code_owed, "Cancel")
-    expect_heading(code_owed, "Sign in")
-    expect(code_owed).to_have_url(re.compile("/accounts/login/"))
+def test_cancel_returns_to_sign_in_and_ends_the_pending_sign_in(code_page: Page, base_url: str) -> None:
+    press(code_page, "Cancel")
+    expect_heading(code_page, "Sign in")
+    expect(code_page).to_have_url(re.compile("/accounts/login/"))
     assert not PendingSignIn.objects.exists()
-    code_owed.goto(VERIFY_LOGIN)
-    expect_heading(code_owed, "Sign in")
+    code_page.goto(VERIFY_LOGIN)
+    expect_heading(code_page, "Sign in")
 
 
-def test_a_sign_in_that_took_ten_minutes_leads_back_to_sign_in_which_says_so(code_owed: Page, phone: Phone) -> None:
-    session = session_of(code_owed)
+def test_a_sign_in_of_ten_minutes_has_expired(code_page: Page, phone: Phone) -> None:
+    session = session_of(code_page)
     session["twofactor_sign_in"]["began"] -= 601
     session.save()
-    enter_code(code_owed, phone.code())
-    expect_heading(code_owed, "Sign in")
-    expect_said(code_owed, "Your sign-in took longer than ten minutes.")
-    expect_signed_out(code_owed)
+    enter_code(code_page, phone.code())
+    expect_heading(code_page, "Sign in")
+    expect_text(code_page, "Your sign-in took longer than ten minutes.")
+    expect_signed_out(code_page)
 
 
-def test_five_wrong_codes_end_the_sign_in(code_owed: Page, phone: Phone) -> None:
+def test_five_wrong_codes_end_the_sign_in(code_page: Page, phone: Phone) -> None:
     for _ in range(4):
-        enter_code(code_owed, wrong_code(phone))
-        expect_said_beside(code_field(code_owed), WRONG)
-        expect(code_field(code_owed)).to_have_value("")
-    enter_code(code_owed, wrong_code(phone))
-    expect_heading(code_owed, "Sign in")
-    expect_said(code_owed, "Too many wrong codes.")
-    code_owed.goto(VERIFY_LOGIN)
-    expect_heading(code_owed, "Sign in")
-    expect_said(code_owed, "Too many wrong codes.")
+        enter_code(code_page, wrong_code(phone))
+        expect_field_error(code_field(code_page), WRONG)
+        expect(code_field(code_page)).to_have_value("")
+    enter_code(code_page, wrong_code(phone))
+    expect_heading(code_page, "Sign in")
+    expect_text(code_page, "Too many wrong codes.")
+    code_page.goto(VERIFY_LOGIN)
+    expect_heading(code_page, "Sign in")
+    expect_text(code_page, "Too many wrong codes.")
 
 
 def change_the_password(user: User) -> None:
@@ -406,20 +397,20 @@ def turn_2fa_off(user: User) -> None:
 
 
 @pytest.mark.parametrize("change", [change_the_password, close_the_account, turn_2fa_off])
-def test_a_change_of_the_account_ends_the_sign_in(
-    code_owed: Page, user: User, phone: Phone, change: Callable[[User], None]
+def test_a_change_of_the_account_ends_the_pending_sign_in(
+    code_page: Page, user: User, phone: Phone, change: Callable[[User], None]
 ) -> None:
     change(user)
-    enter_code(code_owed, phone.code())
-    expect_heading(code_owed, "Sign in")
-    expect_said(code_owed, AGAIN)
-    expect_signed_out(code_owed)
+    enter_code(code_page, phone.code())
+    expect_heading(code_page, "Sign in")
+    expect_text(code_page, AGAIN)
+    expect_signed_out(code_page)
 
 
-def test_the_back_button_leads_from_the_code_form_to_before_the_sign_in(page: Page, user: User, phone: Phone) -> None:
+def test_the_back_button_of_the_code_form_leaves_the_sign_in(page: Page, user: User, phone: Phone) -> None:
     page.goto("/")
     page.get_by_role("main").get_by_role("link", name="Sign in").click()
-    give_password(page, user)
+    submit_password(page, user)
     expect_heading(page, "Enter your code")
     page.go_back()
     expect_heading(page, "A stolen password should not be enough")
@@ -429,7 +420,7 @@ def test_the_back_button_leads_from_the_code_form_to_before_the_sign_in(page: Pa
     expect_heading(page, "Your account")
 
 
-def test_the_back_button_after_signing_in_shows_no_form_to_fill_again(page: Page, user: User, phone: Phone) -> None:
+def test_the_back_button_after_sign_in_shows_no_form(page: Page, user: User, phone: Phone) -> None:
     page.goto("/")
     sign_in_with_code(page, user, phone)
     page.go_back()
