@@ -1,7 +1,7 @@
-"""Who an email address belongs to.
+"""Email addresses and their accounts.
 
-`User.email` and allauth's `EmailAddress` rows are two records of the same thing. The rule that keeps them equal: an
-address belongs to the account that confirmed it. docs/security.md has the whole of it.
+`User.email` duplicates the primary row of allauth's `EmailAddress`. One rule keeps the two records consistent: an
+address belongs to the account that confirmed it. See docs/security.md.
 """
 
 import logging
@@ -22,35 +22,35 @@ TAKEN = _("This address belongs to another account.")
 
 
 class Taken(Exception):
-    """The address belongs to another account, or its account is in use. Nothing was changed."""
+    """The address belongs to another account, or to an account in use. Nothing was changed."""
 
 
 def mailbox(email: str) -> str:
-    """Return the address with its domain in ASCII (IDNA), as emails are sent to it."""
+    """Return the address in lower case, with its domain in ASCII (IDNA)."""
     name, _at, domain = email.lower().rpartition("@")
     try:
         return f"{name}@{domain.encode('idna').decode()}"
-    except UnicodeError:  # not a domain
+    except UnicodeError:  # The domain is not valid in IDNA.
         return email.lower()
 
 
 def is_canonical(email: str) -> bool:
-    """Return whether the domain is spelled as IDNA has it, in ASCII or in Unicode.
+    """Return whether the domain is in the form that IDNA normalizes to, in ASCII or in Unicode.
 
-    Every other spelling, such as one with full-width letters, would make one more account for the same mailbox.
+    Any other spelling, such as full-width letters, would allow a second account for the same mailbox.
     """
     domain, ascii_domain = (address.rpartition("@")[2] for address in (email.lower(), mailbox(email)))
     try:
         return domain in {ascii_domain, ascii_domain.encode().decode("idna")}
-    except UnicodeError:  # a name that only a later version of IDNA has
+    except UnicodeError:  # Valid in IDNA 2008 only. Python's codec implements IDNA 2003.
         return domain == ascii_domain
 
 
 def owner_of(email: str) -> User | None:
-    """Return the account that this address signs in, or None.
+    """Return the account that this address signs in to, or None.
 
-    It is the account that confirmed the address. If no account did, it is the one that signed up with it and never
-    confirmed any address. An unconfirmed address on an account that has a confirmed one signs in nobody.
+    That is the account that confirmed the address. If there is none, it is the account that signed up with the address
+    and has no confirmed address at all. An unconfirmed address of any other account does not sign in.
     """
     email = email.lower()
     confirmed = EmailAddress.objects.filter(email=email, verified=True).select_related("user__twofactor_authenticator")
@@ -62,33 +62,33 @@ def owner_of(email: str) -> User | None:
 
 
 def confirmation_of(key: str) -> EmailConfirmationHMAC | None:
-    """Return what a confirmation link is about, or None if the link has ended. The account is loaded with it."""
+    """Return the confirmation of a link with its address and account loaded, or None if the link is invalid."""
     confirmation = EmailConfirmationHMAC.from_key(key)
     if confirmation is None:
         return None
     try:
-        user = confirmation.email_address.user  # loaded now: a removal meanwhile does not end in an error
+        user = confirmation.email_address.user  # Load it here, where a concurrent removal is handled.
     except User.DoesNotExist:
         return None
     return confirmation if user else None
 
 
 def is_new(user: User) -> bool:
-    """Return whether this account has never confirmed an address: it signed up, and nobody has used it yet."""
+    """Return whether this account has no confirmed address: its sign-up is not complete."""
     return not has_verified_email(user)
 
 
 def lock(email: str) -> list[EmailAddress]:
-    """Lock every account's row of this address, in one order so that two transactions do not deadlock."""
+    """Lock all rows of this address. The fixed order prevents deadlocks between transactions."""
     return list(EmailAddress.objects.select_for_update().filter(email=email).order_by("pk"))
 
 
 @transaction.atomic
 def release(email: str, *, to: User) -> None:
-    """Take this address from every other account, so that `to` can confirm it or make it primary.
+    """Remove this address from all other accounts, so that `to` can confirm it or make it primary.
 
-    Unconfirmed claims of other accounts are deleted. So is an account that signed up with the address, never confirmed
-    it and owns nothing else. Raise Taken if another account confirmed the address or is in use.
+    Delete the unconfirmed rows of other accounts, and an unused account that signed up with the address. Raise Taken
+    if another account confirmed the address, or if the account that signed up with it is in use.
     """
     claims = [row for row in lock(email) if row.user_id != to.pk]
     if any(claim.verified for claim in claims):
@@ -100,18 +100,18 @@ def release(email: str, *, to: User) -> None:
 
 @transaction.atomic
 def prepare_confirmation(claim: EmailAddress) -> None:
-    """Prepare the confirmation of this address. Raise Taken if it belongs to another account or is gone."""
+    """Prepare the confirmation of this address. Raise Taken if it belongs to another account or was removed."""
     release(claim.email, to=claim.user)
     if not EmailAddress.objects.filter(pk=claim.pk).exists():
-        raise Taken  # removed meanwhile; saving it would bring it back
-    # A primary address that was never confirmed stops being primary.
+        raise Taken  # It was removed concurrently. Saving it would create it again.
+    # An unconfirmed address must not stay primary beside a confirmed one.
     unconfirmed = EmailAddress.objects.filter(user=claim.user, primary=True, verified=False).exclude(pk=claim.pk)
     unconfirmed.update(primary=False)
 
 
 @transaction.atomic
 def confirm_primary(user: User) -> None:
-    """Count the address of this account as confirmed and primary. Raise Taken if it belongs to another account."""
+    """Make `user.email` the confirmed primary address. Raise Taken if it belongs to another account."""
     release(user.email, to=user)
     EmailAddress.objects.filter(user=user, primary=True).exclude(email=user.email).update(primary=False)
     EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
@@ -119,9 +119,9 @@ def confirm_primary(user: User) -> None:
 
 @transaction.atomic
 def reject(claim: EmailAddress) -> None:
-    """Remove an unconfirmed address, or the new account that signed up with it.
+    """Delete an unconfirmed address, or the whole account if its sign-up is not complete.
 
-    Raise Taken if that account is in use, or the address was confirmed or removed meanwhile.
+    Raise Taken if the account is in use, or if the address was confirmed or removed concurrently.
     """
     if not any(row.pk == claim.pk and not row.verified for row in lock(claim.email)):
         raise Taken
@@ -132,7 +132,7 @@ def reject(claim: EmailAddress) -> None:
 
 
 def can_be_removed(user: User) -> bool:
-    """Return whether nobody ever used this account and nothing but its address belongs to it."""
+    """Return whether this account was never used: no sign-in, no staff status, and no rows but its addresses."""
     if user.last_login or user.is_staff or user.is_superuser:
         return False
     collector = NestedObjects(using=user._state.db or "default", origin=user)
@@ -143,7 +143,7 @@ def can_be_removed(user: User) -> bool:
 
 
 def remove(user: User) -> None:
-    """Delete an account that never confirmed its address. Raise Taken if it is in use."""
+    """Delete an account that was never used. Raise Taken if it is in use."""
     if not can_be_removed(user):
         raise Taken
     log(logger, logging.INFO, "unconfirmed_account_removed", user=user.pk)
@@ -151,15 +151,18 @@ def remove(user: User) -> None:
 
 
 def masked(email: str) -> str:
-    """Return `a•••@e•••.com` for `ada@example.com`: enough for the owner, and nothing that a stranger typed."""
+    """Return `a•••@e•••.com` for `ada@example.com`.
+
+    The owner recognizes it. A sign-up with a made-up address cannot put its own text into an email.
+    """
     name, _at, domain = email.partition("@")
     host, _dot, ending = domain.rpartition(".")
     return f"{name[:1]}•••@{host[:1]}•••.{ending}"
 
 
 def _take_from(holder: User) -> None:
-    """Free the address that is this account's `User.email` without being confirmed."""
+    """Release the unconfirmed address that is this account's `User.email`."""
     if confirmed := EmailAddress.objects.get_verified(holder):
-        confirmed.set_as_primary()  # its `User.email` was changed outside of these functions
+        confirmed.set_as_primary()  # `User.email` was changed outside this module.
     else:
         remove(holder)

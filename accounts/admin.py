@@ -1,4 +1,4 @@
-"""Users, groups and addresses in the admin. `accounts/admin_site.py` asks for the proof that every change takes."""
+"""Users, groups and email addresses in the admin. `accounts/admin_site.py` requires step-up for every change."""
 
 import logging
 from typing import Any
@@ -28,7 +28,7 @@ logger = logging.getLogger("accounts")
 
 
 class StaffPasswordChangeForm(AdminPasswordChangeForm):
-    """Django's; and the owner is signed out everywhere, and told."""
+    """Also end all sessions of the user, and notify them by email."""
 
     def save(self, commit: bool = True) -> User:
         user, request = super().save(commit), context.request
@@ -40,7 +40,7 @@ class StaffPasswordChangeForm(AdminPasswordChangeForm):
 
 
 class AvailableEmailMixin(forms.ModelForm):
-    """Refuse an address that another account has. Both records of an address are looked at."""
+    """Refuse an address that another account has, in `User.email` or in `EmailAddress`."""
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"].lower()
@@ -51,7 +51,7 @@ class AvailableEmailMixin(forms.ModelForm):
         return get_adapter().clean_email(email)
 
     def validate_unique(self) -> None:
-        """Nothing else of a user is unique, and Django would also refuse the address of a sign-up that nobody used."""
+        """Skip Django's check: it would also refuse the address of an unused sign-up. No other field is unique."""
 
 
 class UserForm(AvailableEmailMixin, UserChangeForm):
@@ -60,7 +60,7 @@ class UserForm(AvailableEmailMixin, UserChangeForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "email" in self.fields:  # and not read-only
+        if "email" in self.fields:  # It is missing where it is read-only.
             self.fields["email"].help_text = _(
                 "A new address counts as confirmed. It signs the user out everywhere, and both addresses get an email."
             )
@@ -77,7 +77,7 @@ admin.site.unregister([Group, EmailAddress, UserSession])
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin):
-    """Django's, for superusers to change: by a group other staff would give themselves more than they have."""
+    """Only superusers change groups. Otherwise staff could escalate their own privileges."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser
@@ -91,7 +91,7 @@ class GroupAdmin(DjangoGroupAdmin):
 
 @admin.register(EmailAddress)
 class EmailAddressAdmin(ReadOnlyAdmin):
-    """Read-only. Superusers change an address in the user's form, the one place that writes both records of it."""
+    """Read-only. Superusers change an address in the form of its user, which writes both records of it."""
 
     list_display = ("email", "user", "primary", "verified")
     list_filter = ("primary", "verified")
@@ -103,7 +103,11 @@ class EmailAddressAdmin(ReadOnlyAdmin):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    """Django's, without a username. Superusers alone change powers and addresses, but not their own address."""
+    """Users without a username.
+
+    To prevent privilege escalation, only superusers change permissions, groups and addresses. Nobody changes their
+    own address here.
+    """
 
     ordering = ("email",)
     list_display = ("email", "full_name", "is_staff", "is_active", "has_2fa")
@@ -142,10 +146,10 @@ class UserAdmin(DjangoUserAdmin):
         return fields
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save the user, and the address in both of its records."""
+        """Save the user, and the address in both `User.email` and `EmailAddress`."""
         email = obj.email
         if change:
-            obj.email = form.initial.get("email", email)  # not in the form of staff who may not change it
+            obj.email = form.initial.get("email", email)  # Change it below. A read-only field is not in the form.
         super().save_model(request, obj, form, change)
         if not change and request.user.is_superuser:
             addresses.confirm_primary(obj)
@@ -166,13 +170,13 @@ class UserAdmin(DjangoUserAdmin):
         return request.user.is_superuser or user is None or not user.is_superuser
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - as Django names it
-        """Django's, for another user. One's own password is changed with the old one."""
+        """Let staff set the passwords of other users only. Changing their own requires the old password."""
         user = self.get_object(request, unquote(id))
         if user == request.user:
             self.message_user(request, _("Your own password is changed here, and not in the admin."), messages.ERROR)
             return redirect("account_change_password")
         key = request.session.session_key
         response = super().user_change_password(request, id, form_url)
-        # Django gives the session that did it a new key, whosever password it was.
+        # Django cycles the session key of the staff member too, although the password is another user's.
         sessions.keep_listed(request, key)
         return response

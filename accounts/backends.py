@@ -1,4 +1,4 @@
-"""Who an address and a password belong to."""
+"""The authentication backend: one account, and one password hash, for each sign-in."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from accounts.models import User
 
 
 def cached_owner(request: HttpRequest | None, email: str) -> User | None:
-    """Return `owner_of(email)`, looked up once a request: the limit on wrong passwords asks for it as well."""
+    """Return `owner_of(email)`, cached on the request. The rate limit of wrong passwords needs it as well."""
     email = email.lower()
     owners: dict[str, User | None] = {} if request is None else request.__dict__.setdefault("owners", {})
     if email not in owners:
@@ -19,9 +19,9 @@ def cached_owner(request: HttpRequest | None, email: str) -> User | None:
 
 
 class AuthenticationBackend(auth_backends.AuthenticationBackend):
-    """Check the password against the one account that owns the address, so that a sign-in costs one hash.
+    """Check the password only for the account that owns the address, so that a sign-in computes one hash.
 
-    allauth checks it against every account that claims the address.
+    allauth checks it for every account that has the address, confirmed or not.
     """
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:
@@ -29,5 +29,5 @@ class AuthenticationBackend(auth_backends.AuthenticationBackend):
         return super().authenticate(request, **credentials)
 
     def _authenticate_by_email(self, email: str, password: str) -> Any:
-        # Where nobody owns the address, a user without a password costs as many hashes.
+        # Timing equalisation: for an unknown address, a user without a password takes as many hashes.
         return self._check_password(cached_owner(self.request, email) or User(), password)

@@ -1,30 +1,30 @@
-"""How passwords are hashed."""
+"""The password hasher."""
 
 from threading import BoundedSemaphore
 from typing import Any
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-AT_ONCE = 2
+MAX_CONCURRENT = 2
 
 
 class Argon2idHasher(Argon2PasswordHasher):
-    """Argon2id with OWASP's numbers: 19 MiB, two passes, one lane (25 ms); Django's own are 100 MiB and 160 ms.
+    """Argon2id with OWASP's parameters: 19 MiB, two passes, one lane (25 ms). Django's defaults: 100 MiB, 160 ms.
 
-    A process computes two at a time. More are no faster, push each other out of the processor's cache, and take
-    19 MiB each: all threads of a process at once would take 600.
+    Each process computes at most two hashes at a time. More are not faster, because they compete for the CPU cache,
+    and each takes 19 MiB: all threads of a process together would take 600 MiB.
     """
 
     time_cost = 2
     memory_cost = 19_456
     parallelism = 1
 
-    _turn = BoundedSemaphore(AT_ONCE)
+    _slots = BoundedSemaphore(MAX_CONCURRENT)
 
     def encode(self, *args: Any) -> str:
-        with self._turn:
+        with self._slots:
             return super().encode(*args)
 
     def verify(self, *args: Any) -> bool:
-        with self._turn:
+        with self._slots:
             return super().verify(*args)

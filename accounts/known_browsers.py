@@ -1,7 +1,7 @@
-"""A device cookie (OWASP): a browser that has signed in to an account has password tries of its own there.
+"""Device cookies (OWASP): a browser that has signed in to an account has its own limit of wrong passwords there.
 
-Wrong passwords are counted by account, for everybody together. Without this, a stranger who types a few of them every
-minute keeps the owner out for good. The cookie opens nothing.
+All other browsers share one limit for each account. Without device cookies, an attacker who types a few wrong passwords
+every minute would lock the owner out. The cookie does not replace any credential.
 """
 
 from django.conf import settings
@@ -20,7 +20,7 @@ def cookie_name() -> str:
 
 
 def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
-    """Let this browser have tries of its own for the account, from now on; those it had for another end."""
+    """Set the device cookie for this account, unless the browser has it. It replaces that of another account."""
     if browser_id(request, user):
         return
     response.set_cookie(
@@ -34,19 +34,19 @@ def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> No
 
 
 def browser_id(request: HttpRequest, user: User) -> str:
-    """Return the name of this browser if it has signed in to the account before, or the empty string."""
+    """Return the random ID of a browser that has signed in to this account, or the empty string."""
     try:
-        name, digest = signing.loads(request.COOKIES.get(cookie_name(), ""), salt=SALT, max_age=MAX_AGE)
+        browser, digest = signing.loads(request.COOKIES.get(cookie_name(), ""), salt=SALT, max_age=MAX_AGE)
     except (signing.BadSignature, ValueError):
         return ""
-    return name if digest == _digest(user) else ""
+    return browser if digest == _digest(user) else ""
 
 
-def attempts_key(user: User, name: str) -> str:
-    """The key that wrong passwords for the account are counted by: from a browser of that name, or from all others."""
-    return f"user:{user.pk}:{name}"
+def attempts_key(user: User, browser: str) -> str:
+    """Return the rate limit key of wrong passwords; an empty `browser` stands for all unknown browsers."""
+    return f"user:{user.pk}:{browser}"
 
 
 def _digest(user: User) -> str:
-    """A cookie names no account."""
+    """Return a keyed hash of the account, so that the cookie does not reveal it."""
     return salted_hmac(SALT, str(user.pk), algorithm="sha256").hexdigest()

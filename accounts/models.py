@@ -22,15 +22,15 @@ def new_password_version() -> str:
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """Somebody with an e-mail address and a full name; there is no username."""
+    """A user with an email address and a full name, without a username."""
 
     email = models.EmailField(
         _("e-mail address"), unique=True, error_messages={"unique": _("Somebody has this address already.")}
     )
     full_name = models.CharField(_("full name"), max_length=150, blank=True)
-    # Changes with the password, and not with a better hash of the same password. Sessions are bound to it.
+    # Changes with the password, but not when the same password is rehashed. Sessions are bound to it.
     password_version = models.CharField(max_length=32, default=new_password_version, editable=False)
-    # What mails are written in, also when somebody else is the cause of one; empty: the site's own.
+    # The language of emails to this user. Empty means the default language of the site.
     language = models.CharField(max_length=10, blank=True, editable=False)
     is_staff = models.BooleanField(_("staff"), default=False, help_text=_("May enter the admin."))
     is_active = models.BooleanField(
@@ -66,7 +66,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     # --- The password -------------------------------------------------------------------------
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set another password, or the same one anew. Sessions end, once the user is saved."""
+        """Set the password in NFC. Saving the user then ends their sessions, even if the password is the same."""
         super().set_password(None if raw_password is None else passwords.normalize(raw_password))
         self.password_version = new_password_version()
 
@@ -75,10 +75,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.password_version = new_password_version()
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Return whether this is the password. An outdated hash is replaced, which ends no session.
+        """Return whether this is the password. Upgrade an outdated hash without ending sessions.
 
-        Costs one hash; two if what was typed is not in NFC, since older hashes are of what was typed; none if it is
-        too long.
+        Compute one hash, or two if the input is not in NFC: older hashes were made without normalization. Compute
+        none if the input is too long.
         """
         if raw_password is None or len(raw_password) > passwords.MAX_LENGTH:
             return False
@@ -94,13 +94,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         return await sync_to_async(self.check_password)(raw_password)
 
     def _rehash(self, password: str) -> None:
-        """Save a new hash of the same password, unless another request changed the password meanwhile."""
-        better = make_password(password)
-        if User.objects.filter(pk=self.pk, password=self.password).update(password=better):
-            self.password = better
+        """Save a new hash of the same password, by compare-and-swap: a concurrent change of password wins."""
+        new_hash = make_password(password)
+        if User.objects.filter(pk=self.pk, password=self.password).update(password=new_hash):
+            self.password = new_hash
 
     def get_session_auth_hash(self) -> str:
-        """Return an HMAC of the password's version. Django's is of the hash, which changes when it is replaced."""
+        """Return an HMAC of the password's version. Django uses the hash, which also changes when it is upgraded."""
         return self._session_auth_hash(settings.SECRET_KEY)
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the site hangs on allauth's signals."""
+"""Receivers of allauth's signals."""
 
 import logging
 from typing import Any
@@ -16,7 +16,7 @@ logger = logging.getLogger("accounts")
 
 
 def create_user_session(request: HttpRequest, **kwargs: Any) -> None:
-    """Keep the row that the list of sessions shows; the list itself drops those that have ended."""
+    """Create the row for the list of sessions, and log the sign-in. The list deletes rows of ended sessions."""
     adapter = get_adapter()
     ip = adapter.get_client_ip(request)
     log(logger, logging.INFO, "signed_in", user=request.user.pk, ip=ip)
@@ -29,7 +29,7 @@ def create_user_session(request: HttpRequest, **kwargs: Any) -> None:
 
 
 def clear_wrong_passwords(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """After a password reset, let the owner sign in at once, from this browser and from one not known yet."""
-    for name in {"", known_browsers.browser_id(request, user)}:
-        key = known_browsers.attempts_key(user, name)
+    """After a password reset, clear the limits of wrong passwords for this browser and for unknown browsers."""
+    for browser in {"", known_browsers.browser_id(request, user)}:
+        key = known_browsers.attempts_key(user, browser)
         ratelimit.clear(request, app="allauth.account", action="login_failed", key=key)

@@ -1,4 +1,4 @@
-"""Changes that staff make to an account of another user."""
+"""Changes that staff make to the accounts of other users."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from twofactor import sessions
 
 
 def is_taken(email: str, *, user: User) -> bool:
-    """Return whether another account confirmed this address, or signed up with it and is in use.
+    """Return whether another account than `user` has this address.
 
-    A new user (`user` is not saved yet) cannot take the address of a sign-up that nobody used.
+    An existing user can take over the address of an unused sign-up. A new user, who is not saved yet, cannot.
     """
     email = email.lower()
     if EmailAddress.objects.filter(email=email, verified=True).exclude(user_id=user.pk).exists():
@@ -25,16 +25,16 @@ def is_taken(email: str, *, user: User) -> bool:
 
 
 def change_address(user: User, email: str) -> None:
-    """Give this account another address, confirmed, and end its sessions. The old and the new address are told.
+    """Replace the address of this account by a confirmed one, end its sessions, and notify both addresses.
 
-    The old row is deleted and never rewritten: a link that was mailed to the old address signs only the row's key.
+    Delete the old row instead of updating it: confirmation links sent to the old address sign only its primary key.
     Raise Taken or IntegrityError if another account has the address.
     """
     old = user.email
     rows = EmailAddress.objects.filter(Q(primary=True) | Q(email__in=[old, email]), user=user)
     with transaction.atomic():
         addresses.release(email, to=user)
-        # An unconfirmed address may be a stranger's, who is told nothing.
+        # An unconfirmed address may belong to a stranger, so it gets no email.
         to = {email, *rows.filter(verified=True).values_list("email", flat=True)}
         rows.delete()
         user.email = email
@@ -46,5 +46,5 @@ def change_address(user: User, email: str) -> None:
 
 
 def notify_owner(user: User, template: str, *, to: str | None = None, **context: Any) -> None:
-    """Email the owner. The email names neither the staff member's IP address nor their browser."""
+    """Email the owner of the account, without the IP address and the browser of the staff member."""
     get_adapter().send_notification_mail(template, user, {**context, "by_staff": True}, to)

@@ -8,13 +8,13 @@ from accounts import passwords
 
 
 class MinimumLengthValidator(password_validation.MinimumLengthValidator):
-    """Django's, counting a letter and its accent once, however they were typed.
+    """Count the length in NFC, so that a letter with an accent counts once.
 
-    In our own words, since Django has none in Arabic and Chinese.
+    The message is the site's own, because Django's is not translated into Arabic and Chinese.
     """
 
     def validate(self, password: str, user: Any = None) -> None:
-        # No further than a password may reach: what is longer is refused by its length, and normalizes slowly.
+        # MaximumLengthValidator refuses longer input, which would be slow to normalize.
         super().validate(passwords.normalize(password[: passwords.MAX_LENGTH]), user)
 
     def get_error_message(self) -> str:
@@ -22,14 +22,14 @@ class MinimumLengthValidator(password_validation.MinimumLengthValidator):
 
 
 class UserAttributeSimilarityValidator(password_validation.UserAttributeSimilarityValidator):
-    """Django's, in our own words: Django's sentence takes the name of a field, which does not fit in every language."""
+    """Use the site's own message: Django's contains the name of a field, which does not fit in every language."""
 
     def get_error_message(self) -> str:
         return _("Your password is too much like your name or email address.")
 
 
 class MaximumLengthValidator:
-    """Refuse what is longer than any passphrase: a megabyte costs half a second to hash."""
+    """Refuse passwords that are too long: one of a megabyte takes half a second to hash."""
 
     def __init__(self, max_length: int = passwords.MAX_LENGTH) -> None:
         self.max_length = max_length

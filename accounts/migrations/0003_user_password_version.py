@@ -4,9 +4,9 @@ import accounts.models
 
 
 class Migration(migrations.Migration):
-    """Ends each existing session once.
+    """End all existing sessions once.
 
-    Existing users share one version, which is enough: a session is compared with the version of its own user.
+    Existing users share one version. That is enough: a session is compared with the version of its own user.
     """
 
     dependencies = [("accounts", "0002_user_language")]

@@ -1,4 +1,4 @@
-"""`manage.py demo`: a verified account, so that a newcomer signs in at once."""
+"""`manage.py demo`: create an account with a confirmed address, for trying the site out."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from django.db import transaction
 
 from accounts import addresses
 
-EMAIL, PASSWORD = "demo@example.com", "try-the-demo-2fa"  # printed for everybody, and only with DEBUG on
+EMAIL, PASSWORD = "demo@example.com", "try-the-demo-2fa"  # Public, so the command refuses to run without DEBUG.
 
 
 class Command(BaseCommand):
-    help = "Makes a demo account, if there is none, and prints how to sign in. Only with DEBUG on."
+    help = "Creates a demo account if there is none, and prints its email address and password. Requires DEBUG."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError("The demo account has a password that everybody knows: only with DEBUG on.")
+            raise CommandError("The password of the demo account is public, so this command requires DEBUG.")
         users = get_user_model().objects
         if not users.filter(email=EMAIL).exists():
             try:
