@@ -10,7 +10,7 @@ class SiteConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in
 
-        from config import checks, errors, middleware  # noqa: F401 - the checks register themselves
+        from config import checks, errors, middleware  # noqa: F401 - importing checks registers them
 
         user_logged_in.connect(middleware.note_sign_in)
         if settings.SENTRY_DSN:
@@ -18,5 +18,5 @@ class SiteConfig(AppConfig):
 
 
 class AdminConfig(admin_apps.AdminConfig):
-    default = False  # in settings, "config" means SiteConfig
+    default = False  # "config" in INSTALLED_APPS means SiteConfig.
     default_site = "accounts.admin_site.AdminSite"

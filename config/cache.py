@@ -1,8 +1,8 @@
-"""The site's caches. Neither takes the site down with it: a cache that is gone is an empty one.
+"""Cache backends that fail open: while the store is unreachable, the cache behaves as if it were empty.
 
-Why a backend of our own: LocMem is per process, so that limits multiply by the number of processes; Django's
-file cache has no atomic `add` and lists its folder at each write; its database cache costs some sixty queries
-a sign-in. This one is a SQLite file beside the database, 60 lines, no query of Django's.
+Django's own backends do not fit a site without Redis. LocMemCache is per process, which multiplies every rate limit by
+the number of processes. The file-based cache has no atomic `add` and lists its folder at each write. The database cache
+takes about sixty queries per sign-in.
 """
 
 import logging
@@ -23,17 +23,17 @@ logger = logging.getLogger("config.cache")
 
 
 class FailsOpen:
-    """Class decorator: a method named in `answers` answers so, and logs, when the store cannot be reached.
+    """Class decorator: when the store is unreachable, log the error and return the value from `answers`.
 
-    After two such answers in a row this process does not ask the store again for `rest` seconds: a server that hangs
-    would hold up a sign-in as many times as it is asked. Not after one: what comes next may give back a lock, which
-    would keep somebody out if it was left there.
+    This is a circuit breaker: after two failures in a row, the process skips the store for `rest` seconds. Otherwise
+    a server that hangs would delay a sign-in at every cache call. One failure is not enough, because the next call may
+    release a lock, and a lock that stays would refuse a user.
     """
 
     def __init__(self, errors: Callable[[], tuple[type[Exception], ...]], answers: dict[str, Any], *, rest: int = 0):
         self._errors, self._answers, self._rest = errors, answers, rest
         self._failures: dict[str, int] = {}
-        self._asked_again_at: dict[str, float] = {}
+        self._retry_at: dict[str, float] = {}
 
     def __call__(self, cls: type) -> type:
         for name, answer in self._answers.items():
@@ -41,21 +41,21 @@ class FailsOpen:
         return cls
 
     def _guarded(self, method: Callable[..., Any], answer: Any) -> Callable[..., Any]:
-        def without(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def fallback(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if method.__name__ == "get":
                 return kwargs.get("default", args[1] if len(args) > 1 else None)
             return copy(answer)
 
         @wraps(method)
         def call(cache: Any, *args: Any, **kwargs: Any) -> Any:
-            if time.monotonic() < self._asked_again_at.get(cache.store, 0):
-                return without(args, kwargs)
+            if time.monotonic() < self._retry_at.get(cache.store, 0):
+                return fallback(args, kwargs)
             try:
                 result = method(cache, *args, **kwargs)
             except self._errors() as error:
                 logger.error("cache unreachable in %s: %s", method.__name__, error)
                 self._failed(cache.store)
-                return without(args, kwargs)
+                return fallback(args, kwargs)
             self._failures[cache.store] = 0
             return result
 
@@ -64,10 +64,10 @@ class FailsOpen:
     def _failed(self, store: str) -> None:
         self._failures[store] = self._failures.get(store, 0) + 1
         if self._failures[store] >= 2:
-            self._asked_again_at[store] = time.monotonic() + self._rest
+            self._retry_at[store] = time.monotonic() + self._rest
 
 
-# `add` says yes: a lock nobody can hold must not keep anybody out.
+# `add` returns True: callers take it as a lock, and no lock must refuse users while the store is unreachable.
 ANSWERS: dict[str, Any] = {
     "get": None,
     "set": None,
@@ -83,25 +83,25 @@ ANSWERS: dict[str, Any] = {
 
 
 def redis_errors() -> tuple[type[Exception], ...]:
-    from redis.exceptions import RedisError  # a third of the site's start-up, for those who have no Redis
+    from redis.exceptions import RedisError  # The import takes a third of the start-up time, so only Redis users pay.
 
     return RedisError, OSError
 
 
 @FailsOpen(redis_errors, ANSWERS, rest=5)
 class RedisCache(django_redis.RedisCache):
-    """Django's, with one difference: it outlives its server, also one that takes requests and answers none."""
+    """Django's Redis cache that keeps working while its server is down or does not respond."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
-        self.store = str(server)  # several, where the address names them
+        self.store = str(server)  # CACHE_URL may name several servers.
 
 
 @FailsOpen(lambda: (sqlite3.Error, OSError), ANSWERS)
 class SQLiteCache(BaseCache):
-    """A cache in one SQLite file, shared by every process of the machine; `add` is atomic.
+    """A cache in one SQLite file, shared by all processes of the machine. `add` is atomic.
 
-    LOCATION is the file's path. Expired rows go at one write in a hundred.
+    LOCATION is the path of the file. One write in a hundred deletes the expired rows.
     """
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ class SQLiteCache(BaseCache):
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.store, timeout=5, isolation_level=None)
-        # Losing the last seconds in a power cut costs a cache nothing; waiting for the disk costs every sign-in.
+        # A cache may lose its last seconds in a power failure. Waiting for the disk would slow down every sign-in.
         connection.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-256;"
             "CREATE TABLE IF NOT EXISTS cache (key TEXT PRIMARY KEY, value BLOB, expires REAL) WITHOUT ROWID;"
@@ -132,7 +132,7 @@ class SQLiteCache(BaseCache):
         row = self._execute(
             "SELECT value FROM cache WHERE key=? AND expires>?", self._key(key, version), time.time()
         ).fetchone()
-        return default if row is None else pickle.loads(row[0])  # noqa: S301 - our own file, as in Django's backends
+        return default if row is None else pickle.loads(row[0])  # noqa: S301 - only the site writes the file; Django's backends pickle too
 
     def set(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         self._execute(
@@ -141,7 +141,7 @@ class SQLiteCache(BaseCache):
             self._pickled(value),
             self._expires(timeout),
         )
-        if random.randrange(100) == 0:  # noqa: S311 - housekeeping
+        if random.randrange(100) == 0:  # noqa: S311 - not used for security
             self._execute("DELETE FROM cache WHERE expires<=?", time.time())
 
     def add(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:

@@ -1,11 +1,11 @@
-"""`manage.py check` says what is wrong between this site and the machines around it; docs/deploy.md names the ids."""
+"""System checks of the site's deployment settings. docs/deploy.md lists their IDs."""
 
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, register
-from django.core.checks import Warning as Caution
 
 from config import errors
 
@@ -15,9 +15,9 @@ def check_sentry(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not settings.SENTRY_DSN or errors.is_installed():
         return []
     return [
-        Caution(
-            "SENTRY_DSN is set, but sentry-sdk is not installed: no error is reported.",
-            hint="pip install sentry-sdk, or take SENTRY_DSN away.",
+        checks.Warning(
+            "SENTRY_DSN is set, but sentry-sdk is not installed, so no errors are reported.",
+            hint="Run pip install sentry-sdk, or remove SENTRY_DSN.",
             id="site.W001",
         )
     ]
@@ -30,7 +30,7 @@ def check_proxy_count(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f"TRUSTED_PROXY_COUNT is {settings.TRUSTED_PROXY_COUNT}.",
-            hint="How many proxies of your own add to X-Forwarded-For: 0 or more.",
+            hint="Set it to the number of your proxies that add to X-Forwarded-For: 0 or more.",
             id="site.E001",
         )
     ]
@@ -43,9 +43,9 @@ def check_site_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"No link in an email can begin with {settings.SITE_URL!r}.",
-            hint="Set SITE_URL, such as https://accounts.example.com. Unless set, it is the first of ALLOWED_HOSTS, and"
-            " that must be a name.",
+            f"SITE_URL is {settings.SITE_URL!r}, so the links in emails cannot work.",
+            hint="Set SITE_URL, such as https://accounts.example.com. It defaults to the first of ALLOWED_HOSTS, which"
+            " must then be a host name without a wildcard.",
             id="site.E002",
         )
     ]
@@ -57,9 +57,9 @@ def check_forwarded_proto(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
         return []
     return [
         Info(
-            "USE_HTTPS is on and TRUSTED_PROXY_COUNT is 0: X-Forwarded-Proto is not believed.",
-            hint="Behind a proxy that speaks HTTPS every page would redirect to itself, and all visitors share one"
-            " address and its limits: set TRUSTED_PROXY_COUNT. Only a server that speaks HTTPS itself needs none.",
+            "USE_HTTPS is on and TRUSTED_PROXY_COUNT is 0, so X-Forwarded-Proto is ignored.",
+            hint="Behind an HTTPS proxy, set TRUSTED_PROXY_COUNT. Otherwise every page redirects to itself, and all"
+            " visitors share one IP address and its rate limits. Ignore this if the server itself terminates TLS.",
             id="site.I001",
         )
     ]
@@ -71,7 +71,7 @@ def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Info(
-            "Mails go to the log: owners are not told, and links that set a password stand there to be read.",
+            "Emails go to the log: users receive none, and the log contains password reset links.",
             hint="Set EMAIL_URL.",
             id="site.I002",
         )

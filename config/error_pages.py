@@ -1,7 +1,7 @@
-"""The error pages, in place of Django's own for 400, 403, 404 and 500.
+"""Error views, in place of Django's for 400, 403, 404 and 500.
 
-Those are decorated with requires_csrf_token, which reads the body inside the error handler: a body that cannot be read
-turns the error into a 500. CsrfViewMiddleware has read the cookie before any view, so the forms on these pages work.
+Django's views use requires_csrf_token, which reads the request body in the error handler. An unreadable body then turns
+the error into a 500. The forms on these pages work without it, because CsrfViewMiddleware reads the cookie earlier.
 """
 
 from django.http import HttpRequest, HttpResponse
@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Render the page without the request, so that a refused host is never reflected."""
+    """Render the page without the request, so that it does not reflect a refused host."""
     return HttpResponse(render_to_string("400.html"), status=400)
 
 
@@ -27,12 +27,12 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
-    """allauth's limits end here; their windows are minutes, and one is a fair time to come back."""
+    """Answer requests over allauth's rate limits. Their windows are minutes, so a retry after one is reasonable."""
     response = render(request, "429.html", {"retry_after": 60}, status=429)
     response["Retry-After"] = "60"
     return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Render the page without the request, which may be the cause of the error."""
+    """Render the page without the request, because the request may cause the error."""
     return HttpResponse(render_to_string("500.html"), status=500)

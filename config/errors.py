@@ -1,7 +1,7 @@
-"""Errors to Sentry, where SENTRY_DSN is set and sentry-sdk is installed: what failed and where, never what was typed.
+"""Error reports to Sentry, without what users typed. They need SENTRY_DSN and sentry-sdk.
 
-Nothing is sent that is not needed: no bodies, no cookies, no local variables, no address. What is left, such as the
-words of an exception, may still quote a secret; it is looked for and blotted out.
+A report contains no bodies, cookies, local variables or IP addresses. Other parts, such as the message of an
+exception, may still contain a secret. Known secrets and everything that looks like one are redacted.
 """
 
 import re
@@ -14,14 +14,23 @@ from django.http import HttpRequest
 from config import logs
 
 HIDDEN = "[hidden]"
-# Keys of the app in base32 and sealed ones, backup codes and codes from the app, however they are spaced.
+# TOTP secrets in base32 or encrypted, backup codes and TOTP codes, with or without spaces.
 SECRETS = re.compile(
     r"\b(?:[A-Z2-7]{4} ?){7}[A-Z2-7]{4}\b|\bv1\.\w+\.[\w+/=-]+"
     r"|\b[0-9A-Z]{4}(?:[ -]?[0-9A-Z]{4}){3}\b|\b\d{3}[ -]?\d{3}\b"
 )
 HEADERS = {"Host", "User-Agent", "Content-Type", "Content-Length", "Accept-Language", "Hx-Request", "Hx-Target"}
-# Ids and times of Sentry's own, some of which look like a code.
-OWN = {"event_id", "timestamp", "start_timestamp", "release", "trace_id", "span_id", "parent_span_id", "modules"}
+# IDs and times that Sentry itself adds. Some of them look like a code.
+SENTRY_KEYS = {
+    "event_id",
+    "timestamp",
+    "start_timestamp",
+    "release",
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "modules",
+}
 
 
 def is_installed() -> bool:
@@ -29,7 +38,7 @@ def is_installed() -> bool:
 
 
 def init_sentry(dsn: str) -> None:
-    """Send what nobody caught, and every log line from ERROR on, to this address; without sentry-sdk, nothing."""
+    """Report uncaught exceptions and log records of level ERROR to Sentry. Do nothing without sentry-sdk."""
     if not is_installed():
         return
     import sentry_sdk
@@ -42,7 +51,7 @@ def init_sentry(dsn: str) -> None:
         send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
-        # Others would add what was asked of Redis, and the addresses that a command of ours was given.
+        # Other integrations would add Redis commands, and command-line arguments such as email addresses.
         auto_enabling_integrations=False,
         integrations=[DjangoIntegration()],
         disabled_integrations=[ArgvIntegration()],
@@ -51,11 +60,11 @@ def init_sentry(dsn: str) -> None:
 
 
 def scrub(event: Any, hint: Any) -> Any:
-    """The event as it may leave the machine. An exception in here, and it does not leave."""
+    """Return the event without personal data and secrets. Sentry drops an event if this raises."""
     for crumb in event.get("breadcrumbs", {}).get("values", []):
         crumb.pop("data", None)
-    for taken in ("extra", "request", "user"):
-        event.pop(taken, None)
+    for key in ("extra", "request", "user"):
+        event.pop(key, None)
     request = logs.current_request.get()
     if request is not None:
         event["request"] = {
@@ -64,17 +73,17 @@ def scrub(event: Any, hint: Any) -> Any:
             "headers": {name: value for name, value in request.headers.items() if name in HEADERS},
         }
         event["user"] = {"id": logs.user_id(request)}
-        event.setdefault("tags", {})["request"] = request.id  # type: ignore[attr-defined] # of config.middleware
+        event.setdefault("tags", {})["request"] = request.id  # type: ignore[attr-defined] # set by config.middleware
     return _redact(event, sorted(known_secrets(request), key=len, reverse=True))
 
 
 def known_secrets(request: HttpRequest | None) -> set[str]:
-    """What must not leave because of where it comes from: the keys, and all that this request brought in."""
+    """Return the secret settings, and all cookies and form values of this request."""
     known = {settings.SECRET_KEY, settings.EMAIL_HOST_PASSWORD, settings.DATABASES["default"].get("PASSWORD", "")}
     known |= {key.partition(":")[2] for key in settings.TWOFACTOR_KEYS.split(",")}
     if request is not None:
         known |= set(request.COOKIES.values())
-        # Only if somebody read the form: here it must not be read for the first time.
+        # Use the form only if it was parsed already. Parsing it here could raise.
         posted = getattr(request, "_post", None) or {}
         known |= {value for values in dict(posted).values() for value in values}
     return {value for value in known if value and len(value) > 3}
@@ -82,9 +91,9 @@ def known_secrets(request: HttpRequest | None) -> set[str]:
 
 def _redact(value: Any, known: list[str]) -> Any:
     if isinstance(value, dict):
-        return {name: held if name in OWN else _redact(held, known) for name, held in value.items()}
+        return {name: item if name in SENTRY_KEYS else _redact(item, known) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_redact(held, known) for held in value]
+        return [_redact(item, known) for item in value]
     if not isinstance(value, str):
         return value
     for secret in known:

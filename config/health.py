@@ -1,4 +1,4 @@
-"""The health check, for load balancers and monitors. A middleware answers it, so that it has no address in urls.py."""
+"""The health check for load balancers and monitoring. The `health_check` middleware calls it, not urls.py."""
 
 from django.core.cache import cache
 from django.db import DatabaseError, connection
@@ -11,10 +11,10 @@ from django.views.decorators.http import require_safe
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 only when the database and the cache answer; no session, no cookie."""
-    word = get_random_string(12)
-    cache.set(f"healthz:{word}", word, 10)
-    healthy = cache.get(f"healthz:{word}") == word
+    """Return 200 if the database and the cache work, else 503. Use neither a session nor a cookie."""
+    value = get_random_string(12)
+    cache.set(f"healthz:{value}", value, 10)
+    healthy = cache.get(f"healthz:{value}") == value
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

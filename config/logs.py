@@ -1,4 +1,7 @@
-"""One event, one line: JSON on a server, plain words in DEBUG. None can be forged, and none holds a mailed link."""
+"""Log formatters: one event per line, as JSON in production and as text with DEBUG.
+
+They escape control characters, so that input cannot forge a line, and redact the tokens of emailed links.
+"""
 
 import json
 import logging
@@ -11,9 +14,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
 
-# The request that this thread is answering; the middleware that gives it an id puts it here.
+# The request that this thread handles. The `request_id` middleware sets it.
 current_request: ContextVar[HttpRequest | None] = ContextVar("current_request", default=None)
-# A mailed link is as good as a password until it is used.
+# An emailed link is equivalent to a password until it is used.
 TOKEN = re.compile(r"(/password/reset/key/|/confirm-email/)[^/\s'\"]+")
 
 
@@ -22,7 +25,7 @@ def redact_tokens(text: str) -> str:
 
 
 def user_id(request: HttpRequest) -> Any:
-    """The id of whoever is signed in, if this request asked so far; a line in a log costs no query."""
+    """Return the ID of the signed-in user, or None if the request has not loaded one: logging must cost no query."""
     user = request.__dict__.get("user")
     if isinstance(user, LazyObject) and user.__dict__.get("_wrapped", empty) is empty:
         return None
@@ -30,7 +33,7 @@ def user_id(request: HttpRequest) -> Any:
 
 
 class LineFormatter(logging.Formatter):
-    """UTC times, and control characters escaped; a traceback keeps its own lines, each indented."""
+    """Format text with UTC times and escaped control characters. A traceback keeps its lines, indented."""
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
@@ -45,7 +48,7 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """An object a line, ASCII alone: JSON escapes whatever could end the line."""
+    """Format one JSON object per line, in ASCII. JSON escapes line breaks."""
 
     def format(self, record: logging.LogRecord) -> str:
         head = {
@@ -54,12 +57,12 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        # Django's own lines of an answer come when the middleware is through, and bring their request along.
+        # Django logs responses after the middleware has finished, with the request on the record.
         request = getattr(record, "request", None)
         request = request if isinstance(request, HttpRequest) else current_request.get()
-        who = {} if request is None else {"request": getattr(request, "id", None), "user": user_id(request)}
-        # An event says whom it is about, signed in or not yet; it cannot say when, or what happened.
-        line = {**head, **who, **getattr(record, "fields", {}), **head}
+        source = {} if request is None else {"request": getattr(request, "id", None), "user": user_id(request)}
+        # The fields of an event may override the user, who may not be signed in yet, but not the head.
+        line = {**head, **source, **getattr(record, "fields", {}), **head}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return redact_tokens(json.dumps(line, default=str))

@@ -1,11 +1,11 @@
-"""Mails in the terminal, for whoever works on the site."""
+"""The email backend for development."""
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends import console
 
 
 class TerminalBackend(console.EmailBackend):
-    """To whom, about what, and the text: the HTML beside it says the same, in a hundred lines."""
+    """Print the recipients, the subject and the text, without the HTML alternative."""
 
     def write_message(self, message: EmailMessage) -> None:
         head = f"To: {', '.join(message.to)}\nSubject: {message.subject}\n"

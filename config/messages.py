@@ -1,4 +1,4 @@
-"""Messages in a cookie, so that nobody who is not signed in costs a session row; none holds a secret."""
+"""Messages in a cookie, so that anonymous users need no session row. No message contains a secret."""
 
 from django.conf import settings
 from django.contrib.messages.storage import cookie

@@ -1,4 +1,4 @@
-"""Django's sessions in the database. The row is the truth: deleting it ends the session at the next request."""
+"""Sessions in the database, without a cache: deleting the row ends the session at its next request."""
 
 import re
 
@@ -7,18 +7,22 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils.crypto import get_random_string
 
-# What this store makes, and the 40 hexadecimal digits that it made before.
+# The keys that this store creates, and those of 40 hexadecimal digits from earlier versions.
 KEY = re.compile(r"[a-z0-9]{32,40}")
 
 
 class SessionStore(db.SessionStore):
     def __init__(self, session_key: str | None = None) -> None:
-        """Look up only keys that this store makes. Others may be too long for a log, or hold a NUL."""
+        """Ignore keys that this store did not create. They may be too long to log, or contain a NUL character."""
         super().__init__(session_key if KEY.fullmatch(session_key or "") else None)
 
     def cycle_key(self) -> None:
-        """Rename the row. Django inserts a new one, and a session that ended meanwhile would come back."""
-        self.keys()  # reads the row while it still has the old key; the key is None where there is no row
+        """Prevent session fixation by changing the key of the row.
+
+        Django inserts a new row instead, which would bring back a session that ended concurrently. Raise
+        SessionInterrupted in that case.
+        """
+        self.keys()  # Load the row while it has the old key. This sets session_key to None if there is no row.
         if self.session_key is None:
             self.create()
             return

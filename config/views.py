@@ -1,4 +1,4 @@
-"""The pages that belong to the site and to no app."""
+"""Pages of the site itself."""
 
 from allauth.usersessions.internal.flows.sessions import end_sessions
 from allauth.usersessions.models import UserSession
@@ -12,12 +12,12 @@ from django.views.decorators.http import require_POST, require_safe
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     authenticator = getattr(request.user, "authenticator", None)
-    left = authenticator.codes_left if authenticator else 0
-    return render(request, "home.html", {"authenticator": authenticator, "codes_left": left})
+    codes_left = authenticator.codes_left if authenticator else 0
+    return render(request, "home.html", {"authenticator": authenticator, "codes_left": codes_left})
 
 
 @require_POST
 def end_session(request: HttpRequest, pk: int) -> HttpResponse:
-    """Sign one of the user's own sessions out; this very one too, if that is the one meant."""
+    """End one of the user's own sessions, which may be the current one."""
     end_sessions(request, [get_object_or_404(UserSession, pk=pk, user=request.user)])
     return redirect("usersessions_list")

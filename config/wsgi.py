@@ -1,4 +1,4 @@
-"""The server's entry: `granian --interface wsgi config.wsgi:application`."""
+"""The WSGI application: `granian --interface wsgi config.wsgi:application`."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -12,10 +12,9 @@ site = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Read every form as UTF-8, whatever its header says.
+    """Remove the charset from Content-Type, so that Django reads every form as UTF-8.
 
-    Django would take any codec that Python has, base64 and rot13 among them, and fails at those before anything
-    of ours could answer.
+    Django accepts any codec of Python, such as base64 and rot13. Those raise before a middleware can handle the error.
     """
     parts = environ.get("CONTENT_TYPE", "").split(";")
     environ["CONTENT_TYPE"] = ";".join(part for part in parts if not part.strip().lower().startswith("charset"))

@@ -1,1 +1,1 @@
-"""How dates are written where Django does not say, or says something else than the language does."""
+"""Date formats that Django lacks, or has wrong, for a language of the site."""

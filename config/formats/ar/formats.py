@@ -1,2 +1,2 @@
-# Django's own for Arabic stop at the date, and the time of an English date would stand beside it.
+# Django's Arabic formats lack DATETIME_FORMAT, so Django would use the English one.
 DATETIME_FORMAT = "j F، Y، g:i A"
