@@ -26,8 +26,8 @@ from e2e.steps import (
     wrong_code,
 )
 from twofactor.models import Authenticator
-from twofactor.tests import host
-from twofactor.tests.host import HOST, REPORT, ROW
+from twofactor.tests.hosts import pages
+from twofactor.tests.hosts.pages import HOST, REPORT, ROW
 
 STEP_UP_TITLE = "Confirm that it is you"
 NOT_KEPT = "What you sent was not kept."
@@ -36,8 +36,8 @@ WITHOUT_SCRIPT = pytest.mark.browser_context_args(java_script_enabled=False)
 
 @pytest.fixture(autouse=True)
 def host_urls(settings: Any) -> None:
-    settings.ROOT_URLCONF = "twofactor.tests.host"
-    host.deleted.clear()
+    settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
+    pages.deleted.clear()
 
 
 @pytest.fixture
@@ -82,10 +82,10 @@ def test_posted_data_is_not_stored_and_must_be_sent_again(host_page: Page, user:
     expect_heading(host_page, "Host")
     expect_text(host_page, "please send it again")
     assert session_of(host_page).session_key != before
-    assert host.deleted == []
+    assert pages.deleted == []
     delete(host_page, "the-second-note")
     expect_text(host_page, "Deleted.")
-    assert host.deleted == ["the-second-note"]
+    assert pages.deleted == ["the-second-note"]
 
 
 def test_a_button_that_swaps_a_cell_returns_to_its_page_after_step_up(host_page: Page, phone: Phone) -> None:
@@ -176,4 +176,4 @@ def test_posted_data_must_be_sent_again_without_javascript(host_page: Page, phon
     expect_heading(host_page, "Host")
     delete(host_page, "the-second-note")
     expect_text(host_page, "Deleted.")
-    assert host.deleted == ["the-second-note"]
+    assert pages.deleted == ["the-second-note"]

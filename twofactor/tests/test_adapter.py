@@ -10,8 +10,8 @@ from conftest import PASSWORD
 from twofactor import adapter, totp
 from twofactor.adapter import Adapter
 from twofactor.models import Authenticator
-from twofactor.tests import host
 from twofactor.tests.helpers import DISABLE, SETTINGS, SETUP, code_now, leads_to, new_client, sign_in
+from twofactor.tests.hosts import pages
 
 
 class Shop(Adapter):
@@ -112,10 +112,10 @@ def test_whoever_must_have_it_by_the_hosts_word_cannot_turn_it_off(shop, owner, 
 
 
 def test_while_it_cannot_say_who_must_have_it_nobody_without_gets_a_page(user, broken, settings):
-    settings.ROOT_URLCONF = "twofactor.tests.host"
+    settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
     browser = new_client(raise_request_exception=False)
     browser.force_login(user)
-    response = browser.get(host.HOST)
+    response = browser.get(pages.HOST)
     assert response.status_code == 500
     assert b"Load the row" not in response.content
 

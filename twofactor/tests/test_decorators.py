@@ -15,7 +15,6 @@ from twofactor import sessions
 from twofactor.decorators import second_factor_required
 from twofactor.mixins import SecondFactorRequiredMixin
 from twofactor.models import Authenticator
-from twofactor.tests import host
 from twofactor.tests.helpers import (
     CONFIRM,
     LOGIN,
@@ -30,7 +29,8 @@ from twofactor.tests.helpers import (
     new_client,
     sign_in,
 )
-from twofactor.tests.host import BY_CLASS, CACHED, DELETE, DISPATCH, ELSEWHERE, HOST, ONE, REPORT, ROW, WRAPPED
+from twofactor.tests.hosts import pages
+from twofactor.tests.hosts.pages import BY_CLASS, CACHED, DELETE, DISPATCH, ELSEWHERE, HOST, ONE, REPORT, ROW, WRAPPED
 
 NEEDLE = "the-words-of-the-note"
 ON_THE_HOSTS_PAGE = {"HX-Current-URL": f"http://testserver{HOST}?page=2"}
@@ -41,8 +41,8 @@ def a_host(settings):
     """One whose own middleware asks nobody to sign in, and keeps nothing out of caches."""
     own = ("config.", "django.contrib.auth.middleware.LoginRequired")
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith(own)]
-    settings.ROOT_URLCONF = "twofactor.tests.host"
-    host.deleted.clear()
+    settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
+    pages.deleted.clear()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_whoever_used_it_lately_sees_the_page_and_nothing_stores_it(owner, path)
 def test_the_view_gets_its_arguments_and_what_was_posted(owner):
     assert owner.get(ONE).content == b"number 7"
     assert leads_to(owner.post(DELETE, {"note": NEEDLE})) == HOST
-    assert host.deleted == [NEEDLE]
+    assert pages.deleted == [NEEDLE]
 
 
 def test_cache_page_above_the_decorator_stores_nothing(owner):
@@ -139,7 +139,7 @@ def test_whoever_has_no_2fa_is_led_to_turning_it_on_or_where_the_host_says(membe
     assert message_levels(member.get(SETUP)) == ["info"]
     assert leads_to(member.get(ELSEWHERE)) == "/accounts/email/"
     assert leads_to(member.post(DELETE, {"note": NEEDLE})).startswith(SETUP)
-    assert host.deleted == []
+    assert pages.deleted == []
 
 
 @pytest.mark.parametrize("too_short", [0, -1, 59, timedelta(seconds=59)])
@@ -149,7 +149,7 @@ def test_less_than_a_minute_is_refused_where_it_is_written(too_short):
 
 
 def test_a_view_keeps_its_name():
-    assert (host.report.__name__, host.delete.__name__) == ("report", "delete")
+    assert (pages.report.__name__, pages.delete.__name__) == ("report", "delete")
 
 
 # --- Async views ----------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_what_is_posted_reaches_no_view_and_is_kept_nowhere(plain):
     plain.get(CONFIRM)
     plain.defaults["HTTP_HX_REQUEST"] = "true"
     plain.post(DELETE, {"note": NEEDLE}, headers={"HX-Target": "panel"})
-    assert host.deleted == []
+    assert pages.deleted == []
     kept = [str(row.get_decoded()) for row in Session.objects.all()] + [str(plain.session.items()), str(plain.cookies)]
     assert "twofactor" in "".join(kept)
     assert NEEDLE not in "".join(kept)
@@ -262,7 +262,7 @@ def test_a_program_is_refused_and_told_where_to_go(plain, headers):
     response = plain.post(DELETE, {"note": NEEDLE}, headers=headers)
     assert response.status_code == 403
     assert response.json() == {"error": "second_factor_required", "url": f"{CONFIRM}?unsent=1"}
-    assert host.deleted == []
+    assert pages.deleted == []
 
 
 def test_a_program_of_somebody_without_2fa_is_told_of_the_setup(user):

@@ -2,7 +2,7 @@
 
 from twofactor.testing import sign_in
 from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, leads_to, new_client
-from twofactor.tests.host import REPORT
+from twofactor.tests.hosts.pages import REPORT
 
 
 def test_it_signs_a_user_without_2fa_in(user):
@@ -12,7 +12,7 @@ def test_it_signs_a_user_without_2fa_in(user):
 
 
 def test_it_signs_a_user_with_2fa_in_as_after_a_code(user, authenticator, settings):
-    settings.ROOT_URLCONF = "twofactor.tests.host"
+    settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
     browser = new_client()
     sign_in(browser, user)
     assert browser.get(REPORT).status_code == 200
