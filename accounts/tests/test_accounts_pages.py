@@ -19,8 +19,8 @@ from twofactor.tests.helpers import (
     give_password,
     inputs,
     is_signed_in,
-    leads_to,
     new_client,
+    redirect_target,
     sign_in,
 )
 
@@ -51,7 +51,7 @@ def link_in(message, *, site="http://testserver"):
 
 def follow(client, response):
     """Go where the answer leads, by whichever kind of redirect."""
-    while target := leads_to(response):
+    while target := redirect_target(response):
         response = client.get(target)
     return response
 
@@ -98,7 +98,7 @@ def test_a_sign_up_that_will_not_do_is_a_message_by_the_field(visitor, db, typed
 def test_an_address_that_is_taken_gets_the_same_answer_and_a_mail_of_its_own(visitor, user, mails_to):
     taken = visitor.post(SIGNUP, {**NEWCOMER, "email": user.email.upper()})
     free = new_client(htmx="HX-Request" in taken["Vary"] and taken.status_code == 204).post(SIGNUP, NEWCOMER)
-    assert (taken.status_code, leads_to(taken)) == (free.status_code, leads_to(free))
+    assert (taken.status_code, redirect_target(taken)) == (free.status_code, redirect_target(free))
     assert User.objects.filter(full_name="Bob New").count() == 1
     assert len(mails_to(user.email)) == 1
 
@@ -114,7 +114,7 @@ def test_changing_the_password_ends_the_other_sessions_and_tells_the_owner(visit
     assert User.objects.get().check_password(NEW_PASSWORD)
     assert visitor.session.session_key != before
     assert visitor.get(SETTINGS).status_code == 200
-    assert leads_to(other.get(SETTINGS)).startswith(LOGIN)
+    assert redirect_target(other.get(SETTINGS)).startswith(LOGIN)
     assert len(mails_to(user.email)) == 1
 
 
@@ -140,7 +140,7 @@ def test_a_reset_changes_the_password_and_signs_nobody_in(visitor, user, elsewhe
     visitor.post(RESET, {"email": user.email.upper()}, headers={"Host": "other.example"})
     path = link_in(mails_to(user.email)[0], site="https://2fa.example")
     page = visitor.get(path)
-    form_at = leads_to(page) or path
+    form_at = redirect_target(page) or path
     visitor.post(form_at, {"password1": NEW_PASSWORD})
     assert User.objects.get().check_password(NEW_PASSWORD)
     assert not is_signed_in(visitor)
@@ -152,7 +152,7 @@ def test_a_reset_leaves_2fa_on_and_opens_a_delay(user, authenticator, secret, ma
     client = new_client()
     client.post(RESET, {"email": user.email})
     path = link_in(mails_to(user.email)[0])
-    client.post(leads_to(client.get(path)), {"password1": NEW_PASSWORD})
+    client.post(redirect_target(client.get(path)), {"password1": NEW_PASSWORD})
     give_password(client, user, password=NEW_PASSWORD)
     assert not is_signed_in(client)
     client.post(VERIFY_LOGIN, {"code": code_now(secret)})
@@ -161,7 +161,7 @@ def test_a_reset_leaves_2fa_on_and_opens_a_delay(user, authenticator, secret, ma
 
 def test_a_reset_gives_known_and_unknown_addresses_the_same_answer(visitor, user):
     known, unknown = (visitor.post(RESET, {"email": address}) for address in (user.email, "nobody@example.com"))
-    assert (known.status_code, leads_to(known)) == (unknown.status_code, leads_to(unknown))
+    assert (known.status_code, redirect_target(known)) == (unknown.status_code, redirect_target(unknown))
 
 
 # --- The site's name ------------------------------------------------------------------------------

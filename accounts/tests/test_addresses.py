@@ -25,8 +25,8 @@ from twofactor.tests.helpers import (
     give_password,
     inputs,
     is_signed_in,
-    leads_to,
     new_client,
+    redirect_target,
     sign_in,
 )
 
@@ -216,7 +216,7 @@ def test_a_link_that_resets_the_password_confirms_a_new_account(sign_up, mails_t
     ask()
     (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", mails_to(SHARED)[-1].body)
     client = new_client()
-    client.post(leads_to(client.get(link)), NEW_OWNER)
+    client.post(redirect_target(client.get(link)), NEW_OWNER)
     holder.refresh_from_db()
     assert is_confirmed(SHARED, holder)
     assert holder.check_password(NEW_OWNER["password1"])

@@ -18,9 +18,9 @@ from twofactor.tests.helpers import (
     code_now,
     inputs,
     is_signed_in,
-    leads_to,
     message_levels,
     new_client,
+    redirect_target,
     sign_in,
     sign_in_with_2fa,
 )
@@ -38,7 +38,7 @@ def prove(client, **fields):
 
 def asks_for_a_proof(response, *, then):
     unsent = "&unsent=1" if response.request["REQUEST_METHOD"] == "POST" else ""
-    return unquote(leads_to(response)) == f"{REAUTHENTICATE}?next={then}{unsent}"
+    return unquote(redirect_target(response)) == f"{REAUTHENTICATE}?next={then}{unsent}"
 
 
 def password_page(user):
@@ -135,8 +135,10 @@ def test_the_admin_deletes_a_user_with_2fa(chief, user, authenticator):
 
 def test_the_admins_own_sign_in_is_the_sites(db):
     client = new_client()
-    assert leads_to(client.get("/admin/login/")).startswith("/accounts/login/")
-    assert leads_to(client.post("/admin/login/", {"username": "x", "password": "y"})).startswith("/accounts/login/")
+    assert redirect_target(client.get("/admin/login/")).startswith("/accounts/login/")
+    assert redirect_target(client.post("/admin/login/", {"username": "x", "password": "y"})).startswith(
+        "/accounts/login/"
+    )
 
 
 # --- A stolen session -----------------------------------------------------------------------------
@@ -145,7 +147,7 @@ def test_the_admins_own_sign_in_is_the_sites(db):
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_the_admins_own_password_page_leads_to_the_sites(chief, root, method):
     typed = {"old_password": PASSWORD, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
-    assert leads_to(getattr(chief, method)("/admin/password_change/", typed)) == CHANGE
+    assert redirect_target(getattr(chief, method)("/admin/password_change/", typed)) == CHANGE
     root.refresh_from_db()
     assert root.check_password(PASSWORD)
 
@@ -193,7 +195,7 @@ def test_what_was_posted_without_a_proof_is_kept_nowhere_and_not_done_after_it(c
     chief.post(password_page(user), NEW)
     assert dict(chief.session) == before
     page = password_page(user)
-    assert leads_to(prove(chief, next=page)) == page
+    assert redirect_target(prove(chief, next=page)) == page
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
     assert Authenticator.objects.filter(user=user).exists()
@@ -215,7 +217,7 @@ def test_a_proof_lasts_for_minutes_only(chief, user, authenticator, settings):
 
 def test_not_even_with_a_proof_does_the_admin_set_ones_own_password(chief, root):
     prove(chief)
-    assert leads_to(chief.post(password_page(root), NEW)) == CHANGE
+    assert redirect_target(chief.post(password_page(root), NEW)) == CHANGE
     assert message_levels(chief.get(CHANGE)) == ["error"]
     root.refresh_from_db()
     assert root.check_password(PASSWORD)
@@ -223,7 +225,7 @@ def test_not_even_with_a_proof_does_the_admin_set_ones_own_password(chief, root)
 
 def test_not_even_with_a_proof_does_the_admin_turn_ones_own_2fa_off(chief, root, user, authenticator):
     prove(chief)
-    assert leads_to(turn_off(chief, user, root)) == SETTINGS
+    assert redirect_target(turn_off(chief, user, root)) == SETTINGS
     assert message_levels(chief.get(SETTINGS)) == ["error"]
     assert Authenticator.objects.count() == 2
 
@@ -233,17 +235,17 @@ def test_not_even_with_a_proof_does_the_admin_turn_ones_own_2fa_off(chief, root,
 
 def test_it_says_before_and_after_the_proof_that_a_form_was_not_kept(chief, user):
     form = f"{USERS}{user.pk}/change/"
-    page = leads_to(chief.post(form, {"full_name": "Changed"}))
+    page = redirect_target(chief.post(form, {"full_name": "Changed"}))
     assert b"What you sent was not kept" in chief.get(page).content
     refused = prove(chief, code="", next=form, unsent="1")
     assert b"What you sent was not kept" in refused.content
     assert "unsent" in inputs(refused)
-    assert leads_to(prove(chief, next=form, unsent="1")) == form
+    assert redirect_target(prove(chief, next=form, unsent="1")) == form
     assert message_levels(chief.get(form)) == ["info"]
 
 
 def test_it_says_so_of_nothing_else(chief):
-    page = chief.get(leads_to(chief.get(f"{USERS}add/")))
+    page = chief.get(redirect_target(chief.get(f"{USERS}add/")))
     assert b"not kept" not in page.content
     assert "unsent" not in inputs(page)
     prove(chief, next=USERS)
@@ -251,7 +253,7 @@ def test_it_says_so_of_nothing_else(chief):
 
 
 def test_the_toggle_to_a_backup_code_forgets_nothing(chief):
-    page = chief.get(leads_to(chief.post(f"{USERS}add/")))
+    page = chief.get(redirect_target(chief.post(f"{USERS}add/")))
     other = html.unescape(re.search(r'href="([^"]*method=backup[^"]*)"', page.content.decode())[1])
     assert parse_qs(urlsplit(other).query) == {"method": ["backup"], "next": [f"{USERS}add/"], "unsent": ["1"]}
 

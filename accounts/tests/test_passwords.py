@@ -22,8 +22,8 @@ from twofactor.tests.helpers import (
     code_now,
     give_password,
     is_signed_in,
-    leads_to,
     new_client,
+    redirect_target,
     sign_in,
 )
 
@@ -231,4 +231,4 @@ def test_an_old_password_that_is_too_long_is_not_hashed_either(hashes, user):
     hashes.clear()
     client.post(CHANGE, {"oldpassword": "x" * 129, "password1": "basalt-9-Lantern-heron"})
     assert not hashes
-    assert leads_to(client.get(SETTINGS)) == ""
+    assert redirect_target(client.get(SETTINGS)) == ""

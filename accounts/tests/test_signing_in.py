@@ -13,8 +13,8 @@ from twofactor.tests.helpers import (
     give_password,
     inputs,
     is_signed_in,
-    leads_to,
     new_client,
+    redirect_target,
     sign_in,
 )
 
@@ -37,9 +37,9 @@ def test_signing_in_and_out(visitor, user):
     assert visitor.get("/accounts/logout/").status_code == 200
     assert is_signed_in(visitor), "a GET signs out"
     old = visitor.session.session_key
-    assert leads_to(visitor.post("/accounts/logout/")) == "/"
+    assert redirect_target(visitor.post("/accounts/logout/")) == "/"
     assert not is_signed_in(visitor)
-    assert leads_to(visitor.get(SETTINGS)).startswith(LOGIN)
+    assert redirect_target(visitor.get(SETTINGS)).startswith(LOGIN)
     assert not visitor.session.exists(old)
 
 
@@ -89,7 +89,7 @@ def test_nobody_gets_a_session_row_for_a_visit(visitor, db):
 
 def test_a_page_that_says_nothing_asks_for_sign_in(user, settings):
     settings.ROOT_URLCONF = __name__
-    assert leads_to(new_client().get("/forgotten/")) == f"{LOGIN}?next=/forgotten/"
+    assert redirect_target(new_client().get("/forgotten/")) == f"{LOGIN}?next=/forgotten/"
     assert sign_in(new_client(), user).get("/forgotten/").content == b"forgotten"
 
 
@@ -115,7 +115,7 @@ def test_an_old_cookie_is_dead_after_signing_in(user):
     thief.cookies["sessionid"] = fixed = client.cookies["sessionid"].value
     sign_in(client, user)
     assert client.cookies["sessionid"].value != fixed
-    assert leads_to(thief.get(SETTINGS)).startswith("/accounts/login/")
+    assert redirect_target(thief.get(SETTINGS)).startswith("/accounts/login/")
 
 
 def test_signing_out_ends_the_row(user):
@@ -150,5 +150,5 @@ def test_nobody_ends_somebody_elses_session(user, make_user):
 def test_a_stranger_ends_nobodys_session(user):
     here = sign_in(new_client(), user)
     (session,) = here.get(SESSIONS).context["sessions"]
-    assert leads_to(new_client().post(f"/accounts/sessions/{session.pk}/end/")).startswith(LOGIN)
+    assert redirect_target(new_client().post(f"/accounts/sessions/{session.pk}/end/")).startswith(LOGIN)
     assert is_signed_in(here)

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from conftest import PASSWORD
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import give_password, is_signed_in, leads_to, new_client, sign_in
+from twofactor.tests.helpers import give_password, is_signed_in, new_client, redirect_target, sign_in
 
 
 def test_a_user_has_an_address_and_a_name_and_no_username(user):
@@ -83,7 +83,7 @@ def test_createsuperuser_makes_one_whose_address_counts_as_verified(superuser):
 
 def test_a_superuser_signs_in_at_once_and_is_led_to_turning_2fa_on(superuser):
     client = sign_in(new_client(), superuser)
-    assert leads_to(client.get("/admin/")) == "/accounts/2fa/setup/?next=%2Fadmin%2F"
+    assert redirect_target(client.get("/admin/")) == "/accounts/2fa/setup/?next=%2Fadmin%2F"
 
 
 def test_createsuperuser_takes_no_address_twice(superuser):

@@ -24,8 +24,8 @@ from twofactor.tests.helpers import (
     SETUP,
     VERIFY_LOGIN,
     VERIFY_SETUP,
+    age_second_factor,
     code_now,
-    let_pass,
     new_client,
     sign_in,
 )
@@ -91,7 +91,7 @@ def browser(user: User, state: str) -> Client:
     Authenticator.objects.activate(user, secret=SECRET)
     if state.startswith("signed in"):
         sign_in(client, user, code=code_now(SECRET))
-        let_pass(client, 3600 if state == "signed in long ago" else 0)
+        age_second_factor(client, 3600 if state == "signed in long ago" else 0)
         return client
     client.post(LOGIN, {"login": user.email, "password": PASSWORD})
     return client

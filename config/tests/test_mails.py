@@ -27,7 +27,7 @@ from config.mail import TerminalBackend
 from conftest import PASSWORD, SECRET
 from twofactor import events, mail
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import leads_to, new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.helpers import new_client, redirect_target, sign_in, sign_in_with_2fa
 from twofactor.tests.test_events import TELL
 
 SIGNUP, RESET = "/accounts/signup/", "/accounts/password/reset/"
@@ -71,7 +71,7 @@ def reset_password(browser, user):
     browser.post(RESET, {"email": user.email})
     mail.flush()
     (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", django_mail.outbox[-1].body)
-    browser.post(leads_to(browser.get(link)), {"password1": NEW_PASSWORD})
+    browser.post(redirect_target(browser.get(link)), {"password1": NEW_PASSWORD})
 
 
 def chief():

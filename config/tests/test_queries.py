@@ -9,7 +9,16 @@ from django.test.utils import CaptureQueriesContext
 from accounts.hashers import Argon2idHasher
 from conftest import PASSWORD
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.tests.helpers import LOGIN, SETTINGS, VERIFY_LOGIN, code_now, is_signed_in, leads_to, new_client, sign_in
+from twofactor.tests.helpers import (
+    LOGIN,
+    SETTINGS,
+    VERIFY_LOGIN,
+    code_now,
+    is_signed_in,
+    new_client,
+    redirect_target,
+    sign_in,
+)
 
 FREE = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 
@@ -34,10 +43,10 @@ def sign_in_by_all_requests(client, user, code):
     """Open the form, give the password, see the code form, give the code, arrive."""
     client.get(LOGIN)
     response = client.post(LOGIN, {"login": user.email, "password": PASSWORD})
-    if target := leads_to(response):
+    if target := redirect_target(response):
         client.get(target)
     response = client.post(VERIFY_LOGIN, {"code": code})
-    assert client.get(leads_to(response)).status_code == 200
+    assert client.get(redirect_target(response)).status_code == 200
 
 
 # Over HTMX the form for the code comes with the answer to the password; without, it is a request more.

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 
 from config.sessions import SessionStore
 from conftest import PASSWORD
-from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, leads_to, new_client, sign_in
+from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, new_client, redirect_target, sign_in
 
 CHANGE_PASSWORD = "/accounts/password/change/"
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def test_deleting_all_rows_ends_every_session_at_its_next_request(user):
     client = sign_in(new_client(), user)
     assert client.get(SETTINGS).status_code == 200
     Session.objects.all().delete()
-    assert leads_to(client.get(SETTINGS)).startswith(LOGIN)
+    assert redirect_target(client.get(SETTINGS)).startswith(LOGIN)
 
 
 def test_a_session_key_of_the_former_store_is_valid(saved):
@@ -134,7 +134,7 @@ def test_a_session_ends_30_days_after_sign_in_even_if_used(user, let_days_pass):
     client.post(CHANGE_PASSWORD, {"oldpassword": PASSWORD, "password1": "zinc-Harbour-9-lantern"})
     assert client.get(SETTINGS).status_code == 200
     let_days_pass(30)
-    assert leads_to(client.get(SETTINGS)).startswith(LOGIN)
+    assert redirect_target(client.get(SETTINGS)).startswith(LOGIN)
     assert "30 days" in client.get(LOGIN).content.decode()
     assert keys() == []
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import formats, translation
 
 from twofactor import useragent
-from twofactor.tests.helpers import leads_to
+from twofactor.tests.helpers import redirect_target
 
 ROOT = Path(settings.BASE_DIR)
 CATALOGUES = sorted(ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))
@@ -115,7 +115,7 @@ def test_the_language_form_redirects_only_to_this_site(client):
 def test_the_language_form_returns_to_the_page_shown_after_a_swap(client, here, arrives):
     headers = {"HX-Request": "true", "HX-Target": "panel", "HX-Current-URL": here}
     answer = client.post("/language/?next=/accounts/signup/", {"language": "de"}, headers=headers)
-    assert leads_to(answer) == arrives
+    assert redirect_target(answer) == arrives
     assert answer.cookies["django_language"].value == "de"
 
 

@@ -16,42 +16,42 @@ from twofactor.tests.helpers import code_now, give_password, new_client, sign_in
 
 
 @pytest.fixture(params=["plain", "htmx"])
-def visitor(request: pytest.FixtureRequest) -> Client:
+def signed_out_client(request: pytest.FixtureRequest) -> Client:
     """Signed out."""
     return new_client(htmx=request.param == "htmx")
 
 
 @pytest.fixture
-def member(visitor: Client, user: User) -> Client:
+def signed_in_client(signed_out_client: Client, user: User) -> Client:
     """Signed in, and 2FA is off."""
-    return sign_in(visitor, user)
+    return sign_in(signed_out_client, user)
 
 
 @pytest.fixture
-def owner(visitor: Client, user: User, authenticator: Authenticator, secret: str) -> Client:
+def client_with_2fa(signed_out_client: Client, user: User, authenticator: Authenticator, secret: str) -> Client:
     """Signed in with a code, so long ago that every code is unused."""
-    sign_in(visitor, user, code=code_now(secret))
+    sign_in(signed_out_client, user, code=code_now(secret))
     Authenticator.objects.update(last_time_step=-1)
-    return visitor
+    return signed_out_client
 
 
 @pytest.fixture
-def pending(visitor: Client, user: User, authenticator: Authenticator) -> Client:
+def pending_client(signed_out_client: Client, user: User, authenticator: Authenticator) -> Client:
     """The password was right, a code is owed."""
-    give_password(visitor, user)
-    return visitor
+    give_password(signed_out_client, user)
+    return signed_out_client
 
 
 @pytest.fixture
-def twin(pending: Client) -> Client:
+def parallel_client(pending_client: Client) -> Client:
     """Another request of this browser, whose session is as it was before."""
-    session = pending.session
+    session = pending_client.session
     copy = type(session)()
     copy.update(dict(session.items()))
     copy.save()
-    twin = new_client()
-    twin.cookies[settings.SESSION_COOKIE_NAME] = copy.session_key
-    return twin
+    parallel_client = new_client()
+    parallel_client.cookies[settings.SESSION_COOKIE_NAME] = copy.session_key
+    return parallel_client
 
 
 @pytest.fixture
@@ -64,18 +64,18 @@ def request_(rf: RequestFactory, user: User) -> HttpRequest:
 
 
 @pytest.fixture
-def wrong(code_at: Callable[[float], str]) -> str:
+def invalid_code(code_at: Callable[[float], str]) -> str:
     """A code that fits at no time near NOW."""
     fitting = {code_at(NOW + 30 * steps) for steps in range(-20, 400)}
     return next(code for code in map("{:06}".format, range(1000)) if code not in fitting)
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def run_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run a command; return what it says."""
 
-    def run(*arguments: str) -> str:
+    def run_command(*arguments: str) -> str:
         call_command(*arguments)
         return capsys.readouterr().out
 
-    return run
+    return run_command

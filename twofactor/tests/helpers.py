@@ -26,7 +26,7 @@ CONFIRM = "/accounts/2fa/confirm/"
 
 BACKUP_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b")
 UNKNOWN_BACKUP_CODE = "0000-0000-0000-0000"
-MALFORMED = ["12345", "1234567", "abcdef", "¹²³⁴⁵⁶", "\0" * 6, "\ud800" * 6, "1" * 3_000_000]
+MALFORMED_CODES = ["12345", "1234567", "abcdef", "¹²³⁴⁵⁶", "\0" * 6, "\ud800" * 6, "1" * 3_000_000]
 
 
 # --- Browsers -------------------------------------------------------------------------------------
@@ -64,14 +64,14 @@ def is_signed_in(client: Client) -> bool:
     return settings.SESSION_COOKIE_NAME in client.cookies and "_auth_user_id" in client.session
 
 
-def let_pass(client: Client, seconds: int) -> None:
+def age_second_factor(client: Client, seconds: int) -> None:
     """Make this browser's second factor one that was used so many seconds earlier."""
     session = client.session
     session["twofactor"] = {**session["twofactor"], "at": session["twofactor"]["at"] - seconds}
     session.save()
 
 
-def let_sign_in_age(client: Client, seconds: int) -> None:
+def age_pending_sign_in(client: Client, seconds: int) -> None:
     """Make this browser's pending sign-in one that began so many seconds earlier."""
     session = client.session
     session["account_login"]["initiated_at"] -= seconds
@@ -101,14 +101,14 @@ def errors(response: Any) -> dict[str, list[str]]:
     return error_codes(response.context["form"])
 
 
-def leads_to(response: Any) -> str:
+def redirect_target(response: Any) -> str:
     """The address that this answer leads to, by a redirect or by HX-Redirect; "" if it leads nowhere."""
     if response.status_code == 204:
         return response["HX-Redirect"]
     return response["Location"] if 300 <= response.status_code < 400 else ""
 
 
-def is_whole_page(response: Any) -> bool:
+def is_full_page(response: Any) -> bool:
     return b"<html" in response.content
 
 

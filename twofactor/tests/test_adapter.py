@@ -10,7 +10,7 @@ from conftest import PASSWORD
 from twofactor import adapter, totp
 from twofactor.adapter import Adapter
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import DISABLE, SETTINGS, SETUP, code_now, leads_to, new_client, sign_in
+from twofactor.tests.helpers import DISABLE, SETTINGS, SETUP, code_now, new_client, redirect_target, sign_in
 from twofactor.tests.hosts import pages
 
 
@@ -87,24 +87,24 @@ def test_a_hosts_own_names_stand_in_the_app_and_without_colons(shop, user, scann
     assert parse_qs(uri.query)["issuer"] == ["Shop testserver"]
 
 
-def test_a_hosts_own_name_stands_in_titles_and_mails(shop, user, mails_to, run):
+def test_a_hosts_own_name_stands_in_titles_and_mails(shop, user, mails_to, run_command):
     assert "· Shop: testserver</title>" in new_client().get("/accounts/login/").content.decode()
     Authenticator.objects.activate(user, secret=totp.new_secret())
-    run("twofactor", "reset", user.email)
+    run_command("twofactor", "reset", user.email)
     assert mails_to(user.email)[-1].subject.startswith("Shop")
 
 
-def test_a_host_says_who_must_have_it(shop, user, make_user, run):
+def test_a_host_says_who_must_have_it(shop, user, make_user, run_command):
     bob = make_user("bob@example.com")
-    assert leads_to(sign_in(new_client(), user).get("/")) == f"{SETUP}?next=%2F"
+    assert redirect_target(sign_in(new_client(), user).get("/")) == f"{SETUP}?next=%2F"
     assert sign_in(new_client(), bob).get("/").status_code == 200
-    assert "required" in run("twofactor", "status", user.email)
-    assert "required" not in run("twofactor", "status", bob.email)
-    assert "MISSING  ada@example.com" in run("twofactor", "report")
+    assert "required" in run_command("twofactor", "status", user.email)
+    assert "required" not in run_command("twofactor", "status", bob.email)
+    assert "MISSING  ada@example.com" in run_command("twofactor", "report")
 
 
-def test_whoever_must_have_it_by_the_hosts_word_cannot_turn_it_off(shop, owner, secret):
-    assert leads_to(owner.post(DISABLE, {"password": PASSWORD, "code": code_now(secret)})) == SETTINGS
+def test_whoever_must_have_it_by_the_hosts_word_cannot_turn_it_off(shop, client_with_2fa, secret):
+    assert redirect_target(client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": code_now(secret)})) == SETTINGS
     assert Authenticator.objects.exists()
 
 
@@ -120,8 +120,8 @@ def test_while_it_cannot_say_who_must_have_it_nobody_without_gets_a_page(user, b
     assert b"Load the row" not in response.content
 
 
-def test_while_it_cannot_say_who_must_have_it_nobody_turns_it_off(owner, broken, secret):
-    owner.raise_request_exception = False
-    assert owner.post(DISABLE, {"password": PASSWORD, "code": code_now(secret)}).status_code == 500
+def test_while_it_cannot_say_who_must_have_it_nobody_turns_it_off(client_with_2fa, broken, secret):
+    client_with_2fa.raise_request_exception = False
+    assert client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": code_now(secret)}).status_code == 500
     assert Authenticator.objects.exists()
-    assert owner.get("/").status_code == 200
+    assert client_with_2fa.get("/").status_code == 200

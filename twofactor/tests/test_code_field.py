@@ -12,9 +12,9 @@ from twofactor.tests.helpers import (
     UNKNOWN_BACKUP_CODE,
     VERIFY_LOGIN,
     VERIFY_SETUP,
+    age_second_factor,
     errors,
     inputs,
-    let_pass,
 )
 
 OWN = [REGENERATE, DISABLE, SETUP, "/accounts/reauthenticate/", CONFIRM]
@@ -32,26 +32,28 @@ def assert_told(response, *, link=""):
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_a_backup_code_is_told_where_it_belongs_and_costs_no_try(owner, path):
-    let_pass(owner, 3600)
-    assert_told(owner.post(path, {"password": PASSWORD, "code": UNKNOWN_BACKUP_CODE}), link=f"{path}?method=backup")
+def test_a_backup_code_is_told_where_it_belongs_and_costs_no_try(client_with_2fa, path):
+    age_second_factor(client_with_2fa, 3600)
+    assert_told(
+        client_with_2fa.post(path, {"password": PASSWORD, "code": UNKNOWN_BACKUP_CODE}), link=f"{path}?method=backup"
+    )
     assert Authenticator.objects.get().failures == 0
 
 
-def test_so_it_is_at_sign_in(pending):
-    assert_told(pending.post(VERIFY_LOGIN, {"code": UNKNOWN_BACKUP_CODE}), link=f"{VERIFY_LOGIN}?method=backup")
+def test_so_it_is_at_sign_in(pending_client):
+    assert_told(pending_client.post(VERIFY_LOGIN, {"code": UNKNOWN_BACKUP_CODE}), link=f"{VERIFY_LOGIN}?method=backup")
 
 
-def test_in_a_setup_there_is_no_backup_code_to_use(member):
-    member.post(SETUP, {"password": PASSWORD})
-    assert_told(member.post(VERIFY_SETUP, {"code": UNKNOWN_BACKUP_CODE}))
+def test_in_a_setup_there_is_no_backup_code_to_use(signed_in_client):
+    signed_in_client.post(SETUP, {"password": PASSWORD})
+    assert_told(signed_in_client.post(VERIFY_SETUP, {"code": UNKNOWN_BACKUP_CODE}))
 
 
 @pytest.mark.parametrize("method, field", [("code", "code"), ("backup", "backup_code")])
 @pytest.mark.parametrize("path", OWN)
-def test_its_hint_says_where_the_code_comes_from_and_describes_it(owner, path, method, field):
-    let_pass(owner, 3600)
-    response = owner.get(path, {"method": method})
+def test_its_hint_says_where_the_code_comes_from_and_describes_it(client_with_2fa, path, method, field):
+    age_second_factor(client_with_2fa, 3600)
+    response = client_with_2fa.get(path, {"method": method})
     words = {
         "code": "The six digits that your authenticator app shows now.",
         "backup_code": "One of the codes you saved",
@@ -62,20 +64,20 @@ def test_its_hint_says_where_the_code_comes_from_and_describes_it(owner, path, m
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_the_hint_says_that_a_form_sends_itself_where_it_does(owner, path):
-    let_pass(owner, 3600)
-    text = owner.get(path).content.decode()
+def test_the_hint_says_that_a_form_sends_itself_where_it_does(client_with_2fa, path):
+    age_second_factor(client_with_2fa, 3600)
+    text = client_with_2fa.get(path).content.decode()
     assert (SENDS_ITSELF in text) == ("data-autosubmit" in text) == (path == CONFIRM)
 
 
-def test_the_forms_of_sign_in_and_setup_send_themselves(pending):
-    text = pending.get(VERIFY_LOGIN).content.decode()
+def test_the_forms_of_sign_in_and_setup_send_themselves(pending_client):
+    text = pending_client.get(VERIFY_LOGIN).content.decode()
     assert SENDS_ITSELF in text
     assert "data-autosubmit" in text
 
 
-def test_nothing_is_sent_by_itself_while_there_is_a_box_to_tick(pending, settings):
+def test_nothing_is_sent_by_itself_while_there_is_a_box_to_tick(pending_client, settings):
     settings.TWOFACTOR_TRUST_DAYS = 30
-    text = pending.get(VERIFY_LOGIN).content.decode()
+    text = pending_client.get(VERIFY_LOGIN).content.decode()
     assert SENDS_ITSELF not in text
     assert "data-autosubmit" not in text

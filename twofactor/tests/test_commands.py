@@ -34,44 +34,44 @@ def test_an_option_of_djangos_works_before_and_after_the_action(parsed, action, 
 # --- status ---------------------------------------------------------------------------------------
 
 
-def test_status_says_off(run, user):
-    assert run("twofactor", "status", user.email) == f"{user.email}: off\n"
+def test_status_says_off(run_command, user):
+    assert run_command("twofactor", "status", user.email) == f"{user.email}: off\n"
 
 
-def test_status_says_off_but_required(run, make_user):
+def test_status_says_off_but_required(run_command, make_user):
     make_user("staff@example.com", is_staff=True)
-    assert run("twofactor", "status", "staff@example.com") == "staff@example.com: off, but required\n"
+    assert run_command("twofactor", "status", "staff@example.com") == "staff@example.com: off, but required\n"
 
 
-def test_status_says_on_since_when_and_how_many_codes_are_left(run, user, authenticator, backup_codes, secret):
+def test_status_says_on_since_when_and_how_many_codes_are_left(run_command, user, authenticator, backup_codes, secret):
     authenticator.spend_backup_code(backup_codes[0])
-    said = run("twofactor", "status", user.email.upper())
+    said = run_command("twofactor", "status", user.email.upper())
     assert f"on since {authenticator.created_at:%Y-%m-%d}" in said
     assert "9 backup codes left" in said
     assert secret not in said
 
 
-def test_status_says_for_how_long_codes_are_not_looked_at(run, user, authenticator):
+def test_status_says_for_how_long_codes_are_not_looked_at(run_command, user, authenticator):
     Authenticator.objects.update(delayed_until=4_000_000_000)
-    assert "not checked" in run("twofactor", "status", user.email)
+    assert "not checked" in run_command("twofactor", "status", user.email)
 
 
 @pytest.mark.parametrize("action", ["status", "reset"])
-def test_an_unknown_address_is_an_error(run, db, action):
+def test_an_unknown_address_is_an_error(run_command, db, action):
     with pytest.raises(CommandError, match="Nobody has the address nobody@example"):
-        run("twofactor", action, "nobody@example.com")
+        run_command("twofactor", action, "nobody@example.com")
 
 
 # --- reset ----------------------------------------------------------------------------------------
 
 
 def test_reset_turns_it_off_logs_mails_and_ends_every_session(
-    run, user, authenticator, secret, mails_to, caplog, settings
+    run_command, user, authenticator, secret, mails_to, caplog, settings
 ):
     browser = sign_in(new_client(), user, code=code_now(secret))
     TrustedBrowser.objects.create(user=user, digest="x", binding="y", expires_at=authenticator.created_at)
     with caplog.at_level(logging.INFO, "twofactor"):
-        run("twofactor", "reset", user.email, "--reason", "lost phone, passport seen")
+        run_command("twofactor", "reset", user.email, "--reason", "lost phone, passport seen")
     assert Authenticator.objects.for_user(user) is None
     assert not is_signed_in(browser)
     assert not TrustedBrowser.objects.exists()
@@ -81,16 +81,16 @@ def test_reset_turns_it_off_logs_mails_and_ends_every_session(
     assert "lost phone, passport seen" in mail.body
 
 
-def test_reset_of_what_is_off_tells_nobody(run, user, mails_to):
-    assert "already off" in run("twofactor", "reset", user.email)
+def test_reset_of_what_is_off_tells_nobody(run_command, user, mails_to):
+    assert "already off" in run_command("twofactor", "reset", user.email)
     assert not SecurityEvent.objects.exists()
     assert not mails_to(user.email)
 
 
-def test_reset_leaves_everybody_else_alone(run, make_user, authenticator):
+def test_reset_leaves_everybody_else_alone(run_command, make_user, authenticator):
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)
-    run("twofactor", "reset", bob.email)
+    run_command("twofactor", "reset", bob.email)
     assert list(Authenticator.objects.all()) == [authenticator]
 
 
@@ -98,13 +98,13 @@ def test_reset_leaves_everybody_else_alone(run, make_user, authenticator):
 
 
 def test_report_says_who_has_it_who_is_required_to_and_how_many_codes_are_left(
-    run, make_user, authenticator, backup_codes
+    run_command, make_user, authenticator, backup_codes
 ):
     authenticator.spend_backup_code(backup_codes[0])
     make_user("bob@example.com")
     make_user("staff@example.com", is_staff=True)
     make_user("gone@example.com", is_active=False)
-    lines = run("twofactor", "report").splitlines()
+    lines = run_command("twofactor", "report").splitlines()
     assert [line.split() for line in lines] == [
         ["on", "ada@example.com:", "9", "backup", "codes", "left"],
         ["MISSING", "staff@example.com:", "off,", "but", "required"],
@@ -113,60 +113,60 @@ def test_report_says_who_has_it_who_is_required_to_and_how_many_codes_are_left(
     ]
 
 
-def test_report_costs_two_queries_however_many_users_there_are(run, make_user, django_assert_num_queries):
+def test_report_costs_two_queries_however_many_users_there_are(run_command, make_user, django_assert_num_queries):
     for number in range(5):
         Authenticator.objects.activate(make_user(f"user{number}@example.com"), secret="B" * 32)
     with django_assert_num_queries(2):
-        run("twofactor", "report")
+        run_command("twofactor", "report")
 
 
-def test_report_fails_if_a_secret_does_not_open(run, make_user, authenticator, capsys):
+def test_report_fails_if_a_secret_does_not_open(run_command, make_user, authenticator, capsys):
     """Another key under the same ID, rows under other primary keys, a closed account: each secret is opened."""
     bob = make_user("bob@example.com", is_active=False)
     Authenticator.objects.activate(bob, secret="B" * 32)
     Authenticator.objects.filter(user=bob).update(sealed_secret=authenticator.sealed_secret)
     with pytest.raises(CommandError, match="Some secrets do not open"):
-        run("twofactor", "report")
+        run_command("twofactor", "report")
     said = capsys.readouterr()
     assert "1 of 2 secrets open" in said.out
     assert f"user {bob.pk}: " in said.err
 
 
-def test_report_with_another_key_under_the_same_id_opens_none(run, authenticator, settings, capsys):
+def test_report_with_another_key_under_the_same_id_opens_none(run_command, authenticator, settings, capsys):
     settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
     with pytest.raises(CommandError):
-        run("twofactor", "report")
+        run_command("twofactor", "report")
     assert "0 of 1 secrets open" in capsys.readouterr().out
 
 
 # --- demo -----------------------------------------------------------------------------------------
 
 
-def test_the_demo_account_is_made_with_debug_only(run, db, settings, django_user_model):
+def test_the_demo_account_is_made_with_debug_only(run_command, db, settings, django_user_model):
     with pytest.raises(CommandError, match="DEBUG"):
-        run("demo")
+        run_command("demo")
     assert not django_user_model.objects.exists()
 
 
-def test_the_demo_account_signs_in_at_once_and_is_made_once(run, db, settings, django_user_model):
+def test_the_demo_account_signs_in_at_once_and_is_made_once(run_command, db, settings, django_user_model):
     settings.DEBUG = True
-    said = run("demo")
+    said = run_command("demo")
     user = django_user_model.objects.get()
     password = said.rsplit("/", 1)[1].strip()
     assert user.email in said
     client = new_client()
     client.post("/accounts/login/", {"login": user.email, "password": password})
     assert is_signed_in(client)
-    assert run("demo") == said
+    assert run_command("demo") == said
     assert django_user_model.objects.count() == 1
 
 
-def test_the_demo_command_leaves_a_changed_password_alone(run, db, settings, django_user_model):
+def test_the_demo_command_leaves_a_changed_password_alone(run_command, db, settings, django_user_model):
     settings.DEBUG = True
-    run("demo")
+    run_command("demo")
     user = django_user_model.objects.get()
     user.set_password("mine now, since today")
     user.save()
-    run("demo")
+    run_command("demo")
     user.refresh_from_db()
     assert user.check_password("mine now, since today")

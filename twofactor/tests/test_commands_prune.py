@@ -47,39 +47,39 @@ def pending(user, **how):
     ("abandoned sign-ins", pending, {"minutes": 10}, {"minutes": 9}),
     ("old security events", event, {"days": 366}, {"days": 364}),
 ])  # fmt: skip
-def test_expired_rows_are_deleted_and_others_stay(run, user, what, make, expired, alive):
+def test_expired_rows_are_deleted_and_others_stay(run_command, user, what, make, expired, alive):
     make(user, **expired)
     make(user, **expired)
     kept = make(user, **alive)
-    assert f"Deleted {what}: 2\n" in run("twofactor", "prune")
+    assert f"Deleted {what}: 2\n" in run_command("twofactor", "prune")
     assert list(type(kept).objects.all()) == [kept]
-    assert run("twofactor", "prune").splitlines() == NOTHING
+    assert run_command("twofactor", "prune").splitlines() == NOTHING
 
 
-def test_sessions_and_their_list_stay_since_they_belong_to_the_site(run, user):
+def test_sessions_and_their_list_stay_since_they_belong_to_the_site(run_command, user):
     sign_in(new_client(), user)
     UserSession.objects.update(created_at=ago(days=30))
     Session.objects.update(expire_date=ago(days=1))
-    assert run("twofactor", "prune").splitlines() == NOTHING
+    assert run_command("twofactor", "prune").splitlines() == NOTHING
     assert Session.objects.count() == UserSession.objects.count() == 1
 
 
-def test_signed_in_users_and_pending_sign_ins_are_not_affected(run, user, authenticator, secret):
+def test_signed_in_users_and_pending_sign_ins_are_not_affected(run_command, user, authenticator, secret):
     owner, halfway = sign_in(new_client(), user, code=code_now(secret)), new_client()
     give_password(halfway, user)
     halfway.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
-    assert run("twofactor", "prune").splitlines() == NOTHING
+    assert run_command("twofactor", "prune").splitlines() == NOTHING
     assert is_signed_in(owner)
     assert PendingSignIn.objects.get().tries == 1
 
 
-def test_rows_are_deleted_in_batches_and_all_are_counted(run, user, monkeypatch, django_assert_max_num_queries):
+def test_rows_are_deleted_in_batches_and_all_are_counted(run_command, user, monkeypatch, django_assert_max_num_queries):
     monkeypatch.setattr(prune, "BATCH", 3)
     for _ in range(7):
         event(user, days=400)
     kept = event(user, days=1)
     with django_assert_max_num_queries(2 * 3 + 5 + 2):
-        assert "Deleted old security events: 7\n" in run("twofactor", "prune")
+        assert "Deleted old security events: 7\n" in run_command("twofactor", "prune")
     assert list(SecurityEvent.objects.all()) == [kept]
 
 
@@ -100,17 +100,17 @@ def test_a_row_that_is_renewed_meanwhile_stays(user, monkeypatch):
 # --- How long events are kept -----------------------------------------------------------------------
 
 
-def test_events_are_kept_for_the_days_given(run, user):
+def test_events_are_kept_for_the_days_given(run_command, user):
     event(user, days=101)
     kept = event(user, days=99)
-    assert "Deleted old security events: 1\n" in run("twofactor", "prune", "--keep-events", "100")
+    assert "Deleted old security events: 1\n" in run_command("twofactor", "prune", "--keep-events", "100")
     assert list(SecurityEvent.objects.all()) == [kept]
 
 
 @pytest.mark.parametrize("days", ["89", "0", "-1", "x", "", "1e3"])
-def test_events_of_the_last_90_days_are_never_deleted(run, user, days):
+def test_events_of_the_last_90_days_are_never_deleted(run_command, user, days):
     kept = event(user, days=89)
     with pytest.raises(CommandError, match="90 days at least"):
-        run("twofactor", "prune", f"--keep-events={days}")
+        run_command("twofactor", "prune", f"--keep-events={days}")
     list(prune.prune(keep_events=1))
     assert list(SecurityEvent.objects.all()) == [kept]

@@ -11,19 +11,19 @@ from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.helpers import (
     CONFIRM,
     LOGIN,
-    MALFORMED,
+    MALFORMED_CODES,
     SETTINGS,
     SETUP,
     UNKNOWN_BACKUP_CODE,
     VERIFY_LOGIN,
+    age_second_factor,
     code_now,
     errors,
     inputs,
     is_signed_in,
-    leads_to,
-    let_pass,
     message_levels,
     new_client,
+    redirect_target,
     sign_in,
     tries_left,
     wrong_code,
@@ -33,10 +33,10 @@ HOUR = 3600
 
 
 @pytest.fixture
-def owner(owner):
+def client_with_2fa(client_with_2fa):
     """Signed in with a code, an hour ago."""
-    let_pass(owner, HOUR)
-    return owner
+    age_second_factor(client_with_2fa, HOUR)
+    return client_with_2fa
 
 
 def at(**query):
@@ -50,51 +50,57 @@ def mark(browser):
 # --- What it takes --------------------------------------------------------------------------------
 
 
-def test_a_code_is_asked_for_and_no_password(owner):
-    response = owner.get(CONFIRM)
+def test_a_code_is_asked_for_and_no_password(client_with_2fa):
+    response = client_with_2fa.get(CONFIRM)
     assert response.status_code == 200
     assert {"code"} == inputs(response).keys() - {"csrfmiddlewaretoken", "language"}
     assert inputs(response)["code"]["autocomplete"] == "one-time-code"
 
 
-def test_a_code_says_that_the_second_factor_was_used_now(owner, authenticator, secret):
-    before = mark(owner)
-    response = owner.post(at(next="/accounts/email/"), {"code": code_now(secret)})
-    assert leads_to(response) == "/accounts/email/"
-    assert mark(owner)["at"] >= before["at"] + HOUR
-    assert mark(owner) == {"version": authenticator.version, "method": "code", "at": mark(owner)["at"]}
+def test_a_code_says_that_the_second_factor_was_used_now(client_with_2fa, authenticator, secret):
+    before = mark(client_with_2fa)
+    response = client_with_2fa.post(at(next="/accounts/email/"), {"code": code_now(secret)})
+    assert redirect_target(response) == "/accounts/email/"
+    assert mark(client_with_2fa)["at"] >= before["at"] + HOUR
+    assert mark(client_with_2fa) == {
+        "version": authenticator.version,
+        "method": "code",
+        "at": mark(client_with_2fa)["at"],
+    }
 
 
-def test_a_backup_code_does_too_and_is_used_up(owner, backup_codes, user, mails_to):
-    before = mark(owner)
-    assert leads_to(owner.post(at(next="/"), {"backup_code": backup_codes[0]})) == "/"
-    assert mark(owner)["method"] == "backup"
-    assert mark(owner)["at"] >= before["at"] + HOUR
+def test_a_backup_code_does_too_and_is_used_up(client_with_2fa, backup_codes, user, mails_to):
+    before = mark(client_with_2fa)
+    assert redirect_target(client_with_2fa.post(at(next="/"), {"backup_code": backup_codes[0]})) == "/"
+    assert mark(client_with_2fa)["method"] == "backup"
+    assert mark(client_with_2fa)["at"] >= before["at"] + HOUR
     assert Authenticator.objects.get().codes_left == 9
     assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]
-    let_pass(owner, HOUR)
-    assert errors(owner.post(CONFIRM, {"backup_code": backup_codes[0]})) == {"backup_code": ["wrong_backup_code"]}
+    age_second_factor(client_with_2fa, HOUR)
+    assert errors(client_with_2fa.post(CONFIRM, {"backup_code": backup_codes[0]})) == {
+        "backup_code": ["wrong_backup_code"]
+    }
 
 
 @pytest.mark.parametrize("typed", [{}, {"code": ""}, {"password": PASSWORD}, {"backup_code": UNKNOWN_BACKUP_CODE}, *[
-    {"code": code} for code in MALFORMED[:5]
+    {"code": code} for code in MALFORMED_CODES[:5]
 ]], ids=repr)  # fmt: skip
-def test_less_is_refused_and_says_nothing_of_the_session(owner, typed):
-    before, key = mark(owner), owner.session.session_key
-    assert owner.post(CONFIRM, typed).status_code == 422
-    assert (mark(owner), owner.session.session_key) == (before, key)
+def test_less_is_refused_and_says_nothing_of_the_session(client_with_2fa, typed):
+    before, key = mark(client_with_2fa), client_with_2fa.session.session_key
+    assert client_with_2fa.post(CONFIRM, typed).status_code == 422
+    assert (mark(client_with_2fa), client_with_2fa.session.session_key) == (before, key)
     assert Authenticator.objects.get().failures == 0
 
 
-def test_a_code_used_elsewhere_is_refused(owner, authenticator, secret):
+def test_a_code_used_elsewhere_is_refused(client_with_2fa, authenticator, secret):
     code = code_now(secret, steps_ahead=1)
     assert authenticator.accept(code)
-    assert errors(owner.post(CONFIRM, {"code": code})) == {"code": ["wrong_code"]}
+    assert errors(client_with_2fa.post(CONFIRM, {"code": code})) == {"code": ["wrong_code"]}
 
 
-def test_the_code_is_used_up(owner, user, secret):
+def test_the_code_is_used_up(client_with_2fa, user, secret):
     code = code_now(secret)
-    owner.post(CONFIRM, {"code": code})
+    client_with_2fa.post(CONFIRM, {"code": code})
     other = new_client()
     other.post(LOGIN, {"login": user.email, "password": PASSWORD})
     assert errors(other.post(VERIFY_LOGIN, {"code": code})) == {"code": ["wrong_code"]}
@@ -103,55 +109,55 @@ def test_the_code_is_used_up(owner, user, secret):
 # --- What it gives --------------------------------------------------------------------------------
 
 
-def test_the_session_goes_on_under_a_new_key_and_so_do_all_others(owner, user, secret):
+def test_the_session_goes_on_under_a_new_key_and_so_do_all_others(client_with_2fa, user, secret):
     other = sign_in(new_client(), user, code=code_now(secret))
     Authenticator.objects.update(last_time_step=-1)
-    before = owner.session.session_key
-    owner.post(CONFIRM, {"code": code_now(secret)})
-    after = owner.session.session_key
+    before = client_with_2fa.session.session_key
+    client_with_2fa.post(CONFIRM, {"code": code_now(secret)})
+    after = client_with_2fa.session.session_key
     assert after != before
-    assert is_signed_in(owner)
+    assert is_signed_in(client_with_2fa)
     assert is_signed_in(other)
     assert not Session.objects.filter(session_key=before).exists()
     listed = {session.session_key for session in UserSession.objects.filter(user=user)}
     assert listed == {after, other.session.session_key}
 
 
-def test_what_was_just_proved_is_not_asked_for_again(owner, secret):
-    owner.post(CONFIRM, {"code": code_now(secret)})
-    assert leads_to(owner.get(at(next=SETTINGS))) == SETTINGS
-    assert leads_to(owner.post(at(next=SETTINGS), {"code": wrong_code(secret)})) == SETTINGS
+def test_what_was_just_proved_is_not_asked_for_again(client_with_2fa, secret):
+    client_with_2fa.post(CONFIRM, {"code": code_now(secret)})
+    assert redirect_target(client_with_2fa.get(at(next=SETTINGS))) == SETTINGS
+    assert redirect_target(client_with_2fa.post(at(next=SETTINGS), {"code": wrong_code(secret)})) == SETTINGS
     assert Authenticator.objects.get().failures == 0
-    let_pass(owner, 61)
-    assert owner.get(CONFIRM).status_code == 200
+    age_second_factor(client_with_2fa, 61)
+    assert client_with_2fa.get(CONFIRM).status_code == 200
 
 
 # --- Limits, as everywhere ------------------------------------------------------------------------
 
 
-def test_a_wrong_code_is_charged_to_account_and_source(owner, secret, request_):
-    assert errors(owner.post(CONFIRM, {"code": wrong_code(secret)})) == {"code": ["wrong_code"]}
+def test_a_wrong_code_is_charged_to_account_and_source(client_with_2fa, secret, request_):
+    assert errors(client_with_2fa.post(CONFIRM, {"code": wrong_code(secret)})) == {"code": ["wrong_code"]}
     assert Authenticator.objects.get().failures == 1
     request_.META["REMOTE_ADDR"] = "127.0.0.1"
     assert tries_left(request_) == 19
 
 
-def test_while_the_account_waits_the_answer_is_429(owner, secret):
+def test_while_the_account_waits_the_answer_is_429(client_with_2fa, secret):
     Authenticator.objects.update(failures=5, delayed_until=2_000_000_000_000)
-    response = owner.post(CONFIRM, {"code": code_now(secret)})
+    response = client_with_2fa.post(CONFIRM, {"code": code_now(secret)})
     assert response.status_code == 429
     assert int(response["Retry-After"]) > 0
     assert Authenticator.objects.get().failures == 5
-    assert is_signed_in(owner)
+    assert is_signed_in(client_with_2fa)
 
 
-def test_five_wrong_codes_end_the_session_and_the_owner_is_told(owner, user, secret, mails_to):
+def test_five_wrong_codes_end_the_session_and_the_owner_is_told(client_with_2fa, user, secret, mails_to):
     for _ in range(4):
-        assert owner.post(CONFIRM, {"code": wrong_code(secret)}).status_code == 422
-    response = owner.post(CONFIRM, {"code": wrong_code(secret)})
-    assert leads_to(response) == LOGIN
-    assert not is_signed_in(owner)
-    assert message_levels(owner.get(LOGIN)) == ["error"]
+        assert client_with_2fa.post(CONFIRM, {"code": wrong_code(secret)}).status_code == 422
+    response = client_with_2fa.post(CONFIRM, {"code": wrong_code(secret)})
+    assert redirect_target(response) == LOGIN
+    assert not is_signed_in(client_with_2fa)
+    assert message_levels(client_with_2fa.get(LOGIN)) == ["error"]
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
     (told,) = mails_to(user.email)
     assert "was signed in" in told.body
@@ -165,46 +171,46 @@ def test_five_wrong_codes_end_the_session_and_the_owner_is_told(owner, user, sec
     "", "https://evil.example/", "//evil.example/", "/\\evil.example/", "http:///evil.example/", "javascript:alert(1)",
     "http://[", "\x08//evil.example", CONFIRM, f"{CONFIRM}?next=/x/", f"http://testserver{CONFIRM}",
 ])  # fmt: skip
-def test_it_leads_to_this_host_alone_and_never_to_itself(owner, secret, there):
-    assert leads_to(owner.post(at(next=there), {"code": code_now(secret)})) == "/"
+def test_it_leads_to_this_host_alone_and_never_to_itself(client_with_2fa, secret, there):
+    assert redirect_target(client_with_2fa.post(at(next=there), {"code": code_now(secret)})) == "/"
 
 
 @pytest.mark.parametrize("there", ["/x/?a=b&c=d", "http://testserver/x/?page=2", "home"])
-def test_it_leads_where_the_person_was(owner, secret, there):
-    assert leads_to(owner.post(at(next=there), {"code": code_now(secret)})) == there
+def test_it_leads_where_the_person_was(client_with_2fa, secret, there):
+    assert redirect_target(client_with_2fa.post(at(next=there), {"code": code_now(secret)})) == there
 
 
-def test_the_toggle_and_the_form_keep_where_it_leads(owner):
+def test_the_toggle_and_the_form_keep_where_it_leads(client_with_2fa):
     query = {"next": ["/x/?a=b&c=d"], "unsent": ["1"]}
     for method, other in (("code", "backup"), ("backup", "code")):
-        page = owner.get(at(next="/x/?a=b&c=d", unsent=1, method=method))
+        page = client_with_2fa.get(at(next="/x/?a=b&c=d", unsent=1, method=method))
         form, toggle = urlsplit(page.context["url"]), urlsplit(page.context["toggle_url"])
         assert (form.path, parse_qs(form.query)) == (CONFIRM, query)
         assert (toggle.path, parse_qs(toggle.query)) == (CONFIRM, query | {"method": [other]})
 
 
-def test_it_says_before_and_after_that_what_was_sent_was_not_kept(owner, secret):
-    assert b"not kept" not in owner.get(CONFIRM).content
-    assert b"not kept" in owner.get(at(unsent=1)).content
-    assert b"not kept" in owner.post(at(unsent=1), {"code": wrong_code(secret)}).content
-    owner.post(at(unsent=1), {"code": code_now(secret)})
-    assert message_levels(owner.get(SETTINGS)) == ["info"]
+def test_it_says_before_and_after_that_what_was_sent_was_not_kept(client_with_2fa, secret):
+    assert b"not kept" not in client_with_2fa.get(CONFIRM).content
+    assert b"not kept" in client_with_2fa.get(at(unsent=1)).content
+    assert b"not kept" in client_with_2fa.post(at(unsent=1), {"code": wrong_code(secret)}).content
+    client_with_2fa.post(at(unsent=1), {"code": code_now(secret)})
+    assert message_levels(client_with_2fa.get(SETTINGS)) == ["info"]
 
 
 # --- Who may ask, and how -------------------------------------------------------------------------
 
 
-def test_without_2fa_it_leads_to_the_setup(member):
-    assert leads_to(member.get(CONFIRM)) == SETUP
+def test_without_2fa_it_leads_to_the_setup(signed_in_client):
+    assert redirect_target(signed_in_client.get(CONFIRM)) == SETUP
 
 
-def test_whoever_is_signed_out_is_led_to_sign_in(visitor, db):
-    assert leads_to(visitor.get(CONFIRM)).startswith(LOGIN)
+def test_whoever_is_signed_out_is_led_to_sign_in(signed_out_client, db):
+    assert redirect_target(signed_out_client.get(CONFIRM)).startswith(LOGIN)
 
 
 @pytest.mark.parametrize("method", ["put", "delete", "patch", "options"])
-def test_it_takes_no_other_method(owner, method):
-    assert getattr(owner, method)(CONFIRM).status_code == 405
+def test_it_takes_no_other_method(client_with_2fa, method):
+    assert getattr(client_with_2fa, method)(CONFIRM).status_code == 405
 
 
 def test_a_form_from_another_site_confirms_nothing(user, authenticator, secret):

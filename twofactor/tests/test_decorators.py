@@ -20,13 +20,13 @@ from twofactor.tests.helpers import (
     LOGIN,
     SETUP,
     VERIFY_LOGIN,
+    age_second_factor,
     code_now,
     give_password,
-    is_whole_page,
-    leads_to,
-    let_pass,
+    is_full_page,
     message_levels,
     new_client,
+    redirect_target,
     sign_in,
 )
 from twofactor.tests.hosts import pages
@@ -50,7 +50,7 @@ def plain(user, authenticator, secret):
     """A plain browser whose second factor was used an hour ago."""
     browser = sign_in(new_client(), user, code=code_now(secret))
     Authenticator.objects.update(last_time_step=-1)
-    let_pass(browser, 3600)
+    age_second_factor(browser, 3600)
     return browser
 
 
@@ -63,7 +63,7 @@ def htmx(plain):
 
 def asked_for(response):
     """Where the way to the form leads back to, and whether something has to be sent again."""
-    target = urlsplit(leads_to(response))
+    target = urlsplit(redirect_target(response))
     assert target.path == CONFIRM
     query = parse_qs(target.query)
     return query.get("next", [""])[0], "unsent" in query
@@ -90,20 +90,20 @@ def test_a_mark_of_another_version_of_2fa_does_not_count(user, authenticator):
 
 
 @pytest.mark.parametrize("path", [REPORT, ROW, BY_CLASS, WRAPPED, DISPATCH, ONE, ELSEWHERE])
-def test_whoever_used_it_lately_sees_the_page_and_nothing_stores_it(owner, path):
-    response = owner.get(path)
+def test_whoever_used_it_lately_sees_the_page_and_nothing_stores_it(client_with_2fa, path):
+    response = client_with_2fa.get(path)
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
 
 
-def test_the_view_gets_its_arguments_and_what_was_posted(owner):
-    assert owner.get(ONE).content == b"number 7"
-    assert leads_to(owner.post(DELETE, {"note": NEEDLE})) == HOST
+def test_the_view_gets_its_arguments_and_what_was_posted(client_with_2fa):
+    assert client_with_2fa.get(ONE).content == b"number 7"
+    assert redirect_target(client_with_2fa.post(DELETE, {"note": NEEDLE})) == HOST
     assert pages.deleted == [NEEDLE]
 
 
-def test_cache_page_above_the_decorator_stores_nothing(owner):
-    response = owner.get(CACHED)
+def test_cache_page_above_the_decorator_stores_nothing(client_with_2fa):
+    response = client_with_2fa.get(CACHED)
     assert response.status_code == 200
     assert get_cache_key(response.wsgi_request) is None
 
@@ -111,11 +111,11 @@ def test_cache_page_above_the_decorator_stores_nothing(owner):
 @pytest.mark.parametrize("path, ago", [
     (REPORT, 601), (BY_CLASS, 121), (WRAPPED, 121), (DISPATCH, 121), (ONE, 61),
 ])  # fmt: skip
-def test_each_view_says_how_long_ago(owner, path, ago):
-    let_pass(owner, ago - 10)
-    assert owner.get(path).status_code == 200
-    let_pass(owner, 10)
-    assert leads_to(owner.get(path)).startswith(CONFIRM)
+def test_each_view_says_how_long_ago(client_with_2fa, path, ago):
+    age_second_factor(client_with_2fa, ago - 10)
+    assert client_with_2fa.get(path).status_code == 200
+    age_second_factor(client_with_2fa, 10)
+    assert redirect_target(client_with_2fa.get(path)).startswith(CONFIRM)
 
 
 def test_a_trusted_browser_is_no_second_factor_used_now(user, authenticator, secret, settings):
@@ -130,15 +130,15 @@ def test_a_trusted_browser_is_no_second_factor_used_now(user, authenticator, sec
 
 
 def test_whoever_is_signed_out_is_led_to_sign_in_and_back(client, db):
-    assert leads_to(client.get(REPORT)) == f"{LOGIN}?next={REPORT}"
+    assert redirect_target(client.get(REPORT)) == f"{LOGIN}?next={REPORT}"
 
 
-def test_whoever_has_no_2fa_is_led_to_turning_it_on_or_where_the_host_says(member):
-    response = member.get(REPORT)
-    assert leads_to(response).startswith(SETUP)
-    assert message_levels(member.get(SETUP)) == ["info"]
-    assert leads_to(member.get(ELSEWHERE)) == "/accounts/email/"
-    assert leads_to(member.post(DELETE, {"note": NEEDLE})).startswith(SETUP)
+def test_whoever_has_no_2fa_is_led_to_turning_it_on_or_where_the_host_says(signed_in_client):
+    response = signed_in_client.get(REPORT)
+    assert redirect_target(response).startswith(SETUP)
+    assert message_levels(signed_in_client.get(SETUP)) == ["info"]
+    assert redirect_target(signed_in_client.get(ELSEWHERE)) == "/accounts/email/"
+    assert redirect_target(signed_in_client.post(DELETE, {"note": NEEDLE})).startswith(SETUP)
     assert pages.deleted == []
 
 
@@ -233,7 +233,7 @@ def test_htmx_that_says_it_is_elsewhere_is_not_believed(htmx, here):
 def test_in_the_place_of_the_panel_stands_the_form(htmx, boosted, back):
     response = htmx.get(REPORT, headers={**ON_THE_HOSTS_PAGE, "HX-Target": "panel", **boosted})
     assert response.status_code == 403
-    assert not is_whole_page(response)
+    assert not is_full_page(response)
     assert response.content.count(b'id="panel"') == 1
     own = urlsplit(response["HX-Push-Url"])
     assert (own.path, parse_qs(own.query)) == (CONFIRM, {"next": [back]})

@@ -13,10 +13,10 @@ from twofactor.tests.helpers import (
     errors,
     give_password,
     inputs,
+    is_full_page,
     is_signed_in,
-    is_whole_page,
-    leads_to,
     new_client,
+    redirect_target,
     sign_in,
     wrong_code,
 )
@@ -26,31 +26,35 @@ def proof(secret):
     return {"password": PASSWORD, "code": code_now(secret)}
 
 
-def test_whoever_is_signed_out_is_led_to_sign_in(visitor, authenticator, secret):
-    assert leads_to(visitor.post(DISABLE, proof(secret))).startswith(LOGIN)
+def test_whoever_is_signed_out_is_led_to_sign_in(signed_out_client, authenticator, secret):
+    assert redirect_target(signed_out_client.post(DISABLE, proof(secret))).startswith(LOGIN)
     assert Authenticator.objects.exists()
 
 
-def test_with_2fa_off_there_is_nothing_to_turn_off(member):
-    assert leads_to(member.get(DISABLE)) == SETTINGS
-    assert leads_to(member.post(DISABLE, {"password": PASSWORD})) == SETTINGS
+def test_with_2fa_off_there_is_nothing_to_turn_off(signed_in_client):
+    assert redirect_target(signed_in_client.get(DISABLE)) == SETTINGS
+    assert redirect_target(signed_in_client.post(DISABLE, {"password": PASSWORD})) == SETTINGS
 
 
-def test_it_asks_for_password_and_code_or_backup_code(owner):
-    assert set(inputs(owner.get(DISABLE))) == {"csrfmiddlewaretoken", "password", "code"}
-    assert set(inputs(owner.get(DISABLE, {"method": "backup"}))) == {"csrfmiddlewaretoken", "password", "backup_code"}
+def test_it_asks_for_password_and_code_or_backup_code(client_with_2fa):
+    assert set(inputs(client_with_2fa.get(DISABLE))) == {"csrfmiddlewaretoken", "password", "code"}
+    assert set(inputs(client_with_2fa.get(DISABLE, {"method": "backup"}))) == {
+        "csrfmiddlewaretoken",
+        "password",
+        "backup_code",
+    }
     assert Authenticator.objects.exists()
 
 
 @pytest.mark.parametrize("by", ["code", "backup_code"])
-def test_password_and_code_turn_it_off(owner, user, secret, backup_codes, by):
-    response = owner.post(
+def test_password_and_code_turn_it_off(client_with_2fa, user, secret, backup_codes, by):
+    response = client_with_2fa.post(
         DISABLE, {"password": PASSWORD, by: backup_codes[0] if by == "backup_code" else code_now(secret)}
     )
-    assert leads_to(response) == SETTINGS or response.status_code == 200
+    assert redirect_target(response) == SETTINGS or response.status_code == 200
     assert Authenticator.objects.for_user(user) is None
     assert not BackupCode.objects.exists()
-    assert owner.get(SETTINGS).context["authenticator"] is None
+    assert client_with_2fa.get(SETTINGS).context["authenticator"] is None
 
 
 def test_htmx_gets_the_settings_in_place(user, authenticator, secret):
@@ -58,7 +62,7 @@ def test_htmx_gets_the_settings_in_place(user, authenticator, secret):
     Authenticator.objects.update(last_time_step=-1)
     response = browser.post(DISABLE, proof(secret))
     assert response.status_code == 200
-    assert not is_whole_page(response)
+    assert not is_full_page(response)
     assert response["HX-Replace-Url"] == SETTINGS
     assert response.context["authenticator"] is None
 
@@ -71,10 +75,10 @@ def test_htmx_gets_the_settings_in_place(user, authenticator, secret):
     ({"password": PASSWORD, "code": "wrong"}, {"code": ["wrong_code"]}),
     ({"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE}, {"backup_code": ["wrong_backup_code"]}),
 ])  # fmt: skip
-def test_with_less_than_both_it_stays_on(owner, secret, typed, wrong):
+def test_with_less_than_both_it_stays_on(client_with_2fa, secret, typed, wrong):
     codes = {"right": code_now(secret), "wrong": wrong_code(secret)}
     typed = {name: codes.get(value, value) if name == "code" else value for name, value in typed.items()}
-    response = owner.post(DISABLE, typed)
+    response = client_with_2fa.post(DISABLE, typed)
     assert response.status_code == 422
     assert errors(response) == wrong
     assert all(inputs(response)[field]["aria-invalid"] == "true" for field in wrong)
@@ -82,16 +86,16 @@ def test_with_less_than_both_it_stays_on(owner, secret, typed, wrong):
     assert not SecurityEvent.objects.exists()
 
 
-def test_a_code_used_elsewhere_does_not_turn_it_off(owner, authenticator, secret):
+def test_a_code_used_elsewhere_does_not_turn_it_off(client_with_2fa, authenticator, secret):
     code = code_now(secret, steps_ahead=1)
     assert authenticator.accept(code)
-    assert errors(owner.post(DISABLE, {"password": PASSWORD, "code": code})) == {"code": ["wrong_code"]}
+    assert errors(client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": code})) == {"code": ["wrong_code"]}
     assert Authenticator.objects.exists()
 
 
 @pytest.mark.parametrize("method", ["put", "delete", "patch"])
-def test_it_takes_no_other_method(owner, method):
-    assert getattr(owner, method)(DISABLE).status_code == 405
+def test_it_takes_no_other_method(client_with_2fa, method):
+    assert getattr(client_with_2fa, method)(DISABLE).status_code == 405
     assert Authenticator.objects.exists()
 
 
@@ -105,38 +109,38 @@ def test_a_form_from_another_site_does_not_turn_it_off(user, authenticator, secr
     assert Authenticator.objects.exists()
 
 
-def test_whoever_must_have_it_cannot_turn_it_off(owner, settings, secret):
+def test_whoever_must_have_it_cannot_turn_it_off(client_with_2fa, settings, secret):
     settings.TWOFACTOR_REQUIRED = "all"
-    assert leads_to(owner.get(DISABLE)) == SETTINGS
-    assert leads_to(owner.post(DISABLE, proof(secret))) == SETTINGS
+    assert redirect_target(client_with_2fa.get(DISABLE)) == SETTINGS
+    assert redirect_target(client_with_2fa.post(DISABLE, proof(secret))) == SETTINGS
     row = Authenticator.objects.get()
     assert row.last_time_step == -1  # not even looked at
 
 
-def test_this_session_goes_on_under_a_new_key_and_all_others_end(owner, user, secret):
+def test_this_session_goes_on_under_a_new_key_and_all_others_end(client_with_2fa, user, secret):
     other = sign_in(new_client(), user, code=code_now(secret))
     Authenticator.objects.update(last_time_step=-1)
-    before = owner.session.session_key
-    owner.post(DISABLE, proof(secret))
-    assert owner.session.session_key != before
+    before = client_with_2fa.session.session_key
+    client_with_2fa.post(DISABLE, proof(secret))
+    assert client_with_2fa.session.session_key != before
     assert not is_signed_in(other)
 
 
-def test_the_password_alone_signs_in_afterwards(owner, user, secret):
-    owner.post(DISABLE, proof(secret))
+def test_the_password_alone_signs_in_afterwards(client_with_2fa, user, secret):
+    client_with_2fa.post(DISABLE, proof(secret))
     browser = new_client()
-    assert leads_to(give_password(browser, user)) == "/"
+    assert redirect_target(give_password(browser, user)) == "/"
     assert is_signed_in(browser)
 
 
-def test_the_owner_is_told(owner, user, secret, mails_to):
-    owner.post(DISABLE, proof(secret))
+def test_the_owner_is_told(client_with_2fa, user, secret, mails_to):
+    client_with_2fa.post(DISABLE, proof(secret))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["turned_off"]
     assert len(mails_to(user.email)) == 1
 
 
-def test_wrong_codes_with_the_right_password_are_told_here_too(owner, user, secret, mails_to):
+def test_wrong_codes_with_the_right_password_are_told_here_too(client_with_2fa, user, secret, mails_to):
     for _ in range(5):
-        owner.post(DISABLE, {"password": PASSWORD, "code": wrong_code(secret)})
+        client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": wrong_code(secret)})
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
     assert "wrong codes" in mails_to(user.email)[-1].subject

@@ -9,7 +9,7 @@ from twofactor import forms
 from twofactor.forms import ConfirmForm, VerifyLoginForm
 from twofactor.models import Authenticator, PendingSignIn
 from twofactor.tests.helpers import (
-    MALFORMED,
+    MALFORMED_CODES,
     UNKNOWN_BACKUP_CODE,
     code_now,
     error_codes,
@@ -57,7 +57,7 @@ def test_a_wrong_code_is_charged_to_account_sign_in_and_source(login_form, reque
     assert tries_left(request_) == 19
 
 
-@pytest.mark.parametrize("typed", MALFORMED, ids=lambda typed: repr(typed[:12]))
+@pytest.mark.parametrize("typed", MALFORMED_CODES, ids=lambda typed: repr(typed[:12]))
 def test_what_cannot_be_a_code_is_a_message_by_the_field_and_never_charged(login_form, request_, typed):
     form = login_form(code=typed)
     assert error_codes(form) == {"code": ["malformed"]}

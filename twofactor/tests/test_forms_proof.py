@@ -6,7 +6,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from conftest import NOW, PASSWORD
 from twofactor.forms import ProofForm, VerifySetupForm
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import MALFORMED, code_now, error_codes, tries_left, wrong_code
+from twofactor.tests.helpers import MALFORMED_CODES, code_now, error_codes, tries_left, wrong_code
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_setup_judges_five_codes_whatever_the_session_remembers(setup_form, requ
     assert error_codes(setup_form(code_at(NOW))) == {"code": ["over"]}
 
 
-@pytest.mark.parametrize("typed", ["", *MALFORMED], ids=lambda typed: repr(typed[:12]))
+@pytest.mark.parametrize("typed", ["", *MALFORMED_CODES], ids=lambda typed: repr(typed[:12]))
 def test_setup_charges_nothing_for_what_cannot_be_a_code(setup_form, request_, typed):
     assert not setup_form(typed).is_valid()
     assert request_.session["twofactor_setup"]["tries"] == 0

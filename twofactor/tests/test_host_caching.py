@@ -27,15 +27,15 @@ def is_stored(response):
 
 
 @pytest.mark.parametrize("path", [SETTINGS, STATUS, SETUP, REGENERATE, DISABLE])
-def test_no_page_is_stored(path, owner):
-    assert not is_stored(owner.get(path))
+def test_no_page_is_stored(path, client_with_2fa):
+    assert not is_stored(client_with_2fa.get(path))
 
 
-def test_the_key_and_the_codes_are_not_stored(member, secret):
-    assert not is_stored(member.post(SETUP, {"password": PASSWORD}))
-    assert not is_stored(member.get(VERIFY_SETUP))
-    key = member.get(SETUP).context["key"].replace(" ", "")
-    answer = member.post(VERIFY_SETUP, {"code": code_now(key)})
+def test_the_key_and_the_codes_are_not_stored(signed_in_client, secret):
+    assert not is_stored(signed_in_client.post(SETUP, {"password": PASSWORD}))
+    assert not is_stored(signed_in_client.get(VERIFY_SETUP))
+    key = signed_in_client.get(SETUP).context["key"].replace(" ", "")
+    answer = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
     assert len(answer.context["codes"]) == 10
     assert not is_stored(answer)
 

@@ -20,12 +20,12 @@ from twofactor.tests.helpers import (
     STATUS,
     VERIFY_LOGIN,
     VERIFY_SETUP,
+    age_second_factor,
     code_now,
     give_password,
-    is_whole_page,
-    leads_to,
-    let_pass,
+    is_full_page,
     new_client,
+    redirect_target,
     sign_in,
 )
 
@@ -37,13 +37,13 @@ PANEL = re.compile(r'id="panel"')
 
 
 def assert_panel(response):
-    assert not is_whole_page(response)
+    assert not is_full_page(response)
     assert len(PANEL.findall(response.content.decode())) == 1
     assert "HX-Request" in response["Vary"]
 
 
 def assert_page(response):
-    assert is_whole_page(response)
+    assert is_full_page(response)
     assert len(PANEL.findall(response.content.decode())) == 1
     assert "HX-Request" in response["Vary"]
 
@@ -61,7 +61,7 @@ def test_an_open_page_is_whole_and_its_panel_alone(db, path):
 def test_a_page_of_ones_own_is_whole_and_its_panel_alone(user, authenticator, secret, path):
     client = sign_in(new_client(), user, code=code_now(secret))
     client.post("/accounts/reauthenticate/", {"password": PASSWORD, "code": code_now(secret, steps_ahead=1)})
-    let_pass(client, 61)
+    age_second_factor(client, 61)
     assert_page(client.get(path))
     assert_panel(client.get(path, headers={"HX-Request": "true"}))
 
@@ -168,11 +168,11 @@ def test_what_is_no_redirect_is_left_alone(status):
 ])  # fmt: skip
 def test_sign_in_leads_back_to_the_page_and_to_no_other_host(user, here, arrives):
     response = new_client(htmx=True).get(STATUS, headers={"HX-Current-URL": here})
-    target = urlsplit(leads_to(response))
+    target = urlsplit(redirect_target(response))
     assert target.path == LOGIN
     (next_path,) = parse_qs(target.query)["next"]
     assert next_path == arrives
-    assert leads_to(give_password(new_client(), user, next=next_path)) == arrives
+    assert redirect_target(give_password(new_client(), user, next=next_path)) == arrives
 
 
 def test_a_next_that_is_not_the_fragment_is_kept(db):

@@ -25,9 +25,10 @@ def have(authenticator, *digests):
 @pytest.fixture
 def brought(authenticator, secret):
     """An authenticator with two codes of another app."""
-    owner = str(authenticator.user_id)
+    client_with_2fa = str(authenticator.user_id)
     return have(
-        authenticator, *(codes.foreign_digest(code, secret=secret, owner=owner).hex() for code in (DIGITS, TOKEN))
+        authenticator,
+        *(codes.foreign_digest(code, secret=secret, owner=client_with_2fa).hex() for code in (DIGITS, TOKEN)),
     )
 
 
@@ -60,9 +61,9 @@ def test_a_digest_needs_the_secret_and_its_owner_and_is_the_same_in_capitals():
     assert digest != codes.foreign_digest("abcd2345", secret="A" * 32, owner="8")
 
 
-def test_turning_to_a_new_key_changes_no_code(brought, run, settings):
+def test_turning_to_a_new_key_changes_no_code(brought, run_command, settings):
     settings.TWOFACTOR_KEYS = f"new:{'A' * 43}=,{settings.TWOFACTOR_KEYS}"
-    run("twofactor", "rotate-keys")
+    run_command("twofactor", "rotate-keys")
     assert Authenticator.objects.get().spend_backup_code(DIGITS)
 
 
@@ -156,10 +157,14 @@ def test_the_accounts_budget_locks_them_and_a_password_reset_opens_it(kind, requ
 @pytest.fixture
 def bind(request_, user):
     def bind(code):
-        pending = PendingSignIn.objects.create(user=user)
+        pending_client = PendingSignIn.objects.create(user=user)
         authenticator = Authenticator.objects.get(user=user)
         return VerifyLoginForm(
-            {"backup_code": code}, request=request_, authenticator=authenticator, method="backup", pending=pending
+            {"backup_code": code},
+            request=request_,
+            authenticator=authenticator,
+            method="backup",
+            pending=pending_client,
         )
 
     return bind

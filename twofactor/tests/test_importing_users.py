@@ -129,9 +129,9 @@ def test_a_clock_that_is_further_off_than_codes_are_looked_for_is_told_of(device
     assert person_of(django_otp.Source(), 1).notes == notes
 
 
-def test_two_factor_auth_asks_for_the_device_named_default_alone(devices, run):
+def test_two_factor_auth_asks_for_the_device_named_default_alone(devices, run_command):
     devices(1, name="spare")
-    assert "user 1: could not come: there is no user" in run("twofactor", "import", "two-factor-auth")
+    assert "user 1: could not come: there is no user" in run_command("twofactor", "import", "two-factor-auth")
     from twofactor.importing import two_factor_auth
 
     assert "no device named default" in person_of(two_factor_auth.Source(), 1).why_not
@@ -254,19 +254,19 @@ def test_who_did_not_turn_it_on_in_the_pair_is_left_without_a_word(pair_rows):
     assert list(source.people([1])) == []
 
 
-def test_two_tables_like_the_pairs_are_an_error(pair_rows, run):
+def test_two_tables_like_the_pairs_are_an_error(pair_rows, run_command):
     pair_rows("shop")
     pair_rows("users")
     with pytest.raises(CommandError, match="shop_twofactorauth, users_twofactorauth"):
-        run("twofactor", "import", "pair")
+        run_command("twofactor", "import", "pair")
 
 
-def test_no_table_like_the_pairs_is_an_error(db, run):
+def test_no_table_like_the_pairs_is_an_error(db, run_command):
     with pytest.raises(CommandError, match="no table with the columns backup_codes, is_enabled, secret_key, user_id"):
-        run("twofactor", "import", "pair")
+        run_command("twofactor", "import", "pair")
 
 
-def test_a_table_that_is_not_there_is_an_error(db, run):
+def test_a_table_that_is_not_there_is_an_error(db, run_command):
     for app, name in [
         ("allauth", "mfa_authenticator"),
         ("django-otp", "otp_totp_totpdevice"),
@@ -274,19 +274,19 @@ def test_a_table_that_is_not_there_is_an_error(db, run):
         ("django-mfa", "django_mfa_userotp"),
     ]:
         with pytest.raises(CommandError, match=f"There is no table {name} in this database"):
-            run("twofactor", "import", app)
+            run_command("twofactor", "import", app)
 
 
-def test_a_table_of_another_shape_is_an_error(make_table, run):
+def test_a_table_of_another_shape_is_an_error(make_table, run_command):
     make_table("mfa_authenticator", user_id=models.BigIntegerField(), type=models.TextField())
     with pytest.raises(CommandError, match="The table mfa_authenticator has no column data"):
-        run("twofactor", "import", "allauth")
+        run_command("twofactor", "import", "allauth")
 
 
-def test_an_adapter_that_cannot_be_asked_is_an_error(allauth_rows, run, settings):
+def test_an_adapter_that_cannot_be_asked_is_an_error(allauth_rows, run_command, settings):
     settings.MFA_ADAPTER = "site.Adapter"
     with pytest.raises(CommandError, match=r"cannot be asked without allauth\.mfa in INSTALLED_APPS"):
-        run("twofactor", "import", "allauth")
+        run_command("twofactor", "import", "allauth")
 
 
 @pytest.mark.parametrize("key, kind", [

@@ -96,8 +96,8 @@ def test_now_is_now_unless_told(authenticator, secret):
 # --- What is charged ------------------------------------------------------------------------------
 
 
-def test_a_wrong_code_is_charged(authenticator, wrong):
-    assert authenticator.judge(wrong, now=NOW) is WRONG
+def test_a_wrong_code_is_charged(authenticator, invalid_code):
+    assert authenticator.judge(invalid_code, now=NOW) is WRONG
     assert state(authenticator) == (1, 0, 1)
 
 
@@ -107,9 +107,11 @@ def test_a_used_code_is_charged_like_a_wrong_one(authenticator, code_at):
     assert state(authenticator) == (1, 0, 1)
 
 
-def test_a_right_code_costs_nothing_and_ends_the_row_of_failures_but_not_the_budget(authenticator, code_at, wrong):
+def test_a_right_code_costs_nothing_and_ends_the_row_of_failures_but_not_the_budget(
+    authenticator, code_at, invalid_code
+):
     for _ in range(4):
-        authenticator.judge(wrong, now=NOW)
+        authenticator.judge(invalid_code, now=NOW)
     assert authenticator.judge(code_at(NOW), now=NOW) is ACCEPTED
     assert state(authenticator) == (0, 0, 4)
 

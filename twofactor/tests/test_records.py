@@ -15,9 +15,9 @@ from twofactor.tests.helpers import (
     REGENERATE,
     SETUP,
     VERIFY_LOGIN,
+    age_second_factor,
     code_now,
     give_password,
-    let_pass,
     new_client,
     sign_in,
 )
@@ -57,34 +57,34 @@ def methods(browser, user):
 
 
 @pytest.mark.parametrize("field", TYPES)
-def test_a_sign_in_with_a_code_is_recorded(visitor, user, typed, field):
-    give_password(visitor, user)
-    visitor.post(VERIFY_LOGIN, {field: typed[field]})
-    assert methods(visitor, user) == ["password", "mfa"]
-    assert records(visitor, user)[-1] == {"method": "mfa", "type": TYPES[field]}
+def test_a_sign_in_with_a_code_is_recorded(signed_out_client, user, typed, field):
+    give_password(signed_out_client, user)
+    signed_out_client.post(VERIFY_LOGIN, {field: typed[field]})
+    assert methods(signed_out_client, user) == ["password", "mfa"]
+    assert records(signed_out_client, user)[-1] == {"method": "mfa", "type": TYPES[field]}
 
 
 @pytest.mark.parametrize("field", TYPES)
-def test_a_step_up_with_a_code_is_recorded(owner, user, typed, field, the_apps_adapter):
-    owner.post(OURS, {"password": PASSWORD, field: typed[field]})
-    assert records(owner, user)[-2:] == [
+def test_a_step_up_with_a_code_is_recorded(client_with_2fa, user, typed, field, the_apps_adapter):
+    client_with_2fa.post(OURS, {"password": PASSWORD, field: typed[field]})
+    assert records(client_with_2fa, user)[-2:] == [
         {"method": "password", "reauthenticated": True},
         {"method": "mfa", "type": TYPES[field], "reauthenticated": True},
     ]
 
 
-def test_a_step_up_without_a_password_records_none(owner, user, typed, the_apps_adapter):
+def test_a_step_up_without_a_password_records_none(client_with_2fa, user, typed, the_apps_adapter):
     user.set_unusable_password()
     user.save()
-    testing.sign_in(owner, user)
-    owner.post(OURS, {"code": typed["code"]})
-    assert records(owner, user) == [{"method": "mfa", "type": "totp", "reauthenticated": True}]
+    testing.sign_in(client_with_2fa, user)
+    client_with_2fa.post(OURS, {"code": typed["code"]})
+    assert records(client_with_2fa, user) == [{"method": "mfa", "type": "totp", "reauthenticated": True}]
 
 
 @pytest.mark.parametrize("field", TYPES)
-def test_a_step_up_at_the_sites_own_page_is_recorded(owner, user, typed, field):
-    owner.post(ALLAUTHS, {"password": PASSWORD, field: typed[field]})
-    assert {"method": "mfa", "type": TYPES[field], "reauthenticated": True} in records(owner, user)
+def test_a_step_up_at_the_sites_own_page_is_recorded(client_with_2fa, user, typed, field):
+    client_with_2fa.post(ALLAUTHS, {"password": PASSWORD, field: typed[field]})
+    assert {"method": "mfa", "type": TYPES[field], "reauthenticated": True} in records(client_with_2fa, user)
 
 
 def test_a_refused_code_and_a_trusted_browser_are_not_recorded(user, typed, settings):
@@ -112,17 +112,17 @@ def asks_for_a_proof(browser, user):
     return False
 
 
-def test_a_code_at_sign_in_or_to_confirm_is_no_proof_for_allauths_pages(owner, user, typed):
-    assert asks_for_a_proof(owner, user)
-    let_pass(owner, 3600)
-    owner.post(CONFIRM, {"code": typed["code"]})
-    assert asks_for_a_proof(owner, user)
+def test_a_code_at_sign_in_or_to_confirm_is_no_proof_for_allauths_pages(client_with_2fa, user, typed):
+    assert asks_for_a_proof(client_with_2fa, user)
+    age_second_factor(client_with_2fa, 3600)
+    client_with_2fa.post(CONFIRM, {"code": typed["code"]})
+    assert asks_for_a_proof(client_with_2fa, user)
 
 
 @pytest.mark.parametrize("path", [REGENERATE, SETUP])
-def test_neither_is_a_proof_for_a_change_of_2fa(owner, user, typed, path):
-    owner.post(path, {"password": PASSWORD, "code": typed["code"]})
-    assert asks_for_a_proof(owner, user)
+def test_neither_is_a_proof_for_a_change_of_2fa(client_with_2fa, user, typed, path):
+    client_with_2fa.post(path, {"password": PASSWORD, "code": typed["code"]})
+    assert asks_for_a_proof(client_with_2fa, user)
 
 
 def test_a_second_factor_is_no_fresh_sign_in(rf, user):

@@ -16,9 +16,9 @@ from twofactor.tests.helpers import (
     errors,
     inputs,
     is_signed_in,
-    leads_to,
     message_levels,
     new_client,
+    redirect_target,
     sign_in,
     wrong_code,
 )
@@ -28,32 +28,32 @@ def proof(secret):
     return {"password": PASSWORD, "code": code_now(secret)}
 
 
-def test_whoever_is_signed_out_is_led_to_sign_in(visitor, db):
-    assert leads_to(visitor.post(REGENERATE, {"password": PASSWORD})).startswith(LOGIN)
+def test_whoever_is_signed_out_is_led_to_sign_in(signed_out_client, db):
+    assert redirect_target(signed_out_client.post(REGENERATE, {"password": PASSWORD})).startswith(LOGIN)
 
 
-def test_with_2fa_off_there_is_nothing_to_renew(member):
-    assert leads_to(member.get(REGENERATE)) == SETTINGS
-    assert leads_to(member.post(REGENERATE, {"password": PASSWORD, "code": "123456"})) == SETTINGS
+def test_with_2fa_off_there_is_nothing_to_renew(signed_in_client):
+    assert redirect_target(signed_in_client.get(REGENERATE)) == SETTINGS
+    assert redirect_target(signed_in_client.post(REGENERATE, {"password": PASSWORD, "code": "123456"})) == SETTINGS
     assert not Authenticator.objects.exists()
 
 
-def test_it_asks_for_password_and_code_or_backup_code(owner):
-    assert set(inputs(owner.get(REGENERATE))) == {"csrfmiddlewaretoken", "password", "code"}
-    assert set(inputs(owner.get(REGENERATE, {"method": "backup"}))) == {
+def test_it_asks_for_password_and_code_or_backup_code(client_with_2fa):
+    assert set(inputs(client_with_2fa.get(REGENERATE))) == {"csrfmiddlewaretoken", "password", "code"}
+    assert set(inputs(client_with_2fa.get(REGENERATE, {"method": "backup"}))) == {
         "csrfmiddlewaretoken",
         "password",
         "backup_code",
     }
 
 
-def test_a_get_makes_and_shows_no_codes(owner, authenticator, backup_codes):
-    assert not backup_codes_on(owner.get(REGENERATE))
+def test_a_get_makes_and_shows_no_codes(client_with_2fa, authenticator, backup_codes):
+    assert not backup_codes_on(client_with_2fa.get(REGENERATE))
     assert authenticator.spend_backup_code(backup_codes[0])
 
 
-def test_password_and_code_give_ten_new_codes_and_kill_the_old_ones(owner, backup_codes, secret):
-    response = owner.post(REGENERATE, proof(secret))
+def test_password_and_code_give_ten_new_codes_and_kill_the_old_ones(client_with_2fa, backup_codes, secret):
+    response = client_with_2fa.post(REGENERATE, proof(secret))
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
     fresh = backup_codes_on(response)
@@ -70,14 +70,14 @@ def test_password_and_code_give_ten_new_codes_and_kill_the_old_ones(owner, backu
     ("二要素🔐", "backup-codes.txt"),
     ("x" * 300, f"{'x' * 64}-backup-codes.txt"),
 ])  # fmt: skip
-def test_any_site_name_gives_a_file_name(owner, secret, settings, name, file):
+def test_any_site_name_gives_a_file_name(client_with_2fa, secret, settings, name, file):
     settings.TWOFACTOR_ISSUER = name
-    response = owner.post(REGENERATE, proof(secret))
+    response = client_with_2fa.post(REGENERATE, proof(secret))
     assert re.findall(r'data-download="([^"]*)"', response.content.decode()) == [file]
 
 
-def test_a_backup_code_is_a_proof_too_and_told_as_used(owner, user, backup_codes, mails_to):
-    response = owner.post(REGENERATE, {"password": PASSWORD, "backup_code": backup_codes[0]})
+def test_a_backup_code_is_a_proof_too_and_told_as_used(client_with_2fa, user, backup_codes, mails_to):
+    response = client_with_2fa.post(REGENERATE, {"password": PASSWORD, "backup_code": backup_codes[0]})
     assert len(backup_codes_on(response)) == 10
     assert [event.kind for event in SecurityEvent.objects.order_by("pk")] == ["backup_code_used", "codes_regenerated"]
     assert len(mails_to(user.email)) == 2
@@ -92,11 +92,11 @@ def test_a_backup_code_is_a_proof_too_and_told_as_used(owner, user, backup_codes
     ({"password": PASSWORD, "code": "12"}, {"code": ["malformed"]}),
     ({"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE}, {"backup_code": ["wrong_backup_code"]}),
 ])  # fmt: skip
-def test_with_less_than_both_nothing_changes(owner, secret, typed, wrong):
+def test_with_less_than_both_nothing_changes(client_with_2fa, secret, typed, wrong):
     codes = {"right": code_now(secret), "wrong": wrong_code(secret)}
     typed = {name: codes.get(value, value) if name == "code" else value for name, value in typed.items()}
     before = Authenticator.objects.get().version
-    response = owner.post(REGENERATE, typed)
+    response = client_with_2fa.post(REGENERATE, typed)
     assert response.status_code == 422
     assert errors(response) == wrong
     assert all(inputs(response)[field]["aria-invalid"] == "true" for field in wrong)
@@ -105,32 +105,32 @@ def test_with_less_than_both_nothing_changes(owner, secret, typed, wrong):
     assert not SecurityEvent.objects.exists()
 
 
-def test_the_codes_are_shown_in_this_one_answer(owner, secret):
-    fresh = backup_codes_on(owner.post(REGENERATE, proof(secret)))
+def test_the_codes_are_shown_in_this_one_answer(client_with_2fa, secret):
+    fresh = backup_codes_on(client_with_2fa.post(REGENERATE, proof(secret)))
     for path in (REGENERATE, SETTINGS, "/"):
-        assert not set(fresh) & set(backup_codes_on(owner.get(path)))
+        assert not set(fresh) & set(backup_codes_on(client_with_2fa.get(path)))
 
 
-def test_a_form_sent_again_makes_no_new_codes(owner, secret):
+def test_a_form_sent_again_makes_no_new_codes(client_with_2fa, secret):
     typed = {"password": PASSWORD, "code": code_now(secret, steps_ahead=1)}
-    fresh = backup_codes_on(owner.post(REGENERATE, typed))
-    assert leads_to(owner.post(REGENERATE, typed)) == SETTINGS
-    assert message_levels(owner.get(SETTINGS)) == ["warning"]
-    assert errors(owner.post(REGENERATE, typed)) == {"code": ["wrong_code"]}
+    fresh = backup_codes_on(client_with_2fa.post(REGENERATE, typed))
+    assert redirect_target(client_with_2fa.post(REGENERATE, typed)) == SETTINGS
+    assert message_levels(client_with_2fa.get(SETTINGS)) == ["warning"]
+    assert errors(client_with_2fa.post(REGENERATE, typed)) == {"code": ["wrong_code"]}
     assert Authenticator.objects.get().spend_backup_code(fresh[0])
 
 
-def test_this_session_goes_on_under_a_new_key_and_all_others_end(owner, user, secret):
+def test_this_session_goes_on_under_a_new_key_and_all_others_end(client_with_2fa, user, secret):
     other = sign_in(new_client(), user, code=code_now(secret))
     Authenticator.objects.update(last_time_step=-1)
-    before = owner.session.session_key
-    owner.post(REGENERATE, proof(secret))
-    assert owner.session.session_key != before
-    assert owner.get(SETTINGS).status_code == 200
+    before = client_with_2fa.session.session_key
+    client_with_2fa.post(REGENERATE, proof(secret))
+    assert client_with_2fa.session.session_key != before
+    assert client_with_2fa.get(SETTINGS).status_code == 200
     assert not is_signed_in(other)
 
 
-def test_the_owner_is_told(owner, user, secret, mails_to):
-    owner.post(REGENERATE, proof(secret))
+def test_the_owner_is_told(client_with_2fa, user, secret, mails_to):
+    client_with_2fa.post(REGENERATE, proof(secret))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["codes_regenerated"]
     assert len(mails_to(user.email)) == 1

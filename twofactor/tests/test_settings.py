@@ -15,8 +15,8 @@ from twofactor.tests.helpers import (
     SETUP,
     backup_codes_on,
     is_signed_in,
-    leads_to,
     new_client,
+    redirect_target,
     sign_in,
 )
 
@@ -26,31 +26,31 @@ def links(response):
 
 
 def test_whoever_is_signed_out_is_led_to_sign_in_and_back(client, db):
-    assert leads_to(client.get(SETTINGS)) == f"{LOGIN}?next={SETTINGS}"
+    assert redirect_target(client.get(SETTINGS)) == f"{LOGIN}?next={SETTINGS}"
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch", "options"])
-def test_it_takes_no_other_method(member, method):
-    assert getattr(member, method)(SETTINGS).status_code == 405
+def test_it_takes_no_other_method(signed_in_client, method):
+    assert getattr(signed_in_client, method)(SETTINGS).status_code == 405
 
 
-def test_with_2fa_off_it_leads_to_turning_it_on(member):
-    response = member.get(SETTINGS)
+def test_with_2fa_off_it_leads_to_turning_it_on(signed_in_client):
+    response = signed_in_client.get(SETTINGS)
     assert response.status_code == 200
     assert response.context["authenticator"] is None
     assert links(response) == {SETUP}
 
 
-def test_with_2fa_on_it_says_since_when_and_leads_to_every_action(owner, authenticator):
-    response = owner.get(SETTINGS)
+def test_with_2fa_on_it_says_since_when_and_leads_to_every_action(client_with_2fa, authenticator):
+    response = client_with_2fa.get(SETTINGS)
     assert response.status_code == 200
     assert response.context["codes_left"] == 10
     assert f'datetime="{authenticator.created_at.isoformat()[:10]}' in response.content.decode()
     assert links(response) == {SETUP, REGENERATE, DISABLE}
 
 
-def test_it_shows_no_secret_and_no_code(owner, authenticator, backup_codes, secret):
-    text = owner.get(SETTINGS).content.decode()
+def test_it_shows_no_secret_and_no_code(client_with_2fa, authenticator, backup_codes, secret):
+    text = client_with_2fa.get(SETTINGS).content.decode()
     row = Authenticator.objects.get()
     for hidden in (
         secret,
@@ -60,37 +60,37 @@ def test_it_shows_no_secret_and_no_code(owner, authenticator, backup_codes, secr
         *row.backup_codes.values_list("digest", flat=True),
     ):
         assert hidden not in text
-    assert not backup_codes_on(owner.get(SETTINGS))
+    assert not backup_codes_on(client_with_2fa.get(SETTINGS))
 
 
 @pytest.mark.parametrize("left, is_low", [(10, False), (4, False), (3, True), (1, True), (0, True)])
-def test_three_codes_left_or_fewer_call_for_a_warning(owner, authenticator, backup_codes, left, is_low):
+def test_three_codes_left_or_fewer_call_for_a_warning(client_with_2fa, authenticator, backup_codes, left, is_low):
     for code in backup_codes[left:]:
         assert authenticator.spend_backup_code(code)
-    response = owner.get(SETTINGS)
+    response = client_with_2fa.get(SETTINGS)
     assert response.context["codes_left"] == left
     assert response.context["codes_low"] is is_low
 
 
-def test_with_2fa_off_there_is_no_warning_about_codes(member):
-    assert "warning" not in member.get(SETTINGS).content.decode()
+def test_with_2fa_off_there_is_no_warning_about_codes(signed_in_client):
+    assert "warning" not in signed_in_client.get(SETTINGS).content.decode()
 
 
-def test_it_shows_the_last_twenty_events_of_this_user_newest_first(member, user, make_user):
+def test_it_shows_the_last_twenty_events_of_this_user_newest_first(signed_in_client, user, make_user):
     bob = make_user("bob@example.com")
     now = user.date_joined
     for number in range(25):
         SecurityEvent.objects.create(user=user, kind="turned_on", created_at=now + timedelta(hours=number))
     SecurityEvent.objects.create(user=bob, kind="turned_off", created_at=now + timedelta(days=9))
-    events = list(member.get(SETTINGS).context["events"])
+    events = list(signed_in_client.get(SETTINGS).context["events"])
     assert [event.created_at for event in events] == [now + timedelta(hours=n) for n in range(24, 4, -1)]
     assert {event.user_id for event in events} == {user.pk}
 
 
-def test_an_event_says_from_where_and_by_what_browser(member, user):
+def test_an_event_says_from_where_and_by_what_browser(signed_in_client, user):
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     SecurityEvent.objects.create(user=user, kind="turned_on", ip="2001:db8::7", user_agent=agent)
-    text = member.get(SETTINGS).content.decode()
+    text = signed_in_client.get(SETTINGS).content.decode()
     assert "2001:db8::7" in text
     assert "Firefox on Linux" in text
 
@@ -105,31 +105,31 @@ def test_what_a_browser_calls_itself_is_never_markup(user):
 
 
 @pytest.mark.parametrize("mark", [None, {}, {"version": "another"}, {"version": None}])
-def test_a_session_without_the_mark_of_this_authenticator_is_signed_out(owner, mark):
-    session = owner.session
+def test_a_session_without_the_mark_of_this_authenticator_is_signed_out(client_with_2fa, mark):
+    session = client_with_2fa.session
     session["twofactor"] = mark
     if mark is None:
         del session["twofactor"]
     session.save()
-    assert leads_to(owner.get(SETTINGS)).startswith(LOGIN)
-    assert not is_signed_in(owner)
+    assert redirect_target(client_with_2fa.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(client_with_2fa)
 
 
-def test_a_session_from_before_2fa_was_on_is_signed_out(member, user, secret):
+def test_a_session_from_before_2fa_was_on_is_signed_out(signed_in_client, user, secret):
     Authenticator.objects.activate(user, secret=secret)
-    assert leads_to(member.get(SETTINGS)).startswith(LOGIN)
-    assert not is_signed_in(member)
+    assert redirect_target(signed_in_client.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(signed_in_client)
 
 
-def test_a_stray_login_that_never_saw_the_stage_is_signed_out(visitor, user, authenticator):
-    visitor.force_login(user)
-    assert leads_to(visitor.get(SETTINGS)).startswith(LOGIN)
-    assert not is_signed_in(visitor)
+def test_a_stray_login_that_never_saw_the_stage_is_signed_out(signed_out_client, user, authenticator):
+    signed_out_client.force_login(user)
+    assert redirect_target(signed_out_client.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(signed_out_client)
 
 
-def test_a_session_of_before_it_was_turned_off_is_signed_out(owner, authenticator):
+def test_a_session_of_before_it_was_turned_off_is_signed_out(client_with_2fa, authenticator):
     authenticator.turn_off()
-    assert leads_to(owner.get(SETTINGS)).startswith(LOGIN)
+    assert redirect_target(client_with_2fa.get(SETTINGS)).startswith(LOGIN)
 
 
 # --- Who must have it -----------------------------------------------------------------------------
@@ -139,47 +139,47 @@ def test_a_session_of_before_it_was_turned_off_is_signed_out(owner, authenticato
     ("none", False, False), ("none", True, False), ("staff", False, False), ("staff", True, True), ("all", False, True),
 ])  # fmt: skip
 def test_whoever_must_have_it_and_has_not_sees_the_setup_and_nothing_else(
-    visitor, make_user, settings, required, is_staff, held
+    signed_out_client, make_user, settings, required, is_staff, held
 ):
     settings.TWOFACTOR_REQUIRED = required
-    sign_in(visitor, make_user(is_staff=is_staff))
+    sign_in(signed_out_client, make_user(is_staff=is_staff))
     for path in (SETTINGS, "/", "/accounts/password/change/", "/accounts/email/", "/accounts/sessions/", "/nowhere/"):
-        assert leads_to(visitor.get(path)).startswith(SETUP) is held
+        assert redirect_target(signed_out_client.get(path)).startswith(SETUP) is held
     for path in (SETUP, "/accounts/logout/", "/healthz"):
-        assert visitor.get(path).status_code == 200
-    visitor.post("/accounts/logout/")
-    assert not is_signed_in(visitor)
+        assert signed_out_client.get(path).status_code == 200
+    signed_out_client.post("/accounts/logout/")
+    assert not is_signed_in(signed_out_client)
 
 
-def test_whoever_must_have_it_and_has_no_verified_address_may_get_one(member, settings):
+def test_whoever_must_have_it_and_has_no_verified_address_may_get_one(signed_in_client, settings):
     settings.TWOFACTOR_REQUIRED = "all"
     EmailAddress.objects.update(verified=False)
-    assert leads_to(member.get(SETUP)) == "/accounts/email/"
-    assert not leads_to(member.get("/accounts/email/")).startswith(SETUP)
-    assert leads_to(member.get("/accounts/password/change/")).startswith(SETUP)
+    assert redirect_target(signed_in_client.get(SETUP)) == "/accounts/email/"
+    assert not redirect_target(signed_in_client.get("/accounts/email/")).startswith(SETUP)
+    assert redirect_target(signed_in_client.get("/accounts/password/change/")).startswith(SETUP)
 
 
 @pytest.mark.parametrize("days_ago, held", [(6, False), (8, True)])
-def test_there_may_be_days_of_grace(visitor, user, settings, days_ago, held):
+def test_there_may_be_days_of_grace(signed_out_client, user, settings, days_ago, held):
     settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_GRACE_DAYS = "all", 7
     user.date_joined -= timedelta(days=days_ago)
     user.save()
-    response = sign_in(visitor, user).get(SETTINGS)
-    assert leads_to(response).startswith(SETUP) is held
+    response = sign_in(signed_out_client, user).get(SETTINGS)
+    assert redirect_target(response).startswith(SETUP) is held
     if not held:
         assert response.wsgi_request.twofactor_due == user.date_joined + timedelta(days=7)
 
 
 @pytest.mark.parametrize("paths", [["/accounts/sessions/"], "/accounts/sessions/"])
-def test_paths_may_be_exempt(member, settings, paths):
+def test_paths_may_be_exempt(signed_in_client, settings, paths):
     settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_EXEMPT_PATHS = "all", paths
-    assert member.get("/accounts/sessions/").status_code == 200
-    assert leads_to(member.get("/accounts/password/change/")).startswith(SETUP)
+    assert signed_in_client.get("/accounts/sessions/").status_code == 200
+    assert redirect_target(signed_in_client.get("/accounts/password/change/")).startswith(SETUP)
 
 
-def test_whoever_must_have_it_and_has_goes_where_they_like(owner, settings):
+def test_whoever_must_have_it_and_has_goes_where_they_like(client_with_2fa, settings):
     settings.TWOFACTOR_REQUIRED = "all"
-    response = owner.get(SETTINGS)
+    response = client_with_2fa.get(SETTINGS)
     assert response.status_code == 200
     assert links(response) == {SETUP, REGENERATE}
 
@@ -192,5 +192,5 @@ def test_whoever_must_have_it_and_has_goes_where_they_like(owner, settings):
 def test_the_setup_knows_where_the_person_was_going(user, settings, headers, going):
     settings.TWOFACTOR_REQUIRED = "all"
     response = sign_in(new_client(), user).get("/accounts/email/?a=b", headers=headers)
-    target = urlsplit(leads_to(response))
+    target = urlsplit(redirect_target(response))
     assert (target.path, parse_qs(target.query)) == (SETUP, {"next": [going]})

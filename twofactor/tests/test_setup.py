@@ -15,8 +15,8 @@ from twofactor.tests.helpers import (
     errors,
     inputs,
     is_signed_in,
-    leads_to,
     new_client,
+    redirect_target,
     sign_in,
 )
 
@@ -42,44 +42,44 @@ def change_session(client, **fields):
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_whoever_is_signed_out_is_led_to_sign_in(visitor, db, method):
-    assert leads_to(getattr(visitor, method)(SETUP)).startswith(LOGIN)
+def test_whoever_is_signed_out_is_led_to_sign_in(signed_out_client, db, method):
+    assert redirect_target(getattr(signed_out_client, method)(SETUP)).startswith(LOGIN)
 
 
-def test_it_asks_for_the_password_first(member):
-    response = member.get(SETUP)
+def test_it_asks_for_the_password_first(signed_in_client):
+    response = signed_in_client.get(SETUP)
     assert response.status_code == 200
     assert set(inputs(response)) == {"csrfmiddlewaretoken", "password"}
     assert key_on(response) is None
-    assert "twofactor_setup" not in member.session
+    assert "twofactor_setup" not in signed_in_client.session
 
 
 @pytest.mark.parametrize("typed, why", [({}, "required"), ({"password": "wrong"}, "wrong_password")])
-def test_without_the_password_there_is_no_key(member, typed, why):
-    response = member.post(SETUP, typed)
+def test_without_the_password_there_is_no_key(signed_in_client, typed, why):
+    response = signed_in_client.post(SETUP, typed)
     assert response.status_code == 422
     assert errors(response) == {"password": [why]}
     assert inputs(response)["password"]["aria-invalid"] == "true"
-    assert "twofactor_setup" not in member.session
+    assert "twofactor_setup" not in signed_in_client.session
 
 
-def test_an_unverified_address_must_be_confirmed_first(member):
+def test_an_unverified_address_must_be_confirmed_first(signed_in_client):
     EmailAddress.objects.update(verified=False)
-    for response in (member.get(SETUP), member.post(SETUP, {"password": PASSWORD})):
-        assert leads_to(response) == "/accounts/email/"
-    assert "twofactor_setup" not in member.session
+    for response in (signed_in_client.get(SETUP), signed_in_client.post(SETUP, {"password": PASSWORD})):
+        assert redirect_target(response) == "/accounts/email/"
+    assert "twofactor_setup" not in signed_in_client.session
 
 
-def test_a_secret_chosen_by_the_client_is_not_looked_at(member):
+def test_a_secret_chosen_by_the_client_is_not_looked_at(signed_in_client):
     typed = {"password": PASSWORD, "secret": "A" * 32, "key": "A" * 32, "twofactor_setup": "x"}
-    assert key_on(member.post(SETUP, typed)) != "A" * 32
+    assert key_on(signed_in_client.post(SETUP, typed)) != "A" * 32
 
 
 # --- Step 1 ---------------------------------------------------------------------------------------
 
 
-def test_the_password_gives_qr_code_and_key(member):
-    response = member.post(SETUP, {"password": PASSWORD})
+def test_the_password_gives_qr_code_and_key(signed_in_client):
+    response = signed_in_client.post(SETUP, {"password": PASSWORD})
     assert response.status_code == 200
     assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", response.context["key"])
     assert response.context["key"] in response.content.decode()
@@ -87,82 +87,82 @@ def test_the_password_gives_qr_code_and_key(member):
     assert not Authenticator.objects.exists()
 
 
-def test_reload_and_second_tab_and_a_second_password_show_the_same_key(member):
-    key = begin(member)
-    assert key_on(member.get(SETUP)) == key
-    assert begin(member) == key
-    member.get(VERIFY_SETUP)
-    assert key_on(member.get(SETUP)) == key
+def test_reload_and_second_tab_and_a_second_password_show_the_same_key(signed_in_client):
+    key = begin(signed_in_client)
+    assert key_on(signed_in_client.get(SETUP)) == key
+    assert begin(signed_in_client) == key
+    signed_in_client.get(VERIFY_SETUP)
+    assert key_on(signed_in_client.get(SETUP)) == key
 
 
-def test_another_browser_of_the_same_user_gets_another_key(member, user):
-    assert begin(sign_in(new_client(), user)) != begin(member)
+def test_another_browser_of_the_same_user_gets_another_key(signed_in_client, user):
+    assert begin(sign_in(new_client(), user)) != begin(signed_in_client)
 
 
-def test_the_key_lies_sealed_in_the_session_and_nowhere_else(member):
-    key = begin(member)
-    assert member.session["twofactor_setup"]["sealed"].startswith("v1.test.")
-    assert key not in str(member.session.items())
-    assert not any(key in cookie.value for cookie in member.cookies.values())
+def test_the_key_lies_sealed_in_the_session_and_nowhere_else(signed_in_client):
+    key = begin(signed_in_client)
+    assert signed_in_client.session["twofactor_setup"]["sealed"].startswith("v1.test.")
+    assert key not in str(signed_in_client.session.items())
+    assert not any(key in cookie.value for cookie in signed_in_client.cookies.values())
 
 
-def test_the_page_with_the_key_is_never_stored(member):
-    response = member.post(SETUP, {"password": PASSWORD})
+def test_the_page_with_the_key_is_never_stored(signed_in_client):
+    response = signed_in_client.post(SETUP, {"password": PASSWORD})
     assert "no-store" in response["Cache-Control"]
 
 
 # --- When it ends ---------------------------------------------------------------------------------
 
 
-def test_cancel_forgets_it(member):
-    key = begin(member)
-    response = member.post(CANCEL)
-    assert leads_to(response) == SETTINGS or response.status_code == 200
-    assert key_on(member.get(SETUP)) is None
-    assert begin(member) != key
+def test_cancel_forgets_it(signed_in_client):
+    key = begin(signed_in_client)
+    response = signed_in_client.post(CANCEL)
+    assert redirect_target(response) == SETTINGS or response.status_code == 200
+    assert key_on(signed_in_client.get(SETUP)) is None
+    assert begin(signed_in_client) != key
 
 
-def test_cancel_takes_no_get(member):
-    begin(member)
-    assert member.get(CANCEL).status_code == 405
-    assert key_on(member.get(SETUP)) is not None
+def test_cancel_takes_no_get(signed_in_client):
+    begin(signed_in_client)
+    assert signed_in_client.get(CANCEL).status_code == 405
+    assert key_on(signed_in_client.get(SETUP)) is not None
 
 
 @pytest.mark.parametrize("seconds_ago, lives", [(14 * 60, True), (15 * 60 + 5, False)])
-def test_it_ends_after_fifteen_minutes(member, seconds_ago, lives):
-    key = begin(member)
-    change_session(member, began=member.session["twofactor_setup"]["began"] - seconds_ago)
-    assert key_on(member.get(SETUP)) == (key if lives else None)
+def test_it_ends_after_fifteen_minutes(signed_in_client, seconds_ago, lives):
+    key = begin(signed_in_client)
+    change_session(signed_in_client, began=signed_in_client.session["twofactor_setup"]["began"] - seconds_ago)
+    assert key_on(signed_in_client.get(SETUP)) == (key if lives else None)
 
 
-def test_it_ends_at_sign_out(member, user):
-    key = begin(member)
-    member.post("/accounts/logout/")
-    assert not is_signed_in(member)
-    sign_in(member, user)
-    assert key_on(member.get(SETUP)) is None
-    assert begin(member) != key
+def test_it_ends_at_sign_out(signed_in_client, user):
+    key = begin(signed_in_client)
+    signed_in_client.post("/accounts/logout/")
+    assert not is_signed_in(signed_in_client)
+    sign_in(signed_in_client, user)
+    assert key_on(signed_in_client.get(SETUP)) is None
+    assert begin(signed_in_client) != key
 
 
-def test_it_is_bound_to_its_user(member, make_user):
-    begin(member)
+def test_it_is_bound_to_its_user(signed_in_client, make_user):
+    begin(signed_in_client)
     bob = sign_in(new_client(), make_user("bob@example.com"))
     session = bob.session
-    session["twofactor_setup"] = member.session["twofactor_setup"]
+    session["twofactor_setup"] = signed_in_client.session["twofactor_setup"]
     session.save()
     assert key_on(bob.get(SETUP)) is None
 
 
-def test_it_ends_when_2fa_is_turned_on_elsewhere(member, user, secret):
-    begin(member)
+def test_it_ends_when_2fa_is_turned_on_elsewhere(signed_in_client, user, secret):
+    begin(signed_in_client)
     Authenticator.objects.activate(user, secret=secret)
-    session = member.session
+    session = signed_in_client.session
     session["twofactor"] = {"version": Authenticator.objects.get().version, "method": "code", "at": 0}
     session.save()
-    assert key_on(member.get(SETUP)) is None
+    assert key_on(signed_in_client.get(SETUP)) is None
 
 
-def test_keys_that_are_gone_end_it_without_an_error(member, settings):
-    begin(member)
+def test_keys_that_are_gone_end_it_without_an_error(signed_in_client, settings):
+    begin(signed_in_client)
     settings.TWOFACTOR_KEYS = "other:b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItISE="
-    assert key_on(member.get(SETUP)) is None
+    assert key_on(signed_in_client.get(SETUP)) is None

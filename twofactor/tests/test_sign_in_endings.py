@@ -10,14 +10,14 @@ from twofactor.tests.helpers import (
     LOGIN,
     UNKNOWN_BACKUP_CODE,
     VERIFY_LOGIN,
+    age_pending_sign_in,
     code_now,
     give_password,
     inputs,
     is_signed_in,
-    leads_to,
-    let_sign_in_age,
     messages_on,
     new_client,
+    redirect_target,
     wrong_code,
 )
 
@@ -60,8 +60,8 @@ def sign_up(client, user):
 
 
 ENDINGS = {
-    "ten minutes": (lambda client, user: let_sign_in_age(client, 601), EXPIRED),
-    "an hour, and allauth forgot it": (lambda client, user: let_sign_in_age(client, 3600), EXPIRED),
+    "ten minutes": (lambda client, user: age_pending_sign_in(client, 601), EXPIRED),
+    "an hour, and allauth forgot it": (lambda client, user: age_pending_sign_in(client, 3600), EXPIRED),
     "five wrong codes": (give_five_wrong_codes, WRONG_CODES),
     "a new password": (change_password, CHANGED),
     "2FA turned off": (turn_off, CHANGED),
@@ -75,10 +75,10 @@ each_ending = pytest.mark.parametrize("end, words", ENDINGS.values(), ids=ENDING
 
 
 @pytest.fixture
-def pending(visitor, user, authenticator):
+def pending_client(signed_out_client, user, authenticator):
     """The password was right, a code is owed, and after it the visitor wants to go to GOAL."""
-    give_password(visitor, user, next=GOAL)
-    return visitor
+    give_password(signed_out_client, user, next=GOAL)
+    return signed_out_client
 
 
 def ask(client, method="get", path=VERIFY_LOGIN, **fields):
@@ -88,7 +88,7 @@ def ask(client, method="get", path=VERIFY_LOGIN, **fields):
 
 def leads_on_to(response):
     """The address that the sign-in page leads on to."""
-    target = urlsplit(leads_to(response))
+    target = urlsplit(redirect_target(response))
     assert target.path == LOGIN
     return parse_qs(target.query).get("next", [""])[0]
 
@@ -98,93 +98,93 @@ def leads_on_to(response):
 
 @each_ending
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_the_sign_in_page_says_why_the_sign_in_ended(pending, user, secret, end, words, method):
-    end(pending, user)
-    response = ask(pending, method, code=code_now(secret))
-    page = pending.get(leads_to(response))
+def test_the_sign_in_page_says_why_the_sign_in_ended(pending_client, user, secret, end, words, method):
+    end(pending_client, user)
+    response = ask(pending_client, method, code=code_now(secret))
+    page = pending_client.get(redirect_target(response))
     assert messages_on(page) == [words]
     assert words in page.content.decode()
-    assert not is_signed_in(pending)
+    assert not is_signed_in(pending_client)
 
 
 @each_ending
-def test_a_reload_and_back_get_the_same_words(pending, user, end, words):
-    end(pending, user)
+def test_a_reload_and_back_get_the_same_words(pending_client, user, end, words):
+    end(pending_client, user)
     for _ in range(3):
-        ask(pending)
-        assert messages_on(pending.get(LOGIN)) == [words]
+        ask(pending_client)
+        assert messages_on(pending_client.get(LOGIN)) == [words]
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_without_a_session_it_says_that_the_sign_in_is_over(visitor, db, method):
-    assert leads_to(ask(visitor, method, code="123456")) == LOGIN
-    assert messages_on(visitor.get(LOGIN)) == [OVER]
+def test_without_a_session_it_says_that_the_sign_in_is_over(signed_out_client, db, method):
+    assert redirect_target(ask(signed_out_client, method, code="123456")) == LOGIN
+    assert messages_on(signed_out_client.get(LOGIN)) == [OVER]
 
 
-def test_after_cancel_nothing_is_said_but_to_who_comes_back(pending):
-    ask(pending, "post", CANCEL)
-    assert messages_on(pending.get(LOGIN)) == []
-    ask(pending)
-    assert messages_on(pending.get(LOGIN)) == [OVER]
+def test_after_cancel_nothing_is_said_but_to_who_comes_back(pending_client):
+    ask(pending_client, "post", CANCEL)
+    assert messages_on(pending_client.get(LOGIN)) == []
+    ask(pending_client)
+    assert messages_on(pending_client.get(LOGIN)) == [OVER]
 
 
-def test_a_new_sign_in_forgets_how_the_last_one_ended(pending, user, secret):
-    give_five_wrong_codes(pending, user)
+def test_a_new_sign_in_forgets_how_the_last_one_ended(pending_client, user, secret):
+    give_five_wrong_codes(pending_client, user)
     Authenticator.objects.update(failures=0, delayed_until=0)
-    give_password(pending, user)
-    assert pending.get(VERIFY_LOGIN).status_code == 200
-    pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
-    assert is_signed_in(pending)
-    assert "twofactor_sign_in" not in pending.session
+    give_password(pending_client, user)
+    assert pending_client.get(VERIFY_LOGIN).status_code == 200
+    pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert is_signed_in(pending_client)
+    assert "twofactor_sign_in" not in pending_client.session
 
 
 # --- Where it leads -------------------------------------------------------------------------------
 
 
 @each_ending
-def test_where_one_was_going_is_kept(pending, user, end, words):
-    end(pending, user)
-    assert leads_on_to(ask(pending, "post", code="123456")) == GOAL
-    assert leads_on_to(ask(pending)) == GOAL
+def test_where_one_was_going_is_kept(pending_client, user, end, words):
+    end(pending_client, user)
+    assert leads_on_to(ask(pending_client, "post", code="123456")) == GOAL
+    assert leads_on_to(ask(pending_client)) == GOAL
 
 
-def test_where_one_was_going_is_kept_after_cancel(pending, user, secret):
-    response = ask(pending, "post", CANCEL)
+def test_where_one_was_going_is_kept_after_cancel(pending_client, user, secret):
+    response = ask(pending_client, "post", CANCEL)
     assert leads_on_to(response) == GOAL
-    assert GOAL.replace("&", "&amp;") in pending.get(leads_to(response)).content.decode()
-    assert leads_on_to(ask(pending)) == GOAL
+    assert GOAL.replace("&", "&amp;") in pending_client.get(redirect_target(response)).content.decode()
+    assert leads_on_to(ask(pending_client)) == GOAL
 
 
 # --- Another tab ----------------------------------------------------------------------------------
 
 
-def test_opening_the_sign_up_page_ends_no_sign_in(pending, secret):
-    assert pending.get(SIGNUP).status_code == 200
-    assert leads_to(pending.get(LOGIN)) == VERIFY_LOGIN
-    assert leads_to(pending.post(VERIFY_LOGIN, {"code": code_now(secret)})) == GOAL
+def test_opening_the_sign_up_page_ends_no_sign_in(pending_client, secret):
+    assert pending_client.get(SIGNUP).status_code == 200
+    assert redirect_target(pending_client.get(LOGIN)) == VERIFY_LOGIN
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == GOAL
 
 
-def test_a_password_given_in_another_tab_begins_another_sign_in(pending, make_user, visitor):
+def test_a_password_given_in_another_tab_begins_another_sign_in(pending_client, make_user, signed_out_client):
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)
-    give_password(pending, bob)
-    pending.post(VERIFY_LOGIN, {"code": code_now("B" * 32)})
-    assert pending.session["_auth_user_id"] == str(bob.pk)
+    give_password(pending_client, bob)
+    pending_client.post(VERIFY_LOGIN, {"code": code_now("B" * 32)})
+    assert pending_client.session["_auth_user_id"] == str(bob.pk)
 
 
-def test_a_code_of_the_first_tab_is_not_tried_on_the_second_ones_sign_in(pending, make_user, secret):
-    first_tab = inputs(pending.get(VERIFY_LOGIN))["sign_in"]["value"]
+def test_a_code_of_the_first_tab_is_not_tried_on_the_second_ones_sign_in(pending_client, make_user, secret):
+    first_tab = inputs(pending_client.get(VERIFY_LOGIN))["sign_in"]["value"]
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)
-    give_password(pending, bob)
-    response = ask(pending, "post", code=code_now(secret), sign_in=first_tab)
-    assert leads_to(response) == VERIFY_LOGIN
-    page = pending.get(VERIFY_LOGIN)
+    give_password(pending_client, bob)
+    response = ask(pending_client, "post", code=code_now(secret), sign_in=first_tab)
+    assert redirect_target(response) == VERIFY_LOGIN
+    page = pending_client.get(VERIFY_LOGIN)
     words = "Another sign-in began in this browser. Enter the code for that one, or cancel it."
     assert messages_on(page) == [words]
     assert not Authenticator.objects.filter(failures__gt=0).exists()
-    pending.post(VERIFY_LOGIN, {"code": code_now("B" * 32), "sign_in": inputs(page)["sign_in"]["value"]})
-    assert pending.session["_auth_user_id"] == str(bob.pk)
+    pending_client.post(VERIFY_LOGIN, {"code": code_now("B" * 32), "sign_in": inputs(page)["sign_in"]["value"]})
+    assert pending_client.session["_auth_user_id"] == str(bob.pk)
 
 
 def test_a_wrong_code_shows_the_form_of_the_same_sign_in(user, authenticator, secret):
@@ -198,19 +198,21 @@ def test_a_wrong_code_shows_the_form_of_the_same_sign_in(user, authenticator, se
 # --- Requests at once -----------------------------------------------------------------------------
 
 
-def test_the_fifth_wrong_code_sent_twice_at_once_is_said_whichever_answer_is_shown(pending, twin):
-    give_five_wrong_codes(pending, None)
-    response = ask(twin, "post", backup_code=UNKNOWN_BACKUP_CODE)
+def test_the_fifth_wrong_code_sent_twice_at_once_is_said_whichever_answer_is_shown(pending_client, parallel_client):
+    give_five_wrong_codes(pending_client, None)
+    response = ask(parallel_client, "post", backup_code=UNKNOWN_BACKUP_CODE)
     assert leads_on_to(response) == GOAL
-    twin.cookies["sessionid"] = pending.cookies["sessionid"].value  # what the browser has, from the other answer
-    assert messages_on(twin.get(LOGIN)) == [WRONG_CODES]
+    parallel_client.cookies["sessionid"] = pending_client.cookies[
+        "sessionid"
+    ].value  # what the browser has, from the other answer
+    assert messages_on(parallel_client.get(LOGIN)) == [WRONG_CODES]
 
 
 def test_a_right_backup_code_at_the_fifth_try_sent_twice_at_once_is_no_fifth_wrong_one(
-    pending, twin, user, backup_codes, mails_to
+    pending_client, parallel_client, user, backup_codes, mails_to
 ):
     for _ in range(4):
-        pending.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
-    assert leads_to(pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == GOAL
-    assert leads_on_to(ask(twin, "post", backup_code=backup_codes[0])) == GOAL
+        pending_client.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == GOAL
+    assert leads_on_to(ask(parallel_client, "post", backup_code=backup_codes[0])) == GOAL
     assert [mail.subject for mail in mails_to(user.email) if "backup code" not in mail.subject] == []

@@ -128,17 +128,17 @@ def test_a_reset_says_that_it_was_staff_and_why(user, authenticator, heard, comm
     assert told == [("turned_off", "staff", "lost phone", None), ("turned_off", "staff", "asked at the desk", request_)]
 
 
-def test_a_lock_is_told(pending, user, secret, heard, committed):
+def test_a_lock_is_told(pending_client, user, secret, heard, committed):
     Authenticator.objects.update(budget_spent=99, budget_began=2_000_000_000)
     with committed():
-        pending.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+        pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
     assert [name for name, _ in heard] == ["failed", "locked"]
 
 
-def test_a_wrong_code_of_a_setup_is_no_failure_of_a_second_factor(member, heard, committed):
+def test_a_wrong_code_of_a_setup_is_no_failure_of_a_second_factor(signed_in_client, heard, committed):
     with committed():
-        key = member.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
-        member.post(VERIFY_SETUP, {"code": wrong_code(key)})
+        key = signed_in_client.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
+        signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})
     assert heard == []
 
 

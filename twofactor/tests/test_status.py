@@ -10,21 +10,21 @@ from twofactor.tests.helpers import (
     STATUS,
     VERIFY_LOGIN,
     code_now,
-    is_whole_page,
-    leads_to,
+    is_full_page,
     new_client,
+    redirect_target,
     sign_in,
 )
 
 
 def test_a_plain_browser_is_led_to_the_settings_page(client, user):
-    assert leads_to(sign_in(client, user).get(STATUS)) == SETTINGS
+    assert redirect_target(sign_in(client, user).get(STATUS)) == SETTINGS
 
 
 def test_htmx_gets_the_block_alone(user):
     response = sign_in(new_client(htmx=True), user).get(STATUS)
     assert response.status_code == 200
-    assert not is_whole_page(response)
+    assert not is_full_page(response)
     assert response.content.strip().startswith(b'<div id="twofactor-status"')
     assert b'id="panel"' not in response.content
     assert "no-store" in response["Cache-Control"]
@@ -46,23 +46,23 @@ NONE_LEFT = "You have no backup codes left. Make new ones now."
 
 
 @pytest.fixture
-def last_code_used(pending, authenticator, backup_codes):
+def last_code_used(pending_client, authenticator, backup_codes):
     """Signed in with the last of the ten codes."""
     for code in backup_codes[1:]:
         authenticator.spend_backup_code(code)
-    pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
-    return pending
+    pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
+    return pending_client
 
 
-def test_no_page_and_no_email_counts_to_zero(last_code_used, user, mails_to, run):
+def test_no_page_and_no_email_counts_to_zero(last_code_used, user, mails_to, run_command):
     home, settings = (last_code_used.get(path).content.decode() for path in ("/", SETTINGS))
     assert "You used your last backup code. Make new ones now." in home
     assert NONE_LEFT in home
     assert NONE_LEFT in settings
     assert "Backup codes left" not in settings
     assert NONE_LEFT in mails_to(user.email)[-1].body
-    assert "no backup codes left" in run("twofactor", "status", user.email)
-    assert "no backup codes left" in run("twofactor", "report")
+    assert "no backup codes left" in run_command("twofactor", "status", user.email)
+    assert "no backup codes left" in run_command("twofactor", "report")
 
 
 def test_the_settings_page_holds_it_and_is_told_of_changes(user, authenticator, backup_codes, secret):
@@ -82,5 +82,5 @@ def test_an_expired_session_leads_to_sign_in_and_back_to_the_page_not_to_the_blo
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_it_takes_no_other_method(member, method):
-    assert getattr(member, method)(STATUS).status_code == 405
+def test_it_takes_no_other_method(signed_in_client, method):
+    assert getattr(signed_in_client, method)(STATUS).status_code == 405

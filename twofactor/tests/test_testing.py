@@ -1,7 +1,7 @@
 """The helper for a host's own tests."""
 
 from twofactor.testing import sign_in
-from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, leads_to, new_client
+from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, new_client, redirect_target
 from twofactor.tests.hosts.pages import REPORT
 
 
@@ -21,5 +21,5 @@ def test_it_signs_a_user_with_2fa_in_as_after_a_code(user, authenticator, settin
 def test_force_login_alone_is_signed_out_where_2fa_is_on(user, authenticator):
     browser = new_client()
     browser.force_login(user)
-    assert leads_to(browser.get(SETTINGS)).startswith(LOGIN)
+    assert redirect_target(browser.get(SETTINGS)).startswith(LOGIN)
     assert not is_signed_in(browser)

@@ -17,8 +17,8 @@ from twofactor.tests.helpers import (
     give_password,
     inputs,
     is_signed_in,
-    leads_to,
     new_client,
+    redirect_target,
     wrong_code,
 )
 
@@ -49,36 +49,38 @@ def asks_for_a_code(browser, user):
 # --- Trusting -------------------------------------------------------------------------------------
 
 
-def test_where_it_is_off_there_is_no_box_and_a_forged_tick_does_nothing(visitor, user, authenticator, secret):
-    give_password(visitor, user)
-    assert "trust" not in inputs(visitor.get(VERIFY_LOGIN))
-    visitor.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"})
+def test_where_it_is_off_there_is_no_box_and_a_forged_tick_does_nothing(signed_out_client, user, authenticator, secret):
+    give_password(signed_out_client, user)
+    assert "trust" not in inputs(signed_out_client.get(VERIFY_LOGIN))
+    signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"})
     assert not TrustedBrowser.objects.exists()
-    assert COOKIE not in visitor.cookies
+    assert COOKIE not in signed_out_client.cookies
 
 
 @pytest.mark.parametrize("method", ["code", "backup"])
-def test_where_it_is_on_there_is_a_box_and_it_is_not_ticked(visitor, trust_on, user, authenticator, method):
-    give_password(visitor, user)
-    box = inputs(visitor.get(VERIFY_LOGIN, {"method": method}))["trust"]
+def test_where_it_is_on_there_is_a_box_and_it_is_not_ticked(signed_out_client, trust_on, user, authenticator, method):
+    give_password(signed_out_client, user)
+    box = inputs(signed_out_client.get(VERIFY_LOGIN, {"method": method}))["trust"]
     assert box["type"] == "checkbox"
     assert "checked" not in box
 
 
 @pytest.mark.parametrize("code, trust", [(code_now, {}), (wrong_code, {"trust": "on"})])
-def test_without_tick_and_right_code_no_browser_is_trusted(visitor, trust_on, user, authenticator, secret, code, trust):
-    give_password(visitor, user)
-    visitor.post(VERIFY_LOGIN, {"code": code(secret), **trust})
+def test_without_tick_and_right_code_no_browser_is_trusted(
+    signed_out_client, trust_on, user, authenticator, secret, code, trust
+):
+    give_password(signed_out_client, user)
+    signed_out_client.post(VERIFY_LOGIN, {"code": code(secret), **trust})
     assert not TrustedBrowser.objects.exists()
-    assert COOKIE not in visitor.cookies
+    assert COOKIE not in signed_out_client.cookies
 
 
 def test_the_tick_keeps_a_digest_sets_a_cookie_and_tells_the_owner(
-    visitor, trust_on, user, authenticator, secret, mails_to
+    signed_out_client, trust_on, user, authenticator, secret, mails_to
 ):
-    give_password(visitor, user)
-    visitor.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"}, headers={"User-Agent": "curl/8.0"})
-    row, cookie = TrustedBrowser.objects.get(), visitor.cookies[COOKIE]
+    give_password(signed_out_client, user)
+    signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"}, headers={"User-Agent": "curl/8.0"})
+    row, cookie = TrustedBrowser.objects.get(), signed_out_client.cookies[COOKIE]
     assert len(cookie.value) >= 43  # 256 bits
     assert cookie.value not in str(TrustedBrowser.objects.values().get())
     assert row.digest == TrustedBrowser.digest_of(cookie.value)
@@ -105,7 +107,7 @@ def test_with_https_the_cookie_is_bound_to_this_host(trust_on, settings, user, a
 
 def test_a_trusted_browser_signs_in_with_the_password_alone(trusted, user):
     before = TrustedBrowser.objects.get().last_used_at
-    assert leads_to(give_password(trusted, user)) == "/"
+    assert redirect_target(give_password(trusted, user)) == "/"
     assert is_signed_in(trusted)
     assert trusted.get(SETTINGS).status_code == 200
     assert TrustedBrowser.objects.get().last_used_at > before
@@ -244,36 +246,36 @@ def forget(pk):
     return f"/accounts/2fa/trusted-browsers/{pk}/forget/"
 
 
-def test_the_settings_list_those_that_live(trusted, owner):
-    listed = owner.get(SETTINGS).context["browsers"]
+def test_the_settings_list_those_that_live(trusted, client_with_2fa):
+    listed = client_with_2fa.get(SETTINGS).context["browsers"]
     assert list(listed) == list(TrustedBrowser.objects.all())
-    assert forget(listed[0].pk) in owner.get(SETTINGS).content.decode()
+    assert forget(listed[0].pk) in client_with_2fa.get(SETTINGS).content.decode()
     TrustedBrowser.objects.update(expires_at=timezone.now())
-    assert not owner.get(SETTINGS).context["browsers"]
+    assert not client_with_2fa.get(SETTINGS).context["browsers"]
 
 
-def test_one_is_forgotten(trusted, owner, user):
-    response = owner.post(forget(TrustedBrowser.objects.get().pk))
-    assert leads_to(response) == SETTINGS or response.status_code == 200
+def test_one_is_forgotten(trusted, client_with_2fa, user):
+    response = client_with_2fa.post(forget(TrustedBrowser.objects.get().pk))
+    assert redirect_target(response) == SETTINGS or response.status_code == 200
     assert asks_for_a_code(trusted, user)
 
 
-def test_all_are_forgotten(trusted, owner, user):
-    owner.post("/accounts/2fa/trusted-browsers/forget/")
+def test_all_are_forgotten(trusted, client_with_2fa, user):
+    client_with_2fa.post("/accounts/2fa/trusted-browsers/forget/")
     assert not TrustedBrowser.objects.exists()
     assert asks_for_a_code(trusted, user)
 
 
-def test_nobody_forgets_somebody_elses(trusted, visitor, make_user):
+def test_nobody_forgets_somebody_elses(trusted, signed_out_client, make_user):
     bob = make_user("bob@example.com")
-    visitor.force_login(bob)
-    assert visitor.post(forget(TrustedBrowser.objects.get().pk)).status_code == 404
-    visitor.post("/accounts/2fa/trusted-browsers/forget/")
+    signed_out_client.force_login(bob)
+    assert signed_out_client.post(forget(TrustedBrowser.objects.get().pk)).status_code == 404
+    signed_out_client.post("/accounts/2fa/trusted-browsers/forget/")
     assert TrustedBrowser.objects.exists()
 
 
-def test_a_get_forgets_nothing_and_neither_does_a_stranger(trusted, owner):
+def test_a_get_forgets_nothing_and_neither_does_a_stranger(trusted, client_with_2fa):
     pk = TrustedBrowser.objects.get().pk
-    assert owner.get(forget(pk)).status_code == 405
-    assert leads_to(new_client().post(forget(pk))).startswith(LOGIN)
+    assert client_with_2fa.get(forget(pk)).status_code == 405
+    assert redirect_target(new_client().post(forget(pk))).startswith(LOGIN)
     assert TrustedBrowser.objects.exists()

@@ -14,11 +14,11 @@ from twofactor.tests.helpers import (
     errors,
     give_password,
     inputs,
+    is_full_page,
     is_signed_in,
-    is_whole_page,
-    leads_to,
     message_levels,
     new_client,
+    redirect_target,
 )
 
 CANCEL = "/accounts/2fa/cancel-login/"
@@ -27,27 +27,27 @@ CANCEL = "/accounts/2fa/cancel-login/"
 # --- In the answer to the password ----------------------------------------------------------------
 
 
-def test_without_2fa_the_password_signs_in(visitor, user):
-    assert leads_to(give_password(visitor, user)) == "/"
-    assert is_signed_in(visitor)
+def test_without_2fa_the_password_signs_in(signed_out_client, user):
+    assert redirect_target(give_password(signed_out_client, user)) == "/"
+    assert is_signed_in(signed_out_client)
 
 
 def test_the_password_leads_a_plain_browser_to_the_code(client, user, authenticator):
-    assert leads_to(give_password(client, user)) == VERIFY_LOGIN
+    assert redirect_target(give_password(client, user)) == VERIFY_LOGIN
     assert not is_signed_in(client)
 
 
 def test_the_answer_to_the_password_is_the_code_form_itself_for_htmx(user, authenticator):
     response = give_password(new_client(htmx=True), user)
     assert response.status_code == 200
-    assert not is_whole_page(response)
+    assert not is_full_page(response)
     assert set(inputs(response)) == {"csrfmiddlewaretoken", "sign_in", "code"}
     assert response["HX-Replace-Url"] == VERIFY_LOGIN
     assert "no-store" in response["Cache-Control"]
 
 
-def test_the_page_asks_for_one_code_and_names_no_address(pending, user):
-    response = pending.get(VERIFY_LOGIN)
+def test_the_page_asks_for_one_code_and_names_no_address(pending_client, user):
+    response = pending_client.get(VERIFY_LOGIN)
     assert response.status_code == 200
     assert set(inputs(response)) == {"csrfmiddlewaretoken", "sign_in", "code"}
     assert "autofocus" in inputs(response)["code"]
@@ -56,56 +56,60 @@ def test_the_page_asks_for_one_code_and_names_no_address(pending, user):
     assert "no-store" in response["Cache-Control"]
 
 
-def test_the_toggle_asks_for_a_backup_code_in_place(pending):
-    assert set(inputs(pending.get(VERIFY_LOGIN, {"method": "backup"}))) == {
+def test_the_toggle_asks_for_a_backup_code_in_place(pending_client):
+    assert set(inputs(pending_client.get(VERIFY_LOGIN, {"method": "backup"}))) == {
         "csrfmiddlewaretoken",
         "sign_in",
         "backup_code",
     }
-    assert set(inputs(pending.get(VERIFY_LOGIN, {"method": "code"}))) == {"csrfmiddlewaretoken", "sign_in", "code"}
+    assert set(inputs(pending_client.get(VERIFY_LOGIN, {"method": "code"}))) == {
+        "csrfmiddlewaretoken",
+        "sign_in",
+        "code",
+    }
 
 
-def test_the_pending_sign_in_has_a_session_key_of_its_own(visitor, user, authenticator):
-    visitor.get(LOGIN)
-    before = visitor.session.session_key
-    give_password(visitor, user)
-    held = visitor.session.session_key
+def test_the_pending_sign_in_has_a_session_key_of_its_own(signed_out_client, user, authenticator):
+    signed_out_client.get(LOGIN)
+    before = signed_out_client.session.session_key
+    give_password(signed_out_client, user)
+    held = signed_out_client.session.session_key
     assert held != before
-    assert not visitor.session.exists(before)
-    visitor.post(VERIFY_LOGIN, {"code": code_now(authenticator.secret)})
-    assert visitor.session.session_key != held
-    assert not visitor.session.exists(held)
+    assert not signed_out_client.session.exists(before)
+    signed_out_client.post(VERIFY_LOGIN, {"code": code_now(authenticator.secret)})
+    assert signed_out_client.session.session_key != held
+    assert not signed_out_client.session.exists(held)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("path", [VERIFY_LOGIN, CANCEL])
-def test_without_a_pending_sign_in_there_is_no_stage(visitor, db, method, path):
-    response = getattr(visitor, method)(path, {"code": "123456"})
-    assert response.status_code == 405 if (path, method) == (CANCEL, "get") else leads_to(response) == LOGIN
-    assert not is_signed_in(visitor)
+def test_without_a_pending_sign_in_there_is_no_stage(signed_out_client, db, method, path):
+    response = getattr(signed_out_client, method)(path, {"code": "123456"})
+    assert response.status_code == 405 if (path, method) == (CANCEL, "get") else redirect_target(response) == LOGIN
+    assert not is_signed_in(signed_out_client)
 
 
-def test_whoever_is_signed_in_is_led_on(owner):
-    assert leads_to(owner.get(VERIFY_LOGIN)) == "/"
-    assert leads_to(owner.post(VERIFY_LOGIN, {"code": "123456"})) == "/"
-    assert is_signed_in(owner)
+def test_whoever_is_signed_in_is_led_on(client_with_2fa):
+    assert redirect_target(client_with_2fa.get(VERIFY_LOGIN)) == "/"
+    assert redirect_target(client_with_2fa.post(VERIFY_LOGIN, {"code": "123456"})) == "/"
+    assert is_signed_in(client_with_2fa)
 
 
 # --- Codes ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps_ahead", [-1, 0, 1])
-def test_a_code_signs_in(pending, secret, steps_ahead):
+def test_a_code_signs_in(pending_client, secret, steps_ahead):
     # The step before this one may be two before it by the time the code arrives.
     code = code_now(secret, steps_ahead=steps_ahead if time.time() % 30 < 25 else 0)
-    assert leads_to(pending.post(VERIFY_LOGIN, {"code": f"{code[:3]} {code[3:]}"})) == "/"
-    assert is_signed_in(pending)
-    assert pending.get(SETTINGS).status_code == 200
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": f"{code[:3]} {code[3:]}"})) == "/"
+    assert is_signed_in(pending_client)
+    assert pending_client.get(SETTINGS).status_code == 200
 
 
-def test_a_used_code_does_not_sign_in_again(pending, user, secret):
+def test_a_used_code_does_not_sign_in_again(pending_client, user, secret):
     code = code_now(secret, steps_ahead=1)
-    pending.post(VERIFY_LOGIN, {"code": code})
+    pending_client.post(VERIFY_LOGIN, {"code": code})
     other = new_client()
     give_password(other, user)
     assert errors(other.post(VERIFY_LOGIN, {"code": code})) == {"code": ["wrong_code"]}
@@ -116,8 +120,8 @@ def test_a_used_code_does_not_sign_in_again(pending, user, secret):
     ({}, "required"), ({"code": ""}, "required"),
     ({"code": "12345"}, "malformed"), ({"code": "¹²³⁴⁵⁶"}, "malformed"),
 ])  # fmt: skip
-def test_what_cannot_be_a_code_is_a_message_by_the_field_and_costs_no_try(pending, typed, why):
-    response = pending.post(VERIFY_LOGIN, typed)
+def test_what_cannot_be_a_code_is_a_message_by_the_field_and_costs_no_try(pending_client, typed, why):
+    response = pending_client.post(VERIFY_LOGIN, typed)
     assert response.status_code == 422
     assert errors(response) == {"code": [why]}
     assert inputs(response)["code"]["aria-invalid"] == "true"
@@ -128,16 +132,18 @@ def test_what_cannot_be_a_code_is_a_message_by_the_field_and_costs_no_try(pendin
 
 @pytest.mark.parametrize("typed", ["1234\x0056", "\x00", "\ud800" * 6, "1" * 30_000])
 @pytest.mark.parametrize("field", ["code", "backup_code"])
-def test_no_input_is_an_error_page(pending, field, typed):
+def test_no_input_is_an_error_page(pending_client, field, typed):
     body = f"{field}=" + "".join(f"%{byte:02X}" for byte in typed.encode("utf-8", "surrogatepass"))
-    response = pending.generic("POST", VERIFY_LOGIN, body, content_type="application/x-www-form-urlencoded")
+    response = pending_client.generic("POST", VERIFY_LOGIN, body, content_type="application/x-www-form-urlencoded")
     assert response.status_code == 422
     assert not PendingSignIn.objects.exists()
 
 
-def test_a_backup_code_signs_in_says_how_many_are_left_and_tells_the_owner(pending, user, backup_codes, mails_to):
-    assert leads_to(pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})) == "/"
-    home = pending.get("/")
+def test_a_backup_code_signs_in_says_how_many_are_left_and_tells_the_owner(
+    pending_client, user, backup_codes, mails_to
+):
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})) == "/"
+    home = pending_client.get("/")
     assert message_levels(home) == ["info"]
     assert "9" in str(next(iter(home.context["messages"])))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]
@@ -145,24 +151,24 @@ def test_a_backup_code_signs_in_says_how_many_are_left_and_tells_the_owner(pendi
     assert "9" in mail.body
 
 
-def test_with_three_codes_or_fewer_left_that_is_a_warning(pending, authenticator, backup_codes):
+def test_with_three_codes_or_fewer_left_that_is_a_warning(pending_client, authenticator, backup_codes):
     for code in backup_codes[:6]:
         authenticator.spend_backup_code(code)
-    pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[6]})
-    assert message_levels(pending.get("/")) == ["warning"]
+    pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[6]})
+    assert message_levels(pending_client.get("/")) == ["warning"]
 
 
-def test_a_used_or_unknown_backup_code_does_not_sign_in(pending, authenticator, backup_codes):
+def test_a_used_or_unknown_backup_code_does_not_sign_in(pending_client, authenticator, backup_codes):
     authenticator.spend_backup_code(backup_codes[0])
     for typed in (backup_codes[0], UNKNOWN_BACKUP_CODE):
-        response = pending.post(VERIFY_LOGIN, {"backup_code": typed})
+        response = pending_client.post(VERIFY_LOGIN, {"backup_code": typed})
         assert response.status_code == 422
         assert errors(response) == {"backup_code": ["wrong_backup_code"]}
-    assert not is_signed_in(pending)
+    assert not is_signed_in(pending_client)
 
 
-def test_a_second_accounts_code_does_not_open_the_first_ones_sign_in(pending, make_user):
+def test_a_second_accounts_code_does_not_open_the_first_ones_sign_in(pending_client, make_user):
     bob = make_user("bob@example.com")
     (first, *_) = Authenticator.objects.activate(bob, secret="B" * 32)
-    assert errors(pending.post(VERIFY_LOGIN, {"code": code_now("B" * 32)})) == {"code": ["wrong_code"]}
-    assert errors(pending.post(VERIFY_LOGIN, {"backup_code": first})) == {"backup_code": ["wrong_backup_code"]}
+    assert errors(pending_client.post(VERIFY_LOGIN, {"code": code_now("B" * 32)})) == {"code": ["wrong_code"]}
+    assert errors(pending_client.post(VERIFY_LOGIN, {"backup_code": first})) == {"backup_code": ["wrong_backup_code"]}

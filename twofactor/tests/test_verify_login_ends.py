@@ -12,13 +12,13 @@ from twofactor.tests.helpers import (
     SETTINGS,
     UNKNOWN_BACKUP_CODE,
     VERIFY_LOGIN,
+    age_pending_sign_in,
     code_now,
     errors,
     give_password,
     is_signed_in,
-    leads_to,
-    let_sign_in_age,
     message_levels,
+    redirect_target,
     sign_in,
     wrong_code,
 )
@@ -31,64 +31,64 @@ CANCEL = "/accounts/2fa/cancel-login/"
 
 @pytest.mark.parametrize("field, code", [("code", None), ("backup_code", UNKNOWN_BACKUP_CODE)])
 def test_after_five_wrong_codes_the_sign_in_is_over_and_the_owner_told(
-    pending, user, secret, field, code, backup_codes, mails_to
+    pending_client, user, secret, field, code, backup_codes, mails_to
 ):
     typed = {field: code or wrong_code(secret)}
-    assert [pending.post(VERIFY_LOGIN, typed).status_code for _ in range(4)] == [422] * 4
-    assert leads_to(pending.post(VERIFY_LOGIN, typed)) == LOGIN
-    assert message_levels(pending.get(LOGIN)) == ["error"]
-    assert leads_to(pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == LOGIN
-    assert not is_signed_in(pending)
+    assert [pending_client.post(VERIFY_LOGIN, typed).status_code for _ in range(4)] == [422] * 4
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, typed)) == LOGIN
+    assert message_levels(pending_client.get(LOGIN)) == ["error"]
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == LOGIN
+    assert not is_signed_in(pending_client)
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
     assert len(mails_to(user.email)) == 1
 
 
-def test_wrong_codes_over_several_sign_ins_are_told_too(pending, user, secret, mails_to):
+def test_wrong_codes_over_several_sign_ins_are_told_too(pending_client, user, secret, mails_to):
     for _ in range(4):
-        pending.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
-    pending.post(CANCEL)
+        pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    pending_client.post(CANCEL)
     assert not mails_to(user.email)
-    give_password(pending, user)
-    pending.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    give_password(pending_client, user)
+    pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
     assert len(mails_to(user.email)) == 1
 
 
 def test_a_secret_that_does_not_open_ends_no_sign_in_and_alarms_nobody(
-    pending, user, secret, backup_codes, settings, mails_to
+    pending_client, user, secret, backup_codes, settings, mails_to
 ):
     settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
     for _ in range(6):
-        assert errors(pending.post(VERIFY_LOGIN, {"code": code_now(secret)})) == {"code": ["unreadable"]}
+        assert errors(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == {"code": ["unreadable"]}
     assert not SecurityEvent.objects.exists()
     assert not mails_to(user.email)
-    pending.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
-    assert is_signed_in(pending)
+    pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
+    assert is_signed_in(pending_client)
 
 
-def test_a_delayed_try_says_when_to_come_back_and_costs_nothing(pending, secret):
+def test_a_delayed_try_says_when_to_come_back_and_costs_nothing(pending_client, secret):
     Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 300)
-    response = pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    response = pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
     assert response.status_code == 429
     assert 295 <= int(response["Retry-After"]) <= 300
     assert errors(response) == {"code": ["delayed"]}
     assert not PendingSignIn.objects.exists()
-    assert not is_signed_in(pending)
+    assert not is_signed_in(pending_client)
 
 
-def test_a_flushed_cache_forgets_neither_the_delay_nor_the_tries(pending, secret):
+def test_a_flushed_cache_forgets_neither_the_delay_nor_the_tries(pending_client, secret):
     for _ in range(4):
-        pending.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+        pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
     cache.clear()
-    assert leads_to(pending.post(VERIFY_LOGIN, {"code": wrong_code(secret)})) == LOGIN
-    give_password(pending, Authenticator.objects.get().user)
-    assert pending.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})) == LOGIN
+    give_password(pending_client, Authenticator.objects.get().user)
+    assert pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
 
 
-def test_the_failure_that_locks_is_told(pending, user, secret, mails_to):
+def test_the_failure_that_locks_is_told(pending_client, user, secret, mails_to):
     Authenticator.objects.update(budget_spent=99, budget_began=int(time.time()))
-    assert pending.post(VERIFY_LOGIN, {"code": wrong_code(secret)}).status_code == 422
-    assert pending.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
+    assert pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)}).status_code == 422
+    assert pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
     assert [event.kind for event in SecurityEvent.objects.all()] == ["locked"]
     assert len(mails_to(user.email)) == 1
 
@@ -113,52 +113,52 @@ ENDINGS = {
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_the_sign_in_is_over_when(pending, user, secret, ending, method):
+def test_the_sign_in_is_over_when(pending_client, user, secret, ending, method):
     ENDINGS[ending](user)
-    response = getattr(pending, method)(VERIFY_LOGIN, {"code": code_now(secret)})
-    assert leads_to(response) == LOGIN
-    assert pending.get(LOGIN).status_code == 200
-    assert not is_signed_in(pending)
+    response = getattr(pending_client, method)(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert redirect_target(response) == LOGIN
+    assert pending_client.get(LOGIN).status_code == 200
+    assert not is_signed_in(pending_client)
 
 
 @pytest.mark.parametrize("seconds_ago, lives", [(590, True), (601, False)])
-def test_the_sign_in_is_over_after_ten_minutes(pending, secret, seconds_ago, lives):
-    let_sign_in_age(pending, seconds_ago)
-    pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
-    assert is_signed_in(pending) is lives
+def test_the_sign_in_is_over_after_ten_minutes(pending_client, secret, seconds_ago, lives):
+    age_pending_sign_in(pending_client, seconds_ago)
+    pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert is_signed_in(pending_client) is lives
 
 
-def test_cancel_ends_it(pending, secret):
-    assert pending.get(CANCEL).status_code == 405
-    assert leads_to(pending.post(CANCEL)) == LOGIN
-    assert leads_to(pending.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
-    assert not is_signed_in(pending)
+def test_cancel_ends_it(pending_client, secret):
+    assert pending_client.get(CANCEL).status_code == 405
+    assert redirect_target(pending_client.post(CANCEL)) == LOGIN
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
+    assert not is_signed_in(pending_client)
 
 
-def test_success_leaves_nothing_of_it_behind(pending, secret):
-    pending.post(VERIFY_LOGIN, {"code": code_now(secret)})
+def test_success_leaves_nothing_of_it_behind(pending_client, secret):
+    pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
     assert not PendingSignIn.objects.exists()
-    assert "account_login" not in pending.session
+    assert "account_login" not in pending_client.session
 
 
-def test_a_right_code_sent_twice_at_once_is_no_five_wrong_ones(pending, twin, secret):
+def test_a_right_code_sent_twice_at_once_is_no_five_wrong_ones(pending_client, parallel_client, secret):
     code = code_now(secret)
-    assert leads_to(pending.post(VERIFY_LOGIN, {"code": code})) == "/"
-    assert leads_to(twin.post(VERIFY_LOGIN, {"code": code})) == LOGIN
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code})) == "/"
+    assert redirect_target(parallel_client.post(VERIFY_LOGIN, {"code": code})) == LOGIN
     assert not SecurityEvent.objects.exists()
 
 
-def test_one_sign_in_is_let_in_once(pending, twin, secret):
-    assert leads_to(pending.post(VERIFY_LOGIN, {"code": code_now(secret, steps_ahead=-1)})) == "/"
-    assert leads_to(twin.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
-    assert not is_signed_in(twin)
+def test_one_sign_in_is_let_in_once(pending_client, parallel_client, secret):
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret, steps_ahead=-1)})) == "/"
+    assert redirect_target(parallel_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
+    assert not is_signed_in(parallel_client)
 
 
-def test_a_sign_in_that_is_used_up_is_not_let_in_by_a_right_code(pending, twin, secret):
+def test_a_sign_in_that_is_used_up_is_not_let_in_by_a_right_code(pending_client, parallel_client, secret):
     for _ in range(5):
-        pending.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
-    assert leads_to(twin.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
-    assert not is_signed_in(twin)
+        pending_client.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
+    assert redirect_target(parallel_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
+    assert not is_signed_in(parallel_client)
 
 
 # --- Where it leads -------------------------------------------------------------------------------
@@ -170,31 +170,33 @@ def test_a_sign_in_that_is_used_up_is_not_let_in_by_a_right_code(pending, twin, 
     ("//evil.example/", "/"), ("https://evil.example/", "/"), ("http://localhost/", "/"), ("///evil.example", "/"),
     ("/\\evil.example", "/"), ("javascript:alert(1)", "/"), ("\x01//evil.example", "/"),
 ])  # fmt: skip
-def test_next_survives_the_stage_and_leads_to_this_very_host_only(visitor, user, secret, authenticator, target, leads):
-    give_password(visitor, user, next=target)
-    assert leads_to(visitor.post(VERIFY_LOGIN, {"code": code_now(secret)})) == leads
+def test_next_survives_the_stage_and_leads_to_this_very_host_only(
+    signed_out_client, user, secret, authenticator, target, leads
+):
+    give_password(signed_out_client, user, next=target)
+    assert redirect_target(signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == leads
 
 
-def test_next_given_to_the_stage_itself_leads_nowhere_else(pending, secret):
-    response = pending.post(
+def test_next_given_to_the_stage_itself_leads_nowhere_else(pending_client, secret):
+    response = pending_client.post(
         f"{VERIFY_LOGIN}?next=//evil.example/", {"code": code_now(secret), "next": "//evil.example/"}
     )
-    assert leads_to(response) == "/"
+    assert redirect_target(response) == "/"
 
 
-def test_nothing_is_open_while_a_code_is_owed(pending, user):
+def test_nothing_is_open_while_a_code_is_owed(pending_client, user):
     for path in (SETTINGS, "/accounts/email/", "/accounts/password/change/", "/admin/login/", "/accounts/2fa/setup/"):
-        assert leads_to(pending.get(path)).startswith(LOGIN)
-    assert leads_to(pending.get("/admin/")).startswith("/admin/login/")
+        assert redirect_target(pending_client.get(path)).startswith(LOGIN)
+    assert redirect_target(pending_client.get("/admin/")).startswith("/admin/login/")
     for path in ("setup", "disable", "regenerate-backup-codes", "verify-setup", "cancel-setup"):
-        response = pending.post(f"/accounts/2fa/{path}/", {"password": PASSWORD})
-        assert leads_to(response).startswith(LOGIN)
+        response = pending_client.post(f"/accounts/2fa/{path}/", {"password": PASSWORD})
+        assert redirect_target(response).startswith(LOGIN)
     assert Authenticator.objects.for_user(user).codes_left == 10
-    assert not is_signed_in(pending)
+    assert not is_signed_in(pending_client)
 
 
-def test_whoever_starts_again_gets_a_sign_in_of_their_own(pending, make_user, secret):
+def test_whoever_starts_again_gets_a_sign_in_of_their_own(pending_client, make_user, secret):
     bob = make_user("bob@example.com")
-    pending.post(CANCEL)
-    sign_in(pending, bob)
-    assert pending.session["_auth_user_id"] == str(bob.pk)
+    pending_client.post(CANCEL)
+    sign_in(pending_client, bob)
+    assert pending_client.session["_auth_user_id"] == str(bob.pk)

@@ -17,9 +17,9 @@ from twofactor.tests.helpers import (
     give_password,
     inputs,
     is_signed_in,
-    leads_to,
     message_levels,
     new_client,
+    redirect_target,
     sign_in,
     wrong_code,
 )
@@ -41,13 +41,13 @@ def turn_on(client):
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_without_a_setup_under_way_it_leads_back_to_the_start(member, method):
-    assert leads_to(getattr(member, method)(VERIFY_SETUP, {"code": "123456"})) == SETUP
+def test_without_a_setup_under_way_it_leads_back_to_the_start(signed_in_client, method):
+    assert redirect_target(getattr(signed_in_client, method)(VERIFY_SETUP, {"code": "123456"})) == SETUP
 
 
-def test_it_asks_for_one_code_and_shows_no_key(member):
-    key = begin(member)
-    response = member.get(VERIFY_SETUP)
+def test_it_asks_for_one_code_and_shows_no_key(signed_in_client):
+    key = begin(signed_in_client)
+    response = signed_in_client.get(VERIFY_SETUP)
     assert response.status_code == 200
     assert set(inputs(response)) == {"csrfmiddlewaretoken", "code"}
     assert inputs(response)["code"]["autocomplete"] == "one-time-code"
@@ -57,49 +57,49 @@ def test_it_asks_for_one_code_and_shows_no_key(member):
 @pytest.mark.parametrize(
     "typed, why", [("", "required"), ("12345", "malformed"), ("¹²³⁴⁵⁶", "malformed"), ("\0", "malformed")]
 )
-def test_what_cannot_be_a_code_turns_nothing_on_and_costs_no_try(member, typed, why):
-    begin(member)
-    response = member.post(VERIFY_SETUP, {"code": typed})
+def test_what_cannot_be_a_code_turns_nothing_on_and_costs_no_try(signed_in_client, typed, why):
+    begin(signed_in_client)
+    response = signed_in_client.post(VERIFY_SETUP, {"code": typed})
     assert response.status_code == 422
     assert set(errors(response)) == {"code"}
     assert inputs(response)["code"]["aria-invalid"] == "true"
-    assert member.session["twofactor_setup"]["tries"] == 0
+    assert signed_in_client.session["twofactor_setup"]["tries"] == 0
     assert not Authenticator.objects.exists()
 
 
-def test_a_wrong_code_turns_nothing_on(member):
-    key = begin(member)
-    response = member.post(VERIFY_SETUP, {"code": wrong_code(key)})
+def test_a_wrong_code_turns_nothing_on(signed_in_client):
+    key = begin(signed_in_client)
+    response = signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})
     assert response.status_code == 422
     assert errors(response) == {"code": ["wrong_code"]}
     assert not Authenticator.objects.exists()
 
 
 @pytest.mark.parametrize("steps_ahead, why", [(4, "ahead"), (-4, "behind")])
-def test_a_code_of_another_time_is_refused_with_how_far_the_clock_is_off(member, steps_ahead, why):
-    key = begin(member)
-    response = member.post(VERIFY_SETUP, {"code": code_now(key, steps_ahead=steps_ahead)})
+def test_a_code_of_another_time_is_refused_with_how_far_the_clock_is_off(signed_in_client, steps_ahead, why):
+    key = begin(signed_in_client)
+    response = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key, steps_ahead=steps_ahead)})
     assert response.status_code == 422
     assert errors(response) == {"code": [why]}
     assert re.search(r"\b\d+ (seconds|minutes)\b", response.context["form"].errors["code"][0])
     assert not Authenticator.objects.exists()
 
 
-def test_after_five_wrong_codes_the_setup_is_over(member):
-    key = begin(member)
+def test_after_five_wrong_codes_the_setup_is_over(signed_in_client):
+    key = begin(signed_in_client)
     for _ in range(4):
-        assert member.post(VERIFY_SETUP, {"code": wrong_code(key)}).status_code == 422
-    assert leads_to(member.post(VERIFY_SETUP, {"code": wrong_code(key)})) == SETUP
-    assert leads_to(member.post(VERIFY_SETUP, {"code": code_now(key)})) == SETUP
+        assert signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)}).status_code == 422
+    assert redirect_target(signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})) == SETUP
+    assert redirect_target(signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})) == SETUP
     assert not Authenticator.objects.exists()
-    assert begin(member) != key
+    assert begin(signed_in_client) != key
 
 
 # --- Success --------------------------------------------------------------------------------------
 
 
-def test_the_right_code_turns_it_on_and_shows_ten_backup_codes(member, user):
-    key, response = turn_on(member)
+def test_the_right_code_turns_it_on_and_shows_ten_backup_codes(signed_in_client, user):
+    key, response = turn_on(signed_in_client)
     assert response.status_code == 200
     codes = backup_codes_on(response)
     authenticator = Authenticator.objects.for_user(user)
@@ -107,16 +107,16 @@ def test_the_right_code_turns_it_on_and_shows_ten_backup_codes(member, user):
     assert len(codes) == 10
     assert all(authenticator.spend_backup_code(code) for code in codes)
     assert "no-store" in response["Cache-Control"]
-    assert "twofactor_setup" not in member.session
+    assert "twofactor_setup" not in signed_in_client.session
 
 
-def test_the_codes_are_never_shown_again(member):
-    _, response = turn_on(member)
+def test_the_codes_are_never_shown_again(signed_in_client):
+    _, response = turn_on(signed_in_client)
     codes = backup_codes_on(response)
     for path in (SETTINGS, SETUP, VERIFY_SETUP, "/", "/accounts/2fa/regenerate-backup-codes/"):
-        text = member.get(path, follow=True).content.decode()
+        text = signed_in_client.get(path, follow=True).content.decode()
         assert not any(code in text for code in codes)
-    assert not backup_codes_on(member.post(VERIFY_SETUP, {"code": "123456"}))
+    assert not backup_codes_on(signed_in_client.post(VERIFY_SETUP, {"code": "123456"}))
 
 
 # --- The page with the codes is left ----------------------------------------------------------------
@@ -124,43 +124,43 @@ def test_the_codes_are_never_shown_again(member):
 ONCE = "Your backup codes are shown only once."
 
 
-def leave_by(member, way):
+def leave_by(signed_in_client, way):
     """Follow what a browser does that shows the codes: a reload of the answer or of its address, or Back."""
     return {
-        "the same form": lambda: member.post(VERIFY_SETUP, {"code": "123456"}),
-        "a reload": lambda: member.get(SETTINGS),
-        "Back to step 2": lambda: member.get(VERIFY_SETUP),
-        "Back to step 1": lambda: member.get(SETUP),
+        "the same form": lambda: signed_in_client.post(VERIFY_SETUP, {"code": "123456"}),
+        "a reload": lambda: signed_in_client.get(SETTINGS),
+        "Back to step 2": lambda: signed_in_client.get(VERIFY_SETUP),
+        "Back to step 1": lambda: signed_in_client.get(SETUP),
     }[way]()
 
 
 @pytest.mark.parametrize("way", ["the same form", "a reload", "Back to step 2", "Back to step 1"])
-def test_left_before_the_codes_are_saved_it_says_that_they_are_shown_once(member, way):
-    turn_on(member)
-    response = leave_by(member, way)
+def test_left_before_the_codes_are_saved_it_says_that_they_are_shown_once(signed_in_client, way):
+    turn_on(signed_in_client)
+    response = leave_by(signed_in_client, way)
     if way != "a reload":
-        assert leads_to(response) == SETTINGS
-        response = member.get(SETTINGS)
+        assert redirect_target(response) == SETTINGS
+        response = signed_in_client.get(SETTINGS)
     assert message_levels(response) == ["warning"]
     assert f"Two-factor authentication is on. {ONCE}" in response.content.decode()
-    assert ONCE not in member.get(SETTINGS).content.decode()
-    assert "Set up a new phone" in member.get(SETUP).content.decode()
+    assert ONCE not in signed_in_client.get(SETTINGS).content.decode()
+    assert "Set up a new phone" in signed_in_client.get(SETUP).content.decode()
 
 
-def test_left_with_the_codes_saved_it_says_nothing(member):
-    turn_on(member)
-    response = member.get(SETTINGS, {"saved": "on"})
+def test_left_with_the_codes_saved_it_says_nothing(signed_in_client):
+    turn_on(signed_in_client)
+    response = signed_in_client.get(SETTINGS, {"saved": "on"})
     if response.status_code == 302:
-        assert leads_to(response) == SETTINGS
+        assert redirect_target(response) == SETTINGS
     else:
         assert response["HX-Replace-Url"] == SETTINGS
-    assert ONCE not in member.get(SETTINGS).content.decode()
+    assert ONCE not in signed_in_client.get(SETTINGS).content.decode()
 
 
-def test_a_proof_given_right_after_the_codes_is_taken(member):
-    key, _ = turn_on(member)
+def test_a_proof_given_right_after_the_codes_is_taken(signed_in_client):
+    key, _ = turn_on(signed_in_client)
     proof = {"password": PASSWORD, "code": code_now(key, steps_ahead=1)}
-    assert backup_codes_on(member.post("/accounts/2fa/regenerate-backup-codes/", proof))
+    assert backup_codes_on(signed_in_client.post("/accounts/2fa/regenerate-backup-codes/", proof))
 
 
 # --- Where it leads -------------------------------------------------------------------------------
@@ -170,47 +170,47 @@ def test_a_proof_given_right_after_the_codes_is_taken(member):
     ("/admin/", "/admin/"), ("/accounts/email/?a=b&c=d", "/accounts/email/?a=b&c=d"),
     ("https://evil.example/", ""), ("//evil.example/", ""), ("javascript:alert(1)", ""), ("", ""),
 ])  # fmt: skip
-def test_a_setup_ends_where_the_person_was_going_on_this_host(member, going, arrives):
-    page = member.get(SETUP, {"next": going})
+def test_a_setup_ends_where_the_person_was_going_on_this_host(signed_in_client, going, arrives):
+    page = signed_in_client.get(SETUP, {"next": going})
     kept = inputs(page)["next"]["value"] if arrives else ""
     assert kept == arrives
-    wrong = member.post(SETUP, {"password": "wrong", "next": kept})
+    wrong = signed_in_client.post(SETUP, {"password": "wrong", "next": kept})
     assert inputs(wrong).get("next", {}).get("value", "") == arrives
-    key = begin(member, next=kept)
-    member.post(VERIFY_SETUP, {"code": code_now(key)})
-    assert leads_to(member.get(SETTINGS, {"saved": "on"})) in (arrives or SETTINGS, arrives)
+    key = begin(signed_in_client, next=kept)
+    signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert redirect_target(signed_in_client.get(SETTINGS, {"saved": "on"})) in (arrives or SETTINGS, arrives)
 
 
-def test_a_setup_under_way_ends_where_the_person_was_going_last(member):
-    key = begin(member, next="/accounts/email/")
-    member.get(SETUP, {"next": "/accounts/sessions/"})
-    member.get(SETUP)
-    member.post(VERIFY_SETUP, {"code": code_now(key)})
-    assert leads_to(member.get(SETTINGS, {"saved": "on"})) == "/accounts/sessions/"
+def test_a_setup_under_way_ends_where_the_person_was_going_last(signed_in_client):
+    key = begin(signed_in_client, next="/accounts/email/")
+    signed_in_client.get(SETUP, {"next": "/accounts/sessions/"})
+    signed_in_client.get(SETUP)
+    signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert redirect_target(signed_in_client.get(SETTINGS, {"saved": "on"})) == "/accounts/sessions/"
 
 
-def test_where_it_is_required_the_setup_is_left_by_signing_out_and_not_by_cancel(member, settings):
+def test_where_it_is_required_the_setup_is_left_by_signing_out_and_not_by_cancel(signed_in_client, settings):
     settings.TWOFACTOR_REQUIRED = "all"
-    begin_page = member.get(SETUP)
-    key = begin(member)
-    for page in (begin_page, member.get(SETUP), member.get(VERIFY_SETUP)):
+    begin_page = signed_in_client.get(SETUP)
+    key = begin(signed_in_client)
+    for page in (begin_page, signed_in_client.get(SETUP), signed_in_client.get(VERIFY_SETUP)):
         text = page.content.decode()
         assert "Cancel" not in text
         assert 'action="/accounts/logout/"' in text.split('id="panel"')[1]
         assert "Nothing else here opens until you turn it on." in text
-    codes = member.post(VERIFY_SETUP, {"code": code_now(key)}).content.decode()
+    codes = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)}).content.decode()
     assert "Nothing else here opens until you turn it on." not in codes
 
 
-def test_where_it_will_be_required_cancel_leads_back(member, settings):
+def test_where_it_will_be_required_cancel_leads_back(signed_in_client, settings):
     settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_GRACE_DAYS = "all", 7
-    assert "Cancel" in member.get(SETUP).content.decode()
+    assert "Cancel" in signed_in_client.get(SETUP).content.decode()
 
 
-def test_the_code_that_turned_it_on_does_not_sign_in(member, user):
-    key = begin(member)
+def test_the_code_that_turned_it_on_does_not_sign_in(signed_in_client, user):
+    key = begin(signed_in_client)
     code = code_now(key, steps_ahead=1)
-    member.post(VERIFY_SETUP, {"code": code})
+    signed_in_client.post(VERIFY_SETUP, {"code": code})
     other = new_client()
     give_password(other, user)
     response = other.post(VERIFY_LOGIN, {"code": code})
@@ -218,41 +218,41 @@ def test_the_code_that_turned_it_on_does_not_sign_in(member, user):
     assert not is_signed_in(other)
 
 
-def test_it_is_turned_on_once_when_the_form_is_sent_twice(member):
-    key = begin(member)
-    before = member.cookies.copy()
-    member.post(VERIFY_SETUP, {"code": code_now(key)})
+def test_it_is_turned_on_once_when_the_form_is_sent_twice(signed_in_client):
+    key = begin(signed_in_client)
+    before = signed_in_client.cookies.copy()
+    signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
     version = Authenticator.objects.get().version
-    assert member.post(VERIFY_SETUP, {"code": code_now(key)}).status_code in (204, 302)
+    assert signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)}).status_code in (204, 302)
     again = new_client()
     again.cookies = before
     again.post(VERIFY_SETUP, {"code": code_now(key)})
     assert Authenticator.objects.get().version == version
 
 
-def test_this_session_goes_on_under_a_new_key_and_all_others_end(member, user):
+def test_this_session_goes_on_under_a_new_key_and_all_others_end(signed_in_client, user):
     other = sign_in(new_client(), user)
-    key = begin(member)
-    before = member.session.session_key
-    member.post(VERIFY_SETUP, {"code": code_now(key)})
-    assert member.session.session_key != before
-    assert member.get(SETTINGS).status_code == 200
+    key = begin(signed_in_client)
+    before = signed_in_client.session.session_key
+    signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert signed_in_client.session.session_key != before
+    assert signed_in_client.get(SETTINGS).status_code == 200
     assert not is_signed_in(other)
-    assert leads_to(other.get(SETTINGS)).startswith("/accounts/login/")
+    assert redirect_target(other.get(SETTINGS)).startswith("/accounts/login/")
     assert not other.session.exists(before)
 
 
-def test_the_owner_is_told(member, user, mails_to):
-    turn_on(member)
+def test_the_owner_is_told(signed_in_client, user, mails_to):
+    turn_on(signed_in_client)
     assert [event.kind for event in SecurityEvent.objects.all()] == ["turned_on"]
     assert len(mails_to(user.email)) == 1
 
 
-def test_nothing_is_turned_on_over_what_another_tab_turned_on(member, user, secret):
-    key = begin(member)
-    session = member.session
+def test_nothing_is_turned_on_over_what_another_tab_turned_on(signed_in_client, user, secret):
+    key = begin(signed_in_client)
+    session = signed_in_client.session
     Authenticator.objects.activate(user, secret=secret)
     session["twofactor"] = {"version": Authenticator.objects.get().version}
     session.save()
-    member.post(VERIFY_SETUP, {"code": code_now(key)})
+    signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
     assert Authenticator.objects.get().secret == secret

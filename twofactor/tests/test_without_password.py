@@ -5,7 +5,7 @@ import time
 import pytest
 
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import LOGIN, SETUP, code_now, is_signed_in, leads_to, new_client, wrong_code
+from twofactor.tests.helpers import LOGIN, SETUP, code_now, is_signed_in, new_client, redirect_target, wrong_code
 
 DISABLE, REGENERATE = "/accounts/2fa/disable/", "/accounts/2fa/regenerate-backup-codes/"
 REAUTHENTICATE, ADMIN = "/accounts/2fa/reauthenticate/", "/admin/twofactor/authenticator/"
@@ -43,17 +43,17 @@ def test_five_wrong_codes_in_a_row_end_the_session_lest_a_stolen_one_delays_the_
     client = signed_in(secret)
     typed = {"code": wrong_code(secret)}
     assert [client.post(path, typed).status_code for _ in range(4)] == [422] * 4
-    assert leads_to(client.post(path, typed)) == LOGIN
+    assert redirect_target(client.post(path, typed)) == LOGIN
     assert not is_signed_in(client)
 
 
 def test_the_admin_asks_staff_without_a_password_for_a_code(signed_in, user, authenticator, secret):
     staff = signed_in(secret, email="staff@example.com", is_staff=True, is_superuser=True)
     action = {"action": "turn_off", "_selected_action": [authenticator.pk], "reason": "lost everything"}
-    page = leads_to(staff.post(ADMIN, action))
+    page = redirect_target(staff.post(ADMIN, action))
     assert page.startswith(REAUTHENTICATE)
     assert Authenticator.objects.filter(user=user).exists()
-    assert leads_to(staff.post(page, {"code": code_now(secret), "next": ADMIN})) == ADMIN
+    assert redirect_target(staff.post(page, {"code": code_now(secret), "next": ADMIN})) == ADMIN
     staff.post(ADMIN, action)
     assert not Authenticator.objects.filter(user=user).exists()
 
@@ -61,6 +61,6 @@ def test_the_admin_asks_staff_without_a_password_for_a_code(signed_in, user, aut
 def test_whoever_must_turn_it_on_and_signed_in_too_long_ago_is_led_out_and_not_in_a_circle(signed_in, settings):
     settings.TWOFACTOR_REQUIRED = "all"
     client = signed_in()
-    assert leads_to(client.get("/accounts/email/")).startswith(SETUP)
-    assert leads_to(client.get(SETUP)) == "/accounts/logout/"
+    assert redirect_target(client.get("/accounts/email/")).startswith(SETUP)
+    assert redirect_target(client.get(SETUP)) == "/accounts/logout/"
     assert client.get("/accounts/logout/").status_code == 200

@@ -15,8 +15,8 @@ from twofactor.tests.helpers import (
     SETUP,
     code_now,
     errors,
-    leads_to,
     new_client,
+    redirect_target,
     sign_in,
     wrong_code,
 )
@@ -32,7 +32,7 @@ def guess(client, path, times, password="not-the-password"):
 
 
 def is_over(client):
-    return leads_to(client.get(SETTINGS)).startswith(LOGIN)
+    return redirect_target(client.get(SETTINGS)).startswith(LOGIN)
 
 
 def kinds():
@@ -40,39 +40,41 @@ def kinds():
 
 
 @pytest.mark.parametrize("path", [SETUP, DISABLE, REGENERATE, REAUTHENTICATE, OURS, CHANGE])
-def test_ten_wrong_passwords_in_a_row_end_the_session_and_tell_the_owner(owner, user, mails_to, settings, path):
+def test_ten_wrong_passwords_in_a_row_end_the_session_and_tell_the_owner(
+    client_with_2fa, user, mails_to, settings, path
+):
     if path == OURS:
         settings.ACCOUNT_ADAPTER, settings.ACCOUNT_FORMS = "twofactor.account.AccountAdapter", {}
-    answers = guess(owner, path, 10)
-    assert not any(leads_to(answer) for answer in answers[:9])
-    assert leads_to(answers[9]).startswith(LOGIN)
-    assert is_over(owner)
+    answers = guess(client_with_2fa, path, 10)
+    assert not any(redirect_target(answer) for answer in answers[:9])
+    assert redirect_target(answers[9]).startswith(LOGIN)
+    assert is_over(client_with_2fa)
     assert not Session.objects.exists()
     assert kinds() == ["wrong_passwords"]
     (message,) = mails_to(user.email)
     assert "Ten wrong passwords" in message.body
-    assert "Too many wrong passwords" in owner.get(LOGIN).content.decode()
+    assert "Too many wrong passwords" in client_with_2fa.get(LOGIN).content.decode()
 
 
-def test_it_makes_no_difference_which_forms_they_are_typed_into(owner):
+def test_it_makes_no_difference_which_forms_they_are_typed_into(client_with_2fa):
     for path in (SETUP, DISABLE, REGENERATE, REAUTHENTICATE, CHANGE):
-        guess(owner, path, 2)
-    assert is_over(owner)
+        guess(client_with_2fa, path, 2)
+    assert is_over(client_with_2fa)
 
 
-def test_without_2fa_it_is_the_same(member):
-    guess(member, SETUP, 5)
-    guess(member, REAUTHENTICATE, 5)
-    assert is_over(member)
+def test_without_2fa_it_is_the_same(signed_in_client):
+    guess(signed_in_client, SETUP, 5)
+    guess(signed_in_client, REAUTHENTICATE, 5)
+    assert is_over(signed_in_client)
 
 
-def test_a_right_password_begins_the_count_anew(owner, secret):
+def test_a_right_password_begins_the_count_anew(client_with_2fa, secret):
     for _ in range(3):
-        guess(owner, DISABLE, 9)
-        answer = owner.post(DISABLE, {"password": PASSWORD, "code": wrong_code(secret)})
+        guess(client_with_2fa, DISABLE, 9)
+        answer = client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": wrong_code(secret)})
         assert errors(answer) == {"code": ["wrong_code"]}
-    guess(owner, DISABLE, 9)
-    assert not is_over(owner)
+    guess(client_with_2fa, DISABLE, 9)
+    assert not is_over(client_with_2fa)
     assert kinds() == []
 
 
@@ -86,7 +88,7 @@ def test_nobody_elses_tries_are_spent(user, authenticator, secret):
     assert home.get(SETTINGS).status_code == 200
     guess(home, CHANGE, 1)
     answer = home.post(REAUTHENTICATE, {"password": PASSWORD, "code": code_now(secret), "next": SETTINGS})
-    assert leads_to(answer) == SETTINGS
+    assert redirect_target(answer) == SETTINGS
     sign_in(new_client(), user, code=code_now(secret, steps_ahead=1))
 
 
@@ -97,13 +99,13 @@ def test_the_owner_is_emailed_once_an_hour_and_each_session_is_an_event(user, ma
     assert len(mails_to(user.email)) == 1
 
 
-def test_each_wrong_password_is_a_line_in_the_log(owner, user, caplog):
+def test_each_wrong_password_is_a_line_in_the_log(client_with_2fa, user, caplog):
     with caplog.at_level(logging.WARNING, "twofactor"):
-        guess(owner, DISABLE, 1)
+        guess(client_with_2fa, DISABLE, 1)
     assert f"event=password_refused user={user.pk} ip=127.0.0.1" in caplog.text
 
 
 @pytest.mark.parametrize("typed", ["", "x" * 200])
-def test_what_cannot_be_a_password_is_not_counted(owner, typed):
-    guess(owner, DISABLE, 12, password=typed)
-    assert not is_over(owner)
+def test_what_cannot_be_a_password_is_not_counted(client_with_2fa, typed):
+    guess(client_with_2fa, DISABLE, 12, password=typed)
+    assert not is_over(client_with_2fa)
