@@ -181,7 +181,7 @@ class AccountAdapter(DefaultAccountAdapter):
             own = EmailAddress.objects.filter(user=user, email=email.lower(), verified=True)
             if own.exists():
                 return True
-        return limits.stranger_mail(self.request, kind, addresses.mailbox(email))
+        return limits.charge_email(self.request, kind, addresses.mailbox(email))
 
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None

@@ -178,5 +178,5 @@ class UserAdmin(DjangoUserAdmin):
         key = request.session.session_key
         response = super().user_change_password(request, id, form_url)
         # Django cycles the session key of the staff member too, although the password is another user's.
-        sessions.keep_listed(request, key)
+        sessions.update_session_list(request, key)
         return response

@@ -14,14 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.people import naming_fields
+from twofactor.people import identifying_fields
 from twofactor.reauthentication import way_to_proof
 from twofactor.reset import reset
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        return [f"user__{name}" for name in naming_fields()]
+        return [f"user__{name}" for name in identifying_fields()]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

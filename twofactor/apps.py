@@ -12,4 +12,4 @@ class TwofactorConfig(AppConfig):
 
         from twofactor import checks, receivers  # noqa: F401 - the checks register themselves
 
-        password_reset.connect(receivers.open_after_reset)
+        password_reset.connect(receivers.unlock_after_password_reset)

@@ -21,7 +21,7 @@ from twofactor.account import AccountAdapter
 from twofactor.adapter import Adapter
 from twofactor.models import Authenticator
 
-WALL = "twofactor.middleware.TwofactorMiddleware"
+MIDDLEWARE = "twofactor.middleware.TwofactorMiddleware"
 AFTER = (
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -42,7 +42,19 @@ Findings = Iterator[tuple[str, str, str]]
 
 @register("twofactor")
 def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    every = (_stage, _wall, _addresses, _no_cache, _sessions, _keys, _cookies, _sender, _numbers, _site_url, _adapter)
+    every = (
+        _stage,
+        _middleware,
+        _addresses,
+        _no_cache,
+        _sessions,
+        _keys,
+        _cookies,
+        _sender,
+        _numbers,
+        _site_url,
+        _adapter,
+    )
     return _messages(*every)
 
 
@@ -98,17 +110,17 @@ def _proof_asks_for_a_code() -> bool:
     return form is not None and issubclass(form, ProofForm)
 
 
-def _wall() -> Findings:
-    if WALL not in settings.MIDDLEWARE:
+def _middleware() -> Findings:
+    if MIDDLEWARE not in settings.MIDDLEWARE:
         yield (
             "E002",
-            f"{WALL} is not in MIDDLEWARE: sessions that never saw a code stay signed in.",
-            f'In the settings: "{WALL}" in MIDDLEWARE, after "allauth.account.middleware.AccountMiddleware".',
+            f"{MIDDLEWARE} is not in MIDDLEWARE: sessions that never saw a code stay signed in.",
+            f'In the settings: "{MIDDLEWARE}" in MIDDLEWARE, after "allauth.account.middleware.AccountMiddleware".',
         )
         return
-    place = settings.MIDDLEWARE.index(WALL)
+    place = settings.MIDDLEWARE.index(MIDDLEWARE)
     if late := [name for name in AFTER if name not in settings.MIDDLEWARE[:place]]:
-        yield "E003", f"{WALL} stands before {late[0]}.", "Put it after allauth's AccountMiddleware."
+        yield "E003", f"{MIDDLEWARE} stands before {late[0]}.", "Put it after allauth's AccountMiddleware."
 
 
 def _addresses() -> Findings:
@@ -206,7 +218,7 @@ def _numbers() -> Findings:
 
 
 def _site_url() -> Findings:
-    if settings.ALLOWED_HOSTS and not (conf.site_url() or conf.first_host()):
+    if settings.ALLOWED_HOSTS and not (conf.site_url() or conf.default_site_url()):
         yield (
             "E017",
             "Links in emails would have no host: TWOFACTOR_SITE_URL is not set, and ALLOWED_HOSTS names none.",

@@ -16,7 +16,7 @@ SALT_BYTES = 16
 _LOOK_ALIKES = str.maketrans("OIL", "011")
 _SHAPE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}")
 # Of another app: ten codes of eight digits are the weakest that still hold against the account's hundred tries.
-_FOREIGN_SHAPE = re.compile(r"[!-~]{8,64}")
+_IMPORTED_SHAPE = re.compile(r"[!-~]{8,64}")
 
 
 def generate() -> list[str]:
@@ -29,7 +29,7 @@ def display(code: str) -> str:
     return "-".join(code[i : i + 4] for i in range(0, LENGTH, 4))
 
 
-def normalise(typed: str) -> str | None:
+def normalize(typed: str) -> str | None:
     """Return the sixteen characters that were meant, or None if these cannot be a code.
 
     Case, spaces, dashes and the script of the digits do not matter; O is read as 0, I and L as 1.
@@ -47,7 +47,7 @@ def new_salt() -> bytes:
 
 
 def digest(code: str, *, salt: bytes) -> bytes:
-    """Return the 32 bytes of Argon2id that stand in the database for a normalised code.
+    """Return the 32 bytes of Argon2id that stand in the database for a normalized code.
 
     One salt a set, so that a try costs one hash and not ten. The cost is small on purpose: what is hashed here
     are 80 random bits, not a password that somebody thought up.
@@ -58,17 +58,17 @@ def digest(code: str, *, salt: bytes) -> bytes:
 # --- Codes from another app -----------------------------------------------------------------------
 
 
-def normalise_foreign(typed: str) -> str | None:
+def normalize_imported(typed: str) -> str | None:
     """Return a code of another app without its spaces and dashes, or None: too short, too long, or not ASCII.
 
     Capitals stay: a code that is kept as a hash of that app's own tells them from small letters.
     """
     code = canonical(typed)
-    return code if _FOREIGN_SHAPE.fullmatch(code) else None
+    return code if _IMPORTED_SHAPE.fullmatch(code) else None
 
 
-def foreign_digest(code: str, *, secret: str, owner: str) -> bytes:
-    """Return the 32 bytes that stand in the database for a normalised code of another app, in any case of letters.
+def imported_digest(code: str, *, secret: str, owner: str) -> bytes:
+    """Return the 32 bytes that stand in the database for a normalized code of another app, in any case of letters.
 
     Eight digits are run through in no time, whatever the salt beside them. So the key is the owner's TOTP secret,
     which is sealed: who has the database and not the site's keys can try nothing. Sealing it anew changes nothing.

@@ -73,7 +73,7 @@ def site_url() -> str:
     return getattr(settings, "TWOFACTOR_SITE_URL", "")
 
 
-def first_host() -> str:
+def default_site_url() -> str:
     """https and the first of ALLOWED_HOSTS that is one; nothing where there is none. With DEBUG, runserver's."""
     if settings.DEBUG:
         return "http://localhost:8000"
@@ -87,7 +87,7 @@ def settings_path() -> str:
 
 def settings_url() -> str:
     """The address of the settings page for mails."""
-    return (site_url() or first_host()) + settings_path()
+    return (site_url() or default_site_url()) + settings_path()
 
 
 _parsed = lru_cache(maxsize=1)(Keyring.parse)

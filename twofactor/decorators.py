@@ -48,7 +48,7 @@ def second_factor_required(
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             authenticator = getattr(request.user, "authenticator", None)
-            if sessions.used_lately(request, authenticator, within=within):
+            if sessions.used_recently(request, authenticator, within=within):
                 return view(request, *args, **kwargs)
             return _ask(request, authenticator, setup_url)
 
@@ -69,7 +69,7 @@ def _ask(request: HttpRequest, authenticator: Authenticator | None, setup_url: s
     if authenticator:
         url = address(**query)
     else:
-        url = setup.address(request) if setup_url == SETUP_URL else resolve_url(setup_url)
+        url = setup.url(request) if setup_url == SETUP_URL else resolve_url(setup_url)
     if htmx.is_scripted(request):
         return JsonResponse({"error": "second_factor_required", "url": url}, status=403)
     if authenticator is None:

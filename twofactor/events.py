@@ -20,27 +20,27 @@ logger = logging.getLogger("twofactor")
 
 
 def turned_on(request: HttpRequest, user: Any) -> None:
-    _tell(Kind.TURNED_ON, user, request)
+    _record(Kind.TURNED_ON, user, request)
     _signal(signals.turned_on, user, request)
 
 
 def turned_off(request: HttpRequest, user: Any) -> None:
-    _tell(Kind.TURNED_OFF, user, request)
+    _record(Kind.TURNED_OFF, user, request)
     _signal(signals.turned_off, user, request, by="owner", reason="")
 
 
 def codes_regenerated(request: HttpRequest, user: Any) -> None:
-    _tell(Kind.CODES_REGENERATED, user, request)
+    _record(Kind.CODES_REGENERATED, user, request)
     _signal(signals.codes_regenerated, user, request)
 
 
 def phone_changed(request: HttpRequest, user: Any) -> None:
-    _tell(Kind.PHONE_CHANGED, user, request)
+    _record(Kind.PHONE_CHANGED, user, request)
     _signal(signals.phone_changed, user, request)
 
 
 def backup_code_used(request: HttpRequest, user: Any, *, codes_left: int) -> None:
-    _tell(Kind.BACKUP_CODE_USED, user, request, codes_left=codes_left)
+    _record(Kind.BACKUP_CODE_USED, user, request, codes_left=codes_left)
     _signal(signals.backup_code_used, user, request, codes_left=codes_left)
 
 
@@ -49,28 +49,28 @@ def wrong_codes(request: HttpRequest, authenticator: Authenticator, *, signed_in
 
     `signed_in`: no password was asked for, since somebody signed in with it before.
     """
-    mailed = authenticator.claim_failure_mail()
-    _tell(Kind.WRONG_CODES, authenticator.user, request, mailed=mailed, signed_in=signed_in)
+    mailed = authenticator.claim_failure_email()
+    _record(Kind.WRONG_CODES, authenticator.user, request, mailed=mailed, signed_in=signed_in)
 
 
 def wrong_passwords(request: HttpRequest, user: Any) -> None:
     """Ten wrong passwords in a row ended a session of this user, who is emailed once an hour at most."""
-    _tell(Kind.WRONG_PASSWORDS, user, request, mailed=limits.claim_password_mail(request, user))
+    _record(Kind.WRONG_PASSWORDS, user, request, mailed=limits.claim_password_email(request, user))
 
 
 def locked(request: HttpRequest, authenticator: Authenticator) -> None:
-    _tell(Kind.LOCKED, authenticator.user, request)
+    _record(Kind.LOCKED, authenticator.user, request)
     _signal(signals.locked, authenticator.user, request)
 
 
 def reset_by_staff(request: HttpRequest | None, user: Any, *, reason: str) -> None:
     """Tell the owner, but not the staff member's IP address and browser. The log has the address."""
-    _tell(Kind.RESET_BY_STAFF, user, request, by_owner=False, reason=reason)
+    _record(Kind.RESET_BY_STAFF, user, request, by_owner=False, reason=reason)
     _signal(signals.turned_off, user, request, by="staff", reason=reason)
 
 
 def browser_trusted(request: HttpRequest, user: Any) -> None:
-    _tell(Kind.BROWSER_TRUSTED, user, request)
+    _record(Kind.BROWSER_TRUSTED, user, request)
 
 
 def code_accepted(request: HttpRequest, user: Any, *, method: str) -> None:
@@ -106,7 +106,7 @@ def _signal(signal: signals.Signal, user: Any, request: HttpRequest | None, **mo
     signal.after_commit(Authenticator, user=user, request=request, **more)
 
 
-def _tell(
+def _record(
     kind: Kind,
     user: Any,
     request: HttpRequest | None,
@@ -122,10 +122,10 @@ def _tell(
     log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **context)
     if mailed:
         with override(mail.language_of(user)):
-            _mail(event, user, request, context)
+            _email(event, user, request, context)
 
 
-def _mail(event: SecurityEvent, user: Any, request: HttpRequest | None, context: dict[str, Any]) -> None:
+def _email(event: SecurityEvent, user: Any, request: HttpRequest | None, context: dict[str, Any]) -> None:
     context = {
         **context,
         "user": user,

@@ -24,7 +24,7 @@ class SecretInput(forms.TextInput):
 
 
 class CodeField(forms.CharField):
-    """Six digits in any spelling. A backup code is not taken here, but recognized; `foreign` as in BackupCodeField."""
+    """Six digits in any spelling. A backup code is not taken here, but recognized; `imported` as in BackupCodeField."""
 
     default_error_messages = {
         "required": _("Enter the code from your authenticator app."),
@@ -32,8 +32,8 @@ class CodeField(forms.CharField):
         "backup_code": _("That looks like a backup code."),
     }
 
-    def __init__(self, *, foreign: bool = False, **kwargs: Any) -> None:
-        self.normalise_backup_code = codes.normalise_foreign if foreign else codes.normalise
+    def __init__(self, *, imported: bool = False, **kwargs: Any) -> None:
+        self.normalize_backup_code = codes.normalize_imported if imported else codes.normalize
         kwargs.setdefault("help_text", _("The six digits that your authenticator app shows now."))
         attrs = {
             "autocomplete": "one-time-code",
@@ -45,9 +45,9 @@ class CodeField(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         typed = super().to_python(value) or ""
-        digits = totp.normalise(typed)
+        digits = totp.normalize(typed)
         if typed and digits is None:
-            why = "backup_code" if self.normalise_backup_code(typed) else "malformed"
+            why = "backup_code" if self.normalize_backup_code(typed) else "malformed"
             raise forms.ValidationError(self.error_messages[why], code=why)
         return digits or ""
 
@@ -55,7 +55,7 @@ class CodeField(forms.CharField):
 class BackupCodeField(forms.CharField):
     """Sixteen characters of Crockford's base32, in any spelling a person may give them.
 
-    `foreign`: codes of another app, which may look like anything.
+    `imported`: codes of another app, which may look like anything.
     """
 
     default_error_messages = {
@@ -63,9 +63,9 @@ class BackupCodeField(forms.CharField):
         "malformed": _("A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."),
     }
 
-    def __init__(self, *, foreign: bool = False, **kwargs: Any) -> None:
-        self.normalise = codes.normalise_foreign if foreign else codes.normalise
-        if foreign:
+    def __init__(self, *, imported: bool = False, **kwargs: Any) -> None:
+        self.normalize = codes.normalize_imported if imported else codes.normalize
+        if imported:
             kwargs["error_messages"] = {"malformed": _("Enter a backup code as you saved it.")}
         kwargs.setdefault(
             "help_text",
@@ -73,7 +73,7 @@ class BackupCodeField(forms.CharField):
         )
         attrs = {
             "autocomplete": "off",
-            "autocapitalize": "none" if foreign else "characters",
+            "autocapitalize": "none" if imported else "characters",
             "class": "code",
             "spellcheck": "false",
         }
@@ -81,7 +81,7 @@ class BackupCodeField(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         typed = super().to_python(value) or ""
-        code = self.normalise(typed)
+        code = self.normalize(typed)
         if typed and code is None:
             raise forms.ValidationError(self.error_messages["malformed"], code="malformed")
         return code or ""
@@ -145,12 +145,12 @@ class LimitedForm(FocusFirstError):
 class SecondFactorForm(LimitedForm):
     """Asks for a code or a backup code of this authenticator, charging the try before it looks at it.
 
-    After a backup code was accepted, `codes_left` says how many are left. `told` is True once the owner was told
-    of wrong codes.
+    After a backup code was accepted, `codes_left` is the number left. `owner_notified` becomes True when the owner was
+    emailed about wrong codes.
     """
 
     codes_left = 0
-    told = False
+    owner_notified = False
     after_sign_in = False  # True where whoever types has a session, and is not asked for the password
 
     error_messages = {
@@ -158,11 +158,11 @@ class SecondFactorForm(LimitedForm):
         "wrong_backup_code": _("That is not one of your unused backup codes."),
         "delayed": _("Too many wrong codes. Codes from your app are taken again in %(wait)s; a backup code works now."),
         "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
-        "over": _("Too many wrong codes."),
+        "ended": _("Too many wrong codes."),
         "unreadable": _("Codes from your app can't be checked right now. Use a backup code."),
     }
     # Where the backup codes are those of another app, they share the fate of codes from the app.
-    foreign_error_messages = {
+    imported_error_messages = {
         "delayed": _(
             "Too many wrong codes. No code and no backup code is taken for %(wait)s; a password reset ends that sooner."
         ),
@@ -182,10 +182,10 @@ class SecondFactorForm(LimitedForm):
         self.request, self.authenticator, self.method, self.pending = request, authenticator, method, pending
         self.field_name = "backup_code" if method == "backup" else "code"
         if authenticator:
-            if foreign := authenticator.has_foreign_codes:
-                self.error_messages = {**self.error_messages, **self.foreign_error_messages}
+            if imported := authenticator.has_imported_codes:
+                self.error_messages = {**self.error_messages, **self.imported_error_messages}
             field_class = BackupCodeField if method == "backup" else CodeField
-            self.fields[self.field_name] = field_class(foreign=foreign)
+            self.fields[self.field_name] = field_class(imported=imported)
 
     def clean(self) -> dict[str, Any]:
         if not self.errors and self.authenticator:
@@ -208,21 +208,21 @@ class SecondFactorForm(LimitedForm):
         if verdict is Verdict.ACCEPTED:
             events.code_accepted(self.request, authenticator.user, method=self.method)
         elif verdict is None:
-            self.refuse("over")
+            self.refuse("ended")
         elif verdict is Verdict.DELAYED:
             self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
         elif verdict is Verdict.UNREADABLE:
             self.refuse("unreadable")
         elif verdict is Verdict.WRONG:
             is_over = self._is_judged_first and not self._charge_sign_in()
-            self.refuse("over" if is_over else "wrong_backup_code" if self.method == "backup" else "wrong_code")
+            self.refuse("ended" if is_over else "wrong_backup_code" if self.method == "backup" else "wrong_code")
             self._warn_of_the_last_try(authenticator)
-            self._tell(authenticator)
+            self._notify_owner(authenticator)
 
     @property
     def _is_judged_first(self) -> bool:
         """True of what the account itself limits: the sign-in then counts the wrong ones alone."""
-        return self.method == "code" or bool(self.authenticator and self.authenticator.has_foreign_codes)
+        return self.method == "code" or bool(self.authenticator and self.authenticator.has_imported_codes)
 
     def _charge_sign_in(self) -> bool:
         return self.pending is None or self.pending.charge()
@@ -252,18 +252,18 @@ class SecondFactorForm(LimitedForm):
         if self.pending:
             is_last = self.pending.has_one_try_left
         else:
-            is_last = self.after_sign_in and self._is_judged_first and authenticator.fails_five_times_next
+            is_last = self.after_sign_in and self._is_judged_first and authenticator.next_is_fifth_failure
         if is_last:
             self.add_error(self.field_name, forms.ValidationError(_("You have one try left."), code="last_try"))
 
-    def _tell(self, authenticator: Authenticator) -> None:
+    def _notify_owner(self, authenticator: Authenticator) -> None:
         """Wherever codes are typed, and over however many sign-ins: it is the account that counts them."""
         if not self._is_judged_first:
             return
         if authenticator.is_locked_by_this_try:
             events.locked(self.request, authenticator)
-        if authenticator.failed_five_times_more:
-            self.told = True
+        if authenticator.is_fifth_failure:
+            self.owner_notified = True
             events.wrong_codes(self.request, authenticator, signed_in=self.after_sign_in)
 
 
@@ -380,7 +380,7 @@ class VerifySetupForm(LimitedForm):
             words = self.error_messages["source"] % {"wait": in_words(self.retry_after)}
             raise forms.ValidationError(words, code="source")
         if not setup.charge(self.request):
-            raise forms.ValidationError(SecondFactorForm.error_messages["over"], code="over")
+            raise forms.ValidationError(SecondFactorForm.error_messages["ended"], code="ended")
         code, around = self.cleaned_data["code"], totp.time_step_at(self.now)
         step = totp.match_time_step(self.secret, code, around=around, drift_window=conf.drift_window())
         if step is None:

@@ -45,17 +45,17 @@ def seconds_to_wait(
     return max(waits)
 
 
-def setup_try(request: HttpRequest, sealed_secret: str) -> bool:
+def charge_setup(request: HttpRequest, sealed_secret: str) -> bool:
     """Charge a code typed in this setup. The session counts too, but of requests at once it keeps the last one's."""
     return _charge(request, "setup", f"{conf.PENDING_TRIES}/{conf.SETUP_SECONDS}s/key", key=sealed_secret)
 
 
-def stranger_mail(request: HttpRequest, kind: str, address: str) -> bool:
+def charge_email(request: HttpRequest, kind: str, address: str) -> bool:
     """Charge an email that somebody other than the owner of the address may have caused: three an hour of each kind."""
     return _charge(request, kind, "3/h/key", key=address.lower())
 
 
-def claim_password_mail(request: HttpRequest, user: Any) -> bool:
+def claim_password_email(request: HttpRequest, user: Any) -> bool:
     """True for one caller an hour: that one emails the owner about wrong passwords."""
     return _charge(request, "password_mail", "1/h/key", key=str(user.pk))
 

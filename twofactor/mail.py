@@ -16,7 +16,7 @@ from django.utils.translation import get_language
 
 logger = logging.getLogger("twofactor.mail")
 
-LAST_WORDS = 5  # seconds that a process which ends gives to mails under way
+SHUTDOWN_SECONDS = 5  # seconds that a process which ends gives to mails under way
 _two_at_a_time = threading.BoundedSemaphore(2)
 _under_way: set[threading.Thread] = set()
 
@@ -91,4 +91,4 @@ def _send(message: EmailMessage) -> None:
         _under_way.discard(threading.current_thread())
 
 
-atexit.register(flush, LAST_WORDS)
+atexit.register(flush, SHUTDOWN_SECONDS)

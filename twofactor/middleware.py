@@ -87,7 +87,7 @@ class SecondWallMiddleware:
                 request.twofactor_due = due  # type: ignore[attr-defined]
                 request.twofactor_is_due = is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined]
                 if is_due and not _is_open(request):
-                    return redirect(setup.address(request))
+                    return redirect(setup.url(request))
         return self.get_response(request)
 
 

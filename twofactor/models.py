@@ -160,7 +160,7 @@ class Authenticator(models.Model):
         in once.
         """
         now = time.time() if now is None else now
-        digits = totp.normalise(code)
+        digits = totp.normalize(code)
         if digits is None:
             return Verdict.WRONG
         secret = self._secret_for("TOTP")
@@ -250,12 +250,12 @@ class Authenticator(models.Model):
         return self.budget_spent == conf.BUDGET
 
     @property
-    def failed_five_times_more(self) -> bool:
+    def is_fifth_failure(self) -> bool:
         """True after the fifth failure in a row, the tenth, and so on, for whoever made it."""
         return self.failures > 0 and self.failures % conf.DELAY_FROM == 0
 
     @property
-    def fails_five_times_next(self) -> bool:
+    def next_is_fifth_failure(self) -> bool:
         """True if one more failure is the fifth in a row, the tenth, and so on."""
         return self.failures % conf.DELAY_FROM == conf.DELAY_FROM - 1
 
@@ -263,7 +263,7 @@ class Authenticator(models.Model):
         """True if another request of this pending sign-in was let in meanwhile, or used it up."""
         return Authenticator.objects.filter(pk=self.pk, closed_sign_in=sign_in).exists()
 
-    def forgive_after_reset(self, *, now: float | None = None) -> None:
+    def unlock_after_password_reset(self, *, now: float | None = None) -> None:
         """A mailed password reset ends the delay; once in a week it also opens a lock, for twenty tries."""
         moment = int(time.time() if now is None else now)
         mine = Authenticator.objects.filter(pk=self.pk)
@@ -273,7 +273,7 @@ class Authenticator(models.Model):
             budget_spent=left, reset_granted=moment
         )
 
-    def claim_failure_mail(self, *, now: float | None = None) -> bool:
+    def claim_failure_email(self, *, now: float | None = None) -> bool:
         """True for one caller an hour: that one mails the owner about wrong codes."""
         moment = int(time.time() if now is None else now)
         unsent = Authenticator.objects.filter(pk=self.pk, failure_mailed__lte=moment - 60 * 60)
@@ -291,23 +291,23 @@ class Authenticator(models.Model):
         One hash whether or not the code exists. A right one opens the account's delay and lock. Neither is true of
         codes from another app.
         """
-        if self.has_foreign_codes:
-            return self._judge_foreign_code(code, time.time() if now is None else now, sign_in)
-        normalised = codes.normalise(code)
-        if normalised is None:
+        if self.has_imported_codes:
+            return self._judge_imported_code(code, time.time() if now is None else now, sign_in)
+        normalized = codes.normalize(code)
+        if normalized is None:
             return Verdict.WRONG
-        digest = codes.digest(normalised, salt=bytes(self.backup_salt)).hex()
+        digest = codes.digest(normalized, salt=bytes(self.backup_salt)).hex()
         spent = self._spend(digest, sign_in, failures=0, delayed_until=0, budget_spent=0)
         return Verdict.ACCEPTED if spent else Verdict.WRONG
 
     @property
-    def has_foreign_codes(self) -> bool:
+    def has_imported_codes(self) -> bool:
         """True while the backup codes are those of the app that this second factor came from: they have no salt."""
         return not self.backup_salt
 
-    def _judge_foreign_code(self, code: str, now: float, sign_in: str) -> Verdict:
+    def _judge_imported_code(self, code: str, now: float, sign_in: str) -> Verdict:
         """Codes of another app may have few bits: they are charged to the account, before they are looked at."""
-        typed = codes.normalise_foreign(code)
+        typed = codes.normalize_imported(code)
         if typed is None:
             return Verdict.WRONG
         secret = self._secret_for("TOTP and every backup code")
@@ -315,7 +315,7 @@ class Authenticator(models.Model):
             return Verdict.UNREADABLE
         if not self.charge_attempt(now=now):
             return Verdict.DELAYED
-        digest = codes.foreign_digest(typed, secret=secret, owner=str(self.user_id)).hex()
+        digest = codes.imported_digest(typed, secret=secret, owner=str(self.user_id)).hex()
         # Earlier failures stay charged, as they do after a code from the app.
         given_back = Greatest(F("budget_spent") - 1, 0, output_field=models.IntegerField())
         right: dict[str, Any] = {"failures": 0, "delayed_until": 0, "budget_spent": given_back}

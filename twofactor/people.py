@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 
-def naming_fields() -> list[str]:
+def identifying_fields() -> list[str]:
     """The fields that a user may be known by: the e-mail address first, then what they sign in with."""
     model = get_user_model()
     there = {field.name for field in model._meta.get_fields()}
@@ -14,7 +14,7 @@ def naming_fields() -> list[str]:
 
 def find(name: str) -> Any:
     """Return the one user of this name; LookupError, in words, if there is none or more than one."""
-    for field in naming_fields():
+    for field in identifying_fields():
         alike = list(get_user_model()._default_manager.filter(**{f"{field}__iexact": name}))
         found = [user for user in alike if getattr(user, field) == name] or alike
         if len(found) > 1:

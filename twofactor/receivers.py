@@ -5,7 +5,7 @@ from typing import Any
 from twofactor.models import Authenticator
 
 
-def open_after_reset(user: Any, **kwargs: Any) -> None:
+def unlock_after_password_reset(user: Any, **kwargs: Any) -> None:
     """Whoever can read the owner's mail gets the owner out of a delay that somebody else's tries caused."""
     if authenticator := Authenticator.objects.for_user(user):
-        authenticator.forgive_after_reset()
+        authenticator.unlock_after_password_reset()

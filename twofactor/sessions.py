@@ -28,7 +28,7 @@ def is_marked(request: HttpRequest, authenticator: Authenticator | None) -> bool
     return version == (authenticator.version if authenticator else None)
 
 
-def used_lately(
+def used_recently(
     request: HttpRequest, authenticator: Authenticator | None, *, within: float, now: float | None = None
 ) -> bool:
     """True if a code or backup code was typed in this session, and accepted, at most so many seconds ago."""
@@ -45,11 +45,11 @@ def renew(request: HttpRequest, authenticator: Authenticator | None, method: str
     end this session, and with it the one answer that shows the backup codes. SessionInterrupted if it is gone.
     A mark that no longer fits ends them at their next request; allauth's list of sessions ends them now.
     """
-    go_on(request, authenticator, method)
+    record_use(request, authenticator, method)
     end_all(request.user, but=request.session.session_key)
 
 
-def go_on(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
+def record_use(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
     """The second factor was proved: this session says so, under a new key. SessionInterrupted if it is gone."""
     old = request.session.session_key
     request.session.cycle_key()
@@ -58,10 +58,10 @@ def go_on(request: HttpRequest, authenticator: Authenticator | None, method: str
         request.session.save()
     except UpdateError:
         raise SessionInterrupted("Signed out meanwhile.") from None
-    keep_listed(request, old)
+    update_session_list(request, old)
 
 
-def keep_listed(request: HttpRequest, old: str | None) -> None:
+def update_session_list(request: HttpRequest, old: str | None) -> None:
     """The session goes on under a new key: so does its row in allauth's list, if there is one."""
     if apps.is_installed("allauth.usersessions"):
         from allauth.usersessions.models import UserSession

@@ -21,7 +21,7 @@ class Setup:
     destination: str = ""  # where the person was going; empty for the settings
 
 
-def address(request: HttpRequest) -> str:
+def url(request: HttpRequest) -> str:
     """The address of the setup for somebody who was going elsewhere: it ends there."""
     page = way_back(request)
     return reverse("twofactor:setup", query={"next": page} if page else None)
@@ -42,7 +42,7 @@ def begin(request: HttpRequest, authenticator: Authenticator | None, *, destinat
     return setup
 
 
-def lead_to(request: HttpRequest, destination: str) -> None:
+def set_destination(request: HttpRequest, destination: str) -> None:
     """Let the setup under way end at this address."""
     if destination:
         request.session[KEY]["next"] = destination
@@ -66,7 +66,7 @@ def resume(request: HttpRequest, authenticator: Authenticator | None) -> Setup |
 def charge(request: HttpRequest) -> bool:
     """Reserve one of the five tries; False, and the setup is over, if there is none left."""
     state = request.session[KEY]
-    open_ = limits.setup_try(request, state["sealed"])
+    open_ = limits.charge_setup(request, state["sealed"])
     state["tries"] = state["tries"] + 1 if open_ else conf.PENDING_TRIES
     request.session.modified = True
     return open_

@@ -40,7 +40,7 @@ class Ending(TextChoices):
         "replaced",
         gettext_lazy("Another sign-in or sign-up in this browser replaced yours. Please sign in again."),
     )
-    OVER = "over", gettext_lazy("That sign-in is over. Please sign in again.")
+    ENDED = "over", gettext_lazy("That sign-in is over. Please sign in again.")
 
 
 class VerifyStage(LoginStage):
@@ -84,7 +84,7 @@ class VerifyStage(LoginStage):
         """Read everything again; return why this sign-in must end, or None if it goes on."""
         user = self.login.user
         if user is None or not user.is_active:
-            return Ending.OVER
+            return Ending.ENDED
         if _is_expired(self.request):
             return Ending.EXPIRED
         authenticator = getattr(user, "authenticator", None)  # allauth read the user just now
@@ -117,7 +117,7 @@ class VerifyStage(LoginStage):
     def cancel(self) -> HttpResponse:
         """End this sign-in without a word, since the person asked for it."""
         self.abort()
-        return _lead_to_sign_in(_remember_ending(self.request, Ending.OVER))
+        return _lead_to_sign_in(_remember_ending(self.request, Ending.ENDED))
 
     def leave_to_another_request(self) -> HttpResponse:
         """Answer a request of a sign-in that another one finished meanwhile. That one wrote the session; do not."""
@@ -158,7 +158,7 @@ def _is_expired(request: HttpRequest) -> bool:
 def _past_ending(request: HttpRequest) -> Ending:
     """Return why there is no pending sign-in any more, as far as this session knows."""
     if KEY not in request.session:
-        return Ending.OVER
+        return Ending.ENDED
     if ending := request.session[KEY]["ending"]:
         return Ending(ending)
     return Ending.EXPIRED if _is_expired(request) else Ending.REPLACED

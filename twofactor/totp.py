@@ -67,7 +67,7 @@ def in_groups(secret: str) -> str:
     return " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
 
 
-def normalise(typed: str) -> str | None:
+def normalize(typed: str) -> str | None:
     """Return the six ASCII digits that were typed, in whichever spelling, or None if these are not six digits."""
     code = canonical(typed)
     return code if _SHAPE.fullmatch(code) else None

@@ -31,7 +31,7 @@ def binding(user: Any, authenticator: Authenticator) -> str:
     return salted_hmac("twofactor.trust", bound_to, algorithm="sha256").hexdigest()
 
 
-def alive(user: Any, authenticator: Authenticator) -> QuerySet[TrustedBrowser]:
+def valid_browsers(user: Any, authenticator: Authenticator) -> QuerySet[TrustedBrowser]:
     """The user's trusted browsers that still stand for a code."""
     return TrustedBrowser.objects.filter(
         user_id=user.pk, binding=binding(user, authenticator), expires_at__gt=timezone.now()
@@ -49,14 +49,14 @@ def is_trusted(request: HttpRequest, user: Any, authenticator: Authenticator) ->
     digests = list(tokens_by_digest(request))
     if not conf.trust_days() or not digests:
         return False
-    mine = alive(user, authenticator).filter(digest__in=digests)
+    mine = valid_browsers(user, authenticator).filter(digest__in=digests)
     return mine.update(last_used_at=timezone.now()) > 0
 
 
 def trust(request: HttpRequest, response: HttpResponse, user: Any, authenticator: Authenticator) -> None:
     """Trust this browser from now on: a new token goes into its cookie, a digest of it into a row."""
     token, days = secrets.token_urlsafe(32), timedelta(days=conf.trust_days())
-    others = tokens_of_others(request, user)
+    others = other_users_tokens(request, user)
     dropped = tokens_by_digest(request).keys() - others.keys()
     # No browser presents these tokens again, so the list of trusted browsers must not show their rows.
     TrustedBrowser.objects.filter(digest__in=dropped).delete()
@@ -77,7 +77,7 @@ def trust(request: HttpRequest, response: HttpResponse, user: Any, authenticator
     )
 
 
-def tokens_of_others(request: HttpRequest, user: Any) -> dict[str, str]:
+def other_users_tokens(request: HttpRequest, user: Any) -> dict[str, str]:
     """Return the tokens that stay in the cookie beside a new one of this user: those of others, unexpired."""
     tokens = tokens_by_digest(request)
     rows = TrustedBrowser.objects.filter(digest__in=list(tokens), expires_at__gt=timezone.now())

@@ -147,7 +147,7 @@ def pending(user: User) -> Client:
 @example(typed="¹²³⁴⁵⁶".encode())
 @example(typed=b"1234567")
 def test_a_malformed_code_is_never_charged(pending: Client, typed: bytes) -> None:
-    assume(totp.normalise(typed.decode("utf-8", "replace").strip()) is None)
+    assume(totp.normalize(typed.decode("utf-8", "replace").strip()) is None)
     before = charges()
     assert send(pending, VERIFY_LOGIN, [("code", typed)]) == 422
     assert charges() == before
@@ -158,7 +158,7 @@ def test_a_malformed_code_is_never_charged(pending: Client, typed: bytes) -> Non
 @example(typed=b"0000-0000-0000-000")
 @example(typed=b"UUUU-UUUU-UUUU-UUUU")
 def test_a_malformed_backup_code_is_never_charged(pending: Client, typed: bytes) -> None:
-    assume(codes.normalise(typed.decode("utf-8", "replace").strip()) is None)
+    assume(codes.normalize(typed.decode("utf-8", "replace").strip()) is None)
     before = charges()
     assert send(pending, VERIFY_LOGIN, [("backup_code", typed)]) == 422
     assert charges() == before

@@ -78,7 +78,7 @@ def winners(answers: list[Page]) -> list[int]:
 def are_valid(site: Site, person: Person, shown: list[str]) -> bool:
     """Are these ten the person's unused backup codes, no more and no fewer?"""
     code = (
-        "(lambda a: sorted(codes.digest(codes.normalise(c), salt=bytes(a.backup_salt)).hex() for c in shown)"
+        "(lambda a: sorted(codes.digest(codes.normalize(c), salt=bytes(a.backup_salt)).hex() for c in shown)"
         " == sorted(a.backup_codes.filter(used_at=None).values_list('digest', flat=True)))"
         "(Authenticator.objects.get(user_id=pk))"
     )

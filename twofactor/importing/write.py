@@ -82,9 +82,9 @@ def sort_out(source: Source, keys: list[Any]) -> tuple[list[Person], list[Person
 
 def digests_of(person: Person) -> tuple[set[str], list[str]]:
     """Return what is kept of the codes, and what became of those that are not."""
-    typed = [codes.normalise_foreign(code) for code in person.codes]
+    typed = [codes.normalize_imported(code) for code in person.codes]
     owner = str(person.key)
-    digests = {codes.foreign_digest(code, secret=person.secret, owner=owner).hex() for code in typed if code}
+    digests = {codes.imported_digest(code, secret=person.secret, owner=owner).hex() for code in typed if code}
     known = [encoded for encoded in person.hashed_codes if is_known(encoded)]
     notes = []
     if None in typed:

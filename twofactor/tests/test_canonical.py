@@ -42,13 +42,13 @@ every_spelling = pytest.mark.parametrize("typed", SPELLINGS.values(), ids=SPELLI
 @every_spelling
 def test_a_code_is_the_same_in_every_spelling(typed):
     assert canonical(typed) == "123456"
-    assert totp.normalise(typed) == "123456"
+    assert totp.normalize(typed) == "123456"
 
 
 @every_spelling
 def test_so_is_a_backup_code(typed):
-    assert codes.normalise(f"{typed}-7890-abcd-ef") == "1234567890ABCDEF"
-    assert codes.normalise_foreign(f"{typed}-78") == "12345678"
+    assert codes.normalize(f"{typed}-7890-abcd-ef") == "1234567890ABCDEF"
+    assert codes.normalize_imported(f"{typed}-78") == "12345678"
 
 
 def test_every_decimal_digit_of_unicode_is_mapped_to_ascii():

@@ -6,17 +6,17 @@ from django.core.checks import ERROR, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from twofactor.checks import AFTER, WALL, check_all, check_deploy
+from twofactor.checks import AFTER, MIDDLEWARE, check_all, check_deploy
 from twofactor.models import Authenticator
 from twofactor.stages import VerifyStage
 
 OTHER_KEY = f"test:{'A' * 43}="
-WITHOUT_WALL = [name for name in site.MIDDLEWARE if name != WALL]
+WITHOUT_WALL = [name for name in site.MIDDLEWARE if name != MIDDLEWARE]
 
 
 def wall_before(name):
     place = WITHOUT_WALL.index(name)
-    return [*WITHOUT_WALL[:place], WALL, *WITHOUT_WALL[place:]]
+    return [*WITHOUT_WALL[:place], MIDDLEWARE, *WITHOUT_WALL[place:]]
 
 
 class OwnStage(VerifyStage):

@@ -47,7 +47,7 @@ def test_a_code_is_shown_in_four_groups_of_four():
 
 @given(CODES)
 def test_what_is_shown_is_read_back(code):
-    assert codes.normalise(codes.display(code)) == code
+    assert codes.normalize(codes.display(code)) == code
 
 
 @given(CODES, st.data())
@@ -56,12 +56,12 @@ def test_a_code_is_read_in_any_case_with_any_look_alikes_and_any_gaps(code, data
     for character in code:
         typed += data.draw(st.sampled_from(["", " ", "-", "  ", "\t", "\r\n"]))
         typed += data.draw(st.sampled_from(LOOK_ALIKES.get(character, character + character.lower())))
-    assert codes.normalise(typed) == code
+    assert codes.normalize(typed) == code
 
 
 @pytest.mark.parametrize("typed, meant", [("O", "0"), ("o", "0"), ("I", "1"), ("i", "1"), ("L", "1"), ("l", "1")])
 def test_a_look_alike_is_read_as_its_digit(typed, meant):
-    assert codes.normalise(typed * 16) == meant * 16
+    assert codes.normalize(typed * 16) == meant * 16
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_a_look_alike_is_read_as_its_digit(typed, meant):
     ids=lambda typed: repr(typed[:20]),
 )  # fmt: skip
 def test_what_cannot_be_a_code_is_none(typed):
-    assert codes.normalise(typed) is None
+    assert codes.normalize(typed) is None
 
 
 @given(st.text())
 def test_normalise_gives_a_code_or_nothing_and_never_raises(typed):
-    code = codes.normalise(typed)
+    code = codes.normalize(typed)
     assert code is None or re.fullmatch(rf"[{codes.ALPHABET}]{{16}}", code)
 
 

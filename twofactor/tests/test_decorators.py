@@ -79,14 +79,14 @@ def asked_for(response):
 def test_only_what_somebody_typed_counts_and_only_for_so_long(user, authenticator, method, ago, is_enough):
     request = RequestFactory().get("/")
     request.session = {sessions.KEY: {"version": authenticator.version, "method": method, "at": NOW - ago}}
-    assert sessions.used_lately(request, authenticator, within=600, now=NOW) is is_enough
-    assert not sessions.used_lately(request, None, within=600, now=NOW)
+    assert sessions.used_recently(request, authenticator, within=600, now=NOW) is is_enough
+    assert not sessions.used_recently(request, None, within=600, now=NOW)
 
 
 def test_a_mark_of_another_version_of_2fa_does_not_count(user, authenticator):
     request = RequestFactory().get("/")
     request.session = {sessions.KEY: {"version": "older", "method": "code", "at": NOW}}
-    assert not sessions.used_lately(request, authenticator, within=600, now=NOW)
+    assert not sessions.used_recently(request, authenticator, within=600, now=NOW)
 
 
 @pytest.mark.parametrize("path", [REPORT, ROW, BY_CLASS, WRAPPED, DISPATCH, ONE, ELSEWHERE])

@@ -140,7 +140,7 @@ def test_the_fourth_wrong_code_in_a_row_of_a_session_says_so_too(request_, user,
 def test_after_five_tries_not_even_a_right_backup_code_is_looked_at(login_form, backup_codes):
     for _ in range(5):
         assert error_codes(login_form(backup_code=UNKNOWN_BACKUP_CODE))["backup_code"][0] == "wrong_backup_code"
-    assert error_codes(login_form(backup_code=backup_codes[0])) == {"backup_code": ["over"]}
+    assert error_codes(login_form(backup_code=backup_codes[0])) == {"backup_code": ["ended"]}
     assert Authenticator.objects.get().codes_left == 10
     assert charged() == (0, 5)
 

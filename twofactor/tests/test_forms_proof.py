@@ -133,7 +133,7 @@ def test_setup_judges_five_codes_whatever_the_session_remembers(setup_form, requ
     for _ in range(5):
         assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
         request_.session["twofactor_setup"]["tries"] = 0
-    assert error_codes(setup_form(code_at(NOW))) == {"code": ["over"]}
+    assert error_codes(setup_form(code_at(NOW))) == {"code": ["ended"]}
 
 
 @pytest.mark.parametrize("typed", ["", *MALFORMED_CODES], ids=lambda typed: repr(typed[:12]))

@@ -28,7 +28,7 @@ def brought(authenticator, secret):
     client_with_2fa = str(authenticator.user_id)
     return have(
         authenticator,
-        *(codes.foreign_digest(code, secret=secret, owner=client_with_2fa).hex() for code in (DIGITS, TOKEN)),
+        *(codes.imported_digest(code, secret=secret, owner=client_with_2fa).hex() for code in (DIGITS, TOKEN)),
     )
 
 
@@ -51,14 +51,14 @@ def counters(authenticator):
     ("x" * 64, "x" * 64), ("x" * 65, None), ("１２３４５６７８", "12345678"), ("abcdefg\0", None), ("é" * 8, None),
 ])  # fmt: skip
 def test_spaces_and_dashes_do_not_matter_and_what_cannot_be_a_code_is_none(typed, meant):
-    assert codes.normalise_foreign(typed) == meant
+    assert codes.normalize_imported(typed) == meant
 
 
 def test_a_digest_needs_the_secret_and_its_owner_and_is_the_same_in_capitals():
-    digest = codes.foreign_digest("abcd2345", secret="A" * 32, owner="7")
-    assert digest == codes.foreign_digest("ABCD2345", secret="A" * 32, owner="7")
-    assert digest != codes.foreign_digest("abcd2345", secret="B" * 32, owner="7")
-    assert digest != codes.foreign_digest("abcd2345", secret="A" * 32, owner="8")
+    digest = codes.imported_digest("abcd2345", secret="A" * 32, owner="7")
+    assert digest == codes.imported_digest("ABCD2345", secret="A" * 32, owner="7")
+    assert digest != codes.imported_digest("abcd2345", secret="B" * 32, owner="7")
+    assert digest != codes.imported_digest("abcd2345", secret="A" * 32, owner="8")
 
 
 def test_turning_to_a_new_key_changes_no_code(brought, run_command, settings):
@@ -113,7 +113,7 @@ def test_new_codes_are_of_our_own_kind_and_the_old_ones_dead(brought, user, make
     else:
         fresh = brought.regenerate_backup_codes()
     row = Authenticator.objects.get()
-    assert not row.has_foreign_codes
+    assert not row.has_imported_codes
     assert not row.spend_backup_code(DIGITS)
     assert row.spend_backup_code(fresh[0])
 
@@ -147,7 +147,7 @@ def test_the_accounts_budget_locks_them_and_a_password_reset_opens_it(kind, requ
     right = {"brought": DIGITS, "hashed": "Ab3dEf9hIj"}[kind]
     Authenticator.objects.update(budget_spent=100, budget_began=NOW)
     assert authenticator.judge_backup_code(right, now=NOW) is DELAYED
-    authenticator.forgive_after_reset(now=NOW)
+    authenticator.unlock_after_password_reset(now=NOW)
     assert Authenticator.objects.get().judge_backup_code(right, now=NOW) is ACCEPTED
 
 
@@ -193,7 +193,7 @@ def test_while_the_account_waits_the_form_does_not_promise_that_a_backup_code_wo
     for _ in range(5):
         form = bind(UNKNOWN_BACKUP_CODE)
         assert error_codes(form) == {"backup_code": ["wrong_backup_code"]}
-    assert form.told
+    assert form.owner_notified
     form = bind(DIGITS)
     assert error_codes(form) == {"backup_code": ["delayed"]}
     assert "No code and no backup code is taken for " in form.errors["backup_code"][0]

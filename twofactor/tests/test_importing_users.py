@@ -357,7 +357,7 @@ def test_who_comes_has_their_secret_sealed_their_last_step_their_day_and_their_c
 
 def test_who_brings_no_codes_has_none_and_our_own_kind_from_now_on(bring, users):
     bring([Person(users[0], SECRET)])
-    assert not Authenticator.objects.get().has_foreign_codes
+    assert not Authenticator.objects.get().has_imported_codes
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(bring, users):

@@ -81,14 +81,14 @@ def test_a_backup_code_works_inside_a_delay_or_lock_and_opens_it(authenticator, 
 def test_a_reset_ends_the_delay_at_any_time(authenticator, code_at):
     for _ in range(2):
         put(authenticator, failures=9, delayed_until=NOW + 3600)
-        authenticator.forgive_after_reset(now=NOW)
+        authenticator.unlock_after_password_reset(now=NOW)
         authenticator.refresh_from_db()
         assert authenticator.seconds_to_wait(now=NOW) == 0
 
 
 def test_a_reset_opens_the_lock_for_twenty_tries_once_a_week(authenticator):
     def tries_left(now):
-        authenticator.forgive_after_reset(now=now)
+        authenticator.unlock_after_password_reset(now=now)
         authenticator.refresh_from_db()
         return 100 - authenticator.budget_spent
 
@@ -101,7 +101,7 @@ def test_a_reset_opens_the_lock_for_twenty_tries_once_a_week(authenticator):
 
 def test_a_reset_takes_no_tries_away(authenticator):
     put(authenticator, budget_spent=80, budget_began=NOW)
-    authenticator.forgive_after_reset(now=NOW)
+    authenticator.unlock_after_password_reset(now=NOW)
     authenticator.refresh_from_db()
     assert (authenticator.budget_spent, authenticator.reset_granted) == (80, 0)
 
@@ -111,7 +111,7 @@ def test_a_reset_takes_no_tries_away(authenticator):
 
 def test_one_mail_an_hour_tells_of_wrong_codes(authenticator):
     hour = 60 * 60
-    assert [authenticator.claim_failure_mail(now=NOW + s) for s in (0, 1, hour - 1, hour, hour + 1)] == [
+    assert [authenticator.claim_failure_email(now=NOW + s) for s in (0, 1, hour - 1, hour, hour + 1)] == [
         True, False, False, True, False,
     ]  # fmt: skip
 

@@ -31,7 +31,7 @@ def test_turning_on_gives_ten_codes_in_clear_and_keeps_none(user, secret):
     row = Authenticator.objects.for_user(user)
     assert row.codes_left == 10
     kept = str(Authenticator.objects.values().get()) + str(list(BackupCode.objects.values()))
-    for hidden in [secret, *shown, *map(codes.normalise, shown)]:
+    for hidden in [secret, *shown, *map(codes.normalize, shown)]:
         assert hidden not in kept
 
 

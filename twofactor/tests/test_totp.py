@@ -121,7 +121,7 @@ def test_a_clock_is_not_looked_for_before_1970(secret):
     "typed", ["123456", "123 456", " 123456 ", "12-34-56", "1 2 3 4 5 6", "123 - 456", "123456" + " " * 58]
 )
 def test_spaces_and_hyphens_are_dropped(typed):
-    assert totp.normalise(typed) == "123456"
+    assert totp.normalize(typed) == "123456"
 
 
 @pytest.mark.parametrize(
@@ -134,18 +134,18 @@ def test_spaces_and_hyphens_are_dropped(typed):
     ids=lambda typed: repr(typed[:12]),
 )  # fmt: skip
 def test_what_is_not_six_decimal_digits_is_no_code(typed):
-    assert totp.normalise(typed) is None
+    assert totp.normalize(typed) is None
 
 
 @given(st.text())
 def test_normalise_gives_six_ascii_digits_or_nothing_and_never_raises(typed):
-    digits = totp.normalise(typed)
+    digits = totp.normalize(typed)
     assert digits is None or (len(digits) == 6 and set(digits) <= set("0123456789"))
 
 
 @given(ASCII_DIGITS, st.integers(0, 6), st.sampled_from([" ", "-", "  ", " - "]))
 def test_a_code_is_read_wherever_it_is_split(digits, at, by):
-    assert totp.normalise(digits[:at] + by + digits[at:]) == digits
+    assert totp.normalize(digits[:at] + by + digits[at:]) == digits
 
 
 # --- The provisioning URI -------------------------------------------------------------------------

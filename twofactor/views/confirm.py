@@ -27,7 +27,7 @@ def confirm(request: AuthenticatedRequest, authenticator: Authenticator | None) 
     if authenticator is None:
         return redirect("twofactor:setup")
     # A second tab, a double click, the back button: what was proved is not asked for again.
-    if sessions.used_lately(request, authenticator, within=JUST_NOW):
+    if sessions.used_recently(request, authenticator, within=JUST_NOW):
         return HttpResponseRedirect(destination(request))
     data = request.POST if request.method == "POST" else None
     form = ConfirmForm(data, request=request, authenticator=authenticator, method=method_of(request))
@@ -37,7 +37,7 @@ def confirm(request: AuthenticatedRequest, authenticator: Authenticator | None) 
 
 
 def go_on(request: AuthenticatedRequest, authenticator: Authenticator, form: ConfirmForm) -> HttpResponse:
-    sessions.go_on(request, authenticator, form.method)
+    sessions.record_use(request, authenticator, form.method)
     ask_to_send_again(request)
     return HttpResponseRedirect(destination(request))
 

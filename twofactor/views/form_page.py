@@ -26,7 +26,7 @@ def show_form(request: HttpRequest, page: str, form: SecondFactorForm, **context
     Sign the user out after five wrong codes in a row on a form without a password. Otherwise a stolen session could
     keep the account throttled.
     """
-    if form.told and form.after_sign_in:
+    if form.owner_notified and form.after_sign_in:
         logout(request)
         messages.error(request, _("Too many wrong codes. Please sign in again."))
         return redirect(settings.LOGIN_URL)

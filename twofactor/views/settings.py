@@ -40,7 +40,7 @@ def show_settings(request: AuthenticatedRequest, authenticator: Authenticator | 
     context = {
         **status_of(request, authenticator),
         "events": user.security_events.order_by("-created_at", "-pk")[: conf.EVENTS_SHOWN],
-        "browsers": trust.alive(user, authenticator).order_by("-last_used_at")
+        "browsers": trust.valid_browsers(user, authenticator).order_by("-last_used_at")
         if authenticator and conf.trust_days()
         else (),
         "trust_days": conf.trust_days(),

@@ -23,7 +23,7 @@ from twofactor.views.settings import show_settings
 @second_factor_page("GET", "HEAD", "POST")
 def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     if current := under_way.resume(request, authenticator):
-        under_way.lead_to(request, next_url(request))
+        under_way.set_destination(request, next_url(request))
         return show_key(request, authenticator, current.secret)
     if request.method != "POST" and remind_of_codes(request, authenticator):
         return redirect("twofactor:settings")

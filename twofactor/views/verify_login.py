@@ -25,10 +25,10 @@ def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
     if form.is_bound and stage.authenticator.has_closed(stage.pending.pk):
         return stage.leave_to_another_request()
     if form.is_bound and stage.pending.end_if_used_up():
-        if not form.told:
+        if not form.owner_notified:
             events.wrong_codes(request, stage.authenticator)
         return stage.end(Ending.WRONG_CODES)
-    if form.has_error(form.field_name, "over"):
+    if form.has_error(form.field_name, "ended"):
         return stage.end(Ending.WRONG_CODES)
     return stage.show(form)
 
