@@ -1,10 +1,10 @@
-"""The site as it is served: two processes of granian on loopback, driven over plain HTTP.
+"""Run the site in two granian processes on loopback, and send it plain HTTP requests.
 
-Everything that a test of processes needs and nothing of the product: the server with a database, a cache and a
-mail folder of its own, a small browser, threads that start at one moment, and a way to ask the database.
+Helpers for the `test_processes_*` modules: a server with its own database, cache and email folder, an HTTP client,
+parallel threads, and access to the database. They import no code of the product.
 
-A plugin, so that the tests of all modules share two servers. They import from it too, before pytest loads it,
-which it warns of unless told: PYTEST_DONT_REWRITE.
+This is a pytest plugin, so that all modules share two servers. The modules also import from it, before pytest
+loads it. The word PYTEST_DONT_REWRITE in this docstring turns off pytest's warning about that.
 """
 
 import base64
@@ -52,13 +52,13 @@ DISABLE = "/accounts/2fa/disable/"
 CONFIRM = "/accounts/2fa/confirm/"
 BACKUP_CODE = re.compile(r"(?<![\w-])[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}(?![\w-])")
 KEY = re.compile(r"(?<![A-Z2-7])(?:[A-Z2-7]{4}\s+){7}[A-Z2-7]{4}(?![A-Z2-7])")
-# A race is run as often as this; a fault may need more rounds to show. TEST_ROUNDS=50 is what issue 3 asks for.
+# Each race is repeated this often. More rounds find rarer faults: TEST_ROUNDS=50.
 ROUNDS = int(os.environ.get("TEST_ROUNDS", "3"))
 
 Answer = TypeVar("Answer")
 
-# As the site runs, with two differences. No manifest: collectstatic writes into a folder that others work in.
-# And, unless REAL_HASHER is set, no slow hash: 25 ms a password is the point of few of these tests.
+# The site's settings with two changes. No manifest of static files: collectstatic would write into a shared folder.
+# No slow password hash (25 ms each), unless REAL_HASHER is set.
 SETTINGS_MODULE = """
 from config.settings import *
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
@@ -66,7 +66,7 @@ if not env.bool("REAL_HASHER", default=False):
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 """
 
-# A Python of its own that has the site's models: the test's own database and cache are others.
+# Runs in a child process with the site's settings: the test process uses another database and cache.
 ORM = """
 import json, sys, django
 from datetime import timedelta
@@ -155,21 +155,21 @@ for line in sys.stdin:
 """
 
 
-# Linux ends a process so started with whoever started it, even where that one was killed.
+# PR_SET_PDEATHSIG: Linux ends the started process when its parent ends, even if the parent is killed.
 LAUNCHER = """
 import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-def ending_with_us(*command: str) -> list[str]:
-    """The command for a process that must not outlive the tests."""
+def ending_with_parent(*command: str) -> list[str]:
+    """Return a command for a process that ends with the test process."""
     return [sys.executable, "-c", LAUNCHER, *command]
 
 
 def wait_until(true: Callable[[], Answer], what: str, *, seconds: float = 20) -> Answer:
-    """Ask again and again until the answer is true; AssertionError when the time is over."""
+    """Call `true` until it returns a true value, and return that. Raise AssertionError after `seconds`."""
     until = time.monotonic() + seconds
     while not (answer := true()):
         assert time.monotonic() < until, f"not within {seconds} seconds: {what}"
@@ -183,15 +183,15 @@ def free_port() -> int:
 
 
 def parallel(count: int, call: Callable[[int], Answer]) -> list[Answer]:
-    """Call this with 0 to count-1, each in a thread of its own, all from one moment on; the answers in order."""
+    """Call `call(0)` to `call(count - 1)` in parallel threads that start together. Return the results in order."""
     gate, answers = Barrier(count), [None] * count
     failures: list[BaseException] = []
 
     def run(number: int) -> None:
         try:
             gate.wait(30)
-            answers[number] = call(number)  # type: ignore[call-overload] # None until then
-        except BaseException as error:  # noqa: BLE001 - it is raised again, where the test sees it
+            answers[number] = call(number)  # type: ignore[call-overload] # None before
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread of the test
             failures.append(error)
 
     threads = [Thread(target=run, args=[number]) for number in range(count)]
@@ -202,14 +202,14 @@ def parallel(count: int, call: Callable[[int], Answer]) -> list[Answer]:
     if failures:
         raise failures[0]
     assert not any(thread.is_alive() for thread in threads), "a request was not answered"
-    return answers  # type: ignore[return-value] # all have answered, or it has raised
+    return answers  # type: ignore[return-value] # no None is left
 
 
-# --- People ---------------------------------------------------------------------------------------
+# --- Users ----------------------------------------------------------------------------------------
 
 
 @dataclass
-class Person:
+class SiteUser:
     pk: int
     email: str
     secret: str
@@ -219,7 +219,7 @@ class Person:
         return code_at(self.secret, time.time() + 30 * steps_ahead)
 
     def wrong_code(self, number: int = 0) -> str:
-        """Six digits that fit at no time near now, not even on a phone whose clock is off; another for each number."""
+        """Return six digits that are not a code within 22 minutes of now. Each number gives another code."""
         near = {code_at(self.secret, time.time() + 30 * steps) for steps in range(-45, 46)}
         wrong = (code for code in map("{:06}".format, range(10_000)) if code not in near)
         return next(itertools.islice(wrong, number, None))
@@ -229,34 +229,34 @@ class Person:
 
 
 class Page:
-    """One answer, as it came: no redirect is followed."""
+    """One response. Redirects are not followed."""
 
     def __init__(self, path: str, response: http.client.HTTPResponse) -> None:
         self.path, self.status, self.headers = path, response.status, response.headers
         self.text = response.read().decode("utf-8", "replace")
-        self.leads_to = self.headers.get("HX-Redirect") or self.headers.get("Location") or ""
+        self.redirect_url = self.headers.get("HX-Redirect") or self.headers.get("Location") or ""
 
     @property
-    def words(self) -> str:
+    def visible_text(self) -> str:
         return html.unescape(" ".join(re.sub("<[^>]*>", " ", self.text).split()))
 
     @property
     def backup_codes(self) -> list[str]:
-        return list(dict.fromkeys(BACKUP_CODE.findall(self.words)))
+        return list(dict.fromkeys(BACKUP_CODE.findall(self.visible_text)))
 
     @property
     def key(self) -> str:
-        """The setup key; empty if none is shown."""
-        found = KEY.search(self.words)
+        """The setup key, or an empty string if the page shows none."""
+        found = KEY.search(self.visible_text)
         return re.sub(r"\s", "", found[0]) if found else ""
 
     def __repr__(self) -> str:
-        leads = f" to {self.leads_to}" if self.leads_to else ""
-        return f"<{self.status} {self.path}{leads}: {self.words[:400]}>"
+        target = f" to {self.redirect_url}" if self.redirect_url else ""
+        return f"<{self.status} {self.path}{target}: {self.visible_text[:400]}>"
 
 
 class Browser:
-    """A cookie jar, an address, htmx or not. Each has an address of its own unless told."""
+    """An HTTP client with cookies. By default each has its own IP address."""
 
     _numbers = itertools.count(1)
 
@@ -266,11 +266,11 @@ class Browser:
         number = next(self._numbers)
         self.site, self.htmx, self.timeout = site, htmx, 60
         self.address = address if address is not None else f"198.18.{number // 250 % 250}.{number % 250 + 1}"
-        # Django takes any token that cookie and form agree on, so that no form need be fetched for one.
+        # Django accepts any CSRF token that is equal in cookie and form, so no form has to be requested first.
         self.cookies = {"csrftoken": secrets.token_hex(16)} if cookies is None else dict(cookies)
 
-    def twin(self) -> "Browser":
-        """Another browser with the same cookies, as a second tab or a thief has them."""
+    def copy(self) -> "Browser":
+        """Return another browser with the same cookies, like a second tab or a stolen session."""
         return Browser(self.site, htmx=self.htmx, cookies=self.cookies)
 
     @property
@@ -303,14 +303,14 @@ class Browser:
         return self.send("GET", path, headers=_named(headers))
 
     def post(self, path: str, fields: Any = None, /, *, method: str = "POST", **headers: str) -> Page:
-        """Post these fields (a dict, or pairs) with the CSRF token, as a form of the site does."""
+        """Post fields (a dict or pairs) with the CSRF token."""
         pairs = list(fields.items() if isinstance(fields, dict) else fields or ())
         body = urlencode([("csrfmiddlewaretoken", self.cookies.get("csrftoken", "")), *pairs]).encode()
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.send(method, path, body, kind | _named(headers))
 
-    def give_password(self, person: Person, *, password: str = PASSWORD, **fields: str) -> Page:
-        return self.post(LOGIN, {"login": person.email, "password": password, **fields})
+    def give_password(self, user: SiteUser, *, password: str = PASSWORD, **fields: str) -> Page:
+        return self.post(LOGIN, {"login": user.email, "password": password, **fields})
 
     def give_code(self, code: str) -> Page:
         return self.post(VERIFY_LOGIN, {"code": code})
@@ -318,29 +318,29 @@ class Browser:
     def give_backup_code(self, code: str) -> Page:
         return self.post(VERIFY_LOGIN, {"backup_code": code})
 
-    def sign_in(self, person: Person, **proof: str) -> "Browser":
-        """The password, and the proof if one is given; AssertionError if that does not lead to where it should."""
-        pages = [self.give_password(person)]
+    def sign_in(self, user: SiteUser, **proof: str) -> "Browser":
+        """Submit the password, and the code or backup code if given. Raise AssertionError on an unexpected result."""
+        pages = [self.give_password(user)]
         if proof:
             pages.append(self.post(VERIFY_LOGIN, proof))
-        assert self.is_signed_in() == (bool(proof) or not person.secret), pages
+        assert self.is_signed_in() == (bool(proof) or not user.secret), pages
         return self
 
-    def owe_code(self, person: Person) -> "Browser":
-        """Give the password; AssertionError if that is not answered by the code form."""
-        page = self.give_password(person)
-        assert 'name="code"' in page.text if self.htmx else page.leads_to == VERIFY_LOGIN, page
+    def begin_sign_in(self, user: SiteUser) -> "Browser":
+        """Submit the password. Raise AssertionError if the code form does not follow."""
+        page = self.give_password(user)
+        assert 'name="code"' in page.text if self.htmx else page.redirect_url == VERIFY_LOGIN, page
         return self
 
     def is_signed_in(self) -> bool:
-        return self.twin().get("/accounts/password/change/", HX_Request="").status == 200
+        return self.copy().get("/accounts/password/change/", HX_Request="").status == 200
 
-    def owes_code(self) -> bool:
-        return self.twin().get(VERIFY_LOGIN, HX_Request="").status == 200
+    def has_pending_sign_in(self) -> bool:
+        return self.copy().get(VERIFY_LOGIN, HX_Request="").status == 200
 
 
 def _named(headers: dict[str, str]) -> dict[str, str]:
-    """Header names as Python can spell them: HX_Request for HX-Request."""
+    """Replace the underscores of keyword arguments by hyphens: HX_Request is HX-Request."""
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -348,7 +348,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 
 class Site:
-    """One copy of the site: its environment, its server, its people."""
+    """A copy of the site: its environment, server and users."""
 
     def __init__(self, folder: Path, **env: str) -> None:
         self.folder, self.port = folder, free_port()
@@ -380,7 +380,7 @@ class Site:
         self.server: subprocess.Popen[bytes] | None = None
         self._orm: subprocess.Popen[str] | None = None
 
-    # --- Its processes ------------------------------------------------------------------------
+    # --- Processes ----------------------------------------------------------------------------
 
     def migrate(self) -> None:
         if self.is_sqlite:
@@ -389,11 +389,11 @@ class Site:
             manage(self.env, "migrate", "--verbosity=0")
 
     def start(self) -> None:
-        """Serve, by the command of docs/deploy.md; return when both processes answer."""
+        """Start the server by the command of docs/deploy.md, and wait until both processes answer."""
         options = [*SERVER, "--workers", "2", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.server = subprocess.Popen(
-                ending_with_us(sys.executable, "-m", "granian", *options, "config.wsgi:application"),
+                ending_with_parent(sys.executable, "-m", "granian", *options, "config.wsgi:application"),
                 cwd=ROOT,
                 env=self.env,
                 stdout=log,
@@ -404,20 +404,20 @@ class Site:
 
     def answers(self) -> bool:
         assert self.server is not None
-        assert self.server.poll() is None, f"the server ended: {self.said()[-3000:]}"
+        assert self.server.poll() is None, f"the server ended: {self.log_text()[-3000:]}"
         try:
             return len(self.workers()) == 2 and Browser(self).get("/healthz").status in (200, 503)
         except OSError:
             return False
 
     def workers(self) -> list[int]:
-        """The process ids of those that serve."""
+        """Return the process IDs of the workers."""
         assert self.server is not None
         tasks = Path(f"/proc/{self.server.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
 
     def stop(self) -> None:
-        """End every process of the server, with its consent or without."""
+        """End all processes of the server: SIGTERM first, SIGKILL after 15 seconds."""
         if self.server is None:
             return
         server, self.server = self.server, None
@@ -429,7 +429,7 @@ class Site:
         server.wait(15)
 
     def kill(self) -> None:
-        """End every process of the server at once, as a lack of memory or of power does."""
+        """Kill all processes of the server at once, as a lack of memory or power does."""
         assert self.server is not None
         server, self.server = self.server, None
         os.killpg(server.pid, signal.SIGKILL)
@@ -439,14 +439,14 @@ class Site:
         self.stop()
         self.start()
 
-    def said(self) -> str:
-        """What the server wrote into its log so far."""
+    def log_text(self) -> str:
+        """Return the server's log so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    # --- Its rows -----------------------------------------------------------------------------
+    # --- Database -----------------------------------------------------------------------------
 
     def orm(self, code: str, **names: Any) -> Any:
-        """What this expression is, with the site's models and these names; as JSON carries it."""
+        """Evaluate this expression in the child process, with these names. Return its value, passed as JSON."""
         if self._orm is None:
             self._orm = subprocess.Popen(
                 [sys.executable, "-c", ORM],
@@ -464,71 +464,71 @@ class Site:
         assert "error" not in answer, f"{code}: {answer['error']}"
         return answer["is"]
 
-    def people(self, count: int = 1, *, on: bool = True, staff: bool = False) -> list[Person]:
-        """New people with a verified address, and with 2FA on unless told."""
+    def make_users(self, count: int = 1, *, on: bool = True, staff: bool = False) -> list[SiteUser]:
+        """Create users with a verified address, with 2FA on by default."""
         secret = [base64.b32encode(secrets.token_bytes(20)).decode() if on else "" for _ in range(count)]
         emails = [f"user-{secrets.token_hex(5)}@example.com" for _ in range(count)]
         rows = self.orm(
             "people(emails, password, secrets, staff)", emails=emails, password=PASSWORD, secrets=secret, staff=staff
         )
-        return [Person(**row) for row in rows]
+        return [SiteUser(**row) for row in rows]
 
     @contextmanager
     def slow(self, table: str, *, seconds: int) -> Iterator[None]:
-        """Meanwhile a row that goes into this table takes about so long, in the middle of its transaction."""
+        """In this block an INSERT into the table takes about this long, inside its transaction."""
         self.orm("slow(table, seconds)", table=table, seconds=seconds)
         try:
             yield
         finally:
             self.orm("quick(table)", table=table)
 
-    def person(self, *, on: bool = True, staff: bool = False) -> Person:
-        return self.people(on=on, staff=staff)[0]
+    def make_user(self, *, on: bool = True, staff: bool = False) -> SiteUser:
+        return self.make_users(on=on, staff=staff)[0]
 
-    def authenticator(self, person: Person) -> dict[str, Any]:
-        """The row that says that 2FA is on; empty if it is not."""
-        return self.orm("authenticator(pk)", pk=person.pk) or {}
+    def authenticator(self, user: SiteUser) -> dict[str, Any]:
+        """Return the user's Authenticator row, or an empty dict if 2FA is off."""
+        return self.orm("authenticator(pk)", pk=user.pk) or {}
 
-    def set(self, person: Person, **values: int | str) -> None:
-        """Put these into the row that says that 2FA is on, as the past would have."""
-        self.orm("Authenticator.objects.filter(user_id=pk).update(**values)", pk=person.pk, values=values)
+    def set(self, user: SiteUser, **values: int | str) -> None:
+        """Update the user's Authenticator row."""
+        self.orm("Authenticator.objects.filter(user_id=pk).update(**values)", pk=user.pk, values=values)
 
-    def let_all_be_new(self, person: Person) -> None:
-        """As if no code was ever used and none was ever wrong."""
-        self.set(person, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0, closed_sign_in="")
-        self.orm("PendingSignIn.objects.filter(user_id=pk).delete()", pk=person.pk)
+    def reset_throttle_and_codes(self, user: SiteUser) -> None:
+        """Reset the throttle and the last used time step, and delete pending sign-ins."""
+        self.set(user, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0, closed_sign_in="")
+        self.orm("PendingSignIn.objects.filter(user_id=pk).delete()", pk=user.pk)
 
-    def let_delay_pass(self, person: Person) -> None:
-        """As if the time had passed that the account waits; the failures stay."""
-        self.set(person, delayed_until=0)
-        self.orm("PendingSignIn.objects.filter(user_id=pk).delete()", pk=person.pk)
+    def end_delay(self, user: SiteUser) -> None:
+        """End the account's delay and delete pending sign-ins. The number of failures stays."""
+        self.set(user, delayed_until=0)
+        self.orm("PendingSignIn.objects.filter(user_id=pk).delete()", pk=user.pk)
 
-    def unused_codes(self, person: Person) -> int:
-        return self.orm("BackupCode.objects.filter(authenticator__user_id=pk, used_at=None).count()", pk=person.pk)
+    def unused_codes(self, user: SiteUser) -> int:
+        return self.orm("BackupCode.objects.filter(authenticator__user_id=pk, used_at=None).count()", pk=user.pk)
 
-    def events(self, person: Person) -> list[str]:
-        """The kinds of what happened, oldest first."""
+    def events(self, user: SiteUser) -> list[str]:
+        """Return the kinds of the user's security events, the oldest first."""
         code = "list(SecurityEvent.objects.filter(user_id=pk).order_by('pk').values_list('kind', flat=True))"
-        return self.orm(code, pk=person.pk)
+        return self.orm(code, pk=user.pk)
 
-    def mails_to(self, person: Person) -> list[email.message.EmailMessage]:
-        """The mails so far; several that one connection sent lie in one file."""
+    def emails_to(self, user: SiteUser) -> list[email.message.EmailMessage]:
+        """Return the user's emails so far. Django writes all emails of one connection into one file."""
         texts = [path.read_bytes() for path in sorted(self.mail.iterdir())]
         parts = itertools.chain.from_iterable(re.split(rb"\n-{79}\n", text) for text in texts)
-        mails = [email.message_from_bytes(part.lstrip(), policy=email.policy.default) for part in parts if part.strip()]
-        return [mail for mail in mails if person.email in str(mail["To"])]
+        sent = [email.message_from_bytes(part.lstrip(), policy=email.policy.default) for part in parts if part.strip()]
+        return [message for message in sent if user.email in str(message["To"])]
 
 
-def text_of(mail: email.message.EmailMessage) -> str:
-    """The plain part of a mail, which has an HTML part beside it."""
-    plain = mail.get_body(("plain",))
+def plain_text_of(message: email.message.EmailMessage) -> str:
+    """Return the text/plain part of an email."""
+    plain = message.get_body(("plain",))
     assert plain is not None
     return str(plain.get_content())
 
 
 @cache
 def migrated_database() -> Path:
-    """A SQLite file with all tables and no rows, made once."""
+    """Return a SQLite file with all tables and no rows. It is created once."""
     folder = FOLDER / "migrated"
     site = Site(folder)
     manage(site.env, "migrate", "--verbosity=0")
@@ -544,7 +544,7 @@ def manage(env: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def serving(*, start: bool = True, **env: str) -> Iterator[Site]:
-    """A new site; its processes end with the block, however that ends."""
+    """Create and start a site. Its processes end with the block."""
     folder = FOLDER / f"site-{secrets.token_hex(4)}"
     site = Site(folder, **env)
     try:
@@ -560,7 +560,7 @@ def serving(*, start: bool = True, **env: str) -> Iterator[Site]:
             ends.callback(site.stop)
 
 
-# --- Sites that tests share -----------------------------------------------------------------------
+# --- Shared sites ---------------------------------------------------------------------------------
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)]
 
@@ -579,5 +579,5 @@ def postgresql_site(services: dict[str, str]) -> Iterator[Site]:
 
 @pytest.fixture(scope="session", params=DATABASES)
 def site(request: pytest.FixtureRequest) -> Site:
-    """A site on SQLite with the default cache, and one on PostgreSQL and Redis. Shared: bring your own people."""
+    """A site on SQLite with the default cache, and one on PostgreSQL and Redis. Shared: create your own users."""
     return request.getfixturevalue(f"{request.param}_site")

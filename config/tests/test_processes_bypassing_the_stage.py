@@ -1,4 +1,4 @@
-"""There is no way round the code: security.md, "Round the stage", tried over plain HTTP against two processes."""
+"""Attempts to bypass the code, over plain HTTP against two processes."""
 
 import json
 import re
@@ -21,8 +21,8 @@ from config.tests.running_site import (
     VERIFY_SETUP,
     Browser,
     Page,
-    Person,
     Site,
+    SiteUser,
 )
 from conftest import PASSWORD
 
@@ -31,7 +31,7 @@ pytest_plugins = ["config.tests.running_site"]
 NEW_PASSWORD = "zinc-Harbour-9-lantern"
 CHANGE_PASSWORD, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
 EMAIL, SESSIONS, LOGOUT = "/accounts/email/", "/accounts/sessions/", "/accounts/logout/"
-BEHIND_SIGN_IN = [
+PATHS_BEHIND_SIGN_IN = [
     "/", SETTINGS, STATUS, SETUP, VERIFY_SETUP, CANCEL_SETUP, REGENERATE, DISABLE, CONFIRM, EMAIL, SESSIONS,
     f"{SETTINGS}trusted-browsers/1/forget/", f"{SETTINGS}trusted-browsers/forget/", "/accounts/sessions/1/end/",
     CHANGE_PASSWORD, "/accounts/password/set/", REAUTHENTICATE, "/accounts/", "/accounts/inactive/",
@@ -46,8 +46,8 @@ def site(sqlite_site: Site) -> Site:
 
 
 @pytest.fixture
-def person(site: Site) -> Person:
-    return site.person()
+def user(site: Site) -> SiteUser:
+    return site.make_user()
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "htmx"])
@@ -56,98 +56,98 @@ def htmx(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def pending(site: Site, person: Person, htmx: bool) -> Browser:
-    """Somebody who gave the right password and owes the code."""
-    return Browser(site, htmx=htmx).owe_code(person)
+def pending(site: Site, user: SiteUser, htmx: bool) -> Browser:
+    """A browser with a pending sign-in: the password is accepted, the code is missing."""
+    return Browser(site, htmx=htmx).begin_sign_in(user)
 
 
-def nothing_changed(site: Site, person: Person, before: dict[str, object]) -> bool:
-    return site.authenticator(person) == before and site.unused_codes(person) == 10 and not site.events(person)
+def is_unchanged(site: Site, user: SiteUser, before: dict[str, object]) -> bool:
+    return site.authenticator(user) == before and site.unused_codes(user) == 10 and not site.events(user)
 
 
-def shape(page: Page) -> tuple[int, str]:
-    return page.status, page.leads_to
+def status_and_redirect(page: Page) -> tuple[int, str]:
+    return page.status, page.redirect_url
 
 
-# --- While a code is owed -------------------------------------------------------------------------
+# --- A pending sign-in ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_pending_sign_in_gets_the_answers_of_a_signed_out_client(
-    site: Site, person: Person, pending: Browser, method: str
+    site: Site, user: SiteUser, pending: Browser, method: str
 ) -> None:
-    before = site.authenticator(person)
-    proof = {"password": PASSWORD, "oldpassword": PASSWORD, "code": person.code(), "backup_code": ""}
-    for path in BEHIND_SIGN_IN:
+    before = site.authenticator(user)
+    proof = {"password": PASSWORD, "oldpassword": PASSWORD, "code": user.code(), "backup_code": ""}
+    for path in PATHS_BEHIND_SIGN_IN:
         stranger = Browser(site, htmx=pending.htmx)
         came = [browser.post(path, proof, method=method) for browser in (pending, stranger)]
-        assert shape(came[0]) == shape(came[1]), path
-        assert person.email not in came[0].text, path
+        assert status_and_redirect(came[0]) == status_and_redirect(came[1]), path
+        assert user.email not in came[0].text, path
         assert came[0].status < 500, came[0]
-    assert nothing_changed(site, person, before)
+    assert is_unchanged(site, user, before)
     assert not pending.is_signed_in()
 
 
-def test_a_pending_sign_in_cannot_change_2fa_with_a_valid_proof(site: Site, person: Person, pending: Browser) -> None:
-    before = site.authenticator(person)
+def test_a_pending_sign_in_cannot_change_2fa_with_a_valid_proof(site: Site, user: SiteUser, pending: Browser) -> None:
+    before = site.authenticator(user)
     for path in (SETUP, REGENERATE, DISABLE, CONFIRM, REAUTHENTICATE, VERIFY_SETUP):
-        for proof in ({"code": person.code()}, {"backup_code": person.backup_codes[0]}):
+        for proof in ({"code": user.code()}, {"backup_code": user.backup_codes[0]}):
             page = pending.post(path, {"password": PASSWORD, **proof})
-            assert page.leads_to.startswith(LOGIN), page
+            assert page.redirect_url.startswith(LOGIN), page
             assert page.key == ""
             assert page.backup_codes == []
-    assert nothing_changed(site, person, before)
-    assert pending.give_code(person.code()).leads_to == "/"
+    assert is_unchanged(site, user, before)
+    assert pending.give_code(user.code()).redirect_url == "/"
 
 
-def test_no_code_is_checked_without_a_pending_sign_in(site: Site, person: Person, htmx: bool) -> None:
-    before, stranger = site.authenticator(person), Browser(site, htmx=htmx)
+def test_no_code_is_checked_without_a_pending_sign_in(site: Site, user: SiteUser, htmx: bool) -> None:
+    before, stranger = site.authenticator(user), Browser(site, htmx=htmx)
     for page in (
         stranger.get(VERIFY_LOGIN),
-        stranger.give_code(person.code()),
-        stranger.give_backup_code(person.backup_codes[0]),
-        stranger.post(VERIFY_LOGIN, {"login": person.email, "password": PASSWORD, "code": person.code()}),
+        stranger.give_code(user.code()),
+        stranger.give_backup_code(user.backup_codes[0]),
+        stranger.post(VERIFY_LOGIN, {"login": user.email, "password": PASSWORD, "code": user.code()}),
         stranger.post(CANCEL_LOGIN),
     ):
-        assert page.leads_to == LOGIN
-    assert nothing_changed(site, person, before)
+        assert page.redirect_url == LOGIN
+    assert is_unchanged(site, user, before)
 
 
-def test_a_code_posted_with_the_password_does_not_skip_the_stage(site: Site, person: Person, htmx: bool) -> None:
+def test_a_code_posted_with_the_password_does_not_skip_the_stage(site: Site, user: SiteUser, htmx: bool) -> None:
     browser = Browser(site, htmx=htmx)
-    browser.give_password(person, code=person.code(), backup_code=person.backup_codes[0], next="/accounts/email/")
-    assert browser.owes_code()
+    browser.give_password(user, code=user.code(), backup_code=user.backup_codes[0], next="/accounts/email/")
+    assert browser.has_pending_sign_in()
     assert not browser.is_signed_in()
-    assert site.unused_codes(person) == 10
+    assert site.unused_codes(user) == 10
 
 
-def test_cancel_ends_the_pending_sign_in(site: Site, person: Person, pending: Browser) -> None:
-    before = pending.twin()
-    assert pending.post(CANCEL_LOGIN).leads_to == LOGIN
+def test_cancel_ends_the_pending_sign_in(site: Site, user: SiteUser, pending: Browser) -> None:
+    before = pending.copy()
+    assert pending.post(CANCEL_LOGIN).redirect_url == LOGIN
     for browser in (pending, before):
-        assert browser.give_code(person.code()).leads_to == LOGIN
-    assert site.authenticator(person)["failures"] == 0
+        assert browser.give_code(user.code()).redirect_url == LOGIN
+    assert site.authenticator(user)["failures"] == 0
 
 
-def test_a_code_of_another_account_is_refused(site: Site, person: Person, pending: Browser) -> None:
-    other = site.person()
+def test_a_code_of_another_account_is_refused(site: Site, user: SiteUser, pending: Browser) -> None:
+    other = site.make_user()
     before = site.authenticator(other)
     assert pending.give_code(other.code()).status == 422
     assert pending.give_backup_code(other.backup_codes[0]).status == 422
     assert not pending.is_signed_in()
-    assert nothing_changed(site, other, before)
-    assert site.authenticator(person)["failures"] == 1
+    assert is_unchanged(site, other, before)
+    assert site.authenticator(user)["failures"] == 1
 
 
-def test_a_pending_sign_in_ends_after_ten_minutes(site: Site, person: Person, pending: Browser) -> None:
+def test_a_pending_sign_in_ends_after_ten_minutes(site: Site, user: SiteUser, pending: Browser) -> None:
     site.orm("let_sign_ins_age(601)")
-    page = pending.give_code(person.code())
-    assert page.leads_to != "/"
+    page = pending.give_code(user.code())
+    assert page.redirect_url != "/"
     assert not pending.is_signed_in()
-    assert site.authenticator(person)["last_time_step"] == -1
+    assert site.authenticator(user)["last_time_step"] == -1
 
 
-MEANWHILE = {
+CHANGES = {
     "the password changed": "(lambda u: (u.set_password('another-Password-7'), u.save()))(User.objects.get(pk=pk))",
     "the account was deactivated": "User.objects.filter(pk=pk).update(is_active=False)",
     "the account was deleted": "User.objects.get(pk=pk).delete()",
@@ -158,69 +158,69 @@ MEANWHILE = {
 }
 
 
-@pytest.mark.parametrize("meanwhile", MEANWHILE.values(), ids=MEANWHILE)
+@pytest.mark.parametrize("meanwhile", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("then", ["GET", "a code", "a backup code", "cancel"])
 def test_a_pending_sign_in_ends_if_password_2fa_or_account_change(
-    site: Site, person: Person, htmx: bool, meanwhile: str, then: str
+    site: Site, user: SiteUser, htmx: bool, meanwhile: str, then: str
 ) -> None:
-    pending = Browser(site, htmx=htmx).owe_code(person)
-    site.orm(meanwhile, pk=person.pk, secret=person.secret)
+    pending = Browser(site, htmx=htmx).begin_sign_in(user)
+    site.orm(meanwhile, pk=user.pk, secret=user.secret)
     if then == "GET":
         page = pending.get(VERIFY_LOGIN)
     elif then == "a code":
-        page = pending.give_code(person.code())
+        page = pending.give_code(user.code())
     elif then == "a backup code":
-        page = pending.give_backup_code(person.backup_codes[0])
+        page = pending.give_backup_code(user.backup_codes[0])
     else:
         page = pending.post(CANCEL_LOGIN)
-    assert page.leads_to == LOGIN, page
-    assert pending.get(VERIFY_LOGIN).leads_to == LOGIN
+    assert page.redirect_url == LOGIN, page
+    assert pending.get(VERIFY_LOGIN).redirect_url == LOGIN
     assert not pending.is_signed_in()
-    assert site.authenticator(person).get("last_time_step", -1) == -1, "the code was used up"
+    assert site.authenticator(user).get("last_time_step", -1) == -1, "the code was used up"
 
 
-# --- Other doors ----------------------------------------------------------------------------------
+# --- Other ways to sign in ------------------------------------------------------------------------
 
 
-def door_of(browser: Browser, page: Page) -> str:
-    """Where this answer leads to; the admin's own sign-in only leads on."""
-    if page.leads_to.startswith("/admin/login/"):
-        page = browser.get(page.leads_to)
-    return urlsplit(page.leads_to).path
+def final_redirect(browser: Browser, page: Page) -> str:
+    """Return the path of a redirect. Follow the admin's sign-in page, which redirects to the site's."""
+    if page.redirect_url.startswith("/admin/login/"):
+        page = browser.get(page.redirect_url)
+    return urlsplit(page.redirect_url).path
 
 
 @pytest.mark.parametrize("on", [True, False], ids=["with 2FA", "without 2FA"])
 def test_the_admin_has_no_sign_in_of_its_own(site: Site, htmx: bool, on: bool) -> None:
-    staff = site.person(on=on, staff=True)
+    staff = site.make_user(on=on, staff=True)
     browser = Browser(site, htmx=htmx)
     typed = {"username": staff.email, "password": PASSWORD, "next": "/admin/"}
     for path in ("/admin/login/", "/admin/login/?next=/admin/", "/admin/", "/admin/accounts/user/"):
         for page in (browser.get(path), browser.post(path, typed)):
-            assert door_of(browser, page) == LOGIN, page
+            assert final_redirect(browser, page) == LOGIN, page
     assert not browser.is_signed_in()
     assert site.orm("UserSession.objects.filter(user_id=pk).count()", pk=staff.pk) == 0
 
 
 def test_the_admins_sign_in_form_checks_no_password_for_signed_in_staff(site: Site, htmx: bool) -> None:
-    """It knows of no limit, no second factor and no log: a colleague's password could be guessed there for ever."""
-    staff, colleague = site.person(staff=True), site.person(on=False, staff=True)
+    """That form has no limit, no second factor and no log: it would allow unlimited guesses of a password."""
+    staff, colleague = site.make_user(staff=True), site.make_user(on=False, staff=True)
     browser = Browser(site, htmx=htmx).sign_in(staff, code=staff.code())
     wrong = browser.post("/admin/login/", {"username": colleague.email, "password": "not-the-password"})
     right = browser.post("/admin/login/", {"username": colleague.email, "password": PASSWORD})
-    assert shape(right) == shape(wrong)
+    assert status_and_redirect(right) == status_and_redirect(wrong)
     assert staff.email in browser.get(EMAIL, HX_Request="").text, "somebody else is signed in now"
 
 
 def test_a_pending_sign_in_of_staff_has_no_access_to_the_admin(site: Site, htmx: bool) -> None:
-    staff = site.person(staff=True)
-    browser = Browser(site, htmx=htmx).owe_code(staff)
+    staff = site.make_user(staff=True)
+    browser = Browser(site, htmx=htmx).begin_sign_in(staff)
     for path in ("/admin/", "/admin/login/", "/admin/accounts/user/", "/admin/logout/", "/admin/password_change/"):
         for page in (browser.get(path), browser.post(path, {"username": staff.email, "password": PASSWORD})):
-            assert door_of(browser, page) in (LOGIN, VERIFY_LOGIN), page
+            assert final_redirect(browser, page) in (LOGIN, VERIFY_LOGIN), page
     assert not browser.is_signed_in()
 
 
-STRAY = """
+UNMARKED_SESSION = """
 (lambda u, s: (s.update({"_auth_user_id": str(u.pk), "_auth_user_backend": settings.AUTHENTICATION_BACKENDS[0],
  "_auth_user_hash": u.get_session_auth_hash(), **extra}), s.save(), s.session_key)[-1])
 (User.objects.get(pk=pk), __import__("config.sessions").sessions.SessionStore())
@@ -240,24 +240,24 @@ STRAY = """
 )
 @pytest.mark.parametrize("path", [SETTINGS, DISABLE, CHANGE_PASSWORD, "/"])
 def test_a_session_that_did_not_pass_the_stage_is_signed_out(
-    site: Site, person: Person, extra: dict[str, object], path: str
+    site: Site, user: SiteUser, extra: dict[str, object], path: str
 ) -> None:
-    """As a stray `login()`, another backend, or a session from before 2FA was on leaves it."""
-    key = site.orm(STRAY, pk=person.pk, extra=extra)
+    """Such a session comes from a direct `login()`, another backend, or the time before 2FA was turned on."""
+    key = site.orm(UNMARKED_SESSION, pk=user.pk, extra=extra)
     for call in (Browser.get, Browser.post):
         browser = Browser(site)
         browser.cookies["sessionid"] = key
         page = call(browser, path)
-        assert person.email not in page.text
+        assert user.email not in page.text
         assert page.status in (200, 302, 405), page
-        assert path == "/" or page.leads_to.startswith(LOGIN), page
+        assert path == "/" or page.redirect_url.startswith(LOGIN), page
         assert not browser.is_signed_in()
 
 
 def test_the_unmarked_session_of_these_tests_works_without_2fa(site: Site) -> None:
-    person = site.person(on=False)
+    user = site.make_user(on=False)
     browser = Browser(site)
-    browser.cookies["sessionid"] = site.orm(STRAY, pk=person.pk, extra={})
+    browser.cookies["sessionid"] = site.orm(UNMARKED_SESSION, pk=user.pk, extra={})
     assert browser.is_signed_in()
 
 
@@ -265,70 +265,70 @@ def test_the_unmarked_session_of_these_tests_works_without_2fa(site: Site) -> No
 def test_a_session_started_before_2fa_was_turned_on_ends_at_its_next_request(
     site: Site, htmx: bool, method: str
 ) -> None:
-    person = site.person(on=False)
-    browser = Browser(site, htmx=htmx).sign_in(person)
-    site.orm("Authenticator.objects.activate(User.objects.get(pk=pk), secret=s)", pk=person.pk, s="A" * 32)
+    user = site.make_user(on=False)
+    browser = Browser(site, htmx=htmx).sign_in(user)
+    site.orm("Authenticator.objects.activate(User.objects.get(pk=pk), secret=s)", pk=user.pk, s="A" * 32)
     page = browser.post(EMAIL, {"action_add": "", "email": "evil@example.com"}, method=method)
-    assert page.leads_to.startswith(LOGIN), page
+    assert page.redirect_url.startswith(LOGIN), page
     assert not browser.is_signed_in()
-    assert site.orm("EmailAddress.objects.filter(user_id=pk).count()", pk=person.pk) == 1
+    assert site.orm("EmailAddress.objects.filter(user_id=pk).count()", pk=user.pk) == 1
 
 
-def test_a_confirmation_link_signs_nobody_in(site: Site, person: Person, pending: Browser) -> None:
+def test_a_confirmation_link_signs_nobody_in(site: Site, user: SiteUser, pending: Browser) -> None:
     confirm = (
         "__import__('allauth.account.models').account.models.EmailConfirmationHMAC("
         "EmailAddress.objects.create(user_id=pk, email='b' + email)).key"
     )
-    key = site.orm(confirm, pk=person.pk, email=person.email)
+    key = site.orm(confirm, pk=user.pk, email=user.email)
     path = f"/accounts/confirm-email/{key}/"
     for browser in (pending, Browser(site)):
         browser.get(path)
-        assert browser.post(path).status == 403  # a further address is confirmed in its account alone
+        assert browser.post(path).status == 403  # an additional address is confirmed only in its own account
         assert not browser.is_signed_in()
 
 
 # --- Session keys ---------------------------------------------------------------------------------
 
 
-def test_the_session_key_changes_after_the_password_and_after_the_code(site: Site, person: Person, htmx: bool) -> None:
+def test_the_session_key_changes_after_the_password_and_after_the_code(site: Site, user: SiteUser, htmx: bool) -> None:
     browser = Browser(site, htmx=htmx)
     browser.get(LOGIN)
     keys = [browser.session]
-    browser.give_password(person)
+    browser.give_password(user)
     keys.append(browser.session)
-    at_the_code = browser.twin()
-    browser.give_code(person.code())
+    at_the_code = browser.copy()
+    browser.give_code(user.code())
     keys.append(browser.session)
     assert len(set(keys)) == 3
     assert browser.is_signed_in()
     assert not at_the_code.is_signed_in()
-    assert not at_the_code.owes_code()
+    assert not at_the_code.has_pending_sign_in()
 
 
-def test_a_session_key_fixed_before_the_password_is_not_signed_in(site: Site, person: Person, htmx: bool) -> None:
+def test_a_session_key_fixed_before_the_password_is_not_signed_in(site: Site, user: SiteUser, htmx: bool) -> None:
     for planted in ("a" * 32, "attackers-own-key", "../../etc/passwd"):
         victim = Browser(site, htmx=htmx)
         victim.cookies["sessionid"] = planted
-        site.let_all_be_new(person)
-        victim.owe_code(person)
+        site.reset_throttle_and_codes(user)
+        victim.begin_sign_in(user)
         assert victim.session != planted
-        victim.give_code(person.code())
+        victim.give_code(user.code())
         assert victim.is_signed_in()
         thief = Browser(site)
         thief.cookies["sessionid"] = planted
         assert not thief.is_signed_in()
-        assert not thief.owes_code()
+        assert not thief.has_pending_sign_in()
 
 
-def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(site: Site, person: Person, htmx: bool) -> None:
-    """The attacker's own, in the victim's browser: the victim's password begins another one, under another key."""
-    attacker = Browser(site).owe_code(site.person())
+def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(site: Site, user: SiteUser, htmx: bool) -> None:
+    """Session fixation: the victim's password starts another pending sign-in, with another session key."""
+    attacker = Browser(site).begin_sign_in(site.make_user())
     victim = Browser(site, htmx=htmx, cookies=attacker.cookies)
-    victim.owe_code(person)
-    assert not attacker.owes_code()
-    assert victim.give_code(person.code()).leads_to == "/"
+    victim.begin_sign_in(user)
+    assert not attacker.has_pending_sign_in()
+    assert victim.give_code(user.code()).redirect_url == "/"
     assert not attacker.is_signed_in()
-    assert not attacker.owes_code()
+    assert not attacker.has_pending_sign_in()
     assert victim.session != attacker.session
 
 
@@ -351,48 +351,48 @@ def test_signed_out_requests_create_no_session(site: Site, htmx: bool) -> None:
     assert visitor.session == ""
 
 
-Change = Callable[[Site, Browser, Person], Page]
+Change = Callable[[Site, Browser, SiteUser], Page]
 
 
-def two_phones(site: Site, person: Person) -> tuple[Browser, Browser]:
-    """Two browsers of one person, each signed in."""
-    codes = iter(person.backup_codes)
+def two_browsers(site: Site, user: SiteUser) -> tuple[Browser, Browser]:
+    """Return two browsers in which the user is signed in."""
+    codes = iter(user.backup_codes)
 
-    def phone() -> Browser:
-        return Browser(site).sign_in(person, **({"backup_code": next(codes)} if person.secret else {}))
+    def new_browser() -> Browser:
+        return Browser(site).sign_in(user, **({"backup_code": next(codes)} if user.secret else {}))
 
-    return phone(), phone()
-
-
-def turn_on(site: Site, browser: Browser, person: Person) -> Page:
-    person.secret = browser.post(SETUP, {"password": PASSWORD}).key
-    return browser.post(VERIFY_SETUP, {"code": person.code()})
+    return new_browser(), new_browser()
 
 
-def turn_off(site: Site, browser: Browser, person: Person) -> Page:
-    return browser.post(DISABLE, {"password": PASSWORD, "backup_code": person.backup_codes[5]})
+def turn_on(site: Site, browser: Browser, user: SiteUser) -> Page:
+    user.secret = browser.post(SETUP, {"password": PASSWORD}).key
+    return browser.post(VERIFY_SETUP, {"code": user.code()})
 
 
-def make_new_codes(site: Site, browser: Browser, person: Person) -> Page:
-    return browser.post(REGENERATE, {"password": PASSWORD, "backup_code": person.backup_codes[5]})
+def turn_off(site: Site, browser: Browser, user: SiteUser) -> Page:
+    return browser.post(DISABLE, {"password": PASSWORD, "backup_code": user.backup_codes[5]})
 
 
-def take_a_new_phone(site: Site, browser: Browser, person: Person) -> Page:
-    proof = {"password": PASSWORD, "backup_code": person.backup_codes[5]}
-    person.secret = browser.post(SETUP, proof).key
-    return browser.post(VERIFY_SETUP, {"code": person.code()})
+def make_new_codes(site: Site, browser: Browser, user: SiteUser) -> Page:
+    return browser.post(REGENERATE, {"password": PASSWORD, "backup_code": user.backup_codes[5]})
 
 
-def change_the_password(site: Site, browser: Browser, person: Person) -> Page:
+def set_up_new_phone(site: Site, browser: Browser, user: SiteUser) -> Page:
+    proof = {"password": PASSWORD, "backup_code": user.backup_codes[5]}
+    user.secret = browser.post(SETUP, proof).key
+    return browser.post(VERIFY_SETUP, {"code": user.code()})
+
+
+def change_the_password(site: Site, browser: Browser, user: SiteUser) -> Page:
     return browser.post(CHANGE_PASSWORD, {"oldpassword": PASSWORD, "password1": NEW_PASSWORD})
 
 
-@pytest.mark.parametrize("change", [turn_on, turn_off, make_new_codes, take_a_new_phone, change_the_password])
+@pytest.mark.parametrize("change", [turn_on, turn_off, make_new_codes, set_up_new_phone, change_the_password])
 def test_a_change_ends_the_other_sessions_and_rotates_this_sessions_key(site: Site, htmx: bool, change: Change) -> None:
-    person = site.person(on=change is not turn_on)
-    browser, other = two_phones(site, person)
-    browser.htmx, old = htmx, browser.twin()
-    page = change(site, browser, person)
+    user = site.make_user(on=change is not turn_on)
+    browser, other = two_browsers(site, user)
+    browser.htmx, old = htmx, browser.copy()
+    page = change(site, browser, user)
     assert page.status in (200, 302, 204), page
     assert browser.is_signed_in()
     assert browser.session != old.session
@@ -400,30 +400,28 @@ def test_a_change_ends_the_other_sessions_and_rotates_this_sessions_key(site: Si
     assert not old.is_signed_in()
     listed = re.findall(r"/accounts/sessions/(\d+)/end/", browser.get(SESSIONS, HX_Request="").text)
     assert len(listed) <= 1
-    assert (
-        site.orm("UserSession.objects.filter(user_id=pk, session_key=k).count()", pk=person.pk, k=browser.session) == 1
-    )
+    assert site.orm("UserSession.objects.filter(user_id=pk, session_key=k).count()", pk=user.pk, k=browser.session) == 1
 
 
 def test_sign_out_ends_the_setup_in_progress(site: Site, htmx: bool) -> None:
-    person = site.person(on=False)
-    browser = Browser(site, htmx=htmx).sign_in(person)
+    user = site.make_user(on=False)
+    browser = Browser(site, htmx=htmx).sign_in(user)
     key = browser.post(SETUP, {"password": PASSWORD}).key
     assert browser.get(SETUP).key == key != ""
-    before = browser.twin()
+    before = browser.copy()
     browser.post(LOGOUT)
-    person.secret = key
+    user.secret = key
     for each in (before, browser):
-        assert each.post(VERIFY_SETUP, {"code": person.code()}).leads_to.startswith(LOGIN)
-    person.secret = ""
-    browser.sign_in(person)
+        assert each.post(VERIFY_SETUP, {"code": user.code()}).redirect_url.startswith(LOGIN)
+    user.secret = ""
+    browser.sign_in(user)
     assert browser.get(SETUP).key == ""
-    assert site.authenticator(person) == {}
+    assert site.authenticator(user) == {}
 
 
-# --- What a request says of itself ----------------------------------------------------------------
+# --- Headers, methods and content types -----------------------------------------------------------
 
-SPOOFED = [
+SPOOFED_HEADERS = [
     {"X_Requested_With": "XMLHttpRequest"},
     {"Accept": "application/json"},
     {"X_Requested_With": "XMLHttpRequest", "Accept": "application/json"},
@@ -435,22 +433,22 @@ SPOOFED = [
 ]
 
 
-@pytest.mark.parametrize("headers", SPOOFED, ids=",".join)
+@pytest.mark.parametrize("headers", SPOOFED_HEADERS, ids=",".join)
 def test_no_header_turns_an_answer_into_json_or_echoes_a_secret(
-    site: Site, person: Person, headers: dict[str, str]
+    site: Site, user: SiteUser, headers: dict[str, str]
 ) -> None:
     secret, browser = "a-Password-nobody-has-9", Browser(site)
-    fields = {"login": person.email, "password": secret, "email": "new@example.com", "password1": secret}
+    fields = {"login": user.email, "password": secret, "email": "new@example.com", "password1": secret}
     pages = [
         browser.post(path, fields, **headers) for path in (LOGIN, "/accounts/signup/", "/accounts/password/reset/")
     ]
-    browser.owe_code(person)
+    browser.begin_sign_in(user)
     pages += [
         browser.post(VERIFY_LOGIN, {"code": "000 000", **fields}, **headers),
         browser.get(VERIFY_LOGIN, **headers),
     ]
     pages += [browser.post(VERIFY_LOGIN, {"backup_code": "SECR-ETSE-CRET-SECR"}, **headers)]
-    assert browser.give_code(person.code()).leads_to == "/"
+    assert browser.give_code(user.code()).redirect_url == "/"
     proof = {"password": secret, "code": "111222", "oldpassword": secret}
     for path in (REAUTHENTICATE, DISABLE, SETUP, REGENERATE, CHANGE_PASSWORD, EMAIL, LOGOUT):
         pages.append(browser.post(path, {**fields, **proof}, **headers))
@@ -461,36 +459,36 @@ def test_no_header_turns_an_answer_into_json_or_echoes_a_secret(
             assert typed not in page.text, page
 
 
-@pytest.mark.parametrize("headers", SPOOFED, ids=",".join)
+@pytest.mark.parametrize("headers", SPOOFED_HEADERS, ids=",".join)
 def test_no_header_gives_a_pending_sign_in_access_to_a_page(
-    site: Site, person: Person, headers: dict[str, str]
+    site: Site, user: SiteUser, headers: dict[str, str]
 ) -> None:
-    browser = Browser(site).owe_code(person)
+    browser = Browser(site).begin_sign_in(user)
     for path in (SETTINGS, STATUS, SETUP, DISABLE, EMAIL, "/admin/", CHANGE_PASSWORD):
         for page in (browser.get(path, **headers), browser.post(path, {"password": PASSWORD}, **headers)):
-            assert door_of(browser, page) in (LOGIN, VERIFY_LOGIN), page
+            assert final_redirect(browser, page) in (LOGIN, VERIFY_LOGIN), page
     assert not browser.is_signed_in()
 
 
-def test_a_json_body_is_not_read_as_a_form(site: Site, person: Person) -> None:
+def test_a_json_body_is_not_read_as_a_form(site: Site, user: SiteUser) -> None:
     browser = Browser(site)
-    body = f'{{"login": "{person.email}", "password": "{PASSWORD}", "code": "{person.code()}"}}'.encode()
+    body = f'{{"login": "{user.email}", "password": "{PASSWORD}", "code": "{user.code()}"}}'.encode()
     token = browser.cookies["csrftoken"]
     for path in (LOGIN, VERIFY_LOGIN, SETUP):
         page = browser.send("POST", path, body, {"Content-Type": "application/json", "X-CSRFToken": token})
         assert page.status < 500
         assert PASSWORD not in page.text
         assert "json" not in page.headers.get("Content-Type", "")
-    assert not browser.owes_code()
+    assert not browser.has_pending_sign_in()
 
 
 @pytest.mark.parametrize("asked", ["GET", "POST"])
 def test_no_header_or_field_overrides_the_method(site: Site, asked: str) -> None:
-    person = site.person()
-    browser = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
+    user = site.make_user()
+    browser = Browser(site).sign_in(user, backup_code=user.backup_codes[0])
     names = ["X_HTTP_Method_Override", "X_HTTP_Method", "X_Method_Override"]
-    fields = {"_method": "POST", "method": "POST", "password": PASSWORD, "code": person.code()}
-    before = site.authenticator(person)
+    fields = {"_method": "POST", "method": "POST", "password": PASSWORD, "code": user.code()}
+    before = site.authenticator(user)
     if asked == "GET":
         for path in (DISABLE, REGENERATE, SETUP):
             query = "&".join(f"{name}={quote(value)}" for name, value in fields.items())
@@ -502,16 +500,16 @@ def test_no_header_or_field_overrides_the_method(site: Site, asked: str) -> None
         for path in (STATUS, SETTINGS):
             assert browser.post(path, {"_method": "GET"}, **dict.fromkeys(names, "GET")).status == 405
         assert browser.get(CANCEL_SETUP, **dict.fromkeys(names, "POST")).status == 405
-    assert site.authenticator(person) == before
+    assert site.authenticator(user) == before
 
 
 @pytest.mark.parametrize("how", ["no token", "another's token", "no cookie", "another origin"])
-def test_cross_site_posts_are_refused(site: Site, person: Person, how: str) -> None:
-    owner = Browser(site).sign_in(person, backup_code=person.backup_codes[0])
-    pending, before = Browser(site).owe_code(person), site.authenticator(person)
+def test_cross_site_posts_are_refused(site: Site, user: SiteUser, how: str) -> None:
+    owner = Browser(site).sign_in(user, backup_code=user.backup_codes[0])
+    pending, before = Browser(site).begin_sign_in(user), site.authenticator(user)
     for browser, path in ((owner, DISABLE), (owner, REGENERATE), (owner, LOGOUT), (pending, VERIFY_LOGIN)):
         token, cookies = browser.cookies["csrftoken"], browser.cookies
-        fields = f"password={PASSWORD}&code={person.code()}&csrfmiddlewaretoken="
+        fields = f"password={PASSWORD}&code={user.code()}&csrfmiddlewaretoken="
         fields += {"no token": "", "another's token": "x" * 32}.get(how, token)
         sender = Browser(
             site, cookies={name: cookies[name] for name in cookies if how != "no cookie" or name != "csrftoken"}
@@ -519,20 +517,20 @@ def test_cross_site_posts_are_refused(site: Site, person: Person, how: str) -> N
         origin = {"Origin": "https://evil.example"} if how == "another origin" else {}
         form = {"Content-Type": "application/x-www-form-urlencoded", **origin}
         assert sender.send("POST", path, fields.encode(), form).status == 403
-    assert site.authenticator(person) == before
+    assert site.authenticator(user) == before
     assert owner.is_signed_in()
 
 
-# --- Where to go on -------------------------------------------------------------------------------
+# --- Redirects and paths --------------------------------------------------------------------------
 
 
-def leads_here(site: Site, target: str) -> bool:
-    """Would a browser stay on this host? It drops tabs and newlines, and reads \\ as /."""
+def stays_on_site(site: Site, target: str) -> bool:
+    """Return whether a browser stays on this host. Browsers ignore tabs and newlines, and read \\ as /."""
     seen = re.sub(r"[\t\r\n]", "", target).strip().replace("\\", "/")
     return urlsplit(urljoin(f"{site.base}/x/", seen)).netloc == urlsplit(site.base).netloc
 
 
-ELSEWHERE = [
+OTHER_HOSTS = [
     "//evil.example", "///evil.example", "https://evil.example/", "http:evil.example", "http:/evil.example",
     "/\\evil.example", "\\\\evil.example", "\\/evil.example", "/\t/evil.example", "\t//evil.example",
     "/\n/evil.example", " //evil.example", "javascript:alert(1)", "data:text/html,x",
@@ -543,51 +541,51 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("on", [True, False], ids=["with 2FA", "without 2FA"])
 def test_next_redirects_only_to_this_host(site: Site, htmx: bool, on: bool) -> None:
-    person = site.person(on=on)
-    for way in ELSEWHERE:
-        target = way.format(port=site.port) if "{port}" in way else way
-        # Over htmx as a field, as the form of the site sends it, else in the address.
+    user = site.make_user(on=on)
+    for template in OTHER_HOSTS:
+        target = template.format(port=site.port) if "{port}" in template else template
+        # With htmx as a form field, as the site's form sends it; otherwise in the query string.
         query, field = ("", {"next": target}) if htmx else (f"?next={quote(target, safe='')}", {})
-        site.let_all_be_new(person)
+        site.reset_throttle_and_codes(user)
         browser = Browser(site, htmx=htmx)
-        page = browser.post(LOGIN + query, {"login": person.email, "password": PASSWORD, **field})
+        page = browser.post(LOGIN + query, {"login": user.email, "password": PASSWORD, **field})
         if on:
-            page = browser.post(VERIFY_LOGIN + query, {"code": person.code(), **field})
-        assert page.leads_to, page
-        assert leads_here(site, page.leads_to), (target, page.leads_to)
-        assert "evil" not in page.leads_to
+            page = browser.post(VERIFY_LOGIN + query, {"code": user.code(), **field})
+        assert page.redirect_url, page
+        assert stays_on_site(site, page.redirect_url), (target, page.redirect_url)
+        assert "evil" not in page.redirect_url
 
 
-def test_next_is_kept_until_after_the_code(site: Site, person: Person, htmx: bool) -> None:
+def test_next_is_kept_until_after_the_code(site: Site, user: SiteUser, htmx: bool) -> None:
     browser = Browser(site, htmx=htmx)
-    browser.post(f"{LOGIN}?next=/accounts/email/", {"login": person.email, "password": PASSWORD})
-    assert browser.give_code(person.code()).leads_to == "/accounts/email/"
+    browser.post(f"{LOGIN}?next=/accounts/email/", {"login": user.email, "password": PASSWORD})
+    assert browser.give_code(user.code()).redirect_url == "/accounts/email/"
 
 
 def test_hx_current_url_redirects_only_to_this_host(site: Site) -> None:
-    person = site.person(on=False)
-    for way in [
-        *ELSEWHERE,
+    user = site.make_user(on=False)
+    for template in [
+        *OTHER_HOSTS,
         "{base}//evil.example",
         "{base}/\\evil.example",
         "{base}/%5cevil.example",
         "http://[",
         "{base}@evil.example/",
     ]:
-        target = way.replace("{base}", site.base).replace("{port}", str(site.port))
+        target = template.replace("{base}", site.base).replace("{port}", str(site.port))
         if re.search(r"[\t\n]", target):
-            continue  # no client can send these in a header
+            continue  # a client cannot send these in a header
         browser = Browser(site, htmx=True)
         page = browser.get(STATUS, HX_Current_URL=target)
-        assert page.leads_to.startswith(LOGIN), page
-        after = parse_qs(urlsplit(page.leads_to).query)["next"][0]
-        assert leads_here(site, after), (target, after)
-        end = browser.post(page.leads_to, {"login": person.email, "password": PASSWORD})
-        assert leads_here(site, end.leads_to), (target, end.leads_to)
-        assert "evil" not in urlsplit(urljoin(site.base, end.leads_to)).netloc
+        assert page.redirect_url.startswith(LOGIN), page
+        after = parse_qs(urlsplit(page.redirect_url).query)["next"][0]
+        assert stays_on_site(site, after), (target, after)
+        end = browser.post(page.redirect_url, {"login": user.email, "password": PASSWORD})
+        assert stays_on_site(site, end.redirect_url), (target, end.redirect_url)
+        assert "evil" not in urlsplit(urljoin(site.base, end.redirect_url)).netloc
 
 
-VARIANTS = [
+PATH_SPELLINGS = [
     "/accounts/2fa", "/accounts/2fa//", "/accounts//2fa/", "//accounts/2fa/", "///accounts/2fa/setup/",
     "/./accounts/2fa/", "/accounts/2fa/verify-login/../setup/", "/accounts/2fa/%73etup/", "/ACCOUNTS/2FA/",
     "/accounts/2fa/setup", "/accounts/2fa/setup/;x=1", "/accounts/2fa/setup/%2e%2e/", "/accounts/2fa/setup/%00",
@@ -603,18 +601,18 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_no_spelling_of_a_path_bypasses_the_code(site: Site, person: Person, pending: Browser, method: str) -> None:
-    before = site.authenticator(person)
-    for path in VARIANTS:
-        page = pending.post(path, {"password": PASSWORD, "code": person.code()}, method=method)
+def test_no_spelling_of_a_path_bypasses_the_code(site: Site, user: SiteUser, pending: Browser, method: str) -> None:
+    before = site.authenticator(user)
+    for path in PATH_SPELLINGS:
+        page = pending.post(path, {"password": PASSWORD, "code": user.code()}, method=method)
         assert page.status < 500, page
-        assert not page.leads_to or leads_here(site, page.leads_to), (path, page.leads_to)
-        assert person.email not in page.text
+        assert not page.redirect_url or stays_on_site(site, page.redirect_url), (path, page.redirect_url)
+        assert user.email not in page.text
         assert "SECRET_KEY" not in page.text
         assert "root:" not in page.text
-    assert nothing_changed(site, person, before)
+    assert is_unchanged(site, user, before)
     assert not pending.is_signed_in()
-    assert pending.owes_code()
+    assert pending.has_pending_sign_in()
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:1@evil.example", "127.0.0.1, evil.example", "", "[::1"])
@@ -622,10 +620,10 @@ def test_another_host_is_refused(site: Site, host: str) -> None:
     browser = Browser(site)
     page = browser.send("GET", SETTINGS, headers={"Host": host} if host else {"X-Forwarded-Host": "evil.example"})
     assert page.status == (400 if host else 302), page
-    assert "evil" not in page.text + page.leads_to
+    assert "evil" not in page.text + page.redirect_url
     page = browser.send("GET", f"http://evil.example{SETTINGS}")
     assert page.status in (302, 400)
-    assert "evil" not in page.leads_to
+    assert "evil" not in page.redirect_url
 
 
 def test_no_path_can_forge_a_log_line(site: Site) -> None:
@@ -637,19 +635,19 @@ def test_no_path_can_forge_a_log_line(site: Site) -> None:
         "/x%1b[2JFORGED/",
     ):
         assert Browser(site).get(path).status == 404
-    lines = [line for line in re.split(r"[\n\r\u2028\u0085]", site.said()) if "FORGED" in line]
+    lines = [line for line in re.split(r"[\n\r\u2028\u0085]", site.log_text()) if "FORGED" in line]
     assert len(lines) == 5
     assert all(json.loads(line)["message"].startswith("Not Found: /x") for line in lines)
-    assert "\x1b" not in site.said()
+    assert "\x1b" not in site.log_text()
 
 
 @pytest.mark.parametrize("charset", ["base64", "rot13", "cp037", "utf-16", "utf-8-sig", "UTF8", "none-such"])
-def test_no_charset_causes_an_error_page(site: Site, person: Person, charset: str) -> None:
-    """Django reads a form by any codec that Python has, and some of them fail where nothing is there to answer."""
+def test_no_charset_causes_an_error_page(site: Site, user: SiteUser, charset: str) -> None:
+    """Django decodes a form by any Python codec. Some fail at a point where no error page is rendered."""
     kind, browser = f"application/x-www-form-urlencoded; charset={charset}", Browser(site)
     assert browser.get(f"{LOGIN}?next=/x", Content_Type=kind).status == 200
-    answer = browser.post(LOGIN, {"login": person.email, "password": PASSWORD}, Content_Type=kind)
-    assert answer.leads_to == VERIFY_LOGIN
+    answer = browser.post(LOGIN, {"login": user.email, "password": PASSWORD}, Content_Type=kind)
+    assert answer.redirect_url == VERIFY_LOGIN
     assert browser.send("POST", LOGIN, b"\xff=%FF", {"Content-Type": kind}).status == 403
 
 

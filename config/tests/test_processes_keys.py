@@ -1,4 +1,4 @@
-"""docs/deploy.md, "New keys", on two machines that restart one after the other: no code is refused meanwhile."""
+"""Key rotation as in docs/deploy.md, "New keys", on two machines that restart one after the other."""
 
 import base64
 import secrets
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.tests.running_site import SETUP, VERIFY_SETUP, Browser, Person, Site, manage, serving
+from config.tests.running_site import SETUP, VERIFY_SETUP, Browser, Site, SiteUser, manage, serving
 from conftest import PASSWORD
 
 pytest_plugins = ["config.tests.running_site"]
@@ -23,24 +23,24 @@ def machines() -> Iterator[tuple[Site, Site]]:
             yield one, other
 
 
-def turn_on_at(site: Site, person: Person) -> None:
-    browser = Browser(site).sign_in(person)
-    person.secret = browser.post(SETUP, {"password": PASSWORD}).key
-    assert browser.post(VERIFY_SETUP, {"code": person.code()}).backup_codes
+def turn_on(site: Site, user: SiteUser) -> None:
+    browser = Browser(site).sign_in(user)
+    user.secret = browser.post(SETUP, {"password": PASSWORD}).key
+    assert browser.post(VERIFY_SETUP, {"code": user.code()}).backup_codes
 
 
 def test_keys_can_be_rotated_machine_by_machine_without_refusing_a_code(machines: tuple[Site, Site]) -> None:
     one, other = machines
-    veteran = one.person(on=False)
-    turn_on_at(one, veteran)
+    veteran = one.make_user(on=False)
+    turn_on(one, veteran)
 
     def every_code_is_accepted() -> None:
         for site in machines:
-            one.let_all_be_new(veteran)
+            one.reset_throttle_and_codes(veteran)
             Browser(site).sign_in(veteran, code=veteran.code())
         for here, there in [(one, other), (other, one)]:
-            newcomer = one.person(on=False)
-            turn_on_at(here, newcomer)
+            newcomer = one.make_user(on=False)
+            turn_on(here, newcomer)
             Browser(there).sign_in(newcomer, code=newcomer.code(steps_ahead=1))
 
     for keys in (f"{OLD},{NEW}", f"{NEW},{OLD}", NEW):

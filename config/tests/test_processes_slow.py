@@ -1,4 +1,4 @@
-"""Clients that are slow, or stop in the middle, take nothing from the others."""
+"""Slow clients, and clients that stop in the middle of a request, do not block others."""
 
 import socket
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from config.tests.running_site import LOGIN, Browser, Site
 
 pytest_plugins = ["config.tests.running_site"]
-# More than the processes have threads, where what came so far costs no thread; half as many where it does.
+# The server has 64 threads. SOME is less than half of them, for clients that occupy a thread.
 MANY, SOME = 200, 30
 HEAD = "Host: 127.0.0.1\r\nX-Forwarded-For: 198.18.255.1\r\n"
 FORM = f"Content-Type: application/x-www-form-urlencoded\r\nCookie: csrftoken={'t' * 32}\r\nContent-Length: 1000\r\n"
@@ -24,19 +24,19 @@ SLOW = {
 
 @pytest.fixture
 def slow(sqlite_site: Site, request: pytest.FixtureRequest) -> Iterator[None]:
-    """So many clients that do this, and do no more."""
-    said, count = SLOW[request.param]
+    """Clients that send this and then wait."""
+    sent, count = SLOW[request.param]
     with ExitStack() as open_ones:
         for _ in range(count):
             client = open_ones.enter_context(socket.create_connection(("127.0.0.1", sqlite_site.port), timeout=10))
-            client.sendall(said.encode())
+            client.sendall(sent.encode())
         yield
 
 
 @pytest.mark.parametrize("slow", SLOW, indirect=True)
 def test_users_can_sign_in_while_many_clients_stall(sqlite_site: Site, slow: None) -> None:
-    person = sqlite_site.person()
+    user = sqlite_site.make_user()
     browser = Browser(sqlite_site)
     browser.timeout = 10
     assert browser.get("/healthz").status == 200
-    browser.sign_in(person, code=person.code())
+    browser.sign_in(user, code=user.code())

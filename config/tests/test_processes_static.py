@@ -1,4 +1,4 @@
-"""Static files as a server sends them: named by what is in them, packed, and kept by browsers for a year."""
+"""Static files of a running server: named by content hash, compressed, and cached for a year."""
 
 import gzip
 import http.client
@@ -10,13 +10,13 @@ import pytest
 
 from config.tests.running_site import LOGIN, Browser, Site, manage, serving
 
-# The manifest and the packing of production, in a folder of the test's own.
+# Manifest and compression as in production, in a folder of the test.
 COLLECTED = """
 from config.settings import *
 STATIC_ROOT = {folder!r}
 """
 HASHED = re.compile(r"/static/[\w/.-]+\.[0-9a-f]{12}\.(?:css|js|svg)")
-PACKED = {"gzip": gzip.decompress, "br": brotli.decompress}
+DECOMPRESS = {"gzip": gzip.decompress, "br": brotli.decompress}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def site() -> Iterator[Site]:
     with serving(start=False) as site:
         folder = site.folder / "static"
         (site.folder / "served_settings.py").write_text(COLLECTED.format(folder=str(folder)))
-        # What these pages do not use is most of it, and packed like any other.
+        # Most files are not used by these pages; without them collectstatic is faster.
         unused = ["--ignore=admin", "--ignore=htm*-4*"]
         manage(site.env, "collectstatic", "--no-input", "--verbosity=0", *unused)
         site.start()
@@ -33,7 +33,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def paths(site: Site) -> set[str]:
-    """The files that the sign-in page asks for."""
+    """The static files of the sign-in page."""
     return set(HASHED.findall(Browser(site).get(LOGIN).text))
 
 
@@ -55,24 +55,24 @@ def test_hashed_files_are_cached_for_a_year_as_immutable(site: Site, paths: set[
         assert age >= 365 * 24 * 60 * 60, path
 
 
-def fetch(site: Site, path: str, packing: str) -> tuple[http.client.HTTPMessage, bytes]:
-    """The answer's headers and its body as they came over the wire."""
-    wire = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
-    wire.request("GET", path, headers={"Accept-Encoding": packing})
-    response = wire.getresponse()
+def fetch(site: Site, path: str, encoding: str) -> tuple[http.client.HTTPMessage, bytes]:
+    """Return the headers and the compressed body of a response."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+    connection.request("GET", path, headers={"Accept-Encoding": encoding})
+    response = connection.getresponse()
     body = response.read()
-    wire.close()
+    connection.close()
     return response.headers, body
 
 
-@pytest.mark.parametrize("packing", PACKED)
-def test_files_are_compressed_as_the_client_accepts(site: Site, paths: set[str], packing: str) -> None:
+@pytest.mark.parametrize("encoding", DECOMPRESS)
+def test_files_are_compressed_as_the_client_accepts(site: Site, paths: set[str], encoding: str) -> None:
     for path in paths:
-        (plain, whole), (packed, small) = fetch(site, path, "identity"), fetch(site, path, packing)
-        assert (plain["Content-Encoding"], packed["Content-Encoding"]) == (None, packing), path
-        assert "Accept-Encoding" in packed["Vary"]
+        (plain, whole), (compressed, small) = fetch(site, path, "identity"), fetch(site, path, encoding)
+        assert (plain["Content-Encoding"], compressed["Content-Encoding"]) == (None, encoding), path
+        assert "Accept-Encoding" in compressed["Vary"]
         assert len(small) < len(whole), path
-        assert PACKED[packing](small) == whole, path
+        assert DECOMPRESS[encoding](small) == whole, path
 
 
 def test_a_file_without_hash_is_not_immutable(site: Site) -> None:
