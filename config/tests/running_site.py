@@ -234,7 +234,7 @@ class Page:
     def __init__(self, path: str, response: http.client.HTTPResponse) -> None:
         self.path, self.status, self.headers = path, response.status, response.headers
         self.text = response.read().decode("utf-8", "replace")
-        self.redirect_url = self.headers.get("HX-Redirect") or self.headers.get("Location") or ""
+        self.redirect_target = self.headers.get("HX-Redirect") or self.headers.get("Location") or ""
 
     @property
     def visible_text(self) -> str:
@@ -251,7 +251,7 @@ class Page:
         return re.sub(r"\s", "", found[0]) if found else ""
 
     def __repr__(self) -> str:
-        target = f" to {self.redirect_url}" if self.redirect_url else ""
+        target = f" to {self.redirect_target}" if self.redirect_target else ""
         return f"<{self.status} {self.path}{target}: {self.visible_text[:400]}>"
 
 
@@ -329,7 +329,7 @@ class Browser:
     def begin_sign_in(self, user: SiteUser) -> "Browser":
         """Submit the password. Raise AssertionError if the code form does not follow."""
         page = self.give_password(user)
-        assert 'name="code"' in page.text if self.htmx else page.redirect_url == VERIFY_LOGIN, page
+        assert 'name="code"' in page.text if self.htmx else page.redirect_target == VERIFY_LOGIN, page
         return self
 
     def is_signed_in(self) -> bool:

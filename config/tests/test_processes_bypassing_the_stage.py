@@ -65,8 +65,8 @@ def is_unchanged(site: Site, user: SiteUser, before: dict[str, object]) -> bool:
     return site.authenticator(user) == before and site.unused_codes(user) == 10 and not site.events(user)
 
 
-def status_and_redirect(page: Page) -> tuple[int, str]:
-    return page.status, page.redirect_url
+def status_and_target(page: Page) -> tuple[int, str]:
+    return page.status, page.redirect_target
 
 
 # --- A pending sign-in ----------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_a_pending_sign_in_gets_the_answers_of_a_signed_out_client(
     for path in PATHS_BEHIND_SIGN_IN:
         stranger = Browser(site, htmx=pending.htmx)
         came = [browser.post(path, proof, method=method) for browser in (pending, stranger)]
-        assert status_and_redirect(came[0]) == status_and_redirect(came[1]), path
+        assert status_and_target(came[0]) == status_and_target(came[1]), path
         assert user.email not in came[0].text, path
         assert came[0].status < 500, came[0]
     assert is_unchanged(site, user, before)
@@ -93,11 +93,11 @@ def test_a_pending_sign_in_cannot_change_2fa_with_a_valid_proof(site: Site, user
     for path in (SETUP, REGENERATE, DISABLE, CONFIRM, REAUTHENTICATE, VERIFY_SETUP):
         for proof in ({"code": user.code()}, {"backup_code": user.backup_codes[0]}):
             page = pending.post(path, {"password": PASSWORD, **proof})
-            assert page.redirect_url.startswith(LOGIN), page
+            assert page.redirect_target.startswith(LOGIN), page
             assert page.key == ""
             assert page.backup_codes == []
     assert is_unchanged(site, user, before)
-    assert pending.give_code(user.code()).redirect_url == "/"
+    assert pending.give_code(user.code()).redirect_target == "/"
 
 
 def test_no_code_is_checked_without_a_pending_sign_in(site: Site, user: SiteUser, htmx: bool) -> None:
@@ -109,7 +109,7 @@ def test_no_code_is_checked_without_a_pending_sign_in(site: Site, user: SiteUser
         stranger.post(VERIFY_LOGIN, {"login": user.email, "password": PASSWORD, "code": user.code()}),
         stranger.post(CANCEL_LOGIN),
     ):
-        assert page.redirect_url == LOGIN
+        assert page.redirect_target == LOGIN
     assert is_unchanged(site, user, before)
 
 
@@ -123,9 +123,9 @@ def test_a_code_posted_with_the_password_does_not_skip_the_stage(site: Site, use
 
 def test_cancel_ends_the_pending_sign_in(site: Site, user: SiteUser, pending: Browser) -> None:
     before = pending.copy()
-    assert pending.post(CANCEL_LOGIN).redirect_url == LOGIN
+    assert pending.post(CANCEL_LOGIN).redirect_target == LOGIN
     for browser in (pending, before):
-        assert browser.give_code(user.code()).redirect_url == LOGIN
+        assert browser.give_code(user.code()).redirect_target == LOGIN
     assert site.authenticator(user)["failures"] == 0
 
 
@@ -142,7 +142,7 @@ def test_a_code_of_another_account_is_refused(site: Site, user: SiteUser, pendin
 def test_a_pending_sign_in_ends_after_ten_minutes(site: Site, user: SiteUser, pending: Browser) -> None:
     site.orm("let_sign_ins_age(601)")
     page = pending.give_code(user.code())
-    assert page.redirect_url != "/"
+    assert page.redirect_target != "/"
     assert not pending.is_signed_in()
     assert site.authenticator(user)["last_time_step"] == -1
 
@@ -173,8 +173,8 @@ def test_a_pending_sign_in_ends_if_password_2fa_or_account_change(
         page = pending.give_backup_code(user.backup_codes[0])
     else:
         page = pending.post(CANCEL_LOGIN)
-    assert page.redirect_url == LOGIN, page
-    assert pending.get(VERIFY_LOGIN).redirect_url == LOGIN
+    assert page.redirect_target == LOGIN, page
+    assert pending.get(VERIFY_LOGIN).redirect_target == LOGIN
     assert not pending.is_signed_in()
     assert site.authenticator(user).get("last_time_step", -1) == -1, "the code was used up"
 
@@ -184,9 +184,9 @@ def test_a_pending_sign_in_ends_if_password_2fa_or_account_change(
 
 def final_redirect(browser: Browser, page: Page) -> str:
     """Return the path of a redirect. Follow the admin's sign-in page, which redirects to the site's."""
-    if page.redirect_url.startswith("/admin/login/"):
-        page = browser.get(page.redirect_url)
-    return urlsplit(page.redirect_url).path
+    if page.redirect_target.startswith("/admin/login/"):
+        page = browser.get(page.redirect_target)
+    return urlsplit(page.redirect_target).path
 
 
 @pytest.mark.parametrize("on", [True, False], ids=["with 2FA", "without 2FA"])
@@ -207,7 +207,7 @@ def test_the_admins_sign_in_form_checks_no_password_for_signed_in_staff(site: Si
     browser = Browser(site, htmx=htmx).sign_in(staff, code=staff.code())
     wrong = browser.post("/admin/login/", {"username": colleague.email, "password": "not-the-password"})
     right = browser.post("/admin/login/", {"username": colleague.email, "password": PASSWORD})
-    assert status_and_redirect(right) == status_and_redirect(wrong)
+    assert status_and_target(right) == status_and_target(wrong)
     assert staff.email in browser.get(EMAIL, HX_Request="").text, "somebody else is signed in now"
 
 
@@ -250,7 +250,7 @@ def test_a_session_that_did_not_pass_the_stage_is_signed_out(
         page = call(browser, path)
         assert user.email not in page.text
         assert page.status in (200, 302, 405), page
-        assert path == "/" or page.redirect_url.startswith(LOGIN), page
+        assert path == "/" or page.redirect_target.startswith(LOGIN), page
         assert not browser.is_signed_in()
 
 
@@ -269,7 +269,7 @@ def test_a_session_started_before_2fa_was_turned_on_ends_at_its_next_request(
     browser = Browser(site, htmx=htmx).sign_in(user)
     site.orm("Authenticator.objects.activate(User.objects.get(pk=pk), secret=s)", pk=user.pk, s="A" * 32)
     page = browser.post(EMAIL, {"action_add": "", "email": "evil@example.com"}, method=method)
-    assert page.redirect_url.startswith(LOGIN), page
+    assert page.redirect_target.startswith(LOGIN), page
     assert not browser.is_signed_in()
     assert site.orm("EmailAddress.objects.filter(user_id=pk).count()", pk=user.pk) == 1
 
@@ -326,7 +326,7 @@ def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(site: Site, use
     victim = Browser(site, htmx=htmx, cookies=attacker.cookies)
     victim.begin_sign_in(user)
     assert not attacker.has_pending_sign_in()
-    assert victim.give_code(user.code()).redirect_url == "/"
+    assert victim.give_code(user.code()).redirect_target == "/"
     assert not attacker.is_signed_in()
     assert not attacker.has_pending_sign_in()
     assert victim.session != attacker.session
@@ -412,7 +412,7 @@ def test_sign_out_ends_the_setup_in_progress(site: Site, htmx: bool) -> None:
     browser.post(LOGOUT)
     user.secret = key
     for each in (before, browser):
-        assert each.post(VERIFY_SETUP, {"code": user.code()}).redirect_url.startswith(LOGIN)
+        assert each.post(VERIFY_SETUP, {"code": user.code()}).redirect_target.startswith(LOGIN)
     user.secret = ""
     browser.sign_in(user)
     assert browser.get(SETUP).key == ""
@@ -448,7 +448,7 @@ def test_no_header_turns_an_answer_into_json_or_echoes_a_secret(
         browser.get(VERIFY_LOGIN, **headers),
     ]
     pages += [browser.post(VERIFY_LOGIN, {"backup_code": "SECR-ETSE-CRET-SECR"}, **headers)]
-    assert browser.give_code(user.code()).redirect_url == "/"
+    assert browser.give_code(user.code()).redirect_target == "/"
     proof = {"password": secret, "code": "111222", "oldpassword": secret}
     for path in (REAUTHENTICATE, DISABLE, SETUP, REGENERATE, CHANGE_PASSWORD, EMAIL, LOGOUT):
         pages.append(browser.post(path, {**fields, **proof}, **headers))
@@ -551,15 +551,15 @@ def test_next_redirects_only_to_this_host(site: Site, htmx: bool, on: bool) -> N
         page = browser.post(LOGIN + query, {"login": user.email, "password": PASSWORD, **field})
         if on:
             page = browser.post(VERIFY_LOGIN + query, {"code": user.code(), **field})
-        assert page.redirect_url, page
-        assert stays_on_site(site, page.redirect_url), (target, page.redirect_url)
-        assert "evil" not in page.redirect_url
+        assert page.redirect_target, page
+        assert stays_on_site(site, page.redirect_target), (target, page.redirect_target)
+        assert "evil" not in page.redirect_target
 
 
 def test_next_is_kept_until_after_the_code(site: Site, user: SiteUser, htmx: bool) -> None:
     browser = Browser(site, htmx=htmx)
     browser.post(f"{LOGIN}?next=/accounts/email/", {"login": user.email, "password": PASSWORD})
-    assert browser.give_code(user.code()).redirect_url == "/accounts/email/"
+    assert browser.give_code(user.code()).redirect_target == "/accounts/email/"
 
 
 def test_hx_current_url_redirects_only_to_this_host(site: Site) -> None:
@@ -577,12 +577,12 @@ def test_hx_current_url_redirects_only_to_this_host(site: Site) -> None:
             continue  # a client cannot send these in a header
         browser = Browser(site, htmx=True)
         page = browser.get(STATUS, HX_Current_URL=target)
-        assert page.redirect_url.startswith(LOGIN), page
-        after = parse_qs(urlsplit(page.redirect_url).query)["next"][0]
+        assert page.redirect_target.startswith(LOGIN), page
+        after = parse_qs(urlsplit(page.redirect_target).query)["next"][0]
         assert stays_on_site(site, after), (target, after)
-        end = browser.post(page.redirect_url, {"login": user.email, "password": PASSWORD})
-        assert stays_on_site(site, end.redirect_url), (target, end.redirect_url)
-        assert "evil" not in urlsplit(urljoin(site.base, end.redirect_url)).netloc
+        end = browser.post(page.redirect_target, {"login": user.email, "password": PASSWORD})
+        assert stays_on_site(site, end.redirect_target), (target, end.redirect_target)
+        assert "evil" not in urlsplit(urljoin(site.base, end.redirect_target)).netloc
 
 
 PATH_SPELLINGS = [
@@ -606,7 +606,7 @@ def test_no_spelling_of_a_path_bypasses_the_code(site: Site, user: SiteUser, pen
     for path in PATH_SPELLINGS:
         page = pending.post(path, {"password": PASSWORD, "code": user.code()}, method=method)
         assert page.status < 500, page
-        assert not page.redirect_url or stays_on_site(site, page.redirect_url), (path, page.redirect_url)
+        assert not page.redirect_target or stays_on_site(site, page.redirect_target), (path, page.redirect_target)
         assert user.email not in page.text
         assert "SECRET_KEY" not in page.text
         assert "root:" not in page.text
@@ -620,10 +620,10 @@ def test_another_host_is_refused(site: Site, host: str) -> None:
     browser = Browser(site)
     page = browser.send("GET", SETTINGS, headers={"Host": host} if host else {"X-Forwarded-Host": "evil.example"})
     assert page.status == (400 if host else 302), page
-    assert "evil" not in page.text + page.redirect_url
+    assert "evil" not in page.text + page.redirect_target
     page = browser.send("GET", f"http://evil.example{SETTINGS}")
     assert page.status in (302, 400)
-    assert "evil" not in page.redirect_url
+    assert "evil" not in page.redirect_target
 
 
 def test_no_path_can_forge_a_log_line(site: Site) -> None:
@@ -647,7 +647,7 @@ def test_no_charset_causes_an_error_page(site: Site, user: SiteUser, charset: st
     kind, browser = f"application/x-www-form-urlencoded; charset={charset}", Browser(site)
     assert browser.get(f"{LOGIN}?next=/x", Content_Type=kind).status == 200
     answer = browser.post(LOGIN, {"login": user.email, "password": PASSWORD}, Content_Type=kind)
-    assert answer.redirect_url == VERIFY_LOGIN
+    assert answer.redirect_target == VERIFY_LOGIN
     assert browser.send("POST", LOGIN, b"\xff=%FF", {"Content-Type": kind}).status == 403
 
 

@@ -162,7 +162,7 @@ def whole_journey(site: Site) -> Iterator[str]:
     yield from (PASSWORD, SECOND_PASSWORD, WRONG_PASSWORD, WRONG_BACKUP_CODE)
     ada = sign_up(site, browser)
     browser.post(LOGIN, {"login": ada.email, "password": WRONG_PASSWORD})
-    assert browser.give_password(ada, password=PASSWORD).redirect_url == "/"
+    assert browser.give_password(ada, password=PASSWORD).redirect_target == "/"
     yield from turn_on(site, browser, ada)
     for htmx in (False, True):
         browser.htmx = htmx
@@ -175,23 +175,23 @@ def whole_journey(site: Site) -> Iterator[str]:
     yield from turn_on(site, browser, ada)
     change = {"oldpassword": PASSWORD, "password1": SECOND_PASSWORD}
     browser.post("/accounts/password/change/", {"oldpassword": WRONG_PASSWORD, "password1": SECOND_PASSWORD})
-    assert browser.post("/accounts/password/change/", change).redirect_url
+    assert browser.post("/accounts/password/change/", change).redirect_target
     # Leave a pending sign-in and a setup in progress.
     other = Browser(site)
-    assert other.give_password(ada, password=SECOND_PASSWORD).redirect_url == VERIFY_LOGIN
+    assert other.give_password(ada, password=SECOND_PASSWORD).redirect_target == VERIFY_LOGIN
     yield browser.post(SETUP, {"password": SECOND_PASSWORD, "backup_code": ada.backup_codes[8]}).key
-    assert browser.post("/accounts/password/reset/", {"email": ada.email}).redirect_url
+    assert browser.post("/accounts/password/reset/", {"email": ada.email}).redirect_target
     wait_until(lambda: any("/key/" in plain_text_of(message) for message in site.emails_to(ada)), "the last email")
 
 
 def sign_up(site: Site, browser: Browser) -> SiteUser:
     ada = SiteUser(0, "ada@example.com", "", [])
     fields = {"email": ada.email, "full_name": "Ada Example", "password1": PASSWORD}
-    assert browser.post("/accounts/signup/", fields).redirect_url
+    assert browser.post("/accounts/signup/", fields).redirect_target
     wait_until(lambda: site.emails_to(ada), "the email that confirms the address")
     link = re.search(r"/accounts/confirm-email/\S+", plain_text_of(site.emails_to(ada)[0]))
     assert link
-    assert browser.post(link[0]).redirect_url
+    assert browser.post(link[0]).redirect_target
     ada.pk = site.orm("User.objects.get(email=email).pk", email=ada.email)
     return ada
 
@@ -215,7 +215,7 @@ def sign_out_and_in(site: Site, browser: Browser, ada: SiteUser) -> Iterator[str
             (ada.wrong_code(3), ada.code()) if proof == "code" else (WRONG_BACKUP_CODE, ada.backup_codes.pop(0))
         )
         browser.post(VERIFY_LOGIN, {proof: wrong})
-        assert browser.post(VERIFY_LOGIN, {proof: right}).redirect_url == "/"
+        assert browser.post(VERIFY_LOGIN, {proof: right}).redirect_target == "/"
         site.set(ada, last_time_step=-1)
         yield from (wrong, right)
 
@@ -235,12 +235,12 @@ def change_codes_and_phone(site: Site, browser: Browser, ada: SiteUser) -> Itera
 def step_up(site: Site, browser: Browser, ada: SiteUser) -> Iterator[str]:
     """Until step-up, allauth stores the suspended POST in the session, with its headers."""
     new = {"action_add": "", "email": "second@example.com"}
-    assert "/accounts/reauthenticate/" in browser.post("/accounts/email/", new).redirect_url
+    assert "/accounts/reauthenticate/" in browser.post("/accounts/email/", new).redirect_target
     again = Browser(site)
     again.give_password(ada, password=PASSWORD)
     again.post(VERIFY_LOGIN, {"backup_code": ada.backup_codes[5], "trust": "on"})
     yield again.cookies["trusted"][:40]  # a part: the digest of the whole token is stored on purpose
-    assert "/accounts/reauthenticate/" in again.post("/accounts/email/", new).redirect_url
+    assert "/accounts/reauthenticate/" in again.post("/accounts/email/", new).redirect_target
     proof = {"password": PASSWORD, "backup_code": ada.backup_codes[6]}
     assert browser.post("/accounts/reauthenticate/?next=/accounts/email/", proof).status < 400
     code = ada.code()

@@ -66,7 +66,7 @@ def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(
     again = Browser(site).sign_in(user, backup_code=user.backup_codes[0])
     new = again.post(REGENERATE, {"password": PASSWORD, "backup_code": user.backup_codes[1]}).backup_codes
     assert len(new) == 10
-    assert again.post(DISABLE, {"password": PASSWORD, "backup_code": new[0]}).redirect_url == SETTINGS
+    assert again.post(DISABLE, {"password": PASSWORD, "backup_code": new[0]}).redirect_target == SETTINGS
     used = "backup_code_used"
     assert site.events(user) == ["turned_on", used, used, "codes_regenerated", used, "turned_off"]
     assert not site.authenticator(user)
@@ -214,7 +214,7 @@ def test_requests_wait_for_another_writer_of_three_seconds(sqlite_site: Site) ->
     with write_lock(site, seconds=3):
         answers = parallel(len(requests), lambda number: requests[number]())
     assert [answer.status for answer in answers] == [302, 302, 200, 302, 200]
-    assert answers[0].redirect_url == VERIFY_LOGIN
+    assert answers[0].redirect_target == VERIFY_LOGIN
     assert owing.is_signed_in()
     assert len(answers[2].backup_codes) == 10 == site.unused_codes(turns_on)
     assert not site.authenticator(turns_off)

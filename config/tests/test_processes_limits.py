@@ -93,7 +93,7 @@ def test_a_try_during_the_delay_is_not_charged_and_does_not_extend_it(site: Site
     assert is_delayed(browser.give_code(user.code()))
     assert throttle_of(site, user) == before
     site.end_delay(user)
-    assert browser.give_code(user.code()).redirect_url == "/", "a try during the delay marked the code as used"
+    assert browser.give_code(user.code()).redirect_target == "/", "a try during the delay marked the code as used"
     assert throttle_of(site, user)[:2] == (0, 0)
 
 
@@ -156,9 +156,9 @@ def test_five_wrong_codes_end_the_pending_sign_in_and_notify_the_owner(sqlite_si
     browser = Browser(site, htmx=htmx).begin_sign_in(user)
     answers = [browser.give_backup_code(UNKNOWN_BACKUP_CODE) for _ in range(5)]
     assert [answer.status for answer in answers[:4]] == [422] * 4
-    assert answers[4].redirect_url == LOGIN
+    assert answers[4].redirect_target == LOGIN
     assert not browser.has_pending_sign_in()
-    assert browser.give_code(user.code()).redirect_url == LOGIN
+    assert browser.give_code(user.code()).redirect_target == LOGIN
     assert not browser.is_signed_in()
     assert site.events(user) == ["wrong_codes"]
     wait_until(lambda: len(site.emails_to(user)) == 1, "one email")
@@ -187,7 +187,7 @@ def test_a_malformed_code_is_never_charged(sqlite_site: Site) -> None:
     for typed in ["", "0000", "U" * 16, "０" * 16, "\0", "A" * 60_000]:
         assert browser.give_backup_code(typed).status == 422
     assert throttle_of(site, user)[0] == 0
-    assert browser.give_code(user.code()).redirect_url == "/"
+    assert browser.give_code(user.code()).redirect_target == "/"
 
 
 def test_a_setup_ends_after_five_wrong_codes(sqlite_site: Site) -> None:
@@ -197,7 +197,7 @@ def test_a_setup_ends_after_five_wrong_codes(sqlite_site: Site) -> None:
     key = browser.post(SETUP, {"password": PASSWORD}).key
     answers = [browser.post(VERIFY_SETUP, {"code": f"00000{number}"}) for number in range(5)]
     assert [answer.status for answer in answers[:4]] == [422] * 4
-    assert answers[4].redirect_url == SETUP
+    assert answers[4].redirect_target == SETUP
     assert browser.get(SETUP).key == ""
     assert browser.post(SETUP, {"password": PASSWORD}).key not in ("", key)
 
@@ -243,7 +243,7 @@ def test_twenty_wrong_codes_block_their_source_and_no_other(
     assert is_source_limited(browser.give_code(user.code()))
     assert is_source_limited(browser.give_backup_code(user.backup_codes[0]))
     assert throttle_of(site, user)[0] == 0
-    assert Browser(site, address=other).begin_sign_in(user).give_code(user.code()).redirect_url == "/"
+    assert Browser(site, address=other).begin_sign_in(user).give_code(user.code()).redirect_target == "/"
 
 
 def test_an_ipv4_mapped_ipv6_address_is_one_source(sqlite_site: Site) -> None:
@@ -255,7 +255,7 @@ def test_an_ipv4_mapped_ipv6_address_is_one_source(sqlite_site: Site) -> None:
     for other in ("::ffff:192.0.2.61", "::ffff:203.0.113.5"):
         site.reset_throttle_and_codes(user)
         page = Browser(site, address=other).begin_sign_in(user).give_code(user.code())
-        assert page.redirect_url == "/", "one source blocked other IPv4 addresses"
+        assert page.redirect_target == "/", "one source blocked other IPv4 addresses"
 
 
 def test_correct_and_malformed_codes_are_not_counted_for_the_source(site: Site) -> None:
@@ -265,7 +265,7 @@ def test_correct_and_malformed_codes_are_not_counted_for_the_source(site: Site) 
         site.reset_throttle_and_codes(user)
         browser = Browser(site, address=address).begin_sign_in(user)
         assert browser.give_code("12").status == 422
-        assert browser.give_code(user.code()).redirect_url == "/"
+        assert browser.give_code(user.code()).redirect_target == "/"
     browser = Browser(site, address=address).begin_sign_in(user)
     assert browser.give_backup_code(UNKNOWN_BACKUP_CODE).status == 422
     assert is_source_limited(browser.give_backup_code(UNKNOWN_BACKUP_CODE))
@@ -306,8 +306,8 @@ def test_a_backup_code_works_during_a_delay_or_lock_and_ends_it(site: Site, stat
     site.set(user, **(delayed if state == "delayed" else locked))
     browser = Browser(site).begin_sign_in(user)
     assert is_delayed(browser.give_code(user.code()))
-    assert browser.give_backup_code(user.backup_codes[0]).redirect_url == "/"
-    assert Browser(site).begin_sign_in(user).give_code(user.code()).redirect_url == "/"
+    assert browser.give_backup_code(user.backup_codes[0]).redirect_target == "/"
+    assert Browser(site).begin_sign_in(user).give_code(user.code()).redirect_target == "/"
 
 
 def test_a_wrong_backup_code_neither_ends_the_lock_nor_is_charged_to_the_account(sqlite_site: Site) -> None:
@@ -357,10 +357,10 @@ def reset_links(site: Site, user: SiteUser) -> set[str]:
 def reset_password(site: Site, user: SiteUser, password: str) -> None:
     """Reset the password by the link of the email."""
     browser, known = Browser(site), reset_links(site, user)
-    assert browser.post("/accounts/password/reset/", {"email": user.email}).redirect_url
+    assert browser.post("/accounts/password/reset/", {"email": user.email}).redirect_target
     link = wait_until(lambda: reset_links(site, user) - known, "an email with a link").pop()
-    form = browser.get(link).redirect_url
-    assert browser.post(form, {"password1": password}).redirect_url
+    form = browser.get(link).redirect_target
+    assert browser.post(form, {"password1": password}).redirect_target
 
 
 def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(site: Site) -> None:
@@ -370,8 +370,8 @@ def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(site: 
     reset_password(site, user, NEW_PASSWORD)
     assert throttle_of(site, user) == (0, 0, 80)
     browser = Browser(site)
-    assert browser.give_password(user, password=NEW_PASSWORD).redirect_url == VERIFY_LOGIN
-    assert browser.give_code(user.code()).redirect_url == "/"
+    assert browser.give_password(user, password=NEW_PASSWORD).redirect_target == VERIFY_LOGIN
+    assert browser.give_code(user.code()).redirect_target == "/"
     site.set(user, budget_spent=100, last_time_step=-1)
     reset_password(site, user, PASSWORD)
     assert is_delayed(Browser(site).begin_sign_in(user).give_code(user.code()))
@@ -383,7 +383,7 @@ def test_a_password_reset_ends_pending_sign_ins(sqlite_site: Site) -> None:
     user = site.make_user()
     attacker = Browser(site).begin_sign_in(user)
     reset_password(site, user, NEW_PASSWORD)
-    assert attacker.give_code(user.code()).redirect_url == LOGIN
+    assert attacker.give_code(user.code()).redirect_target == LOGIN
     assert not attacker.is_signed_in()
     assert site.authenticator(user)["failures"] == 0
 
@@ -405,7 +405,7 @@ def test_wrong_passwords_of_others_do_not_block_the_owner_after_a_reset(sqlite_s
     assert "Too many" in page.visible_text
     reset_password(site, user, NEW_PASSWORD)
     page = Browser(site).give_password(user, password=NEW_PASSWORD)
-    assert page.redirect_url == VERIFY_LOGIN, page
+    assert page.redirect_target == VERIFY_LOGIN, page
 
 
 # --- Without the password -------------------------------------------------------------------------

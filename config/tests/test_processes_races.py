@@ -72,7 +72,7 @@ def count_sign_ins(site: Site, user: SiteUser) -> int:
 def winners(answers: list[Page]) -> list[int]:
     """Return the numbers of the requests that signed in. All others must be refused without a server error."""
     assert all(answer.status in (302, 400, 422, 429) for answer in answers), answers
-    return [number for number, answer in enumerate(answers) if answer.redirect_url == "/"]
+    return [number for number, answer in enumerate(answers) if answer.redirect_target == "/"]
 
 
 def are_unused_codes(site: Site, user: SiteUser, shown: list[str]) -> bool:
@@ -148,7 +148,7 @@ def test_one_code_is_accepted_for_a_sign_in_or_a_change_but_not_both(site: Site)
         proof = {"password": PASSWORD, "code": code}
         entered, made = parallel(2, lambda n: owner.post(REGENERATE, proof) if n else visitor.give_code(code))
         changed = site.authenticator(user)["version"] != version
-        assert (entered.redirect_url == "/") != changed, (entered, made)
+        assert (entered.redirect_target == "/") != changed, (entered, made)
         assert len(made.backup_codes) == (10 if changed else 0)
         user.backup_codes = made.backup_codes or user.backup_codes
 
@@ -167,7 +167,7 @@ def test_a_correct_code_sent_twice_is_not_recorded_as_wrong(site: Site) -> None:
             return tabs[number].give_code(code)
 
         first, second = parallel(2, give)
-    assert first.redirect_url == "/"
+    assert first.redirect_target == "/"
     assert second.status < 400, second
     assert tabs[0].is_signed_in()
     assert site.events(user) == []
@@ -460,7 +460,7 @@ def test_each_of_twenty_parallel_passwords_is_a_pending_sign_in_or_refused_by_a_
         user = site.make_user()
         browsers = [Browser(site) for _ in range(20)]
         answers = parallel(20, lambda number: browsers[number].give_password(user))
-        pending = [answer for answer in answers if answer.redirect_url == VERIFY_LOGIN]
+        pending = [answer for answer in answers if answer.redirect_target == VERIFY_LOGIN]
         refused = [answer for answer in answers if "Too many" in answer.visible_text and answer.status < 500]
         assert pending
         assert len(pending) + len(refused) == 20, answers
