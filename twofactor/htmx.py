@@ -37,18 +37,20 @@ def panel(request: HttpRequest) -> dict[str, Any]:
 
 
 def render_page(request: HttpRequest, page: str, context: dict[str, Any], *, at: str | None = None) -> HttpResponse:
-    """Render `<page>/_panel.html` for htmx, `<page>/page.html` (which includes it) otherwise.
+    """Render the panel `<page>.html` for htmx, and otherwise `page.html`, which includes it.
 
-    A `form` in the context gives its status and headers. `at` is the address that the browser shows from now on,
-    where that is not the one it asked for.
+    The context has the page's `title`. A `form` in it sets the status and headers of the response. `at` is the
+    address that the browser shows afterwards, if it is not the requested one.
     """
-    alone, form = wants_panel(request), context.get("form")
-    name = f"twofactor/{page}/{'_panel' if alone else 'page'}.html"
-    context = {"site_name": adapter.current().issuer(request), **context}
-    response = render(request, name, context, status=form.status if form else 200)
+    is_panel = wants_panel(request)
+    panel_template = f"twofactor/{page}.html"
+    template = panel_template if is_panel else "twofactor/page.html"
+    form = context.get("form")
+    context = {"site_name": adapter.current().issuer(request), "panel_template": panel_template, **context}
+    response = render(request, template, context, status=form.status if form else 200)
     for header, value in (form.headers if form else {}).items():
         response[header] = value
-    if alone and at and at != request.get_full_path():
+    if is_panel and at and at != request.get_full_path():
         response["HX-Replace-Url"] = at
     return response
 

@@ -103,7 +103,9 @@ class VerifyStage(LoginStage):
 
     def show(self, form: VerifyLoginForm) -> HttpResponse:
         at = reverse(self.urlname) + ("?method=backup" if form.method == "backup" else "")
-        return render_page(self.request, "verify_login", {"form": form, "method": form.method}, at=at)
+        title = _("Use a backup code") if form.method == "backup" else _("Enter your code")
+        context = {"title": title, "form": form, "method": form.method}
+        return render_page(self.request, "verify_login", context, at=at)
 
     def exit(self) -> HttpResponse:
         self.request.session.pop(KEY, None)

@@ -49,7 +49,7 @@ def test_the_wheel_is_every_file_of_the_app_and_no_other(wheel):
 
 @pytest.mark.parametrize("name", [
     "py.typed", "static/twofactor/twofactor.css", "static/twofactor/twofactor.js", "migrations/0001_initial.py",
-    "management/commands/twofactor.py", "templates/twofactor/verify_login/_panel.html",
+    "management/commands/twofactor.py", "templates/twofactor/verify_login.html",
     *[f"locale/{language}/LC_MESSAGES/django.mo" for language in LANGUAGES],
 ])  # fmt: skip
 def test_the_wheel_has_what_is_no_module(wheel, name):

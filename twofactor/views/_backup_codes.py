@@ -16,7 +16,13 @@ def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool, destin
     """The one answer that shows the backup codes. A reload must find the settings, not a form sent twice."""
     request.session[SHOWN] = destination
     request.twofactor_due = None  # type: ignore[attr-defined] # what the middleware set before 2FA was on
-    context = {"codes": codes, "in_setup": in_setup, "made_at": timezone.now(), "account": str(request.user)}
+    context = {
+        "title": _("Save your backup codes"),
+        "codes": codes,
+        "in_setup": in_setup,
+        "made_at": timezone.now(),
+        "account": str(request.user),
+    }
     response = render_page(request, "backup_codes", context, at=conf.settings_path())
     response["HX-Trigger"] = "twofactor-changed"
     return response

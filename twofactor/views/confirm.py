@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from twofactor import sessions
 from twofactor.forms import ConfirmForm, method_of
@@ -44,8 +45,14 @@ def go_on(request: AuthenticatedRequest, authenticator: Authenticator, form: Con
 
 def show(request: HttpRequest, form: ConfirmForm, **query: Any) -> HttpResponse:
     other = "code" if form.method == "backup" else "backup"
-    context = {"url": address(**query), "unsent": query.get("unsent"), "toggle_url": address(method=other, **query)}
-    return show_form(request, "confirm", form, cancel_url=resolve_url(settings.LOGIN_REDIRECT_URL), **context)
+    context = {
+        "title": _("Confirm that it is you"),
+        "url": address(**query),
+        "unsent": query.get("unsent"),
+        "toggle_url": address(method=other, **query),
+        "cancel_url": resolve_url(settings.LOGIN_REDIRECT_URL),
+    }
+    return show_form(request, "confirm", form, **context)
 
 
 def address(*, unsent: bool = False, **query: str) -> str:

@@ -26,7 +26,7 @@ def disable(request: AuthenticatedRequest, authenticator: Authenticator | None) 
         return redirect("twofactor:settings")
     form = proof_form(request, authenticator)
     if not form.is_valid():
-        return show_form(request, "disable", form)
+        return show_form(request, "disable", form, title=_("Turn off two-factor authentication"))
     try:
         with transaction.atomic():
             authenticator.turn_off()

@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account.views import BaseReauthenticateView
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 
 from twofactor.forms import ProofForm
 from twofactor.reauthentication import record_proof
@@ -23,7 +24,7 @@ class ReauthenticateView(StepUpMixin, BaseReauthenticateView):
         return super().form_valid(form)
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        return show_form(self.request, "reauthenticate", **context)
+        return show_form(self.request, "reauthenticate", title=_("Confirm that it is you"), **context)
 
 
 reauthenticate = second_factor_page("GET", "HEAD", "POST")(ReauthenticateView.as_view())

@@ -3,6 +3,7 @@
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from twofactor import events, sessions
 from twofactor.models import Authenticator, ChangedMeanwhile
@@ -19,7 +20,8 @@ def regenerate_backup_codes(request: AuthenticatedRequest, authenticator: Authen
     if not form.is_valid():
         if remind_of_codes(request, authenticator):  # Back, or the same form sent again by a reload
             return redirect("twofactor:settings")
-        return show_form(request, "regenerate_backup_codes", form, codes_left=authenticator.codes_left)
+        context = {"title": _("New backup codes"), "codes_left": authenticator.codes_left}
+        return show_form(request, "regenerate_backup_codes", form, **context)
     try:
         with transaction.atomic():
             codes = authenticator.regenerate_backup_codes()

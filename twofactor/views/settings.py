@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 
 from twofactor import adapter, conf, trust
 from twofactor.htmx import render_page, wants_panel
@@ -32,12 +33,13 @@ def status(request: AuthenticatedRequest, authenticator: Authenticator | None) -
     """The status block alone, which the settings page refreshes itself from."""
     if not wants_panel(request):
         return redirect("twofactor:settings")
-    return render(request, "twofactor/status/_panel.html", status_of(request, authenticator))
+    return render(request, "twofactor/status.html", status_of(request, authenticator))
 
 
 def show_settings(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     user = request.user
     context = {
+        "title": _("Two-factor authentication"),
         **status_of(request, authenticator),
         "events": user.security_events.order_by("-created_at", "-pk")[: conf.EVENTS_SHOWN],
         "browsers": trust.valid_browsers(user, authenticator).order_by("-last_used_at")

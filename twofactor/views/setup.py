@@ -39,7 +39,12 @@ def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) ->
     if form.is_valid():
         current = under_way.begin(request, authenticator, destination=next_url(request))
         return show_key(request, authenticator, current.secret)
-    return show_form(request, "setup", form, authenticator=authenticator, redirect_field_value=next_url(request))
+    context = {
+        "title": title_of(authenticator),
+        "authenticator": authenticator,
+        "redirect_field_value": next_url(request),
+    }
+    return show_form(request, "setup", form, **context)
 
 
 def owes_address(user: Any) -> bool:
@@ -50,9 +55,17 @@ def owes_address(user: Any) -> bool:
 def show_key(request: AuthenticatedRequest, authenticator: Authenticator | None, secret: str) -> HttpResponse:
     host = adapter.current()
     uri = totp.provisioning_uri(secret, account=host.label(request.user), issuer=host.issuer(request))
-    return render_page(
-        request, "setup", {"authenticator": authenticator, "qr": qr.svg(uri), "key": totp.in_groups(secret)}
-    )
+    context = {
+        "title": title_of(authenticator),
+        "authenticator": authenticator,
+        "qr": qr.svg(uri),
+        "key": totp.in_groups(secret),
+    }
+    return render_page(request, "setup", context)
+
+
+def title_of(authenticator: Authenticator | None) -> str:
+    return _("Set up a new phone") if authenticator else _("Turn on two-factor authentication")
 
 
 @second_factor_page("POST")

@@ -28,7 +28,8 @@ def verify_setup(request: AuthenticatedRequest, authenticator: Authenticator | N
         return turn_on(request, setup, form.time_step)
     if under_way.resume(request, authenticator) is None:
         return start_again(request)
-    return render_page(request, "verify_setup", {"form": form, "authenticator": authenticator})
+    context = {"title": _("Enter the code from your app"), "form": form, "authenticator": authenticator}
+    return render_page(request, "verify_setup", context)
 
 
 def turn_on(request: AuthenticatedRequest, setup: under_way.Setup, time_step: int) -> HttpResponse:
