@@ -1,11 +1,11 @@
-"""The rows of the second factor, and the only ways to change one."""
+"""The rows of the second factor. Apart from imports, a reset by staff and pruning, only methods here change them."""
 
 import hashlib
 import logging
 import secrets
 import time
 from collections.abc import Iterator
-from enum import Enum
+from enum import Enum, auto
 from itertools import chain
 from typing import Any
 
@@ -22,18 +22,26 @@ from django.utils.translation import gettext_lazy as _
 from twofactor import codes, conf, totp, useragent
 from twofactor.crypto import Unsealable
 
-if not apps.is_installed("twofactor"):  # a stage, a middleware or an address of ours is, then
+# A stage, a middleware or a URL of this app may be set up without it.
+if not apps.is_installed("twofactor"):
     raise ImproperlyConfigured('twofactor is not installed. In the settings: "twofactor" in INSTALLED_APPS.')
 
 logger = logging.getLogger("twofactor")
 
-Verdict = Enum("Verdict", "ACCEPTED WRONG DELAYED UNREADABLE")
-ANY = "whatever is there"
 COUNTERS = ("failures", "delayed_until", "budget_spent", "budget_began")
 
 
+class Verdict(Enum):
+    """The result of checking a code."""
+
+    ACCEPTED = auto()
+    WRONG = auto()
+    DELAYED = auto()  # not checked, because the account is throttled
+    UNREADABLE = auto()  # not checked, because TWOFACTOR_KEYS do not open the secret
+
+
 class ChangedMeanwhile(Exception):
-    """This user's 2FA is no longer what the caller saw; nothing was changed."""
+    """The user's 2FA is no longer as the caller read it, so nothing was changed (optimistic lock)."""
 
 
 def new_version() -> str:
@@ -41,7 +49,7 @@ def new_version() -> str:
 
 
 def new_codes() -> tuple[bytes, list[str], list["BackupCode"]]:
-    """Return a salt, ten codes as they are shown, and their rows, which belong to nobody yet."""
+    """Return a salt, ten codes as users see them, and unsaved rows without an authenticator."""
     salt, fresh = codes.new_salt(), codes.generate()
     rows = [BackupCode(digest=codes.digest(code, salt=salt).hex()) for code in fresh]
     return salt, [codes.display(code) for code in fresh], rows
@@ -53,15 +61,16 @@ def new_pending_id() -> str:
 
 class AuthenticatorManager(models.Manager["Authenticator"]):
     def for_user(self, user: Any) -> "Authenticator | None":
-        """Return the user's authenticator as it is now, or None: then 2FA is off."""
+        """Return the user's authenticator from the database, or None if 2FA is off."""
         return self.filter(user=user).first()
 
-    def activate(self, user: Any, *, secret: str, last_time_step: int = -1, replaces: str | None = ANY) -> list[str]:
-        """Turn 2FA on with this base32 secret and return the ten backup codes in clear, as they are shown.
+    def activate(self, user: Any, *, secret: str, last_time_step: int = -1, replaces: str | None = None) -> list[str]:
+        """Turn 2FA on, or replace the app, and return the ten backup codes in clear. Only their digests are stored.
 
-        It is the only time they exist so. `last_time_step` is the step whose code proved that the app has the key:
-        it counts as used. `replaces` is the version that the caller saw (None: 2FA was off); ChangedMeanwhile if it
-        is another by now. An earlier secret and its backup codes are dead afterwards.
+        `secret`: base32. An earlier secret and its backup codes stop working.
+        `last_time_step`: the time step of the code that the user typed to prove the setup; it counts as used.
+        `replaces`: the version that the caller read, "" if 2FA was off. Raise ChangedMeanwhile if it has changed.
+        None, the default, replaces any version.
         """
         salt, fresh, rows = new_codes()
         state = {
@@ -83,10 +92,12 @@ class AuthenticatorManager(models.Manager["Authenticator"]):
         return fresh
 
     def _save(self, user: Any, state: dict[str, Any], replaces: str | None) -> None:
-        known = self.filter(user=user) if replaces is ANY else self.filter(user=user, version=replaces or "")
-        if known.update(**state):
+        rows = self.filter(user=user)
+        if replaces is not None:
+            rows = rows.filter(version=replaces)
+        if rows.update(**state):
             return
-        if replaces not in (ANY, None):
+        if replaces:
             raise ChangedMeanwhile
         try:
             with transaction.atomic():
@@ -96,29 +107,29 @@ class AuthenticatorManager(models.Manager["Authenticator"]):
 
 
 class Authenticator(models.Model):
-    """The row that says a user's second factor is on. There is no flag beside it to get out of step."""
+    """A user's second factor. 2FA is on while this row exists; there is no flag."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
         related_name="authenticator",
-        related_query_name="twofactor_authenticator",  # allauth.mfa, where it is installed too, has the plain word
+        related_query_name="twofactor_authenticator",  # allauth.mfa uses "authenticator"
         verbose_name=_("user"),
     )
     sealed_secret = models.TextField(editable=False)
     last_time_step = models.BigIntegerField(default=-1, editable=False)
     failures = models.PositiveIntegerField(default=0, editable=False)  # in a row
-    delayed_until = models.BigIntegerField(default=0, editable=False)  # seconds since 1970, as all the times below
+    delayed_until = models.BigIntegerField(default=0, editable=False)  # Unix time, as the four below
     budget_spent = models.PositiveIntegerField(default=0, editable=False)
     budget_began = models.BigIntegerField(default=0, editable=False)
     reset_granted = models.BigIntegerField(default=0, editable=False)
     failure_mailed = models.BigIntegerField(default=0, editable=False)
     backup_salt = models.BinaryField(max_length=codes.SALT_BYTES)
-    # The unused ones of `backup_codes`, so that no page counts them.
+    # Denormalized: the number of unused rows in `backup_codes`.
     codes_left = models.SmallIntegerField(default=0, editable=False)
-    # The pending sign-in that was let in or used up last, which a copy of its session does not open again.
+    # The last pending sign-in that was completed or used up. A copy of its session cannot complete it again (replay).
     closed_sign_in = models.CharField(max_length=32, default="", editable=False)
-    version = models.CharField(max_length=16, editable=False)  # another whenever 2FA changes
+    version = models.CharField(max_length=16, editable=False)  # changes with every change of 2FA
     created_at = models.DateTimeField(_("on since"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("last changed"), default=timezone.now, editable=False)
 
@@ -133,14 +144,14 @@ class Authenticator(models.Model):
 
     @property
     def secret(self) -> str:
-        """The base32 secret; Unsealable if the keys do not open it."""
+        """Return the base32 secret. Raise Unsealable if TWOFACTOR_KEYS do not open it."""
         return conf.keyring().unseal(self.sealed_secret, owner=str(self.user_id))
 
     @property
     def unsealing_error(self) -> str:
-        """Why the keys do not open the secret; empty if they do."""
+        """Return why TWOFACTOR_KEYS do not open the secret, "" if they do."""
         try:
-            self.secret  # noqa: B018 - it is opened, and not used
+            self.secret  # noqa: B018 - reading it opens it
         except Unsealable as error:
             return str(error)
         return ""
@@ -148,16 +159,17 @@ class Authenticator(models.Model):
     # --- Codes from the app -------------------------------------------------------------------
 
     def accept(self, code: str, *, now: float | None = None) -> bool:
-        """Check a code and use it up: a time step is never accepted twice (RFC 6238, 5.2)."""
+        """Return whether this code from the app is right, and use it up: no time step is accepted twice.
+
+        A wrong code counts as a failure. While the account is throttled, every code is refused unchecked.
+        `now` is in seconds since 1970; the default is the current time. See RFC 6238, section 5.2.
+        """
         return self.judge(code, now=now) is Verdict.ACCEPTED
 
     def judge(self, code: str, *, now: float | None = None, sign_in: str = "") -> Verdict:
-        """`accept`, telling a wrong code from one that was not looked at because the account waits.
+        """Do what `accept` does and return a Verdict. Input that cannot be a code is WRONG and is not charged.
 
-        UNREADABLE: the keys do not open the secret, so no code can be checked; it costs nothing.
-        What cannot be a code is wrong and costs nothing. Nobody learns that a code was wrong before the try was
-        charged. `now` is in seconds since 1970; `sign_in` is the pending sign-in that the code is for, which is let
-        in once.
+        `sign_in`: the ID of the pending sign-in that the code is for. It can be completed only once.
         """
         now = time.time() if now is None else now
         digits = totp.normalize(code)
@@ -174,22 +186,25 @@ class Authenticator(models.Model):
             if self._use_up(step, seen, sign_in):
                 return Verdict.ACCEPTED
             if not self._read_again() or seen == self._counters():
-                step = None  # nobody came between: it was used before, or 2FA or this sign-in is another by now
+                # No other request changed the counters: the code was used before, or 2FA or the sign-in changed.
+                step = None
         return Verdict.DELAYED
 
     def _use_up(self, step: int, seen: dict[str, int], sign_in: str) -> bool:
-        """One UPDATE that only one request can win, as of the wrong codes that saw the same counters only one can.
+        """Mark the time step as used and clear the failures; False if any of it changed since it was read.
 
-        Were a right code to pass by these, as many codes would be looked at as come at once.
+        Optimistic lock: the UPDATE matches only if the counters are unchanged. Otherwise parallel requests could all
+        be checked before the first failure is counted.
         """
         unused = Authenticator.objects.filter(pk=self.pk, version=self.version, last_time_step__lt=step, **seen)
-        closed = {}
+        fields: dict[str, Any] = {"last_time_step": step, "failures": 0, "delayed_until": 0}
         if sign_in:
-            unused, closed = unused.exclude(closed_sign_in=sign_in), {"closed_sign_in": sign_in}
-        return self._write(unused, last_time_step=step, failures=0, delayed_until=0, **closed)
+            unused = unused.exclude(closed_sign_in=sign_in)
+            fields["closed_sign_in"] = sign_in
+        return self._write(unused, **fields)
 
     def _secret_for(self, what: str) -> str | None:
-        """Return the secret; None, and a loud line in the log, if it does not open."""
+        """Return the secret. If it does not open, log a critical line and return None."""
         try:
             return self.secret
         except Unsealable as error:
@@ -197,10 +212,10 @@ class Authenticator(models.Model):
             return None
 
     def charge_attempt(self, *, now: float) -> bool:
-        """Charge one try; False, and nothing charged, while the account waits.
+        """Count one failure. Return False, and count nothing, while the account is throttled.
 
-        Of requests at once that saw the same counters one writes; the others read again. Outside any transaction: an
-        error afterwards must not give the try back.
+        Compare-and-swap: of parallel requests that read the same counters one writes, and the others read again.
+        Do not call this in a transaction, because a later error would roll the charge back.
         """
         while not self.seconds_to_wait(now=now):
             mine = Authenticator.objects.filter(pk=self.pk, **self._counters())
@@ -214,7 +229,7 @@ class Authenticator(models.Model):
         return {name: getattr(self, name) for name in COUNTERS}
 
     def _read_again(self) -> bool:
-        """Read the counters as they are now; False if 2FA is off by now."""
+        """Refresh the counters; False if 2FA was turned off meanwhile."""
         try:
             self.refresh_from_db(fields=COUNTERS)
         except Authenticator.DoesNotExist:
@@ -222,16 +237,18 @@ class Authenticator(models.Model):
         return True
 
     def _one_failure_more(self, moment: int) -> dict[str, int]:
-        failures, window_over = self.failures + 1, self.budget_began <= moment - conf.BUDGET_SECONDS
+        failures = self.failures + 1
+        delay = delay_after(failures)
+        window_expired = self.budget_began <= moment - conf.BUDGET_SECONDS
         return {
             "failures": failures,
-            "delayed_until": moment + delay if (delay := delay_after(failures)) else 0,
-            "budget_spent": 1 if window_over else self.budget_spent + 1,
-            "budget_began": moment if window_over else self.budget_began,
+            "delayed_until": moment + delay if delay else 0,
+            "budget_spent": 1 if window_expired else self.budget_spent + 1,
+            "budget_began": moment if window_expired else self.budget_began,
         }
 
     def _write(self, rows: models.QuerySet["Authenticator"], **fields: Any) -> bool:
-        """Write these fields if this row is still among `rows`, and know them from then on."""
+        """Update `rows`, which match this row if it is unchanged. Return False if they do not match it."""
         if not rows.update(**fields):
             return False
         for name, value in fields.items():
@@ -239,32 +256,32 @@ class Authenticator(models.Model):
         return True
 
     def seconds_to_wait(self, *, now: float | None = None) -> int:
-        """Return for how long codes from the app are not looked at, as this row was read; 0 if they are."""
+        """Return for how many seconds codes from the app are refused, 0 if they are checked. Does not query."""
         moment = int(time.time() if now is None else now)
         locked_until = self.budget_began + conf.BUDGET_SECONDS if self.budget_spent >= conf.BUDGET else 0
         return max(0, self.delayed_until - moment, locked_until - moment)
 
     @property
     def is_locked_by_this_try(self) -> bool:
-        """True after the failure that used the budget up, for whoever made it."""
+        """True for the request whose failure used up the budget."""
         return self.budget_spent == conf.BUDGET
 
     @property
     def is_fifth_failure(self) -> bool:
-        """True after the fifth failure in a row, the tenth, and so on, for whoever made it."""
+        """True for the request that made the fifth failure in a row, the tenth, and so on."""
         return self.failures > 0 and self.failures % conf.DELAY_FROM == 0
 
     @property
     def next_is_fifth_failure(self) -> bool:
-        """True if one more failure is the fifth in a row, the tenth, and so on."""
+        """True if the next failure will be the fifth in a row, the tenth, and so on."""
         return self.failures % conf.DELAY_FROM == conf.DELAY_FROM - 1
 
     def has_closed(self, sign_in: str) -> bool:
-        """True if another request of this pending sign-in was let in meanwhile, or used it up."""
+        """True if another request completed this pending sign-in or used it up."""
         return Authenticator.objects.filter(pk=self.pk, closed_sign_in=sign_in).exists()
 
     def unlock_after_password_reset(self, *, now: float | None = None) -> None:
-        """A mailed password reset ends the delay; once in a week it also opens a lock, for twenty tries."""
+        """End the delay after a password reset by email. Once a week, also end a lock and grant twenty tries."""
         moment = int(time.time() if now is None else now)
         mine = Authenticator.objects.filter(pk=self.pk)
         mine.update(failures=0, delayed_until=0)
@@ -274,7 +291,7 @@ class Authenticator(models.Model):
         )
 
     def claim_failure_email(self, *, now: float | None = None) -> bool:
-        """True for one caller an hour: that one mails the owner about wrong codes."""
+        """True for one caller an hour, who then emails the owner about wrong codes."""
         moment = int(time.time() if now is None else now)
         unsent = Authenticator.objects.filter(pk=self.pk, failure_mailed__lte=moment - 60 * 60)
         return unsent.update(failure_mailed=moment) == 1
@@ -282,14 +299,14 @@ class Authenticator(models.Model):
     # --- Backup codes -------------------------------------------------------------------------
 
     def spend_backup_code(self, code: str, *, sign_in: str = "") -> bool:
-        """Check a backup code and use it up, in one UPDATE that only one request can win."""
+        """Return whether this backup code is right, and use it up. Of parallel requests at most one succeeds."""
         return self.judge_backup_code(code, sign_in=sign_in) is Verdict.ACCEPTED
 
     def judge_backup_code(self, code: str, *, now: float | None = None, sign_in: str = "") -> Verdict:
-        """`spend_backup_code`, telling a wrong code from one that was not looked at because the account waits.
+        """Do what `spend_backup_code` does and return a Verdict; see `judge` for `now` and `sign_in`.
 
-        One hash whether or not the code exists. A right one opens the account's delay and lock. Neither is true of
-        codes from another app.
+        Timing equalization: a wrong code costs as many hashes as a right one. A right code ends the account's delay
+        and lock. Neither holds for codes imported from another app.
         """
         if self.has_imported_codes:
             return self._judge_imported_code(code, time.time() if now is None else now, sign_in)
@@ -302,11 +319,11 @@ class Authenticator(models.Model):
 
     @property
     def has_imported_codes(self) -> bool:
-        """True while the backup codes are those of the app that this second factor came from: they have no salt."""
+        """True if the backup codes were imported from another app. Those have no salt."""
         return not self.backup_salt
 
     def _judge_imported_code(self, code: str, now: float, sign_in: str) -> Verdict:
-        """Codes of another app may have few bits: they are charged to the account, before they are looked at."""
+        """Charge the account before checking, because codes of other apps may have few bits."""
         typed = codes.normalize_imported(code)
         if typed is None:
             return Verdict.WRONG
@@ -316,36 +333,41 @@ class Authenticator(models.Model):
         if not self.charge_attempt(now=now):
             return Verdict.DELAYED
         digest = codes.imported_digest(typed, secret=secret, owner=str(self.user_id)).hex()
-        # Earlier failures stay charged, as they do after a code from the app.
-        given_back = Greatest(F("budget_spent") - 1, 0, output_field=models.IntegerField())
-        right: dict[str, Any] = {"failures": 0, "delayed_until": 0, "budget_spent": given_back}
-        spent = any(self._spend(digest, sign_in, **right) for digest in chain([digest], self._hashes_of(typed)))
-        return Verdict.ACCEPTED if spent else Verdict.WRONG
+        # A right code refunds its own charge. Earlier failures stay in the budget, as after a code from the app.
+        refunded = Greatest(F("budget_spent") - 1, 0, output_field=models.IntegerField())
+        fields: dict[str, Any] = {"failures": 0, "delayed_until": 0, "budget_spent": refunded}
+        for candidate in chain([digest], self._hashes_of(typed)):
+            if self._spend(candidate, sign_in, **fields):
+                return Verdict.ACCEPTED
+        return Verdict.WRONG
 
     def _hashes_of(self, code: str) -> Iterator[str]:
-        """Where the other app kept hashes as of passwords, each of the codes that are left has one to try."""
-        left = self.backup_codes.filter(digest__contains="$", used_at=None)
-        yield from (digest for digest in left.values_list("digest", flat=True) if check_password(code, digest))
+        """Yield the stored password hashes that match. Some apps store backup codes hashed like passwords."""
+        unused = self.backup_codes.filter(digest__contains="$", used_at=None)
+        for digest in unused.values_list("digest", flat=True):
+            if check_password(code, digest):
+                yield digest
 
     def _spend(self, digest: str, sign_in: str, **fields: Any) -> bool:
-        """Use this code up and write these fields, or do neither; a sign-in that is closed uses none up."""
+        """Mark this code as used and write these fields, or do neither. A closed sign-in uses up no code."""
         unused = self.backup_codes.filter(digest=digest, used_at=None)
         mine = Authenticator.objects.filter(Exists(unused), pk=self.pk)
         if sign_in:
-            mine, fields = mine.exclude(closed_sign_in=sign_in), {**fields, "closed_sign_in": sign_in}
+            mine = mine.exclude(closed_sign_in=sign_in)
+            fields["closed_sign_in"] = sign_in
         with transaction.atomic():
-            # The authenticator before its codes, as whatever changes 2FA does: in two orders they would deadlock.
+            # Lock the authenticator before its codes, in the same order as every change of 2FA, to avoid a deadlock.
             if not mine.update(codes_left=F("codes_left") - 1, **fields):
                 return False
             if not unused.update(used_at=timezone.now()):
                 transaction.set_rollback(True)
                 return False
-            # While the row is ours: right after the commit, another request may turn 2FA off.
+            # Refresh in the transaction, because another request may turn 2FA off right after it.
             self.refresh_from_db(fields=[*COUNTERS, "codes_left"])
         return True
 
     def regenerate_backup_codes(self) -> list[str]:
-        """Return ten new codes in clear; the old ones are dead. ChangedMeanwhile if another request came first."""
+        """Replace the backup codes and return ten new ones in clear. Raise ChangedMeanwhile if 2FA has changed."""
         salt, fresh, rows = new_codes()
         with transaction.atomic():
             self._change(backup_salt=salt, codes_left=len(fresh))
@@ -353,19 +375,16 @@ class Authenticator(models.Model):
         return fresh
 
     def turn_off(self) -> None:
-        """Delete this authenticator and its codes. ChangedMeanwhile if it is another by now."""
+        """Delete this authenticator and its codes. Raise ChangedMeanwhile if 2FA has changed."""
         with transaction.atomic():
             self._change()
             self.delete()
 
     def _change(self, **fields: Any) -> None:
-        version, now = new_version(), timezone.now()
-        if not Authenticator.objects.filter(pk=self.pk, version=self.version).update(
-            version=version, updated_at=now, **fields
-        ):
+        """Write these fields and a new version. Raise ChangedMeanwhile if the version has changed (optimistic lock)."""
+        unchanged = Authenticator.objects.filter(pk=self.pk, version=self.version)
+        if not self._write(unchanged, version=new_version(), updated_at=timezone.now(), **fields):
             raise ChangedMeanwhile
-        for name, value in {"version": version, "updated_at": now, **fields}.items():
-            setattr(self, name, value)
 
     def _replace_codes(self, rows: list["BackupCode"]) -> None:
         self.backup_codes.all().delete()
@@ -375,7 +394,7 @@ class Authenticator(models.Model):
 
 
 def delay_after(failures: int) -> int:
-    """Return for how many seconds the account waits after so many failures in a row."""
+    """Return for how many seconds codes are refused after this many failures in a row. It doubles, up to an hour."""
     if failures < conf.DELAY_FROM:
         return 0
     doublings = min(failures - conf.DELAY_FROM, 32)
@@ -383,10 +402,10 @@ def delay_after(failures: int) -> int:
 
 
 class BackupCode(models.Model):
-    """A row a code, so that using one is one UPDATE."""
+    """One backup code. Each has its own row, so that one UPDATE uses it up."""
 
     authenticator = models.ForeignKey(Authenticator, models.CASCADE, related_name="backup_codes")
-    digest = models.CharField(max_length=255)  # hexadecimal; of some other apps, a hash as of a password
+    digest = models.CharField(max_length=255)  # hexadecimal; a password hash if imported from some apps
     used_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -397,9 +416,9 @@ class BackupCode(models.Model):
 
 
 class PendingSignIn(models.Model):
-    """The tries of one sign-in between its password and its code, from the first wrong code or backup code on.
+    """The number of tries of one pending sign-in. The first charged try creates the row; pruning deletes it.
 
-    The rest of it lies in the session. A row stays until it is pruned: it says that the tries are used up.
+    The other state of a pending sign-in is in the session.
     """
 
     id = models.CharField(primary_key=True, max_length=32, default=new_pending_id, editable=False)
@@ -411,13 +430,13 @@ class PendingSignIn(models.Model):
         return f"pending sign-in of user {self.user_id}"
 
     def charge(self) -> bool:
-        """Reserve one of the five tries; False if there is none left."""
+        """Use one of the five tries before it is checked; False if none is left."""
         if self._count():
             return True
         try:
             with transaction.atomic():
                 PendingSignIn.objects.create(pk=self.pk, user_id=self.user_id, tries=1)
-        except IntegrityError:  # used up, or another request made the row just now
+        except IntegrityError:  # the tries are used up, or another request just created the row
             return self._count()
         return True
 
@@ -434,7 +453,7 @@ class PendingSignIn(models.Model):
         return PendingSignIn.objects.filter(pk=self.pk, tries__gt=conf.PENDING_TRIES).exists()
 
     def end_if_used_up(self) -> bool:
-        """Close this sign-in if its five tries are gone; True for the one caller who did."""
+        """Close this sign-in if its five tries are used up. True for the one caller that closed it."""
         used_up = PendingSignIn.objects.filter(pk=self.pk, tries=conf.PENDING_TRIES)
         if not used_up.update(tries=conf.PENDING_TRIES + 1):
             return False
@@ -443,7 +462,7 @@ class PendingSignIn(models.Model):
 
 
 class TrustedBrowser(models.Model):
-    """A browser whose cookie stands for a code until it expires, or the password or 2FA changes."""
+    """A browser whose cookie replaces the code until it expires, or until the password or 2FA changes."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="trusted_browsers")
     digest = models.CharField(max_length=64, unique=True)
@@ -462,12 +481,12 @@ class TrustedBrowser(models.Model):
 
     @staticmethod
     def digest_of(token: str) -> str:
-        """A token has 256 random bits: a plain hash is all it needs."""
+        """Return the SHA-256 of a token. Tokens have 256 random bits, so they need no slow hash."""
         return hashlib.sha256(token.encode()).hexdigest()
 
 
 class SecurityEvent(models.Model):
-    """Something that happened to a user's second factor, for its owner to see."""
+    """Something that happened to a user's second factor. The settings page lists the user's own events."""
 
     class Kind(models.TextChoices):
         TURNED_ON = "turned_on", _("Two-factor authentication turned on")

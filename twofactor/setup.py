@@ -1,4 +1,4 @@
-"""The setup under way. It lives in the session, sealed; it leaves no row behind."""
+"""The setup in progress. It is stored in the session, with the secret sealed, and not in the database."""
 
 import time
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ KEY = "twofactor_setup"
 @dataclass(frozen=True)
 class Setup:
     secret: str
-    replaces: str | None  # the version that it takes the place of; None while 2FA is off
-    destination: str = ""  # where the person was going; empty for the settings
+    replaces: str  # the version of 2FA at its start, "" if 2FA was off
+    destination: str = ""  # where to go afterwards; "" for the settings page
 
 
 def url(request: HttpRequest) -> str:
-    """The address of the setup for somebody who was going elsewhere: it ends there."""
+    """Return the URL of the setup. Afterwards it redirects to the page that this request asked for."""
     page = way_back(request)
     return reverse("twofactor:setup", query={"next": page} if page else None)
 
 
 def begin(request: HttpRequest, authenticator: Authenticator | None, *, destination: str = "") -> Setup:
-    """Start a setup, or go on with the one under way: two tabs see the same secret."""
-    if under_way := resume(request, authenticator):
-        return under_way
-    setup = Setup(totp.new_secret(), authenticator.version if authenticator else None, destination)
+    """Return the setup in progress, or start one. So two tabs show the same secret."""
+    if in_progress := resume(request, authenticator):
+        return in_progress
+    setup = Setup(totp.new_secret(), _version(authenticator), destination)
     request.session[KEY] = {
         "sealed": conf.keyring().seal(setup.secret, owner=_owner(request)),
         "replaces": setup.replaces,
@@ -43,37 +43,41 @@ def begin(request: HttpRequest, authenticator: Authenticator | None, *, destinat
 
 
 def set_destination(request: HttpRequest, destination: str) -> None:
-    """Let the setup under way end at this address."""
+    """Redirect to this URL after the setup in progress."""
     if destination:
         request.session[KEY]["next"] = destination
         request.session.modified = True
 
 
 def resume(request: HttpRequest, authenticator: Authenticator | None) -> Setup | None:
-    """Return the setup under way, or None: there is none, it is over, somebody else's, or 2FA changed since."""
+    """Return the setup in progress, or None if there is none, it has expired, or 2FA has changed."""
     state = request.session.get(KEY)
     if not state or time.time() - state["began"] > conf.SETUP_SECONDS or state["tries"] >= conf.PENDING_TRIES:
         return None
-    if state["replaces"] != (authenticator.version if authenticator else None):
+    if state["replaces"] != _version(authenticator):
         return None
     try:
         secret = conf.keyring().unseal(state["sealed"], owner=_owner(request))
         return Setup(secret, state["replaces"], state.get("next", ""))
-    except Unsealable:
+    except Unsealable:  # another user signed in, or the key was removed
         return None
 
 
 def charge(request: HttpRequest) -> bool:
-    """Reserve one of the five tries; False, and the setup is over, if there is none left."""
+    """Use one of the five tries before it is checked. If none is left, end the setup and return False."""
     state = request.session[KEY]
-    open_ = limits.charge_setup(request, state["sealed"])
-    state["tries"] = state["tries"] + 1 if open_ else conf.PENDING_TRIES
+    has_try = limits.charge_setup(request, state["sealed"])
+    state["tries"] = state["tries"] + 1 if has_try else conf.PENDING_TRIES
     request.session.modified = True
-    return open_
+    return has_try
 
 
 def forget(request: HttpRequest) -> None:
     request.session.pop(KEY, None)
+
+
+def _version(authenticator: Authenticator | None) -> str:
+    return authenticator.version if authenticator else ""
 
 
 def _owner(request: HttpRequest) -> str:
