@@ -1,90 +1,22 @@
-"""What every test stands on: an environment of its own, and the people, keys and clocks that tests share."""
+"""Fixtures that all tests share: users, their second factor, and the email they receive."""
 
-import itertools
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
-from typing import Any
 
-import django
 import pytest
-from django.conf import settings as site_settings
+from allauth.account.models import EmailAddress
+from django.core.cache import cache
+from django.core.mail import EmailMessage
 
-# Each process of a parallel run has its own folder, and with it its own database and cache.
-_folder = tempfile.TemporaryDirectory(prefix="twofactor-tests-")
-FOLDER = Path(_folder.name)
-
-POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "postgres://postgres@127.0.0.1:5432")
-REDIS = os.environ.get("TEST_REDIS", "redis://127.0.0.1:6379/15")
-# The site under the tests themselves is on SQLite and its cache, or on both of these: TEST_PAIR=services.
-ON_SERVICES = os.environ.get("TEST_PAIR") == "services"
-
-
-def keep_to_ourselves(redis: dict[str, Any]) -> None:
-    """Give each test keys of its own in a Redis that others use: to empty it would empty theirs too."""
-    from config.cache import RedisCache
-
-    cleared = itertools.count(1)
-    name = {"prefix": f"{os.getpid()}-0"}
-    redis["KEY_FUNCTION"] = lambda key, prefix, version: f"unit:{name['prefix']}:{version}:{key}"
-    RedisCache.clear = lambda self: name.update(prefix=f"{os.getpid()}-{next(cleared)}")  # type: ignore[method-assign] # see above
-
-
-os.environ.update(
-    DJANGO_SETTINGS_MODULE="config.settings",
-    DEBUG="false",
-    SECRET_KEY="not-a-secret-" + "t" * 50,
-    ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
-    CSRF_TRUSTED_ORIGINS="",
-    SITE_URL="http://testserver",
-    USE_HTTPS="false",
-    DATABASE_URL=f"{POSTGRESQL}/postgres" if ON_SERVICES else f"sqlite:///{FOLDER}/site.sqlite3",
-    CACHE_URL=REDIS if ON_SERVICES else "",
-    EMAIL_URL="memorymail://",
-    DEFAULT_FROM_EMAIL="Twofactor <no-reply@testserver>",
-    SENTRY_DSN="",
-    TRUSTED_PROXY_COUNT="0",
-    TWOFACTOR_KEYS="test:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE=",
-    TWOFACTOR_DRIFT_WINDOW="1",
-    TWOFACTOR_EXEMPT_PATHS="",
-    TWOFACTOR_GRACE_DAYS="0",
-    TWOFACTOR_ISSUER="Twofactor",
-    TWOFACTOR_REQUIRED="staff",
-    TWOFACTOR_TRUST_DAYS="0",
-)
-# Playwright's sync API keeps an event loop running on the main thread, and there Django refuses the ORM.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
-REAL_HASHERS = site_settings.PASSWORD_HASHERS
-# 25 ms a password is the point of the real one, and not of the tests that only need somebody signed in.
-site_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# The manifest of production is made by collectstatic, which no test needs.
-site_settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-# What collectstatic left would be looked through for every client that a test makes.
-site_settings.STATIC_ROOT = FOLDER / "no-static"
-# A file, since the live server and its tests write from two threads: in memory they lock each other out.
-TEST_DATABASE = f"twofactor_unit_{os.getpid()}" if ON_SERVICES else str(FOLDER / "test.sqlite3")
-site_settings.DATABASES["default"]["TEST"] = {"NAME": TEST_DATABASE}
-if ON_SERVICES:
-    keep_to_ourselves(site_settings.CACHES["default"])
-django.setup()
-# Neither left here nor set in pyproject.toml: with it pytest-django, in each process of a parallel run, loads
-# the settings before this file is read, and with them the .env of whoever runs the tests.
-del os.environ["DJANGO_SETTINGS_MODULE"]
-
-# Not at the top: these read the settings that were named just now.
-from allauth.account.models import EmailAddress  # noqa: E402
-from django.core.cache import cache  # noqa: E402
-from django.core.mail import EmailMessage  # noqa: E402
-
-from accounts.models import User  # noqa: E402
-from e2e.phone import code_at as rfc_6238  # noqa: E402
-from twofactor import mail  # noqa: E402
-from twofactor.models import Authenticator  # noqa: E402
+from accounts.models import User
+from config.settings import PASSWORD_HASHERS
+from config.settings_test import TEST_ON_POSTGRESQL, TEST_POSTGRESQL, TEST_REDIS
+from twofactor import mail
+from twofactor.models import Authenticator
+from twofactor.tests import rfc6238
 
 NOW = 2_000_000_000
 PASSWORD = "umbel-4-Quarry-thimble"
@@ -136,7 +68,7 @@ def authenticator(user: User, backup_codes: list[str]) -> Authenticator:
 @pytest.fixture
 def code_at(secret: str) -> Callable[[float], str]:
     """The code of `secret` at a Unix time, by an implementation that shares nothing with the site's."""
-    return lambda unix_time: rfc_6238(secret, unix_time)
+    return lambda unix_time: rfc6238.code_at(secret, unix_time)
 
 
 # --- The world around them ------------------------------------------------------------------------
@@ -164,7 +96,7 @@ def mails_to(mailoutbox: list[EmailMessage]) -> Callable[[str], list[EmailMessag
 @pytest.fixture
 def real_hasher(settings) -> None:
     """Hash passwords as the site does, where that is the point."""
-    settings.PASSWORD_HASHERS = REAL_HASHERS
+    settings.PASSWORD_HASHERS = PASSWORD_HASHERS
 
 
 # --- Programs that may be there -------------------------------------------------------------------
@@ -190,15 +122,15 @@ def services_that_do_not_answer() -> str:
     import redis
 
     try:
-        redis.Redis.from_url(REDIS, socket_timeout=2).ping()
-        psycopg.connect(f"{POSTGRESQL}/postgres", connect_timeout=2).close()
+        redis.Redis.from_url(TEST_REDIS, socket_timeout=2).ping()
+        psycopg.connect(f"{TEST_POSTGRESQL}/postgres", connect_timeout=2).close()
     except (redis.RedisError, psycopg.OperationalError) as error:
         return f"PostgreSQL and Redis do not both answer: {error}"
     return ""
 
 
 def pytest_configure() -> None:
-    if ON_SERVICES and (silence := services_that_do_not_answer()):
+    if TEST_ON_POSTGRESQL and (silence := services_that_do_not_answer()):
         pytest.exit(f"Skipped on PostgreSQL and Redis: twofactor/tests, accounts/tests, config/tests. {silence}", 0)
 
 
@@ -206,7 +138,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("services"):
             item.fixturenames.insert(0, "services")  # type: ignore[attr-defined]
-    if ON_SERVICES:
+    if TEST_ON_POSTGRESQL:
         again = [item for item in items if depends_on_the_pair(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
         items[:] = again
@@ -227,7 +159,7 @@ def services() -> Iterator[dict[str, str]]:
     if silence := services_that_do_not_answer():
         pytest.skip(silence)
     name = f"twofactor_test_{os.getpid()}"
-    with closing(psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True)) as server:
+    with closing(psycopg.connect(f"{TEST_POSTGRESQL}/postgres", autocommit=True)) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield {"DATABASE_URL": f"{POSTGRESQL}/{name}", "CACHE_URL": f"{REDIS}?key_prefix={name}"}
+        yield {"DATABASE_URL": f"{TEST_POSTGRESQL}/{name}", "CACHE_URL": f"{TEST_REDIS}?key_prefix={name}"}
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -105,7 +105,7 @@ def test(*pytest_args: str) -> NoReturn:
     everything: list[str | Path] = [PYTHON, "-m", "pytest", f"--numprocesses={processes}", "--dist=worksteal"]
     passed_once = attempt(*everything)
     say("Once more, on PostgreSQL and Redis: the tests that ask the database.")
-    passed_again = attempt(*everything, *DATABASE_TESTS, env=os.environ | {"TEST_PAIR": "services"})
+    passed_again = attempt(*everything, *DATABASE_TESTS, env=os.environ | {"TEST_DATABASE": "postgresql"})
     sys.exit(not (passed_once and passed_again))
 
 

@@ -34,9 +34,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from conftest import FOLDER, PASSWORD
+from config.settings_test import TEST_FOLDER
+from conftest import PASSWORD
 from dev import SERVER
-from e2e.phone import code_at
+from twofactor.tests.rfc6238 import code_at
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN = "/accounts/login/"
@@ -529,7 +530,7 @@ def plain_text_of(message: email.message.EmailMessage) -> str:
 @cache
 def migrated_database() -> Path:
     """Return a SQLite file with all tables and no rows. It is created once."""
-    folder = FOLDER / "migrated"
+    folder = TEST_FOLDER / "migrated"
     site = Site(folder)
     manage(site.env, "migrate", "--verbosity=0")
     return site.database
@@ -545,7 +546,7 @@ def manage(env: dict[str, str], *arguments: str) -> str:
 @contextmanager
 def serving(*, start: bool = True, **env: str) -> Iterator[Site]:
     """Create and start a site. Its processes end with the block."""
-    folder = FOLDER / f"site-{secrets.token_hex(4)}"
+    folder = TEST_FOLDER / f"site-{secrets.token_hex(4)}"
     site = Site(folder, **env)
     try:
         site.migrate()

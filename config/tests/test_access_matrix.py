@@ -20,8 +20,8 @@ from django.test import Client
 from django.urls import get_resolver
 
 from conftest import PASSWORD, SECRET
-from e2e.phone import code_at
 from twofactor.models import Authenticator
+from twofactor.tests.rfc6238 import code_at
 
 # One for all: a new one would set up the middleware again.
 CLIENT = Client(raise_request_exception=False)

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.urls import resolve
 
 from conftest import PASSWORD
-from e2e.phone import code_at
 from twofactor.models import Authenticator
+from twofactor.tests.rfc6238 import code_at
 
 PAGE = (Path(settings.BASE_DIR) / "docs" / "coming-from-the-pair.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)

@@ -24,7 +24,7 @@ from django.http import HttpRequest
 from django.test import Client
 from allauth.account.models import EmailAddress
 from accounts.models import User
-from e2e.phone import code_at
+from twofactor.tests.rfc6238 import code_at
 from twofactor import codes, totp
 from twofactor.models import Authenticator
 from twofactor.views import settings as settings_view

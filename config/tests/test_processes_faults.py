@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from config.settings_test import TEST_REDIS
 from config.tests.running_site import (
     DISABLE,
     LOGIN,
@@ -26,7 +27,7 @@ from config.tests.running_site import (
     serving,
     wait_until,
 )
-from conftest import PASSWORD, REDIS
+from conftest import PASSWORD
 
 pytest_plugins = ["config.tests.running_site"]
 
@@ -83,7 +84,7 @@ class RedisProxy:
     """A TCP proxy to Redis that can stop, or hang: accept data and never answer."""
 
     def __init__(self) -> None:
-        there = urlsplit(REDIS)
+        there = urlsplit(TEST_REDIS)
         self._there, self._path = (there.hostname, there.port or 6379), there.path
         self._server = socket.create_server(("127.0.0.1", 0), backlog=100)
         self.port, self._is_dead = self._server.getsockname()[1], False

@@ -2,6 +2,7 @@
 
 import email.policy
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -240,3 +241,13 @@ def test_a_redis_that_never_answers_behaves_as_an_empty_cache(start):
         except subprocess.TimeoutExpired:
             pytest.fail("the site waits for ever")
     assert done.stdout == "nothing\n"
+
+
+# --- The settings of the tests ------------------------------------------------------------------
+
+
+def test_the_tests_set_every_variable_that_the_settings_read():
+    """Otherwise a developer's `.env` would change the result of a test."""
+    read = set(re.findall(r"(?:env\.\w+|needed)\(\s*\"(\w+)\"", (ROOT / "config" / "settings.py").read_text()))
+    fixed = set(re.findall(r"^    (\w+)=", (ROOT / "config" / "settings_test.py").read_text(), flags=re.MULTILINE))
+    assert read - fixed == set()

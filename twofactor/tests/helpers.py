@@ -10,9 +10,9 @@ from django.test import Client
 
 from accounts.models import User
 from conftest import PASSWORD, SECRET
-from e2e.phone import code_at
 from twofactor import limits
 from twofactor.models import Authenticator
+from twofactor.tests.rfc6238 import code_at
 
 LOGIN = "/accounts/login/"
 VERIFY_LOGIN = "/accounts/2fa/verify-login/"

@@ -3,10 +3,12 @@
 import re
 
 import pytest
-import zxingcpp
-from PIL import Image, ImageDraw
 
 from twofactor import qr, totp
+
+zxingcpp = pytest.importorskip("zxingcpp")
+Image = pytest.importorskip("PIL.Image")
+ImageDraw = pytest.importorskip("PIL.ImageDraw")
 
 ACCOUNTS = ["a@b.co", "ada@example.com", "x" * 52 + "@example.com", "x" * 242 + "@example.com"]
 ISSUERS = ["Twofactor", "The Very Long Name of a Well-Meaning Organisation Ltd"]
