@@ -1,7 +1,7 @@
-"""Every address of the site, by every method, for everybody: what it answers is written here, or this fails.
+"""Access matrix: the response of every URL pattern of the site to every method, for clients in every state.
 
-In-process, by Django's test client: 2,300 answers over a wire would say no more. The admin's pages of the models
-come from one class of Django's that tells GET from POST and nothing else; they are asked by three methods.
+This uses Django's test client: 2,300 requests to a running server would not show more. ModelAdmin distinguishes
+only GET and POST, so the admin's pages of models are requested by three methods.
 """
 
 import re
@@ -23,40 +23,38 @@ from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator
 from twofactor.tests.rfc6238 import code_at
 
-# One for all: a new one would set up the middleware again.
+# One client for all requests: each new client loads the middleware again.
 CLIENT = Client(raise_request_exception=False)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MODELS_METHODS = ("GET", "POST", "DELETE")
-VISITORS = ("signed out", "pending", "without 2FA", "with 2FA", "staff without 2FA", "staff")
+STATES = ("signed out", "pending", "without 2FA", "with 2FA", "staff without 2FA", "staff")
 
 LOGIN, SETUP, ADMIN = "302 /accounts/login/", "302 /accounts/2fa/setup/", "302 /admin/login/"
 SETTINGS, STAGE, HOME = "302 /accounts/2fa/", "302 /accounts/2fa/verify-login/", "302 /"
-EVERYBODY = dict.fromkeys(VISITORS, "")
-STRANGERS = ("signed out", "pending")
-INSIDE = ("without 2FA", "with 2FA", "staff")
+SIGNED_OUT_STATES = ("signed out", "pending")
 
-# What an allauth page answers to the methods nobody uses: PUT is POST to it, and OPTIONS names the methods.
+# allauth's pages handle PUT as POST, and OPTIONS lists the methods.
 PAGE = "GET HEAD OPTIONS 200; else 405"
 FORM = "PATCH DELETE 405; else 200"
 
 
 def public(answers: str, **others: str) -> dict[str, str]:
-    """The same for everybody; but staff who must turn 2FA on are led to that."""
-    return EVERYBODY | dict.fromkeys(VISITORS, answers) | {"staff without 2FA": SETUP} | _spaced(others)
+    """The same response for all, but staff without 2FA are redirected to the setup."""
+    return dict.fromkeys(STATES, answers) | {"staff without 2FA": SETUP} | _by_state(others)
 
 
 def own(answers: str, **others: str) -> dict[str, str]:
-    """For the signed-in; everybody else is led to sign-in."""
-    return public(answers) | dict.fromkeys(STRANGERS, LOGIN) | _spaced(others)
+    """A page for signed-in users. Others are redirected to sign-in."""
+    return public(answers) | dict.fromkeys(SIGNED_OUT_STATES, LOGIN) | _by_state(others)
 
 
 def admins(answers: str = "200", *, strangers: str = LOGIN) -> dict[str, str]:
-    """For staff whose 2FA is on; everybody else is led to the admin's sign-in, which leads to the site's."""
-    return own(answers) | dict.fromkeys(STRANGERS, strangers) | {"without 2FA": ADMIN, "with 2FA": ADMIN}
+    """A page for staff with 2FA. Others are redirected to the admin's sign-in, which redirects to the site's."""
+    return own(answers) | dict.fromkeys(SIGNED_OUT_STATES, strangers) | {"without 2FA": ADMIN, "with 2FA": ADMIN}
 
 
 def models_admin(path: str, **others: str) -> dict[str, dict[str, str]]:
-    """The pages of one model. Each of `others` is what staff get at the page of this name who only look."""
+    """The admin's pages of one model. `others` are responses to GET that differ from 200, by page."""
     one = f"{path}<path:object_id>/"
     pages = {"list": path, "one": one} | {n: f"{one}{n}/" for n in ("history", "delete", "change")}
     looks = dict.fromkeys(pages, "200") | {"one": f"302 {path}1/change/"} | others
@@ -64,15 +62,15 @@ def models_admin(path: str, **others: str) -> dict[str, dict[str, str]]:
     return {page: admins(answers[page]) for page in answers}
 
 
-def _spaced(names: dict[str, str]) -> dict[str, str]:
+def _by_state(names: dict[str, str]) -> dict[str, str]:
     words = {name.replace("_", " ").replace("2fa", "2FA"): answer for name, answer in names.items()}
-    assert words.keys() <= set(VISITORS), words
+    assert words.keys() <= set(STATES), words
     return words
 
 
-NOT_THERE = "302 /admin/"  # the admin's way to say so
+NOT_FOUND = "302 /admin/"  # the admin redirects there if an object does not exist
 LOOK = "GET HEAD OPTIONS"
-PROOF = "302 /accounts/reauthenticate/"  # nobody of the table proved anything since they signed in
+PROOF = "302 /accounts/reauthenticate/"  # step-up: no client of the table has reauthenticated
 TABLE: dict[str, dict[str, str]] = {
     "/": public("GET HEAD 200; else 405"),
     "/language/": public(HOME, staff_without_2fa=HOME),
@@ -94,10 +92,10 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/2fa/disable/": own(
         "GET HEAD 200; POST 422; else 405",
         without_2fa=f"GET HEAD POST {SETTINGS}; else 405",
-        staff=f"GET HEAD POST {SETTINGS}; else 405",  # the site requires it of them
+        staff=f"GET HEAD POST {SETTINGS}; else 405",  # the site requires 2FA of staff
     ),
     "/accounts/2fa/confirm/": own(
-        f"GET HEAD POST {HOME}; else 405",  # they typed a code just now
+        f"GET HEAD POST {HOME}; else 405",  # the client has just submitted a code
         without_2fa=f"GET HEAD POST {SETUP}; else 405",
     ),
     "/accounts/2fa/verify-login/": public(
@@ -141,9 +139,9 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/sessions/<int:pk>/end/": own("POST 404; else 405"),
     # --- The admin ---
     "/admin/": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
-    "/admin/login/": own("403", staff="302 /admin/"),  # Django's own form must not answer, whoever asks
+    "/admin/login/": own("403", staff="302 /admin/"),  # Django's own form must not be shown to any client
     "/admin/logout/": admins(f"POST {HOME}; OPTIONS 200; else 405", strangers=ADMIN)
-    | {"without 2FA": NOT_THERE, "with 2FA": NOT_THERE},
+    | {"without 2FA": NOT_FOUND, "with 2FA": NOT_FOUND},
     "/admin/password_change/": admins("302 /accounts/password/change/", strangers=ADMIN),
     "/admin/password_change/done/": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
     "/admin/autocomplete/": admins(f"GET HEAD 403; OPTIONS 200; else {PROOF}", strangers=ADMIN),
@@ -151,11 +149,11 @@ TABLE: dict[str, dict[str, str]] = {
     "/admin/r/<path:content_type_id>/<path:object_id>/": admins(f"{LOOK} 404; else {PROOF}", strangers=ADMIN),
     r"/admin/^(?P<app_label>twofactor|auth|account|accounts)/$": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
     "/admin/(?P<url>.*)$": admins(f"{LOOK} 404; else {PROOF}", strangers=ADMIN),
-    # Looked at, and never changed by hand.
+    # Read-only in the admin.
     **models_admin("/admin/twofactor/authenticator/", delete="403"),
-    **models_admin("/admin/twofactor/securityevent/", delete="403", history=NOT_THERE, change=NOT_THERE),
+    **models_admin("/admin/twofactor/securityevent/", delete="403", history=NOT_FOUND, change=NOT_FOUND),
     **models_admin("/admin/account/emailaddress/", delete="403"),
-    **models_admin("/admin/auth/group/", **dict.fromkeys(["history", "delete", "change"], NOT_THERE)),
+    **models_admin("/admin/auth/group/", **dict.fromkeys(["history", "delete", "change"], NOT_FOUND)),
     **models_admin("/admin/accounts/user/"),
     "/admin/accounts/user/<id>/password/": admins(PROOF),
 }
@@ -173,7 +171,7 @@ SAMPLES = {
 
 
 def routes(resolver: Any = None, prefix: str = "/") -> Iterator[str]:
-    """Every address of the site, as the URLconf writes it."""
+    """Yield every URL pattern of the site."""
     for pattern in (resolver or get_resolver()).url_patterns:
         route = prefix + str(pattern.pattern)
         if hasattr(pattern, "url_patterns"):
@@ -185,22 +183,22 @@ def routes(resolver: Any = None, prefix: str = "/") -> Iterator[str]:
 def sample(route: str) -> str:
     for pattern, value in SAMPLES.items():
         route = route.replace(pattern, value)
-    assert not re.search(r"[<(^$]", route), f"say in SAMPLES what stands for the pattern in {route}"
+    assert not re.search(r"[<(^$]", route), f"SAMPLES has no value for the pattern in {route}"
     return route
 
 
 def expected(row: str, method: str) -> str:
-    """`GET HEAD 200; POST 422; else 405`, read for one method; without a method it is for all."""
+    """Return the response of a row such as `GET HEAD 200; POST 422; else 405` to a method."""
     for part in row.split("; "):
         words = part.split()
         named = [word for word in words if word in METHODS or word == "else"]
         if not named or method in named or "else" in named:
             return " ".join(words[len(named) :])
-    raise AssertionError(f"{row!r} says nothing of {method}")
+    raise AssertionError(f"{row!r} has no response to {method}")
 
 
 def count_from_one() -> None:
-    """The table names the first row of each model; PostgreSQL counts on from where other tests stopped."""
+    """Reset the sequences: the table uses primary key 1, and PostgreSQL continues the sequences of other tests."""
     models = [model for model in apps.get_models() if isinstance(model._meta.pk, AutoField)]
     empty = [model._meta for model in models if not model._default_manager.exists()]
     sequences = [{"table": meta.db_table, "column": meta.pk.column} for meta in empty]
@@ -210,8 +208,8 @@ def count_from_one() -> None:
 
 
 @pytest.fixture
-def jars(make_user: Any) -> dict[str, dict[str, str]]:
-    """The cookies of everybody."""
+def cookies(make_user: Any) -> dict[str, dict[str, str]]:
+    """The cookies of a client in each state."""
     count_from_one()
     staff = {"is_staff": True, "is_superuser": True}
     owner, chief = make_user("owner@example.com"), make_user("chief@example.com", **staff)
@@ -225,13 +223,13 @@ def jars(make_user: Any) -> dict[str, dict[str, str]]:
     for user in (owner, chief):
         Authenticator.objects.activate(user, secret=SECRET)
     found = {"signed out": {}}
-    for visitor, user in people.items():
+    for state, user in people.items():
         CLIENT.cookies.clear()
         Authenticator.objects.update(last_time_step=-1)
         CLIENT.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
-        if visitor in ("with 2FA", "staff"):
+        if state in ("with 2FA", "staff"):
             CLIENT.post("/accounts/2fa/verify-login/", {"code": code_at(SECRET, time.time())})
-        found[visitor] = {name: cookie.value for name, cookie in CLIENT.cookies.items()}
+        found[state] = {name: cookie.value for name, cookie in CLIENT.cookies.items()}
     return found
 
 
@@ -239,21 +237,21 @@ def test_every_url_pattern_of_the_site_is_in_the_table() -> None:
     assert set(routes()) == set(TABLE)
 
 
-@pytest.mark.parametrize("visitor", VISITORS)
-def test_every_path_answers_every_method_as_the_table_says(jars: dict[str, dict[str, str]], visitor: str) -> None:
+@pytest.mark.parametrize("state", STATES)
+def test_every_path_answers_every_method_as_the_table_says(cookies: dict[str, dict[str, str]], state: str) -> None:
     wrong = []
     for route in sorted(set(routes()) & set(TABLE)):
         for method in MODELS_METHODS if re.match(r"/admin/\w+/\w+/", route) else METHODS:
             before = transaction.savepoint()
             CLIENT.cookies.clear()
-            CLIENT.cookies.load(jars[visitor])
+            CLIENT.cookies.load(cookies[state])
             form = "application/x-www-form-urlencoded"
             response = CLIENT.generic(method, sample(route), b"", content_type=form)
             transaction.savepoint_rollback(before)
-            cache.clear()  # it holds sessions too, which the database has again as they were
+            cache.clear()  # it keeps changes of sessions that the rollback undid
             target = urlsplit(response.get("Location", "")).path
-            came = f"{response.status_code} {target}".strip()
-            assert response.status_code < 500, f"{method} {route}: {came}"
-            if came != (meant := expected(TABLE[route][visitor], method)):
-                wrong.append(f"{method} {route}: expected {meant}; came {came}")
+            actual = f"{response.status_code} {target}".strip()
+            assert response.status_code < 500, f"{method} {route}: {actual}"
+            if actual != (wanted := expected(TABLE[route][state], method)):
+                wrong.append(f"{method} {route}: expected {wanted}, got {actual}")
     assert not wrong, "\n".join(wrong)

@@ -1,4 +1,4 @@
-"""Bodies without end: the field gets its message, nobody gets an error page, nothing is charged."""
+"""Oversized and unreadable request bodies: a field error or a client error, never a server error."""
 
 import re
 
@@ -25,8 +25,8 @@ from twofactor.tests.helpers import (
 )
 
 MEGABYTES = "1" * 3_000_000
-OPEN = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/"]
-OWN = [
+PUBLIC_PATHS = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/"]
+SIGNED_IN_PATHS = [
     "/",
     SETTINGS,
     SETUP,
@@ -40,7 +40,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture(params=["plain", "htmx"])
 def pending(request, user, authenticator):
-    """The password was right, a code is owed; this browser's forms are checked for their token."""
+    """A client with a pending sign-in and CSRF checks."""
     client = new_client(htmx=request.param == "htmx", enforce_csrf_checks=True)
     give_password(client, user, csrfmiddlewaretoken=token(client, LOGIN))
     return client
@@ -51,7 +51,7 @@ def token(client, path):
 
 
 def post(client, path, **fields):
-    """As a browser sends it: in this order, url-encoded."""
+    """Post the fields URL-encoded and in this order, as a browser does."""
     body = "&".join(f"{name}={value}" for name, value in fields.items())
     return client.post(path, body, content_type=FORM)
 
@@ -65,7 +65,7 @@ def test_a_code_of_three_megabytes_is_a_field_error_and_is_not_charged(pending, 
     assert inputs(response)[field]["aria-invalid"] == "true"
     assert Authenticator.objects.get().failures == 0
     assert not PendingSignIn.objects.exists()
-    assert len(response.content) < 64 * 1024, "what was typed comes back"
+    assert len(response.content) < 64 * 1024, "the response repeats the input"
 
 
 def test_a_body_cut_inside_a_percent_escape_is_a_field_error(pending):
@@ -83,7 +83,7 @@ def test_a_long_body_without_the_token_at_its_start_is_refused(pending):
 def test_the_csrf_token_is_the_first_field_of_every_form(user, authenticator):
     signed_out = new_client()
     signed_in = sign_in(new_client(), user, code=code_now(authenticator.secret))
-    pages = [signed_out.get(path) for path in OPEN] + [signed_in.get(path) for path in OWN]
+    pages = [signed_out.get(path) for path in PUBLIC_PATHS] + [signed_in.get(path) for path in SIGNED_IN_PATHS]
     forms = [
         form
         for page in pages
@@ -171,8 +171,8 @@ def test_error_pages_do_not_read_the_body(db, rf, status):
     content_type, body = UNREADABLE["60 fields"]
     request = rf.generic("POST", "/", body, content_type=content_type, HTTP_COOKIE="csrftoken=" + "a" * 32)
     page = get_resolver().resolve_error_handler(status)
-    told = {} if status in (429, 500) else {"exception": Exception("why")}
-    assert page(request, **told).status_code == status
+    arguments = {} if status in (429, 500) else {"exception": Exception("why")}
+    assert page(request, **arguments).status_code == status
     assert csrf_failure(request).status_code == 403
 
 

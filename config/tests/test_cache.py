@@ -1,4 +1,4 @@
-"""The caches: shared, atomic where limits need it, and never what takes the site down."""
+"""The SQLite cache: shared by all processes, and atomic where limits need it."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ import pytest
 
 from config.cache import SQLiteCache
 
-# Threads that end leave their connections to the garbage collector, which is theirs to close.
+# The garbage collector closes the connections of threads that have ended.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
@@ -22,8 +22,8 @@ def cache(path):
     return SQLiteCache(str(path), {})
 
 
-def age(path, key="k"):
-    """Let a key's time be over."""
+def expire(path, key="k"):
+    """Make a key expire."""
     with sqlite3.connect(path) as connection:
         assert connection.execute("UPDATE cache SET expires=1 WHERE key LIKE ?", [f"%:{key}"]).rowcount == 1
     connection.close()
@@ -61,7 +61,7 @@ def test_versions_and_prefixes_keep_keys_apart(cache, path):
 
 def test_an_expired_key_is_missing_and_can_be_added_again(cache, path):
     cache.set("k", 1, timeout=60)
-    age(path)
+    expire(path)
     assert cache.get("k") is None
     assert not cache.has_key("k")
     assert not cache.touch("k")

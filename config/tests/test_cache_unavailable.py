@@ -1,4 +1,4 @@
-"""A cache that is gone is an empty one: people sign in, and the limits in the database hold."""
+"""An unavailable cache behaves as an empty one: users can sign in, and the limits in the database apply."""
 
 import itertools
 import socket
@@ -21,17 +21,17 @@ from twofactor.tests.helpers import (
     wrong_code,
 )
 
-# What one test learned of a server the next one would know; to the cache each number is another server.
-numbers = itertools.count()
+# The circuit breaker remembers each server. A new number makes a new server, with a closed circuit.
+database_numbers = itertools.count()
 
 
-def no_redis():
-    return f"redis://127.0.0.1:1/{next(numbers)}"
+def closed_redis_url():
+    return f"redis://127.0.0.1:1/{next(database_numbers)}"
 
 
-def gone(kind, tmp_path):
+def unavailable_cache(kind, tmp_path):
     if kind == "redis":
-        return RedisCache(no_redis(), {})
+        return RedisCache(closed_redis_url(), {})
     if kind == "no folder":
         return SQLiteCache(str(tmp_path / "nowhere" / "site.cache"), {})
     (tmp_path / "broken").write_bytes(b"this is no database " * 100)
@@ -40,12 +40,12 @@ def gone(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["redis", "no folder", "broken"])
 def test_an_unreachable_store_behaves_as_an_empty_cache(kind, tmp_path, caplog):
-    cache = gone(kind, tmp_path)
+    cache = unavailable_cache(kind, tmp_path)
     assert cache.get("k") is None
     assert cache.get("k", "default") == "default"
     assert cache.get("k", default="default") == "default"
     assert cache.set("k", 1, 60) is None
-    assert cache.add("k", 1, 60) is True, "a lock that nobody can hold keeps everybody out"
+    assert cache.add("k", 1, 60) is True, "a lock that cannot be acquired would block every sign-in"
     assert cache.touch("k") is False
     assert cache.delete("k") is False
     assert cache.has_key("k") is False
@@ -56,7 +56,7 @@ def test_an_unreachable_store_behaves_as_an_empty_cache(kind, tmp_path, caplog):
 
 @pytest.mark.parametrize("kind", ["redis", "no folder", "broken"])
 def test_calls_with_many_keys_do_not_raise(kind, tmp_path):
-    cache = gone(kind, tmp_path)
+    cache = unavailable_cache(kind, tmp_path)
     assert cache.get_many(["a", "b"]) == {}
     cache.set_many({"a": 1})
     cache.delete_many(["a"])
@@ -68,13 +68,13 @@ def test_the_circuit_breaker_opens_after_two_timeouts_of_redis():
         cache = RedisCache(location, {"OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}})
         assert [cache.get("k", number) for number in range(20)] == list(range(20))
         silent.settimeout(0)
-        assert accepted(silent) == 2
-        assert RedisCache(location, {}).add("k", 1) is True, "what one thread learned the others know"
-        assert accepted(silent) == 0
+        assert count_connections(silent) == 2
+        assert RedisCache(location, {}).add("k", 1) is True, "the circuit is open for all threads"
+        assert count_connections(silent) == 0
 
 
-def accepted(server):
-    """How many came since this was asked before."""
+def count_connections(server):
+    """Count the connections since the last call."""
     count = 0
     with suppress(BlockingIOError):
         while True:
@@ -84,7 +84,7 @@ def accepted(server):
 
 
 def test_a_store_that_is_reachable_again_is_used(tmp_path):
-    cache = gone("no folder", tmp_path)
+    cache = unavailable_cache("no folder", tmp_path)
     cache.set("k", 1)
     (tmp_path / "nowhere").mkdir()
     cache.set("k", 1)
@@ -92,7 +92,7 @@ def test_a_store_that_is_reachable_again_is_used(tmp_path):
 
 
 def test_a_corrupt_file_is_used_once_it_is_repaired(tmp_path):
-    cache = gone("broken", tmp_path)
+    cache = unavailable_cache("broken", tmp_path)
     assert cache.get("k") is None
     (tmp_path / "broken").write_bytes(b"")
     cache.set("k", 1)
@@ -101,9 +101,9 @@ def test_a_corrupt_file_is_used_once_it_is_repaired(tmp_path):
 
 @pytest.fixture(params=["redis", "no folder"])
 def without_cache(request, settings, tmp_path):
-    """The whole site with its cache gone."""
+    """Make the site's cache unavailable."""
     where = {
-        "redis": ("config.cache.RedisCache", no_redis()),
+        "redis": ("config.cache.RedisCache", closed_redis_url()),
         "no folder": ("config.cache.SQLiteCache", str(tmp_path / "x" / "y")),
     }
     backend, location = where[request.param]
@@ -130,7 +130,7 @@ def test_the_limits_of_account_and_sign_in_apply_without_a_cache(without_cache, 
 
 
 def test_sign_out_ends_the_session_while_the_cache_is_locked(user, settings, tmp_path):
-    """Another process holds the lock of the cache's file."""
+    """Another process has locked the file of the cache."""
     location = str(tmp_path / "site.cache")
     settings.CACHES = {**settings.CACHES, "default": {"BACKEND": "config.cache.SQLiteCache", "LOCATION": location}}
     client, thief = sign_in(new_client(), user), new_client()

@@ -1,4 +1,4 @@
-"""`manage.py check` names what is wrong between the site and what stands around it."""
+"""The system checks of the site."""
 
 import pytest
 from django.core.checks import ERROR, run_checks
@@ -6,20 +6,20 @@ from django.core.checks import ERROR, run_checks
 from config import errors
 
 
-def found(**how):
-    return [message.id for message in run_checks(tags=["site"], **how)]
+def message_ids(**options):
+    return [message.id for message in run_checks(tags=["site"], **options)]
 
 
 def test_the_site_as_it_is_has_no_mistake():
-    assert found(include_deployment_checks=True) == []
+    assert message_ids(include_deployment_checks=True) == []
 
 
 def test_a_sentry_dsn_without_sentry_sdk_is_a_warning(settings, monkeypatch):
     settings.SENTRY_DSN = "https://key@sentry.example/1"
     monkeypatch.setattr(errors, "is_installed", lambda: True)
-    assert found() == []
+    assert message_ids() == []
     monkeypatch.setattr(errors, "is_installed", lambda: False)
-    assert found() == ["site.W001"]
+    assert message_ids() == ["site.W001"]
 
 
 def test_the_site_starts_without_sentry_sdk(monkeypatch):
@@ -27,35 +27,35 @@ def test_the_site_starts_without_sentry_sdk(monkeypatch):
     errors.init_sentry("https://key@sentry.example/1")
 
 
-@pytest.mark.parametrize("count, named", [(-1, ["site.E001"]), (0, []), (2, [])])
-def test_a_negative_proxy_count_is_an_error(settings, count, named):
+@pytest.mark.parametrize("count, expected", [(-1, ["site.E001"]), (0, []), (2, [])])
+def test_a_negative_proxy_count_is_an_error(settings, count, expected):
     settings.TRUSTED_PROXY_COUNT = count
-    assert found() == named
+    assert message_ids() == expected
 
 
-@pytest.mark.parametrize("url, named", [
+@pytest.mark.parametrize("url, expected", [
     ("https://*", ["site.E002"]), ("https://*:8000", ["site.E002"]), ("accounts.example.com", ["site.E002"]),
     ("ftp://accounts.example.com", ["site.E002"]), ("https://", ["site.E002"]),
     ("https://accounts.example.com", []), ("http://127.0.0.1:8000", []), ("http://[::1]:8000", []),
 ])  # fmt: skip
-def test_a_site_url_that_cannot_be_linked_to_is_an_error(settings, url, named):
+def test_a_site_url_that_cannot_be_linked_to_is_an_error(settings, url, expected):
     settings.SITE_URL = url
-    assert found() == named
+    assert message_ids() == expected
 
 
 def test_https_without_a_trusted_proxy_is_named_when_deploying(settings):
     settings.SECURE_SSL_REDIRECT = True
-    assert found() == []
-    assert found(include_deployment_checks=True) == ["site.I001"]
+    assert message_ids() == []
+    assert message_ids(include_deployment_checks=True) == ["site.I001"]
     settings.TRUSTED_PROXY_COUNT = 1
-    assert found(include_deployment_checks=True) == []
+    assert message_ids(include_deployment_checks=True) == []
 
 
 def test_emails_that_go_to_the_log_are_named_when_deploying(settings):
     settings.EMAIL_BACKEND = "config.mail.TerminalBackend"
-    assert found(include_deployment_checks=True) == ["site.I002"]
+    assert message_ids(include_deployment_checks=True) == ["site.I002"]
     settings.DEBUG = True
-    assert found(include_deployment_checks=True) == []
+    assert message_ids(include_deployment_checks=True) == []
 
 
 def test_every_check_message_has_a_hint(settings, monkeypatch):

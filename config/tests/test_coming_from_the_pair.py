@@ -1,4 +1,4 @@
-"""docs/coming-from-the-pair.md is true: its addresses are there, and its Python examples run."""
+"""docs/coming-from-the-pair.md: its paths exist, and its Python examples run."""
 
 import re
 import time
@@ -34,10 +34,10 @@ def test_every_new_path_resolves_to_its_url_name(new, name):
 
 @pytest.fixture
 def examples():
-    """The functions that the examples define."""
+    """The functions of the examples, by name."""
     found = {}
     for example in EXAMPLES:
-        exec(example, found)  # noqa: S102 - our own page
+        exec(example, found)  # noqa: S102 - a page of this repository
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the pages say of the code is true of it."""
+"""The docs agree with the code."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ RULES = sorted({rule for page in PAGES for rule in re.findall(r"`(test_\w+)::(te
 
 
 def test_no_file_tells_a_reader_to_install_the_unrelated_twofactor_package():
-    """The distribution is django-allauth-twofactor; `twofactor` on PyPI is somebody else's."""
+    """The distribution is django-allauth-twofactor. `twofactor` on PyPI is an unrelated package."""
     folders = ("accounts", "bench", "config", "docs", "e2e", "static", "templates", "twofactor")
     files = [*ROOT.glob("*.*"), *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
     texts = [path for path in files if path.suffix in {".html", ".js", ".md", ".po", ".py", ".toml", ".txt"}]
@@ -41,7 +41,7 @@ def test_every_file_that_a_page_links_to_exists(page):
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "deploy.md"], ids=lambda page: page.name)
 def test_commands_in_the_docs_use_the_python_of_the_virtual_environment(page):
-    """Plain `python` has no Django where the packages are in .venv."""
+    """Plain `python` does not find the packages in .venv."""
     assert re.findall(r"^.*(?<!\.venv/bin/python )\bmanage\.py [a-z].*$", page.read_text(), flags=re.MULTILINE) == []
 
 
@@ -55,8 +55,8 @@ def test_the_readme_says_how_to_choose_a_port_and_what_site_url_is_by_default():
 
 def test_the_readme_names_every_setting_of_the_environment():
     read = set(re.findall(r"(?:env\.\w+|needed)\(\s*\"(\w+)\"", (ROOT / "config" / "settings.py").read_text()))
-    told = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
-    assert read <= told
+    documented = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
+    assert read <= documented
 
 
 def test_the_deployment_page_has_the_server_command_of_dev_py():

@@ -1,4 +1,4 @@
-"""Errors to Sentry: by the real sentry-sdk, to a receiver of our own, in a process of its own that has an error."""
+"""Error reports to Sentry, sent by the real sentry-sdk from a separate process to a local receiver."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ import pytest
 from config import errors
 from config.tests.running_site import ROOT, Site
 
-# Each error quotes what it should not, as errors do, and has it in its local variables.
+# Each error has secrets in its message and in its local variables.
 SITE = """
 import json, logging, sys, time
 import django
@@ -75,7 +75,7 @@ print(json.dumps({
 
 
 class Receiver(ThreadingHTTPServer):
-    """What Sentry is to the site; keeps what it gets."""
+    """A stand-in for Sentry that records what it receives."""
 
     def __init__(self):
         self.got = []
@@ -99,12 +99,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *args):
-        """Say nothing."""
+        """Do not log requests."""
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """What the receiver got of a site that has errors, and what the site knows of it."""
+def reported(tmp_path_factory):
+    """The receiver after the errors of a site, and the values that the site knows."""
     pytest.importorskip("sentry_sdk")
     receiver = Receiver()
     site = Site(tmp_path_factory.mktemp("errors") / "site", SENTRY_DSN=receiver.dsn, ALLOWED_HOSTS="testserver")
@@ -118,8 +118,8 @@ def told(tmp_path_factory):
     return receiver, json.loads(done.stdout.splitlines()[-1])
 
 
-def test_an_error_is_reported_with_its_location_request_and_user(told):
-    receiver, known = told
+def test_an_error_is_reported_with_its_location_request_and_user(reported):
+    receiver, known = reported
     assert known["statuses"] == [500, 500]
     first, second, logged, link = receiver.events
     (error,) = first["exception"]["values"]
@@ -136,15 +136,15 @@ def test_an_error_is_reported_with_its_location_request_and_user(told):
     assert logged["logentry"]["message"].startswith("unreachable: ")
 
 
-def test_no_typed_or_stored_secret_is_reported(told):
-    receiver, known = told
+def test_no_typed_or_stored_secret_is_reported(reported):
+    receiver, known = reported
     sent = b"\n".join(receiver.got).decode()
     assert len(receiver.events) >= 4
     assert [hidden for hidden in known["hidden"] if hidden in sent] == []
 
 
-def test_no_body_cookie_or_local_variable_is_reported(told):
-    receiver, _ = told
+def test_no_body_cookie_or_local_variable_is_reported(reported):
+    receiver, _ = reported
     for event in receiver.events:
         assert not {"data", "cookies", "env", "query_string"} & event.get("request", {}).keys()
         assert not {"Cookie", "Authorization", "Referer"} & event.get("request", {}).get("headers", {}).keys()

@@ -1,4 +1,4 @@
-"""Whatever anybody posts into any field: no error page, and nothing charged for what cannot be a code."""
+"""Fuzzing of all forms: no input causes an error page, and malformed codes are not charged."""
 
 from http.cookies import SimpleCookie
 from urllib.parse import quote_from_bytes
@@ -32,25 +32,25 @@ from twofactor.tests.helpers import (
 
 pytestmark = pytest.mark.django_db
 
-# Time is not what is asked here, and each example takes back what it did.
-ROUNDS = settings(
+# No deadline: speed is not tested here. Function-scoped fixtures are safe, since each example is rolled back.
+FUZZ = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
-# What has broken somebody's forms before, and bytes that are no text.
-NASTY = [
+# Values that have broken forms before, and bytes that are not UTF-8.
+UNUSUAL_VALUES = [
     *[b"", b" ", b"\0", b"\0" * 6, b"\xff\xfe", b"\xed\xa0\x80", b"\r\nSet-Cookie: a=b", b"'; DROP TABLE x; --"],
     *["１２３４５６".encode(), "١٢٣٤٥٦".encode(), "¹²³⁴⁵⁶".encode(), "İ@ı.example".encode(), "a@\u2024b".encode()],
     *[b"%00", b"%s%n", b"{{ 7*7 }}", b"<script>", b"//evil.example", b"1" * 70_000, b"-" * 5000, b"9" * 400],
     *[b"123456", b"000000", b"0000-0000-0000-0000", b"a@b.example", b"a@b@c", b"@", b"a@" + b"b" * 300],
 ]
 values = st.one_of(
-    st.sampled_from(NASTY),
+    st.sampled_from(UNUSUAL_VALUES),
     st.binary(max_size=40),
     st.text(max_size=40).map(lambda t: t.encode("utf-8", "surrogatepass")),
 )
 
-# Who meets the form, where it is, and its fields with those that a stranger may think of.
+# For each form: the state of the client, the path, and its fields with some that an attacker may add.
 FORMS = {
     "sign in": ("signed out", LOGIN, ["login", "password", "remember", "next"]),
     "sign up": ("signed out", "/accounts/signup/", ["email", "full_name", "password1", "next"]),
@@ -79,8 +79,8 @@ def send(client: Client, path: str, fields: list[tuple[str, bytes]]) -> int:
     return response.status_code
 
 
-def browser(user: User, state: str) -> Client:
-    """A browser of somebody who is signed out, owes a code, is signed in, or is in a setup."""
+def client_in_state(user: User, state: str) -> Client:
+    """Return a client that is signed out, pending, signed in, or in a setup."""
     client = new_client(raise_request_exception=False)
     if state == "signed out":
         return client
@@ -99,16 +99,16 @@ def browser(user: User, state: str) -> Client:
 
 @pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest, user: User) -> tuple[Client, str, list[str]]:
-    """Somebody's browser, where the form is, and its fields."""
+    """The client, the path of the form, and its fields."""
     state, path, names = FORMS[request.param]
-    client = browser(user, state)
+    client = client_in_state(user, state)
     if request.param == "a new password":
         link = f"{path}{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}/"
         path = client.get(link).headers["Location"]
     return client, path, names
 
 
-@ROUNDS
+@FUZZ
 @given(data=st.data())
 def test_no_field_value_causes_an_error_page(form: tuple[Client, str, list[str]], data: st.DataObject) -> None:
     client, path, names = form
@@ -117,12 +117,12 @@ def test_no_field_value_causes_an_error_page(form: tuple[Client, str, list[str]]
     with transaction.atomic():
         send(client, path, fields)
         transaction.set_rollback(True)
-    # As if nothing had been posted: neither limits nor ends carry over to the next example.
+    # Reset the limits and the session for the next example.
     cache.clear()
     client.cookies = SimpleCookie(cookies)
 
 
-@ROUNDS
+@FUZZ
 @given(next_page=values, current=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=40))
 def test_no_header_or_query_causes_an_error_page(next_page: bytes, current: str) -> None:
     client = new_client(htmx=True, raise_request_exception=False)
@@ -132,33 +132,33 @@ def test_no_header_or_query_causes_an_error_page(next_page: bytes, current: str)
         assert client.get(path, headers=headers).status_code < 500
 
 
-def charges() -> object:
+def counters() -> object:
     rows = Authenticator.objects.values("failures", "delayed_until", "budget_spent", "last_time_step")
     return list(rows), list(PendingSignIn.objects.values("tries")), BackupCode.objects.filter(used_at=None).count()
 
 
 @pytest.fixture
 def pending(user: User) -> Client:
-    return browser(user, "pending")
+    return client_in_state(user, "pending")
 
 
-@ROUNDS
+@FUZZ
 @given(typed=values)
 @example(typed="¹²³⁴⁵⁶".encode())
 @example(typed=b"1234567")
 def test_a_malformed_code_is_never_charged(pending: Client, typed: bytes) -> None:
     assume(totp.normalize(typed.decode("utf-8", "replace").strip()) is None)
-    before = charges()
+    before = counters()
     assert send(pending, VERIFY_LOGIN, [("code", typed)]) == 422
-    assert charges() == before
+    assert counters() == before
 
 
-@ROUNDS
+@FUZZ
 @given(typed=values)
 @example(typed=b"0000-0000-0000-000")
 @example(typed=b"UUUU-UUUU-UUUU-UUUU")
 def test_a_malformed_backup_code_is_never_charged(pending: Client, typed: bytes) -> None:
     assume(codes.normalize(typed.decode("utf-8", "replace").strip()) is None)
-    before = charges()
+    before = counters()
     assert send(pending, VERIFY_LOGIN, [("backup_code", typed)]) == 422
-    assert charges() == before
+    assert counters() == before

@@ -1,4 +1,4 @@
-"""What every answer carries: pages, panels, error pages, the admin."""
+"""Security headers of pages, panels, error pages and the admin."""
 
 import pytest
 from django.test import Client
@@ -10,8 +10,8 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-CLOSED = {"camera", "microphone", "geolocation", "payment", "usb", "display-capture"}
-# With no-referrer a browser says `Origin: null` of a plain form, which Django refuses.
+DISABLED_FEATURES = {"camera", "microphone", "geolocation", "payment", "usb", "display-capture"}
+# Under no-referrer a browser posts a form with `Origin: null`, which Django refuses. Pages with a form need the first.
 WITHOUT_A_PATH = ("strict-origin", "no-referrer")
 pytestmark = pytest.mark.django_db
 
@@ -20,14 +20,14 @@ def directives(policy):
     return sorted(part.strip() for part in policy.split(";"))
 
 
-def assert_safe(response):
+def assert_security_headers(response):
     assert directives(response["Content-Security-Policy"]) == directives(CSP)
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Referrer-Policy"] in ("same-origin", *WITHOUT_A_PATH)
     assert response["Cross-Origin-Opener-Policy"] == "same-origin"
     assert response["Cross-Origin-Resource-Policy"] == "same-origin"
     policy = dict(part.strip().split("=") for part in response["Permissions-Policy"].split(","))
-    assert set(policy) >= CLOSED
+    assert set(policy) >= DISABLED_FEATURES
     assert set(policy.values()) == {"()"}
     assert "Content-Security-Policy-Report-Only" not in response
 
@@ -38,7 +38,7 @@ def staff(make_user, settings):
     return sign_in(new_client(), make_user("root@example.com", is_staff=True, is_superuser=True))
 
 
-# --- Everywhere -----------------------------------------------------------------------------------
+# --- All pages ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def staff(make_user, settings):
 )
 @pytest.mark.parametrize("htmx", [False, True])
 def test_every_public_page_has_the_security_headers(path, htmx):
-    assert_safe(new_client(htmx=htmx).get(path))
+    assert_security_headers(new_client(htmx=htmx).get(path))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_page_that_needs_sign_in_has_the_security_headers(staff, path):
     response = staff.get(path)
     assert response.status_code == 200
     assert response["X-Frame-Options"] == "DENY"
-    assert_safe(response)
+    assert_security_headers(response)
 
 
 def test_error_pages_have_the_security_headers(user, settings):
@@ -70,14 +70,14 @@ def test_error_pages_have_the_security_headers(user, settings):
     }
     for status, response in answers.items():
         assert response.status_code == status
-        assert_safe(response)
+        assert_security_headers(response)
 
 
 def test_a_500_has_the_security_headers_and_no_details(monkeypatch):
     monkeypatch.setattr("config.views.render", lambda *args, **kwargs: 1 / 0)
     response = Client(raise_request_exception=False).get("/")
     assert response.status_code == 500
-    assert_safe(response)
+    assert_security_headers(response)
     assert "ZeroDivision" not in response.content.decode()
 
 
@@ -88,7 +88,7 @@ def test_a_429_has_the_security_headers(user, settings):
     response = give_password(client, user, password="wrong")
     assert response.status_code == 429
     assert response["Retry-After"]
-    assert_safe(response)
+    assert_security_headers(response)
 
 
 def test_a_refused_host_is_never_reflected():
@@ -97,7 +97,7 @@ def test_a_refused_host_is_never_reflected():
     assert "evil" not in response.content.decode()
 
 
-# --- Not stored -----------------------------------------------------------------------------------
+# --- Cache-Control --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_the_page_with_the_setup_key_sends_no_path_as_referrer(user):
 
 @pytest.mark.parametrize("htmx", [False, True])
 def test_sign_out_clears_web_storage(user, htmx):
-    """Not the cache: that takes Chromium the longer, the more of other sites it holds, and no page of ours is in it."""
+    """Not "cache": clearing it takes Chromium long if it is full of other sites, and the site's pages are not in it."""
     client = sign_in(new_client(htmx=htmx), user)
     assert "Clear-Site-Data" not in client.get("/accounts/logout/")
     assert client.post("/accounts/logout/")["Clear-Site-Data"] == '"storage"'

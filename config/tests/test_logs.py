@@ -1,4 +1,4 @@
-"""The log of a server: a JSON object a line, with whose request it was, and without what nobody may read."""
+"""The log: one JSON object per line, with request and user, and without secrets."""
 
 import io
 import json
@@ -15,13 +15,13 @@ from conftest import PASSWORD
 from twofactor.events import log as log_event
 from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, new_client, sign_in, wrong_code
 
-FORGED = ["x\r\n{}", "x\n{}", "x\u2028y", "x\x85y\x1b[2J", '"}\n{"level": "INFO"', "\0", "\ud800"]
-TOKENS = ["/accounts/password/reset/key/1-abc123-deadbeef/", "/accounts/confirm-email/MQ:1abc:s-i_g/"]
+INJECTIONS = ["x\r\n{}", "x\n{}", "x\u2028y", "x\x85y\x1b[2J", '"}\n{"level": "INFO"', "\0", "\ud800"]
+PATHS_WITH_TOKEN = ["/accounts/password/reset/key/1-abc123-deadbeef/", "/accounts/confirm-email/MQ:1abc:s-i_g/"]
 
 
 @pytest.fixture
 def handler():
-    """The site's own, writing where it can be read back."""
+    """A handler with the site's JSON formatter that writes into a buffer."""
     made = logging.StreamHandler(io.StringIO())
     made.setFormatter(import_string(site.LOGGING["formatters"]["json"]["()"])())
     return made
@@ -29,7 +29,7 @@ def handler():
 
 @pytest.fixture
 def lines(handler):
-    """What the site says from now on."""
+    """Return a function that reads the lines logged so far."""
     logging.getLogger().addHandler(handler)
     yield lambda: read(handler)
     logging.getLogger().removeHandler(handler)
@@ -59,10 +59,10 @@ def test_an_event_has_the_same_values_in_message_and_fields(lines):
 
 
 def test_event_fields_do_not_overwrite_the_standard_fields(lines):
-    log_event(logging.getLogger("twofactor"), logging.INFO, "odd", time="never", level="none", message="other")
+    log_event(logging.getLogger("twofactor"), logging.INFO, "example", time="never", level="none", message="other")
     (line,) = lines()
     assert line["time"].startswith("20")
-    assert (line["level"], line["message"]) == ("INFO", "event=odd time=never level=none message=other")
+    assert (line["level"], line["message"]) == ("INFO", "event=example time=never level=none message=other")
 
 
 def test_a_sign_in_is_logged_with_request_and_user(lines, user, authenticator, secret):
@@ -113,23 +113,23 @@ def test_a_traceback_is_in_the_line_of_its_error(lines):
     assert r"'two\nlines'" in line["traceback"]
 
 
-# --- No forged lines, no secrets --------------------------------------------------------------------
+# --- Log injection and secrets ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("forged", FORGED)
-def test_untrusted_input_cannot_start_a_new_line(handler, forged):
-    # Apart from all others, since pytest-xdist cannot carry a lone surrogate that pytest saw in a log.
-    logger = logging.getLogger("apart")
+@pytest.mark.parametrize("injection", INJECTIONS)
+def test_untrusted_input_cannot_start_a_new_line(handler, injection):
+    # A separate logger: pytest captures the others, and pytest-xdist cannot transfer a lone surrogate.
+    logger = logging.getLogger("separate")
     logger.propagate = False
     logger.handlers = [handler]
-    logger.warning("path %s", forged)
-    log_event(logger, logging.WARNING, "odd", reason=forged)
+    logger.warning("path %s", injection)
+    log_event(logger, logging.WARNING, "example", reason=injection)
     words, fields = read(handler)
-    assert words["message"] == f"path {forged}"
-    assert fields["reason"] == forged
+    assert words["message"] == f"path {injection}"
+    assert fields["reason"] == injection
 
 
-@pytest.mark.parametrize("path", TOKENS)
+@pytest.mark.parametrize("path", PATHS_WITH_TOKEN)
 @pytest.mark.parametrize("name", ["line", "json"])
 def test_the_token_of_an_emailed_link_is_not_logged(path, name):
     formatter = site.LOGGING["formatters"][name]
@@ -145,12 +145,12 @@ def test_passwords_and_codes_are_not_logged(lines, user, authenticator, secret):
     give_password(client, user)
     client.post(VERIFY_LOGIN, {"code": wrong})
     client.post(VERIFY_LOGIN, {"code": right})
-    said = json.dumps(lines())
-    assert "password_refused" in said
-    assert not [hidden for hidden in (PASSWORD, wrong, right, secret) if hidden in said]
+    logged = json.dumps(lines())
+    assert "password_refused" in logged
+    assert not [hidden for hidden in (PASSWORD, wrong, right, secret) if hidden in logged]
 
 
-# --- The request's id -------------------------------------------------------------------------------
+# --- The request ID ---------------------------------------------------------------------------------
 
 
 def id_of(**headers):
@@ -167,14 +167,14 @@ def test_every_response_has_its_own_id():
 
 @pytest.mark.django_db
 def test_the_request_id_is_taken_only_from_a_trusted_proxy(settings):
-    told = "5c0b7a9e-1f2d-4e3c-8b6a-7d8e9f0a1b2c"
-    assert id_of(**{"X-Request-ID": told}) != told
+    sent = "5c0b7a9e-1f2d-4e3c-8b6a-7d8e9f0a1b2c"
+    assert id_of(**{"X-Request-ID": sent}) != sent
     settings.TRUSTED_PROXY_COUNT = 1
-    assert id_of(**{"X-Request-ID": told}) == told
+    assert id_of(**{"X-Request-ID": sent}) == sent
 
 
-@pytest.mark.parametrize("odd", ["", "short", "x" * 65, "12345678\n", "1234 5678", "12345678é", "<script>alert"])
+@pytest.mark.parametrize("malformed", ["", "short", "x" * 65, "12345678\n", "1234 5678", "12345678é", "<script>alert"])
 @pytest.mark.django_db
-def test_a_malformed_request_id_is_replaced(settings, odd):
+def test_a_malformed_request_id_is_replaced(settings, malformed):
     settings.TRUSTED_PROXY_COUNT = 1
-    assert re.fullmatch("[0-9a-f]{32}", id_of(**{"X-Request-ID": odd}))
+    assert re.fullmatch("[0-9a-f]{32}", id_of(**{"X-Request-ID": malformed}))

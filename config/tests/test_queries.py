@@ -1,4 +1,4 @@
-"""What a sign-in and the settings page cost: statements on the default database, slow hashes."""
+"""The number of SQL statements and slow password hashes of a sign-in and of the settings page."""
 
 import pytest
 from django.contrib.auth.hashers import get_hasher
@@ -20,27 +20,31 @@ from twofactor.tests.helpers import (
     sign_in,
 )
 
-FREE = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
+TRANSACTION_STATEMENTS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 
 
 class Statements(CaptureQueriesContext):
-    """Every statement on the default connection but those that only open and close transactions."""
+    """Record the statements on the default connection, without those that begin or end transactions."""
 
     def __init__(self):
         super().__init__(connection)
 
     @property
-    def paid(self):
-        return [query["sql"] for query in self.captured_queries if not query["sql"].upper().startswith(FREE)]
+    def sql(self):
+        return [
+            query["sql"]
+            for query in self.captured_queries
+            if not query["sql"].upper().startswith(TRANSACTION_STATEMENTS)
+        ]
 
 
 @pytest.fixture
-def counted(db):
+def record_statements(db):
     return Statements
 
 
 def sign_in_by_all_requests(client, user, code):
-    """Open the form, give the password, see the code form, give the code, arrive."""
+    """Sign in with all requests of a browser, up to the page after it."""
     client.get(LOGIN)
     response = client.post(LOGIN, {"login": user.email, "password": PASSWORD})
     if target := redirect_target(response):
@@ -49,30 +53,30 @@ def sign_in_by_all_requests(client, user, code):
     assert client.get(redirect_target(response)).status_code == 200
 
 
-# Over HTMX the form for the code comes with the answer to the password; without, it is a request more.
-@pytest.mark.parametrize("htmx, most", [(True, 13), (False, 15)])
-def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, secret, counted, htmx, most):
+# With htmx the answer to the password has the code form; without htmx it takes another request.
+@pytest.mark.parametrize("htmx, limit", [(True, 13), (False, 15)])
+def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, secret, record_statements, htmx, limit):
     cache.clear()
     client, code = new_client(htmx=htmx), code_now(secret)
-    with counted() as said:
+    with record_statements() as statements:
         sign_in_by_all_requests(client, user, code)
-    assert len(said.paid) <= most, "\n".join(said.paid)
+    assert len(statements.sql) <= limit, "\n".join(statements.sql)
     assert is_signed_in(client)
 
 
-def test_a_second_sign_in_in_the_same_browser_needs_no_more_statements(user, authenticator, secret, counted):
+def test_a_second_sign_in_in_the_same_browser_needs_no_more_statements(user, authenticator, secret, record_statements):
     client = new_client()
     sign_in_by_all_requests(client, user, code_now(secret))
     client.post("/accounts/logout/")
     Authenticator.objects.update(last_time_step=-1)
-    with counted() as said:
+    with record_statements() as statements:
         sign_in_by_all_requests(client, user, code_now(secret))
-    assert len(said.paid) <= 15, "\n".join(said.paid)
+    assert len(statements.sql) <= 15, "\n".join(statements.sql)
 
 
 @pytest.fixture
 def slow_hashes(monkeypatch, real_hasher):
-    """Every password hash that is computed from now on."""
+    """Record the password hashes computed from now on."""
     made, encode, verify = [], Argon2idHasher.encode, Argon2idHasher.verify
     monkeypatch.setattr(Argon2idHasher, "encode", lambda *args: made.append("encode") or encode(*args))
     monkeypatch.setattr(Argon2idHasher, "verify", lambda *args: made.append("verify") or verify(*args))
@@ -107,25 +111,25 @@ def test_a_sign_up_computes_one_slow_hash_for_taken_and_free_addresses(slow_hash
 @pytest.mark.parametrize("trust_days", [0, 30])
 @pytest.mark.parametrize("events", [0, 20])
 def test_the_number_of_statements_of_the_settings_page(
-    user, authenticator, secret, settings, counted, trust_days, events
+    user, authenticator, secret, settings, record_statements, trust_days, events
 ):
     settings.TWOFACTOR_TRUST_DAYS = trust_days
     SecurityEvent.objects.bulk_create([SecurityEvent(user=user, kind="turned_on") for _ in range(events)])
     client = sign_in(new_client(), user, code=code_now(secret))
-    with counted() as said:
+    with record_statements() as statements:
         assert client.get(SETTINGS).status_code == 200
-    assert len(said.paid) <= 3 + bool(trust_days), "\n".join(said.paid)
+    assert len(statements.sql) <= 3 + bool(trust_days), "\n".join(statements.sql)
 
 
-def test_the_middleware_needs_no_extra_statement(user, authenticator, secret, counted):
+def test_the_middleware_needs_no_extra_statement(user, authenticator, secret, record_statements):
     client = sign_in(new_client(), user, code=code_now(secret))
-    with counted() as said:
+    with record_statements() as statements:
         client.get("/nowhere/")
-    assert len(said.paid) == 2, "\n".join(said.paid)  # the session, and the user with the authenticator
+    assert len(statements.sql) == 2, "\n".join(statements.sql)  # the session, and the user with the authenticator
 
 
 @pytest.mark.parametrize("path", ["/", LOGIN, "/accounts/signup/", "/nowhere/", SETTINGS])
-def test_a_signed_out_request_needs_no_statement(path, counted):
-    with counted() as said:
+def test_a_signed_out_request_needs_no_statement(path, record_statements):
+    with record_statements() as statements:
         new_client().get(path)
-    assert said.paid == []
+    assert statements.sql == []

@@ -1,4 +1,4 @@
-"""The README's block of commands "By hand", run as it is printed; only the virtual environment is there already."""
+"""Run the commands of the README's "By hand" as they are printed. Only the virtual environment exists already."""
 
 import os
 import re
@@ -23,7 +23,7 @@ SITE = ("accounts", "config", "static", "templates", "twofactor")
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of the site without a .env, and this virtual environment in it."""
+    """A copy of the site without a `.env`, with a link to this virtual environment."""
     for name in SITE:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
     shutil.copy(ROOT / "manage.py", tmp_path)
@@ -38,24 +38,24 @@ def test_the_site_runs_by_the_commands_of_the_readme_and_emails_link_to_it(check
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = str(probe.getsockname()[1])
     script = commands.replace("8000", port).replace(" runserver", " runserver --noreload")
-    with (checkout / "said").open("w") as said:
-        # In a session of its own, since the shell does not pass a signal on to the server.
+    with (checkout / "output").open("w") as output:
+        # A new session: the shell does not forward a signal to the server.
         server = subprocess.Popen(
             ["bash", "-euc", script],
             cwd=checkout,
             env={"PATH": "/usr/bin:/bin"},
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     try:
         browser = HttpBrowser(f"http://127.0.0.1:{port}", alive=lambda: server.poll() is None)
         browser.post("/accounts/password/reset/", email="demo@example.com")
-        give_up = time.monotonic() + 20
-        while "/password/reset/key/" not in (checkout / "said").read_text():
-            assert time.monotonic() < give_up, (checkout / "said").read_text()
+        deadline = time.monotonic() + 20
+        while "/password/reset/key/" not in (checkout / "output").read_text():
+            assert time.monotonic() < deadline, (checkout / "output").read_text()
             time.sleep(0.1)
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)
-    assert f"http://127.0.0.1:{port}/accounts/password/reset/key/" in (checkout / "said").read_text()
+    assert f"http://127.0.0.1:{port}/accounts/password/reset/key/" in (checkout / "output").read_text()

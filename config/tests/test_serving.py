@@ -1,4 +1,4 @@
-"""How `dev.py` starts the site: on which port, with how many processes, and with which links in emails."""
+"""How `dev.py` starts the site: the port, the number of processes, and the links in emails."""
 
 import pytest
 
@@ -7,7 +7,7 @@ import dev
 
 @pytest.fixture
 def start(monkeypatch):
-    """Run a command of dev.py up to the start of the server; return the environment that the server gets."""
+    """Run a command of dev.py without starting the server. Return the server's command and environment."""
     started = []
     monkeypatch.delenv("SITE_URL", raising=False)
     for step in ("ensure_venv", "ensure_env_file", "manage"):
@@ -49,16 +49,16 @@ def test_help_says_how_to_choose_a_port(capsys):
         assert [line for line in lines if line.split()[:2] == [command, "[PORT]"]]
 
 
-@pytest.mark.parametrize("said, count", [(None, "2"), ("", "2"), (" ", "2"), ("1", "1"), ("8", "8"), (" 4 ", "4")])
-def test_web_concurrency_sets_the_number_of_processes_default_two(monkeypatch, said, count):
+@pytest.mark.parametrize("value, count", [(None, "2"), ("", "2"), (" ", "2"), ("1", "1"), ("8", "8"), (" 4 ", "4")])
+def test_web_concurrency_sets_the_number_of_processes_default_two(monkeypatch, value, count):
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
-    if said is not None:
-        monkeypatch.setenv("WEB_CONCURRENCY", said)
+    if value is not None:
+        monkeypatch.setenv("WEB_CONCURRENCY", value)
     assert dev.process_count() == count
 
 
-@pytest.mark.parametrize("said", ["0", "-1", "two", "1.5", "²", "1;2"])
-def test_an_invalid_web_concurrency_is_an_error(monkeypatch, said):
-    monkeypatch.setenv("WEB_CONCURRENCY", said)
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²", "1;2"])
+def test_an_invalid_web_concurrency_is_an_error(monkeypatch, value):
+    monkeypatch.setenv("WEB_CONCURRENCY", value)
     with pytest.raises(SystemExit, match="is no number of processes"):
         dev.process_count()

@@ -1,4 +1,4 @@
-"""Sessions: the row is the truth, a new key renames it, and what ended does not come back."""
+"""The session store: rows decide, a new key renames the row, and an ended session is not restored."""
 
 import time
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def saved():
-    """A session that is there, as the next request reads it."""
+    """A saved session, loaded again as by the next request."""
     store = SessionStore()
     store["a"] = 1
     store.save()
@@ -28,7 +28,7 @@ def keys():
     return list(Session.objects.values_list("session_key", flat=True))
 
 
-# --- The row is the truth -------------------------------------------------------------------------
+# --- The row decides ------------------------------------------------------------------------------
 
 
 def test_deleting_all_rows_ends_every_session_at_its_next_request(user):
@@ -86,7 +86,6 @@ def test_a_session_without_a_row_gets_a_row_with_a_new_key():
 
 
 def test_a_sign_in_with_the_cookie_of_an_ended_session_succeeds(user):
-    """Its cookie is still in the browser."""
     client = sign_in(new_client(), user)
     Session.objects.all().delete()
     assert is_signed_in(sign_in(client, user))
@@ -99,7 +98,7 @@ def test_flush_after_cycle_key_leaves_no_row(saved):
     assert saved.session_key is None
 
 
-# --- A session that ended meanwhile ---------------------------------------------------------------
+# --- Ended sessions -------------------------------------------------------------------------------
 
 
 def test_an_ended_session_is_not_saved_again(saved):
@@ -123,7 +122,7 @@ def test_an_ended_session_gets_no_new_key(saved):
 
 @pytest.fixture
 def let_days_pass(monkeypatch):
-    """Move the clock: so many days and a minute, since a sign-in takes its time."""
+    """Return a function that moves the clock by days, and one minute for the time the sign-in took."""
     now = time.time() + 60
     return lambda days: monkeypatch.setattr(time, "time", lambda: now + days * 86400)
 

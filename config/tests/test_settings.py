@@ -1,4 +1,4 @@
-"""The settings, each time loaded anew by a process with a clean environment and no `.env`."""
+"""The settings, loaded by a new process with a clean environment and no `.env`."""
 
 import email.policy
 import json
@@ -14,13 +14,13 @@ import pytest
 from twofactor.crypto import Keyring
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = {
+REQUIRED = {
     "SECRET_KEY": "s" * 60,
     "ALLOWED_HOSTS": "2fa.example,other.example",
     "TWOFACTOR_KEYS": "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 }
 KEY = "k1:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
-SAY = """
+PRINT_SETTINGS = """
 import json, config.settings as s
 print(json.dumps({name: getattr(s, name) for name in dir(s) if name.isupper()}, default=str))
 """
@@ -33,16 +33,16 @@ CSP = {
 
 @pytest.fixture
 def folder(tmp_path):
-    """The settings where no `.env` of whoever runs the tests lies beside them."""
+    """A copy of the settings, without the developer's `.env`."""
     shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("tests", "__pycache__"))
     return tmp_path
 
 
 @pytest.fixture
 def start(folder):
-    """Load the settings with this environment and nothing else of ours."""
+    """Return a function that runs a script with this environment only."""
 
-    def start(script=SAY, /, **environment):
+    def start(script=PRINT_SETTINGS, /, **environment):
         return subprocess.run(
             [sys.executable, "-c", script],
             cwd=folder,
@@ -58,7 +58,7 @@ def start(folder):
 
 @pytest.fixture
 def load(start):
-    """The settings by name."""
+    """Return a function that loads the settings with this environment, as a dict."""
 
     def load(**environment):
         done = start(**environment)
@@ -68,42 +68,42 @@ def load(start):
     return load
 
 
-# --- What must be there ---------------------------------------------------------------------------
+# --- Required settings ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("debug", [{}, {"DEBUG": "false"}, {"DEBUG": "0"}])
-@pytest.mark.parametrize("missing", NEEDED)
+@pytest.mark.parametrize("missing", REQUIRED)
 def test_the_site_does_not_start_without_a_required_setting_and_names_it(start, missing, debug):
-    done = start(**{name: value for name, value in NEEDED.items() if name != missing}, **debug)
+    done = start(**{name: value for name, value in REQUIRED.items() if name != missing}, **debug)
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
-    assert [name for name in NEEDED if name in last] == [missing]
-    assert "DEBUG=true" in last, "it says what to set on a machine for development"
+    assert [name for name in REQUIRED if name in last] == [missing]
+    assert "DEBUG=true" in last, "the message names the setting for development"
     assert "python3 dev.py run" in last
 
 
 @pytest.mark.parametrize("empty", ["", "  "])
-@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("name", REQUIRED)
 def test_an_empty_required_setting_is_missing(start, name, empty):
-    done = start(**{**NEEDED, name: empty})
+    done = start(**{**REQUIRED, name: empty})
     assert done.returncode != 0
     assert name in done.stderr.strip().splitlines()[-1]
 
 
 def test_allowed_hosts_with_only_commas_is_missing(start):
-    done = start(**{**NEEDED, "ALLOWED_HOSTS": " , "})
+    done = start(**{**REQUIRED, "ALLOWED_HOSTS": " , "})
     assert done.returncode != 0
     assert "ALLOWED_HOSTS" in done.stderr.strip().splitlines()[-1]
 
 
 def test_no_key_is_in_a_traceback(start):
-    done = start(**{**NEEDED, "ALLOWED_HOSTS": ""})
-    assert NEEDED["SECRET_KEY"] not in done.stderr
-    assert NEEDED["TWOFACTOR_KEYS"] not in done.stderr
+    done = start(**{**REQUIRED, "ALLOWED_HOSTS": ""})
+    assert REQUIRED["SECRET_KEY"] not in done.stderr
+    assert REQUIRED["TWOFACTOR_KEYS"] not in done.stderr
 
 
 def test_debug_is_off_by_default(load):
-    assert load(**NEEDED)["DEBUG"] is False
+    assert load(**REQUIRED)["DEBUG"] is False
 
 
 def test_no_setting_is_required_with_debug_on(load):
@@ -122,12 +122,12 @@ def test_with_debug_on_secrets_sealed_without_keys_can_be_opened_after_keys_are_
 
 
 def test_with_debug_off_only_the_configured_keys_are_used(load):
-    assert load(**{**NEEDED, "TWOFACTOR_KEYS": KEY})["TWOFACTOR_KEYS"] == KEY
+    assert load(**{**REQUIRED, "TWOFACTOR_KEYS": KEY})["TWOFACTOR_KEYS"] == KEY
 
 
 def test_the_env_file_is_read_and_the_environment_takes_precedence(load, folder):
     (folder / ".env").write_text(
-        "".join(f"{name}={value}\n" for name, value in NEEDED.items()) + "TWOFACTOR_ISSUER=File\n"
+        "".join(f"{name}={value}\n" for name, value in REQUIRED.items()) + "TWOFACTOR_ISSUER=File\n"
     )
     assert load()["TWOFACTOR_ISSUER"] == "File"
     assert load(TWOFACTOR_ISSUER="Environment")["TWOFACTOR_ISSUER"] == "Environment"
@@ -137,7 +137,7 @@ def test_the_env_file_is_read_and_the_environment_takes_precedence(load, folder)
 
 
 def test_https_sets_host_cookies_and_hsts(load):
-    settings = load(**NEEDED)
+    settings = load(**REQUIRED)
     assert (settings["SESSION_COOKIE_NAME"], settings["CSRF_COOKIE_NAME"]) == ("__Host-sessionid", "__Host-csrftoken")
     assert (
         settings["SESSION_COOKIE_SECURE"] is settings["CSRF_COOKIE_SECURE"] is settings["SECURE_SSL_REDIRECT"] is True
@@ -148,7 +148,7 @@ def test_https_sets_host_cookies_and_hsts(load):
 
 
 def test_without_https_cookies_are_plain_and_nothing_is_redirected(load):
-    settings = load(**NEEDED, USE_HTTPS="false")
+    settings = load(**REQUIRED, USE_HTTPS="false")
     assert not {"SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS"} & set(
         settings
     )
@@ -157,42 +157,50 @@ def test_without_https_cookies_are_plain_and_nothing_is_redirected(load):
 
 @pytest.mark.parametrize("use_https", ["true", "false"])
 def test_cookies_are_httponly_and_samesite_lax(load, use_https):
-    settings = load(**NEEDED, USE_HTTPS=use_https)
+    settings = load(**REQUIRED, USE_HTTPS=use_https)
     for cookie in ("SESSION", "CSRF"):
         assert (settings[f"{cookie}_COOKIE_HTTPONLY"], settings[f"{cookie}_COOKIE_SAMESITE"]) == (True, "Lax")
         assert f"{cookie}_COOKIE_DOMAIN" not in settings
 
 
 def test_x_forwarded_proto_is_trusted_only_with_a_trusted_proxy(load):
-    assert load(**NEEDED, TRUSTED_PROXY_COUNT="1")["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+    assert load(**REQUIRED, TRUSTED_PROXY_COUNT="1")["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
 
 
-# --- The rest of the numbers ----------------------------------------------------------------------
+# --- Other settings -------------------------------------------------------------------------------
 
 
 def test_the_content_security_policy_is_exactly_this(load):
-    settings = load(**NEEDED)
+    settings = load(**REQUIRED)
     assert settings["CONTENT_SECURITY_POLICY"] == {"DIRECTIVES": CSP}
     assert "CONTENT_SECURITY_POLICY_REPORT_ONLY" not in settings
 
 
 def test_bodies_are_limited_to_64_kib_and_fifty_fields(load):
-    settings = load(**NEEDED)
+    settings = load(**REQUIRED)
     assert (settings["DATA_UPLOAD_MAX_MEMORY_SIZE"], settings["DATA_UPLOAD_MAX_NUMBER_FIELDS"]) == (65536, 50)
 
 
 def test_2fa_is_required_of_staff_and_browsers_are_not_trusted_by_default(load):
-    settings = load(**NEEDED)
+    settings = load(**REQUIRED)
     assert (settings["TWOFACTOR_REQUIRED"], settings["TWOFACTOR_TRUST_DAYS"]) == ("staff", 0)
-    told = load(
-        **NEEDED, TWOFACTOR_REQUIRED="all", TWOFACTOR_TRUST_DAYS="30", TWOFACTOR_ISSUER="Acme", TRUSTED_PROXY_COUNT="2"
+    changed = load(
+        **REQUIRED,
+        TWOFACTOR_REQUIRED="all",
+        TWOFACTOR_TRUST_DAYS="30",
+        TWOFACTOR_ISSUER="Acme",
+        TRUSTED_PROXY_COUNT="2",
     )
-    assert (told["TWOFACTOR_REQUIRED"], told["TWOFACTOR_TRUST_DAYS"], told["TWOFACTOR_ISSUER"]) == ("all", 30, "Acme")
-    assert told["ALLAUTH_TRUSTED_PROXY_COUNT"] == 2
+    assert (changed["TWOFACTOR_REQUIRED"], changed["TWOFACTOR_TRUST_DAYS"], changed["TWOFACTOR_ISSUER"]) == (
+        "all",
+        30,
+        "Acme",
+    )
+    assert changed["ALLAUTH_TRUSTED_PROXY_COUNT"] == 2
 
 
 def test_database_and_cache_are_files_beside_manage_py_by_default(load, folder):
-    settings = load(**NEEDED)
+    settings = load(**REQUIRED)
     database, cache = settings["DATABASES"]["default"], settings["CACHES"]["default"]
     assert Path(database["NAME"]).parent == Path(cache["LOCATION"]).parent == folder
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
@@ -201,23 +209,23 @@ def test_database_and_cache_are_files_beside_manage_py_by_default(load, folder):
 
 
 def test_postgresql_and_redis_are_set_by_two_urls(load):
-    settings = load(**NEEDED, DATABASE_URL="postgres://u:p@db:5432/site", CACHE_URL="redis://cache:6379/1")
+    settings = load(**REQUIRED, DATABASE_URL="postgres://u:p@db:5432/site", CACHE_URL="redis://cache:6379/1")
     assert settings["DATABASES"]["default"]["ENGINE"] == "django.db.backends.postgresql"
     assert settings["DATABASES"]["default"]["OPTIONS"]["pool"]["max_size"] == 8
     assert settings["CACHES"]["default"]["BACKEND"] == "config.cache.RedisCache"
 
 
 def test_key_prefix_and_timeout_can_be_set_in_the_cache_url(load):
-    settings = load(**NEEDED, CACHE_URL="redis://cache:6379/1?key_prefix=one&timeout=60")
+    settings = load(**REQUIRED, CACHE_URL="redis://cache:6379/1?key_prefix=one&timeout=60")
     assert (settings["CACHES"]["default"]["KEY_PREFIX"], settings["CACHES"]["default"]["TIMEOUT"]) == ("one", 60)
 
 
 def test_emails_go_to_the_terminal_by_default(load):
-    assert load(**NEEDED)["EMAIL_BACKEND"] == "config.mail.TerminalBackend"
+    assert load(**REQUIRED)["EMAIL_BACKEND"] == "config.mail.TerminalBackend"
 
 
 def test_email_url_sets_the_backend_and_the_timeout_is_ten_seconds(load, tmp_path):
-    settings = load(**NEEDED, EMAIL_URL=f"filemail:///{tmp_path}")
+    settings = load(**REQUIRED, EMAIL_URL=f"filemail:///{tmp_path}")
     assert settings["EMAIL_BACKEND"] == "django.core.mail.backends.filebased.EmailBackend"
     assert Path(settings["EMAIL_FILE_PATH"]) == tmp_path
     assert settings["EMAIL_TIMEOUT"] == 10
@@ -225,7 +233,7 @@ def test_email_url_sets_the_backend_and_the_timeout_is_ten_seconds(load, tmp_pat
 
 
 def test_any_site_name_makes_one_valid_sender(load):
-    settings = load(**NEEDED, TWOFACTOR_ISSUER='Acme, "Inc." <x@y>;\n (a/b) \\ 二要素🔐')
+    settings = load(**REQUIRED, TWOFACTOR_ISSUER='Acme, "Inc." <x@y>;\n (a/b) \\ 二要素🔐')
     (sender,) = email.policy.default.header_factory("from", settings["DEFAULT_FROM_EMAIL"]).addresses
     assert (sender.display_name, sender.addr_spec) == (settings["TWOFACTOR_ISSUER"], "no-reply@2fa.example")
     assert sender.display_name == 'Acme, "Inc." <x@y>; (a/b) \\ 二要素🔐'
@@ -237,9 +245,9 @@ def test_a_redis_that_never_answers_behaves_as_an_empty_cache(start):
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         script = f"import config.settings as s; s.INSTALLED_APPS = []; {ask}"
         try:
-            done = start(script, **NEEDED, CACHE_URL=url, DJANGO_SETTINGS_MODULE="config.settings")
+            done = start(script, **REQUIRED, CACHE_URL=url, DJANGO_SETTINGS_MODULE="config.settings")
         except subprocess.TimeoutExpired:
-            pytest.fail("the site waits for ever")
+            pytest.fail("the site waits forever")
     assert done.stdout == "nothing\n"
 
 

@@ -1,4 +1,4 @@
-"""Every word of the site in every language that the footer offers."""
+"""The translations: complete, compiled, and used in every language of the footer."""
 
 import re
 import shutil
@@ -30,8 +30,8 @@ def forms_of(entry: polib.POEntry) -> list[str]:
 
 
 def test_app_and_site_have_a_catalog_for_each_language():
-    wanted = {f"{part}-{translation.to_locale(code)}" for part in ("config", "twofactor") for code in LANGUAGES}
-    assert {name_of(path) for path in CATALOGUES} == wanted
+    expected = {f"{part}-{translation.to_locale(code)}" for part in ("config", "twofactor") for code in LANGUAGES}
+    assert {name_of(path) for path in CATALOGUES} == expected
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=name_of)
@@ -53,7 +53,7 @@ def test_translations_have_the_placeholders_and_tags_of_the_source(path):
         return sorted(PLACEHOLDER.findall(text))
 
     catalogue = polib.pofile(str(path))
-    # A singular may say its number in words; the general form, which stands last, may not.
+    # A singular form may write its number in words. The last form is the general one: it needs all placeholders.
     wrong = [e.msgid for e in catalogue if marks(forms_of(e)[-1]) != marks(e.msgid_plural or e.msgid)]
     assert wrong == []
 
@@ -105,17 +105,17 @@ def test_the_language_form_redirects_only_to_this_site(client):
     assert "evil.example" not in answer["Location"]
 
 
-@pytest.mark.parametrize("here, arrives", [
+@pytest.mark.parametrize("current_url, target", [
     ("http://testserver/accounts/password/reset/", "/accounts/password/reset/"),
     ("http://testserver/accounts/login/?next=/accounts/email/", "/accounts/login/?next=/accounts/email/"),
     ("https://evil.example/accounts/", "/accounts/signup/"),
     ("http://testserver//evil.example/", "/accounts/signup/"),
     ("", "/accounts/signup/"),
 ])  # fmt: skip
-def test_the_language_form_returns_to_the_page_shown_after_a_swap(client, here, arrives):
-    headers = {"HX-Request": "true", "HX-Target": "panel", "HX-Current-URL": here}
+def test_the_language_form_returns_to_the_page_shown_after_a_swap(client, current_url, target):
+    headers = {"HX-Request": "true", "HX-Target": "panel", "HX-Current-URL": current_url}
     answer = client.post("/language/?next=/accounts/signup/", {"language": "de"}, headers=headers)
-    assert redirect_target(answer) == arrives
+    assert redirect_target(answer) == target
     assert answer.cookies["django_language"].value == "de"
 
 

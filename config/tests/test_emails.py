@@ -1,4 +1,4 @@
-"""Every mail is text and HTML that say the same, in the reader's language, and nothing in it comes from elsewhere."""
+"""Emails: text and HTML have the same content, in the recipient's language, and load nothing from another site."""
 
 import email
 import email.policy
@@ -33,8 +33,8 @@ from twofactor.tests.test_events import TELL
 SIGNUP, RESET = "/accounts/signup/", "/accounts/password/reset/"
 EMAIL, REAUTHENTICATE = "/accounts/email/", "/accounts/reauthenticate/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
-OWN, SECOND = "o'hara&co@example.com", "second@example.com"
-ODD = 'Mozilla/5.0 <b onclick="x">&amp; https://evil.example/'
+ADDRESS, SECOND_ADDRESS = "o'hara&co@example.com", "second@example.com"
+UNTRUSTED_AGENT = 'Mozilla/5.0 <b onclick="x">&amp; https://evil.example/'
 
 
 # --- What causes each email -----------------------------------------------------------------------
@@ -47,11 +47,11 @@ def sign_up(browser, email):
 def change_addresses(browser, user, **action):
     sign_in(browser, user)
     browser.post(REAUTHENTICATE, {"password": PASSWORD})
-    browser.post(EMAIL, {"email": SECOND, **action})
+    browser.post(EMAIL, {"email": SECOND_ADDRESS, **action})
 
 
 def change_a_second_address(browser, user, **action):
-    EmailAddress.objects.create(user=user, email=SECOND, verified=True)
+    EmailAddress.objects.create(user=user, email=SECOND_ADDRESS, verified=True)
     change_addresses(browser, user, **action)
 
 
@@ -74,21 +74,21 @@ def reset_password(browser, user):
     browser.post(redirect_target(browser.get(link)), {"password1": NEW_PASSWORD})
 
 
-def chief():
-    """A superuser who gave the proof."""
+def superuser_client():
+    """Return the client of a superuser who has passed step-up."""
     root = User.objects.create_superuser("root@example.com", PASSWORD, full_name="Root")
     client = sign_in_with_2fa(root)
     prove(client)
     return client
 
 
-def tell(browser, user, event, **details):
+def send_event(browser, user, event, **details):
     Authenticator.objects.activate(user, secret=SECRET)
-    event(RequestFactory().get("/", REMOTE_ADDR="192.0.2.7", headers={"User-Agent": ODD}), user, **details)
+    event(RequestFactory().get("/", REMOTE_ADDR="192.0.2.7", headers={"User-Agent": UNTRUSTED_AGENT}), user, **details)
 
 
 def after_import(request, user):
-    """A lock of an account whose backup codes came from another app."""
+    """Lock an account whose backup codes were imported from another app."""
     Authenticator.objects.filter(user=user).update(backup_salt=b"")
     events.locked(request, Authenticator.objects.get(user=user))
 
@@ -97,20 +97,20 @@ def after_import(request, user):
 CAUSES = {
     "account_already_exists": lambda browser, user: sign_up(browser, user.email),
     "email_changed": lambda browser, user: change_a_second_address(browser, user, action_primary="1"),
-    "email_changed by staff": lambda browser, user: change(chief(), user, SECOND),
+    "email_changed by staff": lambda browser, user: change(superuser_client(), user, SECOND_ADDRESS),
     "email_confirmation": lambda browser, user: change_addresses(browser, user, action_add="1"),
     "email_confirmation_signup": lambda browser, user: sign_up(browser, "bob@example.com"),
     "email_deleted": lambda browser, user: change_a_second_address(browser, user, action_remove="1"),
     "password_changed": change_password,
-    "password_changed by staff": lambda browser, user: chief().post(password_page(user), NEW),
+    "password_changed by staff": lambda browser, user: superuser_client().post(password_page(user), NEW),
     "password_reset": reset_password,
     "password_reset_key": lambda browser, user: browser.post(RESET, {"email": user.email}),
     "password_set": set_password,
     "unknown_account": lambda browser, user: browser.post(RESET, {"email": "nobody@example.com"}),
-    **{kind: lambda browser, user, event=event: tell(browser, user, event) for kind, event in TELL.items()},
-    "locked after an import": lambda browser, user: tell(browser, user, after_import),
+    **{kind: lambda browser, user, event=event: send_event(browser, user, event) for kind, event in TELL.items()},
+    "locked after an import": lambda browser, user: send_event(browser, user, after_import),
     "reset_by_staff from the shell": lambda browser, user: events.reset_by_staff(None, user, reason="lost"),
-    "wrong_codes while signed in": lambda browser, user: tell(
+    "wrong_codes while signed in": lambda browser, user: send_event(
         browser, user, lambda request, user: events.wrong_codes(request, user.authenticator, signed_in=True)
     ),
 }
@@ -118,12 +118,12 @@ CAUSES = {
 
 @pytest.fixture
 def send(make_user, mailoutbox):
-    """Return the email that this cause leads to; if there are several, the last."""
+    """Return a function that sends the email of a cause and returns it; if there are several, the last."""
 
     def send(cause):
         cache.clear()
         with transaction.atomic():
-            CAUSES[cause](new_client(HTTP_USER_AGENT=ODD), make_user(OWN))
+            CAUSES[cause](new_client(HTTP_USER_AGENT=UNTRUSTED_AGENT), make_user(ADDRESS))
             mail.flush()
             transaction.set_rollback(True)
         return mailoutbox[-1]
@@ -133,13 +133,13 @@ def send(make_user, mailoutbox):
 
 @pytest.fixture
 def mails(send):
-    """One of each email that the site can send, by its cause."""
+    """One of each email of the site, by cause."""
     return {cause: send(cause) for cause in CAUSES}
 
 
 @pytest.fixture
 def rendered(monkeypatch):
-    """The names of the templates of emails that were rendered so far. An undefined variable leaves a mark."""
+    """The names of the email templates rendered so far. Undefined variables are rendered as UNDEFINED."""
     monkeypatch.setattr(engines["django"].engine, "string_if_invalid", "UNDEFINED:%s")
     names = set()
 
@@ -165,7 +165,7 @@ def test_there_is_a_cause_for_each_template(send, rendered):
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_no_variable_is_undefined(send, rendered, caplog, cause):
-    """The mark shows where one is printed. Django's log names the others, as in {% if %}."""
+    """UNDEFINED shows variables that are printed. Django's log names the others, for example in {% if %}."""
     with caplog.at_level(logging.DEBUG, "django.template"):
         message = send(cause)
     for text in (message.subject, message.body, html_of(message)):
@@ -176,7 +176,7 @@ def test_no_variable_is_undefined(send, rendered, caplog, cause):
 
 
 def test_every_email_says_that_no_person_sent_it(mails):
-    """RFC 3834, 5: out-of-office replies are not sent to it."""
+    """RFC 3834, 5: Auto-Submitted prevents out-of-office replies."""
     assert {message.message()["Auto-Submitted"] for message in mails.values()} == {"auto-generated"}
 
 
@@ -187,7 +187,7 @@ def test_any_site_name_is_in_every_email_as_it_is(send, settings, name):
         message = send(cause)
         assert message.subject.startswith(f"{name}: ")
         assert message.body.strip().splitlines()[-1] == name
-        assert " ".join(Reader(html_of(message)).said["h1"]) == message.subject
+        assert " ".join(HtmlEmail(html_of(message)).words["h1"]) == message.subject
         sent = email.message_from_bytes(message.message().as_bytes(), policy=email.policy.default)
         assert sent["Subject"].strip() == message.subject
 
@@ -195,12 +195,12 @@ def test_any_site_name_is_in_every_email_as_it_is(send, settings, name):
 # --- Text and HTML --------------------------------------------------------------------------------
 
 
-class Reader(HTMLParser):
-    """What an HTML mail says, by where it says it: `h1`, `button`, or the rest; and all of its tags and links."""
+class HtmlEmail(HTMLParser):
+    """Parse an HTML email: its words in `h1`, `button` and the rest, its tags, and its links."""
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.links, self.said, self.place = [], [], {"h1": [], "button": [], "rest": []}, None
+        self.tags, self.links, self.words, self.place = [], [], {"h1": [], "button": [], "rest": []}, None
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
@@ -217,7 +217,7 @@ class Reader(HTMLParser):
 
     def handle_data(self, data):
         if self.place:
-            self.said[self.place] += data.split()
+            self.words[self.place] += data.split()
 
 
 def html_of(message):
@@ -229,25 +229,25 @@ def html_of(message):
 
 @pytest.fixture
 def request_(rf):
-    request = rf.get("/", REMOTE_ADDR="192.0.2.7", headers={"User-Agent": ODD})
+    request = rf.get("/", REMOTE_ADDR="192.0.2.7", headers={"User-Agent": UNTRUSTED_AGENT})
     with context.request_context(request):
         yield request
 
 
 def test_html_and_text_have_the_same_content(mails):
     for message in mails.values():
-        said = Reader(html_of(message)).said
-        assert (said["h1"], said["rest"]) == (message.subject.split(), message.body.split())
+        words = HtmlEmail(html_of(message)).words
+        assert (words["h1"], words["rest"]) == (message.subject.split(), message.body.split())
 
 
 def test_the_first_link_of_the_text_is_a_button_and_no_other_url_is_a_link(mails):
     for cause, message in mails.items():
-        html = Reader(html_of(message))
+        html = HtmlEmail(html_of(message))
         urls = [line for line in message.body.splitlines() if line.startswith("http://testserver/")]
         assert len(urls) <= 2
         assert html.links == urls[:1] * 2 + urls[1:], cause
-        assert bool(html.said["button"]) is bool(urls), cause
-    without = {cause for cause, message in mails.items() if not Reader(html_of(message)).links}
+        assert bool(html.words["button"]) is bool(urls), cause
+    without = {cause for cause, message in mails.items() if not HtmlEmail(html_of(message)).links}
     assert {cause.partition(" ")[0] for cause in without} == {
         "email_changed",
         "email_deleted",
@@ -260,7 +260,7 @@ def test_the_first_link_of_the_text_is_a_button_and_no_other_url_is_a_link(mails
 def test_html_loads_nothing_and_runs_no_script(mails):
     for message in mails.values():
         html = html_of(message)
-        tags = Reader(html).tags
+        tags = HtmlEmail(html).tags
         assert not {tag for tag, _ in tags} & {"img", "link", "script", "iframe", "form", "object", "svg", "b"}
         assert not {name for _, attributes in tags for name in attributes if name.startswith("on") or name == "src"}
         assert "url(" not in html
@@ -268,10 +268,10 @@ def test_html_loads_nothing_and_runs_no_script(mails):
 
 
 def test_untrusted_input_is_escaped(mails):
-    odd = [html_of(message) for message in mails.values() if ODD in message.body]
-    assert len(odd) == 5
-    assert all("&lt;b onclick=&quot;x&quot;&gt;&amp;amp; https://evil.example/" in html for html in odd)
-    assert OWN in mails["email_changed"].body
+    untrusted = [html_of(message) for message in mails.values() if UNTRUSTED_AGENT in message.body]
+    assert len(untrusted) == 5
+    assert all("&lt;b onclick=&quot;x&quot;&gt;&amp;amp; https://evil.example/" in html for html in untrusted)
+    assert ADDRESS in mails["email_changed"].body
     assert "o&#x27;hara&amp;co@example.com" in html_of(mails["email_changed"])
 
 
@@ -282,9 +282,9 @@ def test_html_has_language_and_direction(user, authenticator, request_, mails_to
     with translation.override(language):
         words = translation.gettext("Open your settings")
     (message,) = mails_to(user.email)
-    html = Reader(html_of(message))
+    html = HtmlEmail(html_of(message))
     assert html.tags[0] == ("html", {"lang": language, "dir": direction})
-    assert " ".join(html.said["button"]) == words
+    assert " ".join(html.words["button"]) == words
     assert (words == "Open your settings") is (language == "en")
 
 
