@@ -1,15 +1,15 @@
-"""The canonical form of a code, in whichever spelling it is typed. Pure: no Django. twofactor.js has the same rule."""
+"""The canonical form of a typed code. Pure: no Django. twofactor.js implements the same rule."""
 
 import unicodedata
 
-TYPED_LENGTH = 64  # longer input is not looked at
-DASHES_AND_FORMAT = ("Pd", "Cf")  # Unicode categories; format characters are invisible, such as a zero-width space
+TYPED_LENGTH = 64  # longer input is never a code
+DASHES_AND_FORMAT = ("Pd", "Cf")  # Unicode categories. Format characters are invisible: a zero-width space is one.
 
 
 def canonical(typed: str) -> str:
-    """Return what was typed with every decimal digit in ASCII, without white space, dashes and format characters.
+    """Return the input with ASCII digits, without white space, dashes and format characters; "" if it is too long.
 
-    Return nothing if it is too long. A code is judged in this form only, or a used one would pass in another spelling.
+    Codes are checked in this form only. Otherwise a used code would be accepted again in another spelling.
     """
     if len(typed) > TYPED_LENGTH:
         return ""

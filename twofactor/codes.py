@@ -1,4 +1,4 @@
-"""Backup codes: made, shown, read back and hashed. Pure: no Django, no state."""
+"""Generate, display, normalize and hash backup codes. Pure: no Django, no state."""
 
 import hmac
 import re
@@ -10,68 +10,69 @@ from twofactor.canonical import canonical
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32: no I, L, O, U
 COUNT = 10
-LENGTH = 16  # characters of five bits: 80 bits; NIST SP 800-63B-4 (4.2.1.1) asks for 64
+LENGTH = 16  # characters of five bits each: 80 bits. NIST SP 800-63B-4 (4.2.1.1) requires 64.
 SALT_BYTES = 16
 
 _LOOK_ALIKES = str.maketrans("OIL", "011")
 _SHAPE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}")
-# Of another app: ten codes of eight digits are the weakest that still hold against the account's hundred tries.
+# Codes of another app. Ten codes of eight digits are the weakest set that the limit of a hundred failures protects.
 _IMPORTED_SHAPE = re.compile(r"[!-~]{8,64}")
 
 
 def generate() -> list[str]:
-    """Return ten new codes as sixteen characters each."""
+    """Return ten new codes of sixteen characters, without dashes."""
     return ["".join(secrets.choice(ALPHABET) for _ in range(LENGTH)) for _ in range(COUNT)]
 
 
 def display(code: str) -> str:
-    """Return the code as people see it: `XXXX-XXXX-XXXX-XXXX`."""
+    """Return the code as users see it: `XXXX-XXXX-XXXX-XXXX`."""
     return "-".join(code[i : i + 4] for i in range(0, LENGTH, 4))
 
 
 def normalize(typed: str) -> str | None:
-    """Return the sixteen characters that were meant, or None if these cannot be a code.
+    """Return the sixteen characters of a typed backup code, or None if it cannot be one.
 
-    Case, spaces, dashes and the script of the digits do not matter; O is read as 0, I and L as 1.
+    Case, spaces, dashes and the script of the digits do not matter. O is read as 0, I and L as 1.
     """
     code = canonical(typed)
-    if not code.isascii():  # upper() makes ASCII letters of some others
+    if not code.isascii():  # upper() turns some other letters into ASCII ones
         return None
     code = code.upper().translate(_LOOK_ALIKES)
     return code if _SHAPE.fullmatch(code) else None
 
 
 def new_salt() -> bytes:
-    """Return the 128 random bits that the ten codes of one set share."""
+    """Return 128 random bits, the salt of one set of ten codes."""
     return secrets.token_bytes(SALT_BYTES)
 
 
 def digest(code: str, *, salt: bytes) -> bytes:
-    """Return the 32 bytes of Argon2id that stand in the database for a normalized code.
+    """Return the 32-byte Argon2id digest of a normalized code, which is what the database stores.
 
-    One salt a set, so that a try costs one hash and not ten. The cost is small on purpose: what is hashed here
-    are 80 random bits, not a password that somebody thought up.
+    The ten codes of a set share a salt, so that checking a code takes one hash and not ten. The parameters are low on
+    purpose, because a code has 80 random bits, unlike a password.
     """
     return hash_secret_raw(code.encode(), salt, time_cost=1, memory_cost=1024, parallelism=1, hash_len=32, type=Type.ID)
 
 
-# --- Codes from another app -----------------------------------------------------------------------
+# --- Codes imported from another app --------------------------------------------------------------
 
 
 def normalize_imported(typed: str) -> str | None:
-    """Return a code of another app without its spaces and dashes, or None: too short, too long, or not ASCII.
+    """Return a typed code without spaces and dashes, or None if it is too short, too long or not ASCII.
 
-    Capitals stay: a code that is kept as a hash of that app's own tells them from small letters.
+    Keep the case, because a hash made by the other app depends on it.
     """
     code = canonical(typed)
     return code if _IMPORTED_SHAPE.fullmatch(code) else None
 
 
 def imported_digest(code: str, *, secret: str, owner: str) -> bytes:
-    """Return the 32 bytes that stand in the database for a normalized code of another app, in any case of letters.
+    """Return the 32-byte HMAC-SHA-256 of a normalized imported code, which is what the database stores. Ignores case.
 
-    Eight digits are run through in no time, whatever the salt beside them. So the key is the owner's TOTP secret,
-    which is sealed: who has the database and not the site's keys can try nothing. Sealing it anew changes nothing.
+    A salted hash would not protect a code of eight digits from an offline search. So the key is derived from the
+    user's TOTP secret (base32), which is sealed: a copy of the database without TWOFACTOR_KEYS is not enough to try
+    codes. Key rotation does not change the digest.
     """
     key = hmac.digest(secret.encode(), b"twofactor: backup codes from another app: " + owner.encode(), "sha256")
     return hmac.digest(key, code.lower().encode(), "sha256")

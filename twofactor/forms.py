@@ -1,4 +1,4 @@
-"""The only judges of what people type: a form is valid only if its code was accepted, and then it is used up."""
+"""The forms. A form with a code is valid only if the code was accepted, and validation uses the code up."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ PASSWORD_LENGTH = 128
 
 
 class SecretInput(forms.TextInput):
-    """A field that never gives back what was typed: it is a secret."""
+    """A text input that never renders what was typed, because it is a secret."""
 
     def format_value(self, value: Any) -> None:
         return None
 
 
 class CodeField(forms.CharField):
-    """Six digits in any spelling. A backup code is not taken here, but recognized; `imported` as in BackupCodeField."""
+    """Six digits in any spelling. A backup code gets an error of its own; `imported` is as in BackupCodeField."""
 
     default_error_messages = {
         "required": _("Enter the code from your authenticator app."),
@@ -53,9 +53,9 @@ class CodeField(forms.CharField):
 
 
 class BackupCodeField(forms.CharField):
-    """Sixteen characters of Crockford's base32, in any spelling a person may give them.
+    """Sixteen characters of Crockford's base32, in any spelling.
 
-    `imported`: codes of another app, which may look like anything.
+    `imported`: take codes of another app, which may have other characters and lengths.
     """
 
     default_error_messages = {
@@ -88,14 +88,14 @@ class BackupCodeField(forms.CharField):
 
 
 def method_of(request: HttpRequest) -> str:
-    """Return which second factor this request is about: "code", or "backup" after the toggle."""
+    """Return the method of the second factor that this request uses: "code" or "backup"."""
     if request.method == "POST":
         return "backup" if "backup_code" in request.POST else "code"
     return "backup" if request.GET.get("method") == "backup" else "code"
 
 
 def in_words(seconds: int) -> str:
-    """Return a waiting time as people say it, rounded up."""
+    """Return a duration in words, rounded up: 100 is "2 minutes"."""
     if seconds <= 90:
         return ngettext("%d second", "%d seconds", seconds) % seconds
     minutes = -(-seconds // 60)
@@ -109,28 +109,30 @@ def in_words(seconds: int) -> str:
 
 
 class FocusFirstError(forms.Form):
-    """After an error the first field that is wrong has the focus, without script too."""
+    """A form whose first invalid field has the focus, without script too."""
 
     def full_clean(self) -> None:
         super().full_clean()
-        wrong = next((name for name in self.fields if name in self.errors), None)
-        if wrong is None:
+        invalid = [field for name, field in self.fields.items() if name in self.errors]
+        if not invalid:
             return
         for field in self.fields.values():
             field.widget.attrs.pop("autofocus", None)
-        self.fields[wrong].widget.attrs["autofocus"] = True
+        invalid[0].widget.attrs["autofocus"] = True
 
 
 class LimitedForm(FocusFirstError):
-    """A form that may refuse to look: `retry_after` says for how many seconds."""
+    """A form under a rate limit. If it refuses to check the input, `retry_after` is the number of seconds to wait."""
 
     retry_after: int | None = None
-    sends_itself = False  # by script, when the sixth digit is typed
+    sends_itself = False  # True if the script submits the form after the sixth digit
 
     @property
     def status(self) -> int:
-        """The status that answers this form: 422 with its errors, 429 if nothing was looked at."""
-        return 200 if not self.is_bound else 422 if self.retry_after is None else 429
+        """Return the status code for a page with this form: 422 for errors, 429 if the input was not checked."""
+        if not self.is_bound:
+            return 200
+        return 422 if self.retry_after is None else 429
 
     @property
     def headers(self) -> dict[str, str]:
@@ -138,20 +140,19 @@ class LimitedForm(FocusFirstError):
 
     @property
     def has_backup_code(self) -> bool:
-        """True if a backup code was typed where a code from the app belongs."""
+        """True if a backup code was typed into the field for a code from the app."""
         return self.has_error("code", "backup_code")
 
 
 class SecondFactorForm(LimitedForm):
-    """Asks for a code or a backup code of this authenticator, charging the try before it looks at it.
+    """A code from the app or a backup code. It is charged before it is checked.
 
-    After a backup code was accepted, `codes_left` is the number left. `owner_notified` becomes True when the owner was
-    emailed about wrong codes.
+    `method`: "code" or "backup". `pending`: the pending sign-in that the form belongs to, None in a session.
     """
 
-    codes_left = 0
-    owner_notified = False
-    after_sign_in = False  # True where whoever types has a session, and is not asked for the password
+    codes_left = 0  # after an accepted backup code
+    owner_notified = False  # True after the fifth wrong code in a row, which is an event
+    after_sign_in = False  # True for a signed-in user who is not asked for the password
 
     error_messages = {
         "wrong_code": _("That code is not right. Wait for the next one in your app and try again."),
@@ -161,7 +162,7 @@ class SecondFactorForm(LimitedForm):
         "ended": _("Too many wrong codes."),
         "unreadable": _("Codes from your app can't be checked right now. Use a backup code."),
     }
-    # Where the backup codes are those of another app, they share the fate of codes from the app.
+    # Backup codes imported from another app are throttled like codes from the app.
     imported_error_messages = {
         "delayed": _(
             "Too many wrong codes. No code and no backup code is taken for %(wait)s; a password reset ends that sooner."
@@ -179,7 +180,10 @@ class SecondFactorForm(LimitedForm):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.request, self.authenticator, self.method, self.pending = request, authenticator, method, pending
+        self.request = request
+        self.authenticator = authenticator
+        self.method = method
+        self.pending = pending
         self.field_name = "backup_code" if method == "backup" else "code"
         if authenticator:
             if imported := authenticator.has_imported_codes:
@@ -193,16 +197,15 @@ class SecondFactorForm(LimitedForm):
         return self.cleaned_data
 
     def judge(self, authenticator: Authenticator, code: str) -> None:
-        """Charge, look, and give back what a right code should not cost."""
+        """Charge the code, check it, and refund the source unless the code is wrong."""
         source = limits.Source(self.request)
         if not source.is_open:
             self.refuse("source", wait=source.wait)
             return
-        verdict = (
-            self._spend(authenticator, code)
-            if self.method == "backup"
-            else authenticator.judge(code, sign_in=self._sign_in)
-        )
+        if self.method == "backup":
+            verdict = self._spend(authenticator, code)
+        else:
+            verdict = authenticator.judge(code, sign_in=self._sign_in)
         if verdict is not Verdict.WRONG:
             source.refund()
         if verdict is Verdict.ACCEPTED:
@@ -214,22 +217,29 @@ class SecondFactorForm(LimitedForm):
         elif verdict is Verdict.UNREADABLE:
             self.refuse("unreadable")
         elif verdict is Verdict.WRONG:
-            is_over = self._is_judged_first and not self._charge_sign_in()
-            self.refuse("ended" if is_over else "wrong_backup_code" if self.method == "backup" else "wrong_code")
-            self._warn_of_the_last_try(authenticator)
-            self._notify_owner(authenticator)
+            self._refuse_wrong_code(authenticator)
+
+    def _refuse_wrong_code(self, authenticator: Authenticator) -> None:
+        if self._is_throttled_by_account and not self._charge_sign_in():
+            self.refuse("ended")
+        elif self.method == "backup":
+            self.refuse("wrong_backup_code")
+        else:
+            self.refuse("wrong_code")
+        self._warn_before_last_try(authenticator)
+        self._notify_owner(authenticator)
 
     @property
-    def _is_judged_first(self) -> bool:
-        """True of what the account itself limits: the sign-in then counts the wrong ones alone."""
+    def _is_throttled_by_account(self) -> bool:
+        """True if the account is throttled for this method. Then only wrong codes use up tries of the sign-in."""
         return self.method == "code" or bool(self.authenticator and self.authenticator.has_imported_codes)
 
     def _charge_sign_in(self) -> bool:
         return self.pending is None or self.pending.charge()
 
     def _spend(self, authenticator: Authenticator, code: str) -> Verdict | None:
-        """The verdict on a backup code; None if the sign-in has no try left, and nothing was looked at."""
-        if not self._is_judged_first and not self._charge_sign_in():
+        """Check a backup code. Return None, and check nothing, if the sign-in has no try left."""
+        if not self._is_throttled_by_account and not self._charge_sign_in():
             return None
         verdict = authenticator.judge_backup_code(code, sign_in=self._sign_in)
         if verdict is Verdict.ACCEPTED:
@@ -247,18 +257,18 @@ class SecondFactorForm(LimitedForm):
         self.add_error(self.field_name, forms.ValidationError(words, code=why))
         events.code_refused(self.request, self.authenticator.user, method=self.method, why=why)  # type: ignore[union-attr]
 
-    def _warn_of_the_last_try(self, authenticator: Authenticator) -> None:
-        """Say that one more wrong code ends the sign-in or, where somebody is signed in, the session."""
+    def _warn_before_last_try(self, authenticator: Authenticator) -> None:
+        """Add an error if one more wrong code ends the sign-in or, for a signed-in user, the session."""
         if self.pending:
             is_last = self.pending.has_one_try_left
         else:
-            is_last = self.after_sign_in and self._is_judged_first and authenticator.next_is_fifth_failure
+            is_last = self.after_sign_in and self._is_throttled_by_account and authenticator.next_is_fifth_failure
         if is_last:
             self.add_error(self.field_name, forms.ValidationError(_("You have one try left."), code="last_try"))
 
     def _notify_owner(self, authenticator: Authenticator) -> None:
-        """Wherever codes are typed, and over however many sign-ins: it is the account that counts them."""
-        if not self._is_judged_first:
+        """Record a lock, and every fifth wrong code in a row. The account counts over all forms and sign-ins."""
+        if not self._is_throttled_by_account:
             return
         if authenticator.is_locked_by_this_try:
             events.locked(self.request, authenticator)
@@ -268,23 +278,23 @@ class SecondFactorForm(LimitedForm):
 
 
 class VerifyLoginForm(SecondFactorForm):
-    """The sign-in stage: one field, and the box for a trusted browser where those are on."""
+    """The second factor of a sign-in, with a checkbox to trust the browser if trusted browsers are on."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields[self.field_name].widget.attrs["autofocus"] = True
         if self.pending:
-            # With it, a form from another tab is told from one of this sign-in.
+            # Tells a form of this sign-in from one that another tab showed for an earlier sign-in.
             self.fields["sign_in"] = forms.CharField(widget=forms.HiddenInput, initial=self.pending.pk, required=False)
         if days := conf.trust_days():
             label = ngettext("Trust this browser for %d day", "Trust this browser for %d days", days) % days
             self.fields["trust"] = forms.BooleanField(label=label, required=False)
-        # A form that sends itself would leave no time to tick the box.
+        # A form that submits itself leaves no time to tick the checkbox.
         self.sends_itself = self.method == "code" and not days
 
 
 class ConfirmForm(SecondFactorForm):
-    """What a host's own page asks of whoever is signed in: the second factor alone, once more."""
+    """The second factor of a signed-in user, for a view of the host (`second_factor_required`)."""
 
     after_sign_in = True
 
@@ -295,7 +305,7 @@ class ConfirmForm(SecondFactorForm):
 
 
 class ProofForm(SecondFactorForm):
-    """What each change of 2FA asks for: the password, and a code where 2FA is on."""
+    """Step-up: the password, and the second factor if 2FA is on. Every change of 2FA asks for it."""
 
     password = forms.CharField(
         label=_("Password"),
@@ -314,24 +324,24 @@ class ProofForm(SecondFactorForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Whoever signs in by way of others only has none; a code, or a fresh sign-in, is the proof then.
+        # A user who signs in through another site has no password. Then a code, or a recent sign-in, is the proof.
         user: Any = self.request.user
         self.has_password = user.has_usable_password()
         if not self.has_password:
             self.after_sign_in = True
             del self.fields["password"]
-        if self.authenticator and "method" in self.request.GET:  # the person chose the method just now
+        if self.authenticator and "method" in self.request.GET:  # the user just switched the method
             self.fields[self.field_name].widget.attrs["autofocus"] = True
 
     @property
     def username(self) -> str:
-        """What the user signs in with, as password managers know it."""
+        """Return the name that the user signs in with, for password managers."""
         user: Any = self.request.user
         by_email = LoginMethod.EMAIL in app_settings.LOGIN_METHODS
         return (by_email and user_email(user)) or user.get_username()
 
     def clean_password(self) -> str:
-        """Refuse what cannot be it before anything is hashed."""
+        """Refuse a password that is too long to be right, before it is hashed."""
         password = self.cleaned_data["password"]
         if len(password) > PASSWORD_LENGTH:
             raise forms.ValidationError(self.error_messages["wrong_password"], code="wrong_password")
@@ -351,7 +361,7 @@ class ProofForm(SecondFactorForm):
 
 
 class VerifySetupForm(LimitedForm):
-    """Step 2 of setup: the code that proves the app has the key. `time_step` is the step it belongs to."""
+    """Step 2 of setup: a code that proves that the app has the key. `time_step` is the time step of that code."""
 
     code = CodeField(
         help_text=_(
@@ -369,7 +379,9 @@ class VerifySetupForm(LimitedForm):
 
     def __init__(self, *args: Any, request: HttpRequest, secret: str, now: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.request, self.secret, self.now = request, secret, now
+        self.request = request
+        self.secret = secret
+        self.now = now
         self.time_step = -1
         self.fields["code"].widget.attrs["autofocus"] = True
 
@@ -381,7 +393,8 @@ class VerifySetupForm(LimitedForm):
             raise forms.ValidationError(words, code="source")
         if not setup.charge(self.request):
             raise forms.ValidationError(SecondFactorForm.error_messages["ended"], code="ended")
-        code, around = self.cleaned_data["code"], totp.time_step_at(self.now)
+        code = self.cleaned_data["code"]
+        around = totp.time_step_at(self.now)
         step = totp.match_time_step(self.secret, code, around=around, drift_window=conf.drift_window())
         if step is None:
             raise self._wrong(code, around)
@@ -390,7 +403,7 @@ class VerifySetupForm(LimitedForm):
         return code
 
     def _wrong(self, code: str, around: int) -> forms.ValidationError:
-        """Only here is it told how far a clock is off: at sign-in it would tell an attacker something."""
+        """Return the error, with the clock offset if there is one. At sign-in that would help an attacker."""
         off = totp.clock_offset(self.secret, code, around=around, reach=conf.CLOCK_REACH)
         if off is None:
             return forms.ValidationError(self.error_messages["wrong_code"], code="wrong_code")

@@ -9,9 +9,9 @@ import pyotp
 from twofactor.canonical import canonical
 
 DIGITS = 6
-PERIOD = 30  # seconds a time step lasts
+PERIOD = 30  # seconds in a time step
 SECRET_LENGTH = 32  # base32 characters: the 160 bits that RFC 4226 recommends (R6)
-NAME_LENGTH = 64  # of issuer and of account; longer ones make the QR code too dense to scan
+NAME_LENGTH = 64  # of issuer and account; longer names make the QR code too dense to scan
 
 _SHAPE = re.compile(rf"[0-9]{{{DIGITS}}}")
 
@@ -22,17 +22,20 @@ def new_secret() -> str:
 
 
 def time_step_at(now: float) -> int:
-    """Return the time step that `now`, in seconds since 1970, falls into (RFC 6238, 4.2)."""
+    """Return the time step of `now`, in seconds since 1970 (RFC 6238, section 4.2)."""
     return int(now) // PERIOD
 
 
 def code_at(secret: str, step: int) -> str:
-    """Return the six digits for this base32 secret at this time step."""
+    """Return the six-digit code of this base32 secret at this time step (RFC 4226, section 5.3)."""
     return pyotp.HOTP(secret, digits=DIGITS).at(step)
 
 
 def match_time_step(secret: str, code: str, *, around: int, drift_window: int) -> int | None:
-    """Return the time step whose code equals `code`, or None. Newest step first."""
+    """Return the time step whose code is `code`, or None. The newest step comes first (RFC 6238, section 5.2).
+
+    `around`: the current time step. `drift_window`: how many steps before and after it are accepted.
+    """
     for step in range(around + drift_window, max(around - drift_window, 0) - 1, -1):
         if hmac.compare_digest(code_at(secret, step).encode(), code.encode()):
             return step
@@ -40,9 +43,9 @@ def match_time_step(secret: str, code: str, *, around: int, drift_window: int) -
 
 
 def clock_offset(secret: str, code: str, *, around: int, reach: int) -> int | None:
-    """Return how many seconds the phone's clock is ahead (behind if negative), or None.
+    """Return by how many seconds the phone's clock is ahead (negative: behind), or None if the code fits nowhere.
 
-    Looks `reach` seconds either way, nearest step first.
+    `around`: the current time step. `reach`: how many seconds before and after it to search, nearest step first.
     """
     for distance in range(1, reach // PERIOD + 1):
         for step in (around - distance, around + distance):
@@ -52,22 +55,22 @@ def clock_offset(secret: str, code: str, *, around: int, reach: int) -> int | No
 
 
 def provisioning_uri(secret: str, *, account: str, issuer: str) -> str:
-    """Return the `otpauth://totp/Issuer:account?...` address that an authenticator app scans (Key URI format)."""
+    """Return the provisioning URI, `otpauth://totp/Issuer:account?...`, that an app scans (Key URI format)."""
     issuer, account = _encoded(issuer), _encoded(account)
     return f"otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}"
 
 
 def _encoded(name: str) -> str:
-    """Percent-encode a part of the label, without the colons that would end it and without line breaks."""
+    """Percent-encode one part of the label, without line breaks and colons (a colon separates the parts)."""
     return quote(" ".join(name.replace(":", "").split())[:NAME_LENGTH], safe="")
 
 
 def in_groups(secret: str) -> str:
-    """Return the secret in groups of four, for whoever types it."""
+    """Return the secret in groups of four characters, for typing it."""
     return " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
 
 
 def normalize(typed: str) -> str | None:
-    """Return the six ASCII digits that were typed, in whichever spelling, or None if these are not six digits."""
+    """Return the six ASCII digits of a code in any spelling, or None if it is not six digits."""
     code = canonical(typed)
     return code if _SHAPE.fullmatch(code) else None
