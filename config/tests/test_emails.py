@@ -28,7 +28,7 @@ from conftest import PASSWORD, SECRET
 from twofactor import events, mail
 from twofactor.models import Authenticator
 from twofactor.tests.helpers import new_client, redirect_target, sign_in, sign_in_with_2fa
-from twofactor.tests.test_events import TELL
+from twofactor.tests.test_events import RECORD
 
 SIGNUP, RESET = "/accounts/signup/", "/accounts/password/reset/"
 EMAIL, REAUTHENTICATE = "/accounts/email/", "/accounts/reauthenticate/"
@@ -107,7 +107,7 @@ CAUSES = {
     "password_reset_key": lambda browser, user: browser.post(RESET, {"email": user.email}),
     "password_set": set_password,
     "unknown_account": lambda browser, user: browser.post(RESET, {"email": "nobody@example.com"}),
-    **{kind: lambda browser, user, event=event: send_event(browser, user, event) for kind, event in TELL.items()},
+    **{kind: lambda browser, user, event=event: send_event(browser, user, event) for kind, event in RECORD.items()},
     "locked after an import": lambda browser, user: send_event(browser, user, after_import),
     "reset_by_staff from the shell": lambda browser, user: events.reset_by_staff(None, user, reason="lost"),
     "wrong_codes while signed in": lambda browser, user: send_event(
@@ -278,7 +278,7 @@ def test_untrusted_input_is_escaped(mails):
 @pytest.mark.parametrize("language, direction", [("en", "ltr"), ("de", "ltr"), ("ar", "rtl")])
 def test_html_has_language_and_direction(user, authenticator, request_, mails_to, language, direction):
     user.language = language
-    TELL["turned_on"](request_, user)
+    RECORD["turned_on"](request_, user)
     with translation.override(language):
         words = translation.gettext("Open your settings")
     (message,) = mails_to(user.email)

@@ -1,4 +1,4 @@
-"""What tests of pages share: browsers, signing in, and what an answer says, however it is dressed."""
+"""Helpers for tests of pages: clients, sign-in, codes, and the content of responses."""
 
 import re
 import time
@@ -29,11 +29,11 @@ UNKNOWN_BACKUP_CODE = "0000-0000-0000-0000"
 MALFORMED_CODES = ["12345", "1234567", "abcdef", "¹²³⁴⁵⁶", "\0" * 6, "\ud800" * 6, "1" * 3_000_000]
 
 
-# --- Browsers -------------------------------------------------------------------------------------
+# --- Clients and sign-in --------------------------------------------------------------------------
 
 
 def new_client(*, htmx: bool = False, language: str = "en", **options: Any) -> Client:
-    """A browser of its own, with htmx or without."""
+    """Return a test client; with `htmx`, one that sends the header of htmx."""
     own = {"HX-Request": "true"} if htmx else {}
     return Client(headers={"Accept-Language": language, **own}, **options)
 
@@ -43,7 +43,7 @@ def give_password(client: Client, user: User, *, password: str = PASSWORD, **fie
 
 
 def sign_in(client: Client, user: User, *, code: str = "") -> Client:
-    """Sign in by the site's own forms; with `code`, through the stage."""
+    """Sign in through the site's forms; `code` is for the second-factor stage."""
     give_password(client, user)
     if code:
         client.post(VERIFY_LOGIN, {"code": code})
@@ -52,7 +52,7 @@ def sign_in(client: Client, user: User, *, code: str = "") -> Client:
 
 
 def sign_in_with_2fa(user: User) -> Client:
-    """Turn 2FA on and return a browser that signed in with a code. Every code is unused again."""
+    """Turn 2FA on and return a client that signed in with a code. Every code is unused again."""
     Authenticator.objects.activate(user, secret=SECRET)
     Authenticator.objects.update(last_time_step=-1)
     client = sign_in(new_client(), user, code=code_now(SECRET))
@@ -65,14 +65,14 @@ def is_signed_in(client: Client) -> bool:
 
 
 def age_second_factor(client: Client, seconds: int) -> None:
-    """Make this browser's second factor one that was used so many seconds earlier."""
+    """Move the last use of the session's second factor `seconds` into the past."""
     session = client.session
     session["twofactor"] = {**session["twofactor"], "at": session["twofactor"]["at"] - seconds}
     session.save()
 
 
 def age_pending_sign_in(client: Client, seconds: int) -> None:
-    """Make this browser's pending sign-in one that began so many seconds earlier."""
+    """Move the start of the session's pending sign-in `seconds` into the past."""
     session = client.session
     session["account_login"]["initiated_at"] -= seconds
     session["twofactor_sign_in"]["began"] -= seconds
@@ -83,26 +83,26 @@ def age_pending_sign_in(client: Client, seconds: int) -> None:
 
 
 def code_now(secret: str, *, steps_ahead: int = 0) -> str:
-    """The code that a phone shows now, or some steps from now; the site takes one step either way."""
+    """Return the code of the time step that is `steps_ahead` of now. The site accepts -1, 0 and 1."""
     return code_at(secret, time.time() + 30 * steps_ahead)
 
 
 def wrong_code(secret: str) -> str:
-    """Six digits that fit at no time near now, not even on a phone whose clock is twenty minutes off."""
+    """Return a code that is wrong now, even if the clock of the phone is twenty minutes off."""
     near = {code_now(secret, steps_ahead=steps) for steps in range(-40, 41)}
     return next(code for code in map("{:06}".format, range(100)) if code not in near)
 
 
-# --- Answers --------------------------------------------------------------------------------------
+# --- Responses ------------------------------------------------------------------------------------
 
 
 def errors(response: Any) -> dict[str, list[str]]:
-    """The codes of the form's errors, by field."""
+    """Return the error codes of the response's form, by field."""
     return error_codes(response.context["form"])
 
 
 def redirect_target(response: Any) -> str:
-    """The address that this answer leads to, by a redirect or by HX-Redirect; "" if it leads nowhere."""
+    """Return the URL of a redirect or an HX-Redirect, or "" for any other response."""
     if response.status_code == 204:
         return response["HX-Redirect"]
     return response["Location"] if 300 <= response.status_code < 400 else ""
@@ -128,23 +128,21 @@ class _Inputs(HTMLParser):
 
 
 def inputs(response: Any) -> dict[str, dict[str, str | None]]:
-    """The named inputs of the page, each with its attributes."""
+    """Return the named inputs of the page with their attributes."""
     parser = _Inputs()
     parser.feed(response.content.decode())
     return parser.found
 
 
 def message_levels(response: Any) -> list[str]:
-    """The levels of the notices that this page shows."""
     return [message.level_tag for message in response.context["messages"]]
 
 
 def messages_on(response: Any) -> list[str]:
-    """The notices that this page shows."""
     return [str(message) for message in response.context["messages"]]
 
 
-# --- Forms by themselves --------------------------------------------------------------------------
+# --- Forms and limits -----------------------------------------------------------------------------
 
 
 def error_codes(form: Any) -> dict[str, list[str]]:
@@ -152,5 +150,5 @@ def error_codes(form: Any) -> dict[str, list[str]]:
 
 
 def tries_left(request: Any) -> int:
-    """How many wrong codes this request's source has left; it has none afterwards."""
+    """Use up the tries of the request's source, and return how many were left."""
     return sum(1 for _ in range(25) if limits.Source(request).is_open)

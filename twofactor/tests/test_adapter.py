@@ -1,10 +1,10 @@
-"""Where a host says otherwise: the site's name, the account's, and who must have 2FA."""
+"""The adapter: the name of the site, the label of an account, and who is required to have 2FA."""
 
 from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from django.contrib.auth.models import User as UserWithAName
+from django.contrib.auth.models import User as DjangoUser
 
 from conftest import PASSWORD
 from twofactor import adapter, totp
@@ -14,7 +14,7 @@ from twofactor.tests.helpers import DISABLE, SETTINGS, SETUP, code_now, new_clie
 from twofactor.tests.hosts import pages
 
 
-class Shop(Adapter):
+class ShopAdapter(Adapter):
     def issuer(self, request=None):
         return f"Shop: {request.get_host()}" if request else "Shop"
 
@@ -25,24 +25,24 @@ class Shop(Adapter):
         return user.email.startswith("ada@")
 
 
-class Broken(Adapter):
+class FailingAdapter(Adapter):
     def is_required(self, user):
         raise ConnectionError("the directory is down")
 
 
 @pytest.fixture
-def shop(settings):
-    settings.TWOFACTOR_ADAPTER = f"{__name__}.Shop"
+def shop_adapter(settings):
+    settings.TWOFACTOR_ADAPTER = f"{__name__}.ShopAdapter"
 
 
 @pytest.fixture
-def broken(settings):
-    settings.TWOFACTOR_ADAPTER = f"{__name__}.Broken"
+def failing_adapter(settings):
+    settings.TWOFACTOR_ADAPTER = f"{__name__}.FailingAdapter"
 
 
 @pytest.fixture
-def scanned(monkeypatch):
-    """The addresses that were drawn as QR codes."""
+def provisioning_uris(monkeypatch):
+    """The provisioning URIs that were created."""
     drawn, draw = [], totp.provisioning_uri
     monkeypatch.setattr(
         totp, "provisioning_uri", lambda *args, **named: drawn.append(draw(*args, **named)) or drawn[-1]
@@ -50,10 +50,10 @@ def scanned(monkeypatch):
     return drawn
 
 
-# --- As it comes ----------------------------------------------------------------------------------
+# --- The default adapter --------------------------------------------------------------------------
 
 
-def test_as_it_comes_it_says_what_the_settings_say(user, settings):
+def test_the_default_adapter_uses_the_settings(user, settings):
     settings.TWOFACTOR_ISSUER = "Acme"
     assert type(adapter.current()) is Adapter
     assert adapter.current().issuer() == "Acme"
@@ -61,40 +61,40 @@ def test_as_it_comes_it_says_what_the_settings_say(user, settings):
 
 
 @pytest.mark.parametrize("user, label", [
-    (UserWithAName(username="ada", email="ada@example.com"), "ada@example.com"), (UserWithAName(username="ada"), "ada"),
+    (DjangoUser(username="ada", email="ada@example.com"), "ada@example.com"), (DjangoUser(username="ada"), "ada"),
 ])  # fmt: skip
-def test_an_account_goes_by_its_address_or_else_by_the_name_it_signs_in_with(user, label):
+def test_the_label_is_the_address_or_else_the_username(user, label):
     assert adapter.current().label(user) == label
 
 
 @pytest.mark.parametrize("required, of_staff, of_others", [
     ("none", False, False), ("staff", True, False), ("all", True, True),
 ])  # fmt: skip
-def test_who_must_have_it_is_a_setting(settings, required, of_staff, of_others):
+def test_the_setting_decides_who_is_required_to_have_2fa(settings, required, of_staff, of_others):
     settings.TWOFACTOR_REQUIRED = required
-    asked = [SimpleNamespace(is_staff=True), SimpleNamespace(is_staff=False), SimpleNamespace()]
-    assert [adapter.current().is_required(user) for user in asked] == [of_staff, of_others, of_others]
+    users = [SimpleNamespace(is_staff=True), SimpleNamespace(is_staff=False), SimpleNamespace()]
+    assert [adapter.current().is_required(user) for user in users] == [of_staff, of_others, of_others]
 
 
-# --- A host's own ---------------------------------------------------------------------------------
+# --- A custom adapter -----------------------------------------------------------------------------
 
 
-def test_a_hosts_own_names_stand_in_the_app_and_without_colons(shop, user, scanned):
+def test_issuer_and_label_of_a_custom_adapter_are_in_the_uri_without_colons(shop_adapter, user, provisioning_uris):
     sign_in(browser := new_client(), user)
     browser.post(SETUP, {"password": PASSWORD})
-    uri = urlsplit(scanned[0])
+    uri = urlsplit(provisioning_uris[0])
     assert unquote(uri.path) == f"/Shop testserver:Ada Example ({user.pk}) buyer"
     assert parse_qs(uri.query)["issuer"] == ["Shop testserver"]
 
 
-def test_a_hosts_own_name_stands_in_titles_and_mails(shop, user, mails_to, run_command):
+def test_the_issuer_of_a_custom_adapter_is_in_titles_and_emails(shop_adapter, user, mails_to, run_command):
     assert "· Shop: testserver</title>" in new_client().get("/accounts/login/").content.decode()
     Authenticator.objects.activate(user, secret=totp.new_secret())
     run_command("twofactor", "reset", user.email)
     assert mails_to(user.email)[-1].subject.startswith("Shop")
 
 
-def test_a_host_says_who_must_have_it(shop, user, make_user, run_command):
+def test_a_custom_adapter_decides_who_is_required_to_have_2fa(shop_adapter, user, make_user, run_command):
     bob = make_user("bob@example.com")
     assert redirect_target(sign_in(new_client(), user).get("/")) == f"{SETUP}?next=%2F"
     assert sign_in(new_client(), bob).get("/").status_code == 200
@@ -103,15 +103,15 @@ def test_a_host_says_who_must_have_it(shop, user, make_user, run_command):
     assert "MISSING  ada@example.com" in run_command("twofactor", "report")
 
 
-def test_whoever_must_have_it_by_the_hosts_word_cannot_turn_it_off(shop, client_with_2fa, secret):
+def test_a_user_whom_the_adapter_requires_to_have_2fa_cannot_turn_it_off(shop_adapter, client_with_2fa, secret):
     assert redirect_target(client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": code_now(secret)})) == SETTINGS
     assert Authenticator.objects.exists()
 
 
-# --- One that fails -------------------------------------------------------------------------------
+# --- A failing adapter ----------------------------------------------------------------------------
 
 
-def test_while_it_cannot_say_who_must_have_it_nobody_without_gets_a_page(user, broken, settings):
+def test_if_is_required_fails_users_without_2fa_get_an_error(user, failing_adapter, settings):
     settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
     browser = new_client(raise_request_exception=False)
     browser.force_login(user)
@@ -120,7 +120,7 @@ def test_while_it_cannot_say_who_must_have_it_nobody_without_gets_a_page(user, b
     assert b"Load the row" not in response.content
 
 
-def test_while_it_cannot_say_who_must_have_it_nobody_turns_it_off(client_with_2fa, broken, secret):
+def test_if_is_required_fails_2fa_cannot_be_turned_off(client_with_2fa, failing_adapter, secret):
     client_with_2fa.raise_request_exception = False
     assert client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": code_now(secret)}).status_code == 500
     assert Authenticator.objects.exists()

@@ -1,4 +1,4 @@
-"""One form of a code for all ways to type it: what is mapped, what is dropped, what stays and makes it malformed."""
+"""The canonical form of typed codes: which characters are mapped, removed or kept."""
 
 import sys
 import unicodedata
@@ -46,7 +46,7 @@ def test_a_code_is_the_same_in_every_spelling(typed):
 
 
 @every_spelling
-def test_so_is_a_backup_code(typed):
+def test_a_backup_code_is_the_same_in_every_spelling(typed):
     assert codes.normalize(f"{typed}-7890-abcd-ef") == "1234567890ABCDEF"
     assert codes.normalize_imported(f"{typed}-78") == "12345678"
 
@@ -57,21 +57,21 @@ def test_every_decimal_digit_of_unicode_is_mapped_to_ascii():
     assert [canonical(c) for c in digits] == [str(unicodedata.decimal(c)) for c in digits]
 
 
-def test_white_space_dashes_and_format_characters_are_dropped_and_nothing_else():
-    dropped = [c for c in EVERY_CHARACTER if canonical(c) == ""]
-    assert dropped == [c for c in EVERY_CHARACTER if c.isspace() or unicodedata.category(c) in ("Pd", "Cf")]
+def test_only_white_space_dashes_and_format_characters_are_removed():
+    removed = [c for c in EVERY_CHARACTER if canonical(c) == ""]
+    assert removed == [c for c in EVERY_CHARACTER if c.isspace() or unicodedata.category(c) in ("Pd", "Cf")]
 
 
 @pytest.mark.parametrize("character", ["²", "₂", "②", "Ⅱ", "二", "½", "Ａ", "é", "\0", "\ud800", "_", ".", "−"])
-def test_all_other_characters_stay_as_they_are(character):
+def test_other_characters_are_not_changed(character):
     assert canonical(character) == character
 
 
-def test_input_that_is_too_long_is_not_looked_at():
+def test_input_that_is_too_long_is_empty():
     assert canonical("1" * TYPED_LENGTH) == "1" * TYPED_LENGTH
     assert canonical("1" * (TYPED_LENGTH + 1)) == canonical(" " * 3_000_000 + "1") == ""
 
 
 @given(st.text())
-def test_the_form_of_a_form_is_itself(typed):
+def test_canonical_is_idempotent(typed):
     assert canonical(canonical(typed)) == canonical(typed)

@@ -1,4 +1,4 @@
-"""`manage.py check`: each mistake is named by its id, and a site without mistakes by none."""
+"""`manage.py check`: each wrong setting is reported with its own ID, and a correct one is not."""
 
 import pytest
 from django.conf import settings as site
@@ -11,39 +11,39 @@ from twofactor.models import Authenticator
 from twofactor.stages import VerifyStage
 
 OTHER_KEY = f"test:{'A' * 43}="
-WITHOUT_WALL = [name for name in site.MIDDLEWARE if name != MIDDLEWARE]
+WITHOUT_MIDDLEWARE = [name for name in site.MIDDLEWARE if name != MIDDLEWARE]
 
 
-def wall_before(name):
-    place = WITHOUT_WALL.index(name)
-    return [*WITHOUT_WALL[:place], MIDDLEWARE, *WITHOUT_WALL[place:]]
+def middleware_before(name):
+    place = WITHOUT_MIDDLEWARE.index(name)
+    return [*WITHOUT_MIDDLEWARE[:place], MIDDLEWARE, *WITHOUT_MIDDLEWARE[place:]]
 
 
-class OwnStage(VerifyStage):
-    """A site's own look at the stage."""
+class CustomStage(VerifyStage):
+    """The stage as a site may customize it."""
 
 
-def found():
+def reported_ids():
     return [message.id.removeprefix("twofactor.") for message in check_all(None)]
 
 
-def test_the_site_as_it_is_has_no_mistake():
-    assert found() == []
+def test_the_settings_of_the_site_are_valid():
+    assert reported_ids() == []
 
 
 @pytest.mark.django_db
-def test_django_runs_them():
+def test_django_runs_the_checks():
     assert not [message for message in run_checks() if message.level >= ERROR]
     assert not run_checks(tags=["twofactor"])
 
 
-MISTAKES = [
+WRONG_SETTINGS = [
     ("E001", {"ACCOUNT_ADAPTER": "allauth.account.adapter.DefaultAccountAdapter"}),
     ("E014", {"ACCOUNT_FORMS": {}}),
     ("E013", {"ROOT_URLCONF": "allauth.urls"}),
     ("E015", {"INSTALLED_APPS": [*site.INSTALLED_APPS, "allauth.headless"]}),
-    ("E002", {"MIDDLEWARE": WITHOUT_WALL}),
-    *[("E003", {"MIDDLEWARE": wall_before(name)}) for name in AFTER],
+    ("E002", {"MIDDLEWARE": WITHOUT_MIDDLEWARE}),
+    *[("E003", {"MIDDLEWARE": middleware_before(name)}) for name in AFTER],
     ("W005", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
     ("E006", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}),
     ("E007", {"TWOFACTOR_KEYS": ""}),
@@ -70,38 +70,38 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number, mistake", MISTAKES, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_mistake_is_named_and_no_other(settings, number, mistake):
-    for name, value in mistake.items():
+@pytest.mark.parametrize("check_id, values", WRONG_SETTINGS, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_wrong_setting_is_reported_alone(settings, check_id, values):
+    for name, value in values.items():
         setattr(settings, name, value)
-    assert found() == [number]
+    assert reported_ids() == [check_id]
 
 
-@pytest.mark.parametrize("right", [
+@pytest.mark.parametrize("values", [
     {"ACCOUNT_FORMS": {}, "ACCOUNT_ADAPTER": "twofactor.account.AccountAdapter"},
     {"CACHES": {"default": {"BACKEND": "config.cache.RedisCache", "LOCATION": "redis://127.0.0.1"}}},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
     {"SECURE_SSL_REDIRECT": True, "SESSION_COOKIE_SECURE": True, "CSRF_COOKIE_SECURE": True},
     {"TWOFACTOR_DRIFT_WINDOW": 0},
-    {"TWOFACTOR_ADAPTER": "twofactor.tests.test_adapter.Shop"},
+    {"TWOFACTOR_ADAPTER": "twofactor.tests.test_adapter.ShopAdapter"},
     {"TWOFACTOR_REQUIRED": "none"}, {"TWOFACTOR_REQUIRED": "all"},
     *[{"DEFAULT_FROM_EMAIL": sender} for sender in (
         '"Acme, Inc." <no-reply@example.com>', "Acme Inc. (staging) <a@example.com>", "webmaster@localhost",
         "Zoë <zoe@exämple.com>", "=?utf-8?b?8J+UkA==?= <a@127.0.0.1>",
     )],
 ])  # fmt: skip
-def test_what_is_right_is_not_named(settings, right):
-    for name, value in right.items():
+def test_valid_settings_are_not_reported(settings, values):
+    for name, value in values.items():
         setattr(settings, name, value)
-    assert found() == []
+    assert reported_ids() == []
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("backend, says", [("dummy.DummyCache", ["W005"]), ("locmem.LocMemCache", [])])
-def test_a_cache_that_does_not_limit_stops_a_deployment_and_nothing_else(settings, backend, says):
+@pytest.mark.parametrize("backend, reported", [("dummy.DummyCache", ["W005"]), ("locmem.LocMemCache", [])])
+def test_a_cache_that_cannot_limit_is_an_error_only_with_deploy(settings, backend, reported):
     assert check_deploy(None) == []
     settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
-    assert found() == says
+    assert reported_ids() == reported
     call_command("check")
     assert [(message.id, message.level) for message in check_deploy(None)] == [("twofactor.E005", ERROR)]
     with pytest.raises(SystemCheckError, match=r"twofactor\.E005"):
@@ -115,27 +115,27 @@ def warnings():
     return [message.id for message in run_checks(tags=["database"], databases=["default"])]
 
 
-def test_a_secret_that_opens_is_no_warning(authenticator):
+def test_a_secret_that_opens_is_not_reported(authenticator):
     assert warnings() == []
 
 
-def test_without_a_database_no_secret_is_tried(authenticator, settings, django_assert_num_queries):
+def test_no_secret_is_read_without_the_database_option(authenticator, settings, django_assert_num_queries):
     settings.TWOFACTOR_KEYS = OTHER_KEY
     with django_assert_num_queries(0):
         assert run_checks(tags=["twofactor", "database"]) == []
 
 
-def test_another_key_under_the_same_id_is_a_warning(authenticator, settings):
+def test_a_different_key_under_the_same_id_is_a_warning(authenticator, settings):
     settings.TWOFACTOR_KEYS = OTHER_KEY
     assert warnings() == ["twofactor.W007"]
 
 
-def test_a_key_that_is_gone_is_a_warning(authenticator, settings):
+def test_a_missing_key_is_a_warning(authenticator, settings):
     settings.TWOFACTOR_KEYS = OTHER_KEY.replace("test:", "new:")
     assert warnings() == ["twofactor.W007"]
 
 
-def test_one_secret_is_tried_for_each_key(make_user, settings):
+def test_one_secret_is_opened_for_each_key(make_user, settings):
     for letter in "ABC":
         Authenticator.objects.activate(make_user(f"{letter}@example.com"), secret=letter * 32)
     settings.TWOFACTOR_KEYS = f"{OTHER_KEY.replace('test:', 'new:')},{settings.TWOFACTOR_KEYS}"
@@ -144,25 +144,25 @@ def test_one_secret_is_tried_for_each_key(make_user, settings):
     assert len(warnings()) == 2
 
 
-def test_the_check_is_silent_before_the_table_is_made(db, monkeypatch):
+def test_the_check_passes_before_the_table_exists(db, monkeypatch):
     monkeypatch.setattr(Authenticator._meta, "db_table", "not_made_yet")
     assert warnings() == []
 
 
-def test_missing_keys_are_no_matter_of_the_database(authenticator, settings):
+def test_the_database_check_does_not_report_an_unset_keyring(authenticator, settings):
     del settings.TWOFACTOR_KEYS
     assert warnings() == []
 
 
-# --- What is said ---------------------------------------------------------------------------------
+# --- Messages -------------------------------------------------------------------------------------
 
 
-def test_missing_keys_are_named(settings):
+def test_an_unset_keyring_is_reported(settings):
     del settings.TWOFACTOR_KEYS
-    assert found() == ["E007"]
+    assert reported_ids() == ["E007"]
 
 
-def test_every_finding_has_a_hint_and_names_no_key(settings):
+def test_a_report_has_a_hint_and_does_not_contain_the_key(settings):
     key = "dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
     settings.TWOFACTOR_KEYS = f"k:{key[:-4]}"
     (message,) = check_all(None)
@@ -170,9 +170,9 @@ def test_every_finding_has_a_hint_and_names_no_key(settings):
     assert key[:8] not in message.msg + message.hint
 
 
-def test_a_stage_of_ones_own_that_is_a_kind_of_ours_counts(settings, monkeypatch):
+def test_a_subclass_of_the_stage_is_accepted(settings, monkeypatch):
     from allauth.account.adapter import DefaultAccountAdapter
 
-    monkeypatch.setattr(DefaultAccountAdapter, "get_login_stages", lambda self: [f"{__name__}.OwnStage"])
+    monkeypatch.setattr(DefaultAccountAdapter, "get_login_stages", lambda self: [f"{__name__}.CustomStage"])
     settings.ACCOUNT_ADAPTER = "allauth.account.adapter.DefaultAccountAdapter"
-    assert found() == []
+    assert reported_ids() == []

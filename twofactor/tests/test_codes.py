@@ -1,4 +1,4 @@
-"""Backup codes: how they look, how they are read, what stands of them in the database."""
+"""Backup codes: format, normalization and digests."""
 
 import math
 import re
@@ -15,43 +15,43 @@ CODES = st.text(codes.ALPHABET, min_size=16, max_size=16)
 LOOK_ALIKES = {"0": "0Oo", "1": "1IiLl"}
 
 
-# --- Made and shown -------------------------------------------------------------------------------
+# --- Generation and format ------------------------------------------------------------------------
 
 
-def test_ten_different_codes_are_made():
-    made = codes.generate()
-    assert len(made) == len(set(made)) == 10
-    assert all(re.fullmatch(rf"[{codes.ALPHABET}]{{16}}", code) for code in made)
+def test_ten_different_codes_are_generated():
+    generated = codes.generate()
+    assert len(generated) == len(set(generated)) == 10
+    assert all(re.fullmatch(rf"[{codes.ALPHABET}]{{16}}", code) for code in generated)
 
 
-def test_the_alphabet_is_crockfords_without_what_looks_like_a_digit():
+def test_the_alphabet_is_crockford_base32_without_ambiguous_letters():
     assert "".join(dict.fromkeys("0123456789ABCDEFGHJKMNPQRSTVWXYZ")) == codes.ALPHABET
     assert not set("ILOU") & set(codes.ALPHABET)
 
 
-def test_a_code_has_80_bits_where_nist_asks_for_64():
+def test_a_code_has_80_bits_and_nist_requires_64():
     assert codes.LENGTH * math.log2(len(codes.ALPHABET)) == 80
 
 
-def test_every_character_of_the_alphabet_is_used_at_every_place():
-    made = [code for _ in range(100) for code in codes.generate()]
-    assert all({code[place] for code in made} == set(codes.ALPHABET) for place in range(16))
+def test_every_character_of_the_alphabet_occurs_at_every_position():
+    generated = [code for _ in range(100) for code in codes.generate()]
+    assert all({code[place] for code in generated} == set(codes.ALPHABET) for place in range(16))
 
 
-def test_a_code_is_shown_in_four_groups_of_four():
+def test_a_code_is_displayed_in_four_groups_of_four():
     assert codes.display("0123456789ABCDEF") == "0123-4567-89AB-CDEF"
 
 
-# --- Typed and read -------------------------------------------------------------------------------
+# --- Normalization --------------------------------------------------------------------------------
 
 
 @given(CODES)
-def test_what_is_shown_is_read_back(code):
+def test_a_displayed_code_normalizes_to_itself(code):
     assert codes.normalize(codes.display(code)) == code
 
 
 @given(CODES, st.data())
-def test_a_code_is_read_in_any_case_with_any_look_alikes_and_any_gaps(code, data):
+def test_a_code_is_accepted_in_any_case_with_look_alikes_and_gaps(code, data):
     typed = ""
     for character in code:
         typed += data.draw(st.sampled_from(["", " ", "-", "  ", "\t", "\r\n"]))
@@ -73,36 +73,36 @@ def test_a_look_alike_is_read_as_its_digit(typed, meant):
     ],
     ids=lambda typed: repr(typed[:20]),
 )  # fmt: skip
-def test_what_cannot_be_a_code_is_none(typed):
+def test_a_malformed_code_is_none(typed):
     assert codes.normalize(typed) is None
 
 
 @given(st.text())
-def test_normalise_gives_a_code_or_nothing_and_never_raises(typed):
+def test_normalize_returns_a_code_or_none_for_any_text(typed):
     code = codes.normalize(typed)
     assert code is None or re.fullmatch(rf"[{codes.ALPHABET}]{{16}}", code)
 
 
-# --- Hashed ---------------------------------------------------------------------------------------
+# --- Digests --------------------------------------------------------------------------------------
 
 
-def test_a_digest_is_argon2id_with_the_salt_of_its_set(monkeypatch):
-    asked = []
+def test_a_digest_is_argon2id_with_the_given_salt(monkeypatch):
+    calls = []
     real = codes.hash_secret_raw
 
-    def watched(*args, **kwargs):
-        asked.append((args, kwargs))
+    def recorded(*args, **kwargs):
+        calls.append((args, kwargs))
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(codes, "hash_secret_raw", watched)
+    monkeypatch.setattr(codes, "hash_secret_raw", recorded)
     digest = codes.digest("0123456789ABCDEF", salt=SALT)
-    ((args, kwargs),) = asked  # one hash
+    ((args, kwargs),) = calls  # one hash
     assert args == (b"0123456789ABCDEF", SALT)
     assert kwargs["type"] is Type.ID
     assert len(digest) == 32
 
 
-def test_a_digest_depends_on_code_and_salt_and_on_nothing_else():
+def test_a_digest_depends_only_on_code_and_salt():
     digest = codes.digest("0123456789ABCDEF", salt=SALT)
     assert digest == codes.digest("0123456789ABCDEF", salt=SALT)
     assert digest != codes.digest("0123456789ABCDEG", salt=SALT)

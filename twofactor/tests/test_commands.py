@@ -8,14 +8,14 @@ from django.core.management import CommandError, get_commands, load_command_clas
 from twofactor.models import Authenticator, SecurityEvent, TrustedBrowser
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in
 
-# --- Django's own options -------------------------------------------------------------------------
+# --- Options of Django ----------------------------------------------------------------------------
 
 ACTIONS = ["status ada@example.com", "reset ada@example.com", "report", "prune", "rotate-keys", "import allauth"]
 
 
 @pytest.fixture
 def parsed():
-    """What the command makes of this command line."""
+    """Return the options that the command parses from a command line."""
     parser = load_command_class(get_commands()["twofactor"], "twofactor").create_parser("manage.py", "twofactor")
     return lambda line: vars(parser.parse_args(line.split()))
 
@@ -25,7 +25,7 @@ def parsed():
     ("--settings mysite.settings", "settings", "mysite.settings"), ("--pythonpath /srv", "pythonpath", "/srv"),
     ("--traceback", "traceback", True), ("--no-color", "no_color", True),
 ])  # fmt: skip
-def test_an_option_of_djangos_works_before_and_after_the_action(parsed, action, option, name, value):
+def test_options_of_django_are_accepted_before_and_after_the_action(parsed, action, option, name, value):
     assert parsed(f"{option} {action}")[name] == value
     assert parsed(f"{action} {option}")[name] == value
     assert parsed(action)[name] != value
@@ -34,24 +34,26 @@ def test_an_option_of_djangos_works_before_and_after_the_action(parsed, action, 
 # --- status ---------------------------------------------------------------------------------------
 
 
-def test_status_says_off(run_command, user):
+def test_status_shows_that_2fa_is_off(run_command, user):
     assert run_command("twofactor", "status", user.email) == f"{user.email}: off\n"
 
 
-def test_status_says_off_but_required(run_command, make_user):
+def test_status_shows_that_2fa_is_off_but_required(run_command, make_user):
     make_user("staff@example.com", is_staff=True)
     assert run_command("twofactor", "status", "staff@example.com") == "staff@example.com: off, but required\n"
 
 
-def test_status_says_on_since_when_and_how_many_codes_are_left(run_command, user, authenticator, backup_codes, secret):
+def test_status_shows_when_2fa_was_turned_on_and_how_many_codes_are_left(
+    run_command, user, authenticator, backup_codes, secret
+):
     authenticator.spend_backup_code(backup_codes[0])
-    said = run_command("twofactor", "status", user.email.upper())
-    assert f"on since {authenticator.created_at:%Y-%m-%d}" in said
-    assert "9 backup codes left" in said
-    assert secret not in said
+    output = run_command("twofactor", "status", user.email.upper())
+    assert f"on since {authenticator.created_at:%Y-%m-%d}" in output
+    assert "9 backup codes left" in output
+    assert secret not in output
 
 
-def test_status_says_for_how_long_codes_are_not_looked_at(run_command, user, authenticator):
+def test_status_shows_the_delay_of_the_account(run_command, user, authenticator):
     Authenticator.objects.update(delayed_until=4_000_000_000)
     assert "not checked" in run_command("twofactor", "status", user.email)
 
@@ -65,7 +67,7 @@ def test_an_unknown_address_is_an_error(run_command, db, action):
 # --- reset ----------------------------------------------------------------------------------------
 
 
-def test_reset_turns_it_off_logs_mails_and_ends_every_session(
+def test_reset_turns_2fa_off_logs_the_reason_notifies_the_owner_and_ends_all_sessions(
     run_command, user, authenticator, secret, mails_to, caplog, settings
 ):
     browser = sign_in(new_client(), user, code=code_now(secret))
@@ -77,17 +79,17 @@ def test_reset_turns_it_off_logs_mails_and_ends_every_session(
     assert not TrustedBrowser.objects.exists()
     assert [event.kind for event in SecurityEvent.objects.all()] == ["reset_by_staff"]
     assert "lost phone, passport seen" in caplog.text
-    (mail,) = mails_to(user.email)
-    assert "lost phone, passport seen" in mail.body
+    (email,) = mails_to(user.email)
+    assert "lost phone, passport seen" in email.body
 
 
-def test_reset_of_what_is_off_tells_nobody(run_command, user, mails_to):
+def test_reset_with_2fa_off_sends_no_email(run_command, user, mails_to):
     assert "already off" in run_command("twofactor", "reset", user.email)
     assert not SecurityEvent.objects.exists()
     assert not mails_to(user.email)
 
 
-def test_reset_leaves_everybody_else_alone(run_command, make_user, authenticator):
+def test_reset_does_not_affect_other_users(run_command, make_user, authenticator):
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)
     run_command("twofactor", "reset", bob.email)
@@ -97,7 +99,7 @@ def test_reset_leaves_everybody_else_alone(run_command, make_user, authenticator
 # --- report ---------------------------------------------------------------------------------------
 
 
-def test_report_says_who_has_it_who_is_required_to_and_how_many_codes_are_left(
+def test_report_lists_users_with_2fa_and_users_who_are_required_to_have_it(
     run_command, make_user, authenticator, backup_codes
 ):
     authenticator.spend_backup_code(backup_codes[0])
@@ -113,7 +115,7 @@ def test_report_says_who_has_it_who_is_required_to_and_how_many_codes_are_left(
     ]
 
 
-def test_report_costs_two_queries_however_many_users_there_are(run_command, make_user, django_assert_num_queries):
+def test_report_takes_two_queries_for_any_number_of_users(run_command, make_user, django_assert_num_queries):
     for number in range(5):
         Authenticator.objects.activate(make_user(f"user{number}@example.com"), secret="B" * 32)
     with django_assert_num_queries(2):
@@ -121,18 +123,18 @@ def test_report_costs_two_queries_however_many_users_there_are(run_command, make
 
 
 def test_report_fails_if_a_secret_does_not_open(run_command, make_user, authenticator, capsys):
-    """Another key under the same ID, rows under other primary keys, a closed account: each secret is opened."""
+    """The secret of another user, in a row of a deactivated account."""
     bob = make_user("bob@example.com", is_active=False)
     Authenticator.objects.activate(bob, secret="B" * 32)
     Authenticator.objects.filter(user=bob).update(sealed_secret=authenticator.sealed_secret)
     with pytest.raises(CommandError, match="Some secrets do not open"):
         run_command("twofactor", "report")
-    said = capsys.readouterr()
-    assert "1 of 2 secrets open" in said.out
-    assert f"user {bob.pk}: " in said.err
+    output = capsys.readouterr()
+    assert "1 of 2 secrets open" in output.out
+    assert f"user {bob.pk}: " in output.err
 
 
-def test_report_with_another_key_under_the_same_id_opens_none(run_command, authenticator, settings, capsys):
+def test_report_with_a_different_key_under_the_same_id_opens_no_secret(run_command, authenticator, settings, capsys):
     settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
     with pytest.raises(CommandError):
         run_command("twofactor", "report")
@@ -142,31 +144,31 @@ def test_report_with_another_key_under_the_same_id_opens_none(run_command, authe
 # --- demo -----------------------------------------------------------------------------------------
 
 
-def test_the_demo_account_is_made_with_debug_only(run_command, db, settings, django_user_model):
+def test_the_demo_account_requires_debug(run_command, db, settings, django_user_model):
     with pytest.raises(CommandError, match="DEBUG"):
         run_command("demo")
     assert not django_user_model.objects.exists()
 
 
-def test_the_demo_account_signs_in_at_once_and_is_made_once(run_command, db, settings, django_user_model):
+def test_the_demo_account_can_sign_in_and_is_created_once(run_command, db, settings, django_user_model):
     settings.DEBUG = True
-    said = run_command("demo")
+    output = run_command("demo")
     user = django_user_model.objects.get()
-    password = said.rsplit("/", 1)[1].strip()
-    assert user.email in said
+    password = output.rsplit("/", 1)[1].strip()
+    assert user.email in output
     client = new_client()
     client.post("/accounts/login/", {"login": user.email, "password": password})
     assert is_signed_in(client)
-    assert run_command("demo") == said
+    assert run_command("demo") == output
     assert django_user_model.objects.count() == 1
 
 
-def test_the_demo_command_leaves_a_changed_password_alone(run_command, db, settings, django_user_model):
+def test_the_demo_command_does_not_reset_a_changed_password(run_command, db, settings, django_user_model):
     settings.DEBUG = True
     run_command("demo")
     user = django_user_model.objects.get()
-    user.set_password("mine now, since today")
+    user.set_password("a-password-of-my-own")
     user.save()
     run_command("demo")
     user.refresh_from_db()
-    assert user.check_password("mine now, since today")
+    assert user.check_password("a-password-of-my-own")

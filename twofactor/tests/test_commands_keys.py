@@ -1,4 +1,4 @@
-"""`manage.py twofactor rotate-keys`: row by row, may be killed and run again, and undoes nothing."""
+"""`manage.py twofactor rotate-keys`."""
 
 import pytest
 from django.core.management import CommandError
@@ -11,29 +11,29 @@ NEW = "new:bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3LW5ldyE="
 
 
 @pytest.fixture
-def three(make_user):
-    """Three users with 2FA on, each with a secret of their own."""
+def three_secrets(make_user):
+    """The secrets of three users with 2FA on, by the first letter of their address."""
     secrets = {letter: letter * 32 for letter in "ABC"}
     for letter, secret in secrets.items():
         Authenticator.objects.activate(make_user(f"{letter}@example.com"), secret=secret)
     return secrets
 
 
-def kids():
+def key_ids():
     return [crypto.kid_of(row.sealed_secret) for row in Authenticator.objects.order_by("pk")]
 
 
-def test_rotating_seals_every_secret_with_the_first_key(run_command, three, settings):
+def test_rotation_seals_every_secret_with_the_first_key(run_command, three_secrets, settings):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     before = list(Authenticator.objects.order_by("pk").values_list("version", "last_time_step"))
     assert "sealed with key new: 3;" in run_command("twofactor", "rotate-keys")
-    assert kids() == ["new"] * 3
+    assert key_ids() == ["new"] * 3
     settings.TWOFACTOR_KEYS = NEW
-    assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three.values())
+    assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three_secrets.values())
     assert list(Authenticator.objects.order_by("pk").values_list("version", "last_time_step")) == before
 
 
-def test_rotating_again_changes_nothing(run_command, three, settings):
+def test_a_second_rotation_changes_nothing(run_command, three_secrets, settings):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     run_command("twofactor", "rotate-keys")
     before = list(Authenticator.objects.values())
@@ -41,58 +41,60 @@ def test_rotating_again_changes_nothing(run_command, three, settings):
     assert list(Authenticator.objects.values()) == before
 
 
-def test_rotating_may_be_killed_half_way_and_run_again(run_command, three, settings, monkeypatch):
+def test_an_interrupted_rotation_can_be_run_again(run_command, three_secrets, settings, monkeypatch):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     sealed, seal = [], crypto.Keyring.seal
 
-    def killed_at_the_second(keyring, secret, *, owner):
+    def interrupted_at_the_second(keyring, secret, *, owner):
         sealed.append(owner)
         if len(sealed) == 2:
             raise KeyboardInterrupt
         return seal(keyring, secret, owner=owner)
 
     with monkeypatch.context() as patch:
-        patch.setattr(crypto.Keyring, "seal", killed_at_the_second)
+        patch.setattr(crypto.Keyring, "seal", interrupted_at_the_second)
         with pytest.raises(KeyboardInterrupt):
             run_command("twofactor", "rotate-keys")
-    assert kids() == ["new", "test", "test"]
-    assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three.values())
+    assert key_ids() == ["new", "test", "test"]
+    assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three_secrets.values())
     assert ": 2; secrets" in run_command("twofactor", "rotate-keys")
-    assert kids() == ["new"] * 3
+    assert key_ids() == ["new"] * 3
 
 
-def test_a_secret_that_does_not_open_stops_none_of_the_others(run_command, three, settings, capsys):
+def test_a_secret_that_does_not_open_does_not_stop_the_rotation(run_command, three_secrets, settings, capsys):
     Authenticator.objects.filter(user__email="b@example.com").update(sealed_secret="v1.lost.AAAA")
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     with pytest.raises(CommandError):
         run_command("twofactor", "rotate-keys")
-    assert kids() == ["new", "lost", "new"]
+    assert key_ids() == ["new", "lost", "new"]
     assert "no key lost" in capsys.readouterr().err
 
 
-def test_a_secret_under_the_first_keys_own_id_that_does_not_open_is_counted_too(run_command, three, settings, capsys):
+def test_a_secret_under_the_id_of_the_first_key_that_does_not_open_is_counted(
+    run_command, three_secrets, settings, capsys
+):
     settings.TWOFACTOR_KEYS = f"test:{NEW.split(':')[1]}"
     with pytest.raises(CommandError):
         run_command("twofactor", "rotate-keys")
     assert "sealed with key test: 0; secrets that do not open: 3" in capsys.readouterr().out
 
 
-def test_rotating_undoes_no_new_phone_that_came_meanwhile(run_command, user, authenticator, settings, monkeypatch):
+def test_a_phone_changed_during_the_rotation_is_kept(run_command, user, authenticator, settings, monkeypatch):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     seal = crypto.Keyring.seal
 
-    def new_phone_meanwhile(keyring, secret, *, owner):
+    def change_phone_first(keyring, secret, *, owner):
         monkeypatch.setattr(crypto.Keyring, "seal", seal)
         Authenticator.objects.activate(user, secret="B" * 32)
         return seal(keyring, secret, owner=owner)
 
-    monkeypatch.setattr(crypto.Keyring, "seal", new_phone_meanwhile)
+    monkeypatch.setattr(crypto.Keyring, "seal", change_phone_first)
     assert ": 0; secrets" in run_command("twofactor", "rotate-keys")
     assert Authenticator.objects.get().secret == "B" * 32
 
 
-def test_rotating_names_no_secret(run_command, three, settings):
+def test_the_output_contains_no_secret_and_no_key(run_command, three_secrets, settings):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
-    said = run_command("twofactor", "rotate-keys")
-    assert not any(secret in said for secret in three.values())
-    assert NEW.split(":")[1] not in said
+    output = run_command("twofactor", "rotate-keys")
+    assert not any(secret in output for secret in three_secrets.values())
+    assert NEW.split(":")[1] not in output

@@ -1,4 +1,4 @@
-"""`manage.py twofactor prune`: it deletes expired rows of the app, keeps all others, and says how many it deleted."""
+"""`manage.py twofactor prune`: expired rows of the app are deleted and counted, all others are kept."""
 
 import uuid
 from datetime import timedelta
@@ -26,20 +26,20 @@ NOTHING = [
 ]  # fmt: skip
 
 
-def ago(**how):
-    return timezone.now() - timedelta(**how)
+def ago(**offset):
+    return timezone.now() - timedelta(**offset)
 
 
-def event(user, **how):
-    return SecurityEvent.objects.create(user=user, kind="turned_on", created_at=ago(**how))
+def event(user, **offset):
+    return SecurityEvent.objects.create(user=user, kind="turned_on", created_at=ago(**offset))
 
 
-def browser(user, **how):
-    return TrustedBrowser.objects.create(user=user, digest=uuid.uuid4().hex, binding="x", expires_at=ago(**how))
+def browser(user, **offset):
+    return TrustedBrowser.objects.create(user=user, digest=uuid.uuid4().hex, binding="x", expires_at=ago(**offset))
 
 
-def pending(user, **how):
-    return PendingSignIn.objects.create(user=user, began_at=ago(**how))
+def pending(user, **offset):
+    return PendingSignIn.objects.create(user=user, began_at=ago(**offset))
 
 
 @pytest.mark.parametrize("what, make, expired, alive", [

@@ -1,4 +1,4 @@
-"""Sealed secrets: who can open one, and what is said of a key that is wrong."""
+"""Sealed secrets: who can open them, and the errors of a wrong key."""
 
 import base64
 import re
@@ -26,18 +26,18 @@ def resealed(raw: bytes, *, kid: str = "old", version: str = "v1") -> str:
 
 
 @given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", max_size=200), st.integers(1, 2**63))
-def test_what_is_sealed_opens_for_its_owner(secret, owner):
+def test_a_sealed_secret_opens_for_its_owner(secret, owner):
     assert KEYRING.unseal(KEYRING.seal(secret, owner=str(owner)), owner=str(owner)) == secret
 
 
-def test_a_sealed_secret_names_its_version_and_key_and_hides_the_rest():
+def test_a_sealed_secret_shows_only_its_version_and_key_id():
     assert re.fullmatch(r"v1\.old\.[A-Za-z0-9+/=]+", SEALED)
     assert len(RAW) == 12 + len(SECRET) + 16  # nonce, text, tag
     assert SECRET.encode() not in RAW
     assert crypto.kid_of(SEALED) == "old"
 
 
-def test_it_is_aes_256_gcm_bound_to_key_and_owner():
+def test_a_secret_is_sealed_with_aes_256_gcm_and_associated_data():
     associated = b"twofactor:v1:old:1"
     assert AESGCM(b"o" * 32).decrypt(RAW[:12], RAW[12:], associated) == SECRET.encode()
 
@@ -51,20 +51,20 @@ def test_no_nonce_is_used_twice():
 
 
 @pytest.mark.parametrize("owner", ["2", "11", "", "setup:1"])
-def test_a_row_copied_to_another_owner_does_not_open(owner):
+def test_a_secret_copied_to_another_owner_does_not_open(owner):
     with pytest.raises(Unsealable):
         KEYRING.unseal(SEALED, owner=owner)
 
 
-@pytest.mark.parametrize("place", range(len(RAW)))
-def test_a_byte_flipped_anywhere_does_not_open(place):
-    flipped = RAW[:place] + bytes([RAW[place] ^ 1]) + RAW[place + 1 :]
+@pytest.mark.parametrize("index", range(len(RAW)))
+def test_a_secret_with_a_changed_byte_does_not_open(index):
+    flipped = RAW[:index] + bytes([RAW[index] ^ 1]) + RAW[index + 1 :]
     with pytest.raises(Unsealable):
         KEYRING.unseal(resealed(flipped), owner="1")
 
 
 @pytest.mark.parametrize("length", range(len(RAW)))
-def test_a_secret_cut_anywhere_does_not_open(length):
+def test_a_truncated_secret_does_not_open(length):
     with pytest.raises(Unsealable):
         KEYRING.unseal(resealed(RAW[:length]), owner="1")
 
@@ -84,29 +84,29 @@ def test_a_secret_cut_anywhere_does_not_open(length):
         "\0",
     ],
 )
-def test_what_was_never_sealed_does_not_open(text):
+def test_a_malformed_secret_does_not_open(text):
     with pytest.raises(Unsealable):
         KEYRING.unseal(text, owner="1")
 
 
 @given(st.text())
-def test_no_text_makes_opening_fail_in_any_other_way(text):
+def test_any_other_text_raises_unsealable(text):
     with pytest.raises(Unsealable):
         KEYRING.unseal(text, owner="1")
 
 
-def test_another_key_of_the_same_name_does_not_open():
+def test_a_different_key_with_the_same_id_does_not_open():
     with pytest.raises(Unsealable):
         Keyring.parse(f"old:{NEW}").unseal(SEALED, owner="1")
 
 
-def test_the_name_of_the_key_is_bound_as_well():
+def test_the_key_id_is_part_of_the_associated_data():
     same_key_twice = Keyring.parse(f"old:{OLD},new:{OLD}")
     with pytest.raises(Unsealable):
         same_key_twice.unseal(resealed(RAW, kid="new"), owner="1")
 
 
-def test_an_unknown_key_is_named():
+def test_the_error_of_an_unknown_key_has_its_id():
     with pytest.raises(Unsealable, match="no key old"):
         Keyring.parse(f"new:{NEW}").unseal(SEALED, owner="1")
 
@@ -119,16 +119,16 @@ def test_an_unknown_version_does_not_open():
 # --- The keyring ----------------------------------------------------------------------------------
 
 
-def test_the_first_key_seals_and_all_open():
+def test_the_first_key_seals_and_all_keys_open():
     both = Keyring.parse(f"new:{NEW},old:{OLD}")
     assert both.sealing_kid == "new"
     assert both.unseal(SEALED, owner="1") == SECRET
-    anew = both.seal(both.unseal(SEALED, owner="1"), owner="1")
-    assert crypto.kid_of(anew) == "new"
-    assert Keyring.parse(f"new:{NEW}").unseal(anew, owner="1") == SECRET
+    resealed_secret = both.seal(both.unseal(SEALED, owner="1"), owner="1")
+    assert crypto.kid_of(resealed_secret) == "new"
+    assert Keyring.parse(f"new:{NEW}").unseal(resealed_secret, owner="1") == SECRET
 
 
-def test_spaces_and_a_last_comma_do_no_harm():
+def test_spaces_and_a_trailing_comma_are_ignored():
     assert list(Keyring.parse(f" new:{NEW} ,\n old:{OLD} , ").keys) == ["new", "old"]
 
 
@@ -151,9 +151,9 @@ def test_spaces_and_a_last_comma_do_no_harm():
         ("old:", "old has 0 bytes"),
     ],
 )
-def test_a_malformed_keyring_is_told_by_its_fault_and_never_by_its_key(text, problem):
+def test_the_error_of_a_malformed_keyring_does_not_contain_the_key(text, problem):
     with pytest.raises(ValueError, match=problem) as raised:
         Keyring.parse(text)
-    told = f"{raised.value!r} {raised.value.__cause__!r}"
-    assert OLD[:8] not in told
-    assert NEW[:8] not in told
+    error = f"{raised.value!r} {raised.value.__cause__!r}"
+    assert OLD[:8] not in error
+    assert NEW[:8] not in error

@@ -1,4 +1,4 @@
-"""Turning 2FA off: for password and code only, and everything of it is gone afterwards."""
+"""Turning 2FA off."""
 
 import pytest
 
@@ -26,17 +26,17 @@ def proof(secret):
     return {"password": PASSWORD, "code": code_now(secret)}
 
 
-def test_whoever_is_signed_out_is_led_to_sign_in(signed_out_client, authenticator, secret):
+def test_a_signed_out_user_is_redirected_to_login(signed_out_client, authenticator, secret):
     assert redirect_target(signed_out_client.post(DISABLE, proof(secret))).startswith(LOGIN)
     assert Authenticator.objects.exists()
 
 
-def test_with_2fa_off_there_is_nothing_to_turn_off(signed_in_client):
+def test_with_2fa_off_it_redirects_to_settings(signed_in_client):
     assert redirect_target(signed_in_client.get(DISABLE)) == SETTINGS
     assert redirect_target(signed_in_client.post(DISABLE, {"password": PASSWORD})) == SETTINGS
 
 
-def test_it_asks_for_password_and_code_or_backup_code(client_with_2fa):
+def test_the_form_has_password_and_code_or_backup_code(client_with_2fa):
     assert set(inputs(client_with_2fa.get(DISABLE))) == {"csrfmiddlewaretoken", "password", "code"}
     assert set(inputs(client_with_2fa.get(DISABLE, {"method": "backup"}))) == {
         "csrfmiddlewaretoken",
@@ -46,10 +46,10 @@ def test_it_asks_for_password_and_code_or_backup_code(client_with_2fa):
     assert Authenticator.objects.exists()
 
 
-@pytest.mark.parametrize("by", ["code", "backup_code"])
-def test_password_and_code_turn_it_off(client_with_2fa, user, secret, backup_codes, by):
+@pytest.mark.parametrize("field", ["code", "backup_code"])
+def test_password_and_code_turn_it_off(client_with_2fa, user, secret, backup_codes, field):
     response = client_with_2fa.post(
-        DISABLE, {"password": PASSWORD, by: backup_codes[0] if by == "backup_code" else code_now(secret)}
+        DISABLE, {"password": PASSWORD, field: backup_codes[0] if field == "backup_code" else code_now(secret)}
     )
     assert redirect_target(response) == SETTINGS or response.status_code == 200
     assert Authenticator.objects.for_user(user) is None
@@ -57,7 +57,7 @@ def test_password_and_code_turn_it_off(client_with_2fa, user, secret, backup_cod
     assert client_with_2fa.get(SETTINGS).context["authenticator"] is None
 
 
-def test_htmx_gets_the_settings_in_place(user, authenticator, secret):
+def test_htmx_gets_the_settings_panel(user, authenticator, secret):
     browser = sign_in(new_client(htmx=True), user, code=code_now(secret))
     Authenticator.objects.update(last_time_step=-1)
     response = browser.post(DISABLE, proof(secret))
@@ -67,7 +67,7 @@ def test_htmx_gets_the_settings_in_place(user, authenticator, secret):
     assert response.context["authenticator"] is None
 
 
-@pytest.mark.parametrize("typed, wrong", [
+@pytest.mark.parametrize("typed, expected", [
     ({}, {"password": ["required"], "code": ["required"]}),
     ({"password": PASSWORD}, {"code": ["required"]}),
     ({"code": "right"}, {"password": ["required"]}),
@@ -75,18 +75,18 @@ def test_htmx_gets_the_settings_in_place(user, authenticator, secret):
     ({"password": PASSWORD, "code": "wrong"}, {"code": ["wrong_code"]}),
     ({"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE}, {"backup_code": ["wrong_backup_code"]}),
 ])  # fmt: skip
-def test_with_less_than_both_it_stays_on(client_with_2fa, secret, typed, wrong):
+def test_password_and_code_are_both_required(client_with_2fa, secret, typed, expected):
     codes = {"right": code_now(secret), "wrong": wrong_code(secret)}
     typed = {name: codes.get(value, value) if name == "code" else value for name, value in typed.items()}
     response = client_with_2fa.post(DISABLE, typed)
     assert response.status_code == 422
-    assert errors(response) == wrong
-    assert all(inputs(response)[field]["aria-invalid"] == "true" for field in wrong)
+    assert errors(response) == expected
+    assert all(inputs(response)[field]["aria-invalid"] == "true" for field in expected)
     assert Authenticator.objects.exists()
     assert not SecurityEvent.objects.exists()
 
 
-def test_a_code_used_elsewhere_does_not_turn_it_off(client_with_2fa, authenticator, secret):
+def test_a_used_code_is_refused(client_with_2fa, authenticator, secret):
     code = code_now(secret, steps_ahead=1)
     assert authenticator.accept(code)
     assert errors(client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": code})) == {"code": ["wrong_code"]}
@@ -94,12 +94,12 @@ def test_a_code_used_elsewhere_does_not_turn_it_off(client_with_2fa, authenticat
 
 
 @pytest.mark.parametrize("method", ["put", "delete", "patch"])
-def test_it_takes_no_other_method(client_with_2fa, method):
+def test_other_methods_are_not_allowed(client_with_2fa, method):
     assert getattr(client_with_2fa, method)(DISABLE).status_code == 405
     assert Authenticator.objects.exists()
 
 
-def test_a_form_from_another_site_does_not_turn_it_off(user, authenticator, secret):
+def test_a_post_without_csrf_token_is_refused(user, authenticator, secret):
     browser = new_client(enforce_csrf_checks=True)
     browser.force_login(user)
     session = browser.session
@@ -109,15 +109,15 @@ def test_a_form_from_another_site_does_not_turn_it_off(user, authenticator, secr
     assert Authenticator.objects.exists()
 
 
-def test_whoever_must_have_it_cannot_turn_it_off(client_with_2fa, settings, secret):
+def test_a_user_who_is_required_to_have_2fa_cannot_turn_it_off(client_with_2fa, settings, secret):
     settings.TWOFACTOR_REQUIRED = "all"
     assert redirect_target(client_with_2fa.get(DISABLE)) == SETTINGS
     assert redirect_target(client_with_2fa.post(DISABLE, proof(secret))) == SETTINGS
     row = Authenticator.objects.get()
-    assert row.last_time_step == -1  # not even looked at
+    assert row.last_time_step == -1  # the code was not checked
 
 
-def test_this_session_goes_on_under_a_new_key_and_all_others_end(client_with_2fa, user, secret):
+def test_this_session_gets_a_new_key_and_all_others_end(client_with_2fa, user, secret):
     other = sign_in(new_client(), user, code=code_now(secret))
     Authenticator.objects.update(last_time_step=-1)
     before = client_with_2fa.session.session_key
@@ -133,13 +133,13 @@ def test_the_password_alone_signs_in_afterwards(client_with_2fa, user, secret):
     assert is_signed_in(browser)
 
 
-def test_the_owner_is_told(client_with_2fa, user, secret, mails_to):
+def test_the_owner_is_notified(client_with_2fa, user, secret, mails_to):
     client_with_2fa.post(DISABLE, proof(secret))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["turned_off"]
     assert len(mails_to(user.email)) == 1
 
 
-def test_wrong_codes_with_the_right_password_are_told_here_too(client_with_2fa, user, secret, mails_to):
+def test_five_wrong_codes_notify_the_owner(client_with_2fa, user, secret, mails_to):
     for _ in range(5):
         client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": wrong_code(secret)})
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]

@@ -1,4 +1,4 @@
-"""The owner knows: a row, a log line and a mail to every verified address, for each kind of event."""
+"""Security events: each kind has a row, a log line and an email to every verified address."""
 
 import io
 import logging
@@ -28,7 +28,7 @@ from twofactor.tests.helpers import (
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
-TELL = {
+RECORD = {
     "turned_on": events.turned_on,
     "turned_off": events.turned_off,
     "codes_regenerated": events.codes_regenerated,
@@ -49,7 +49,7 @@ def request_(rf):
 
 @pytest.fixture
 def log():
-    """What the site's own handler writes of the app's events."""
+    """The log lines of the app, in the format of the site."""
     stream, logger = io.StringIO(), logging.getLogger("twofactor")
     handler = logging.StreamHandler(stream)
     line = dict(site.LOGGING["formatters"]["line"])
@@ -59,50 +59,48 @@ def log():
     logger.removeHandler(handler)
 
 
-def test_every_kind_has_its_function():
-    assert set(TELL) == set(SecurityEvent.Kind.values)
+def test_every_kind_has_a_function():
+    assert set(RECORD) == set(SecurityEvent.Kind.values)
 
 
-@pytest.mark.parametrize("kind", TELL)
-def test_an_event_is_a_row_a_log_line_and_a_mail(kind, user, authenticator, request_, mails_to, log):
-    TELL[kind](request_, user)
+@pytest.mark.parametrize("kind", RECORD)
+def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, authenticator, request_, mails_to, log):
+    RECORD[kind](request_, user)
     row = SecurityEvent.objects.get()
     assert (row.user, row.kind) == (user, kind)
     assert timezone.now() - row.created_at < timedelta(minutes=1)
     (line,) = log.getvalue().splitlines()
     assert f"event={kind} user={user.pk} ip=192.0.2.7" in line
-    (message,) = mails_to(user.email)
-    assert message.subject
-    assert "\n" not in message.subject
-    assert "http://testserver/accounts/2fa/" in message.body
-    assert "{" not in message.body + message.subject
+    (email,) = mails_to(user.email)
+    assert email.subject
+    assert "\n" not in email.subject
+    assert "http://testserver/accounts/2fa/" in email.body
+    assert "{" not in email.body + email.subject
 
 
-@pytest.mark.parametrize("kind", TELL)
-def test_row_and_mail_have_address_and_browser_unless_they_are_those_of_staff(
-    kind, user, authenticator, request_, mails_to
-):
-    TELL[kind](request_, user)
-    row, (message,) = SecurityEvent.objects.get(), mails_to(user.email)
+@pytest.mark.parametrize("kind", RECORD)
+def test_row_and_email_have_ip_and_browser_except_for_events_of_staff(kind, user, authenticator, request_, mails_to):
+    RECORD[kind](request_, user)
+    row, (email,) = SecurityEvent.objects.get(), mails_to(user.email)
     by_owner = kind != "reset_by_staff"
     assert (row.ip, row.user_agent) == (("192.0.2.7", FIREFOX) if by_owner else (None, ""))
-    assert ("192.0.2.7" in message.body) == ("Firefox on Linux" in message.body) == by_owner
+    assert ("192.0.2.7" in email.body) == ("Firefox on Linux" in email.body) == by_owner
 
 
-@pytest.mark.parametrize("kind", TELL)
-def test_every_verified_address_is_mailed_alone_and_no_other(
+@pytest.mark.parametrize("kind", RECORD)
+def test_each_verified_address_gets_its_own_email_and_no_other_address_gets_one(
     kind, user, make_user, authenticator, request_, mailoutbox
 ):
     make_user("bob@example.com")
     EmailAddress.objects.create(user=user, email="second@example.com", verified=True)
     EmailAddress.objects.create(user=user, email="unverified@example.com", verified=False)
-    TELL[kind](request_, user)
+    RECORD[kind](request_, user)
     mail.flush()
-    assert sorted(message.to for message in mailoutbox) == [["ada@example.com"], ["second@example.com"]]
-    assert not any(message.cc or message.bcc for message in mailoutbox)
+    assert sorted(email.to for email in mailoutbox) == [["ada@example.com"], ["second@example.com"]]
+    assert not any(email.cc or email.bcc for email in mailoutbox)
 
 
-def test_the_mails_say_what_only_they_can_know(user, authenticator, request_, mails_to):
+def test_the_emails_have_the_details_of_their_event(user, authenticator, request_, mails_to):
     events.backup_code_used(request_, user, codes_left=7)
     events.reset_by_staff(None, user, reason="lost <phone> & codes")
     used, reset = mails_to(user.email)
@@ -110,22 +108,22 @@ def test_the_mails_say_what_only_they_can_know(user, authenticator, request_, ma
     assert "lost <phone> & codes" in reset.body
 
 
-def test_links_come_from_the_setting_and_never_from_the_host_header(user, authenticator, rf, mails_to, settings):
+def test_links_use_the_setting_and_not_the_host_header(user, authenticator, rf, mails_to, settings):
     settings.TWOFACTOR_SITE_URL = "https://2fa.example"
     events.turned_on(rf.get("/", headers={"Host": "localhost"}), user)
-    (message,) = mails_to(user.email)
-    assert "https://2fa.example/accounts/2fa/" in message.body
-    assert "localhost" not in message.body
+    (email,) = mails_to(user.email)
+    assert "https://2fa.example/accounts/2fa/" in email.body
+    assert "localhost" not in email.body
 
 
-def test_wrong_codes_are_mailed_once_an_hour_and_noted_each_time(user, authenticator, request_, mails_to):
+def test_wrong_codes_send_one_email_an_hour_and_create_an_event_each_time(user, authenticator, request_, mails_to):
     for _ in range(3):
         events.wrong_codes(request_, authenticator)
     assert SecurityEvent.objects.count() == 3
     assert len(mails_to(user.email)) == 1
 
 
-def test_a_refused_code_is_a_log_line_and_no_row(user, authenticator, request_, log):
+def test_a_refused_code_is_logged_and_creates_no_event(user, authenticator, request_, log):
     events.code_refused(request_, user, method="code", why="wrong_code")
     assert f"event=code_refused user={user.pk} factor=code why=wrong_code ip=192.0.2.7" in log.getvalue()
     assert not SecurityEvent.objects.exists()
@@ -134,7 +132,7 @@ def test_a_refused_code_is_a_log_line_and_no_row(user, authenticator, request_, 
 # --- No secrets, no forged lines ------------------------------------------------------------------
 
 
-def test_neither_log_nor_rows_nor_mails_hold_a_secret_a_code_or_a_password(user, log, mailoutbox):
+def test_log_rows_and_emails_contain_no_secrets_codes_or_passwords(user, log, mailoutbox):
     browser = new_client()
     give_password(browser, user)
     key = browser.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
@@ -165,19 +163,19 @@ FORGERIES = [
 
 
 @pytest.mark.parametrize("forged", FORGERIES)
-def test_what_a_stranger_sends_cannot_start_a_line_of_the_log(user, authenticator, rf, log, forged):
+def test_user_input_cannot_start_a_log_line(user, authenticator, rf, log, forged):
     request = rf.get("/", headers={"User-Agent": forged})
-    for tell in TELL.values():
-        tell(request, user)
+    for record in RECORD.values():
+        record(request, user)
     events.reset_by_staff(request, user, reason=forged)
     logging.getLogger("twofactor").warning("path %s", forged)
     lines = log.getvalue().splitlines()
-    assert len(lines) == len(TELL) + 2
+    assert len(lines) == len(RECORD) + 2
     assert all(line.startswith("20") for line in lines)
     assert all(line.isprintable() for line in lines)
 
 
-def test_a_line_is_one_line_even_where_the_site_does_not_escape_it(user, authenticator, request_, caplog):
+def test_a_log_message_is_one_line_without_the_formatter_of_the_site(user, authenticator, request_, caplog):
     with caplog.at_level(logging.INFO, "twofactor"):
         events.reset_by_staff(request_, user, reason=FORGERIES[0])
     assert caplog.records
@@ -185,24 +183,24 @@ def test_a_line_is_one_line_even_where_the_site_does_not_escape_it(user, authent
 
 
 @pytest.mark.parametrize("agent", ["", "\0", "x" * 5000, "\x80\xff", "é" * 300])
-def test_no_user_agent_is_too_odd_for_a_row(user, rf, agent):
+def test_any_user_agent_fits_into_a_row(user, rf, agent):
     request = rf.get("/")
     request.META["HTTP_USER_AGENT"] = agent
     events.turned_on(request, user)
     assert len(SecurityEvent.objects.get().user_agent) <= 200
 
 
-def test_a_name_in_a_subject_cannot_add_a_header(user, authenticator, request_, mails_to, settings):
+def test_the_issuer_cannot_add_an_email_header(user, authenticator, request_, mails_to, settings):
     settings.TWOFACTOR_ISSUER = "Two\r\nBcc: evil@example.com"
     events.turned_on(request_, user)
-    (message,) = mails_to(user.email)
-    assert message.message()["Bcc"] is None
+    (email,) = mails_to(user.email)
+    assert email.message()["Bcc"] is None
 
 
 # --- A mail server that is down -------------------------------------------------------------------
 
 
-def test_a_mail_server_that_is_down_neither_undoes_nor_blocks_the_change(user, monkeypatch, caplog):
+def test_a_change_succeeds_while_the_mail_server_is_down(user, monkeypatch, caplog):
     def refuse(self, fail_silently=False):
         raise ConnectionRefusedError(111, "Connection refused")
 

@@ -1,4 +1,4 @@
-"""The form of the sign-in stage: what a try is charged, what is given back, when nothing is looked at."""
+"""The form of the sign-in stage: what a try is charged to, what is refunded, and what is not checked."""
 
 import time
 
@@ -23,7 +23,7 @@ MALFORMED_BACKUP = ["7KQ2", "U" * 16, "é" * 16, "\0" * 16, "0" * 3_000_000]
 
 @pytest.fixture
 def login_form(request_, user, authenticator):
-    """Bind the form of the sign-in stage to what was typed."""
+    """Bind the form of the sign-in stage to the given data."""
     pending = PendingSignIn(user=user)
     request_.user = AnonymousUser()
 
@@ -34,8 +34,8 @@ def login_form(request_, user, authenticator):
     return bind
 
 
-def charged():
-    """What is charged to the account, and to the pending sign-in."""
+def charges():
+    """Return the failures of the account and the tries of the pending sign-in."""
     tries = PendingSignIn.objects.values_list("tries", flat=True).first() or 0
     return Authenticator.objects.get().failures, tries
 
@@ -43,9 +43,9 @@ def charged():
 # --- The stage ------------------------------------------------------------------------------------
 
 
-def test_a_right_code_is_valid_and_costs_source_and_account_nothing(login_form, request_, secret):
+def test_a_correct_code_is_valid_and_not_charged(login_form, request_, secret):
     assert login_form(code=code_now(secret)).is_valid()
-    assert charged() == (0, 0)
+    assert charges() == (0, 0)
     assert tries_left(request_) == 20
 
 
@@ -53,60 +53,60 @@ def test_a_wrong_code_is_charged_to_account_sign_in_and_source(login_form, reque
     form = login_form(code=wrong_code(secret))
     assert error_codes(form) == {"code": ["wrong_code"]}
     assert (form.status, form.headers) == (422, {})
-    assert charged() == (1, 1)
+    assert charges() == (1, 1)
     assert tries_left(request_) == 19
 
 
 @pytest.mark.parametrize("typed", MALFORMED_CODES, ids=lambda typed: repr(typed[:12]))
-def test_what_cannot_be_a_code_is_a_message_by_the_field_and_never_charged(login_form, request_, typed):
+def test_a_malformed_code_is_a_field_error_and_not_charged(login_form, request_, typed):
     form = login_form(code=typed)
     assert error_codes(form) == {"code": ["malformed"]}
     assert form.status == 422
-    assert charged() == (0, 0)
+    assert charges() == (0, 0)
     assert tries_left(request_) == 20
 
 
 @pytest.mark.parametrize("typed", MALFORMED_BACKUP, ids=lambda typed: repr(typed[:12]))
-def test_what_cannot_be_a_backup_code_is_never_charged_either(login_form, request_, typed):
+def test_a_malformed_backup_code_is_not_charged(login_form, request_, typed):
     assert error_codes(login_form(backup_code=typed)) == {"backup_code": ["malformed"]}
-    assert charged() == (0, 0)
+    assert charges() == (0, 0)
     assert tries_left(request_) == 20
 
 
-def test_a_backup_code_in_the_field_for_codes_is_recognized_and_never_charged(login_form, request_, backup_codes):
+def test_a_backup_code_in_the_code_field_is_recognized_and_not_charged(login_form, request_, backup_codes):
     for typed in (backup_codes[0], backup_codes[0].lower().replace("-", "\u2009"), UNKNOWN_BACKUP_CODE):
         form = login_form(code=typed)
         assert error_codes(form) == {"code": ["backup_code"]}
         assert form.status == 422
         assert form.has_backup_code
-    assert charged() == (0, 0)
+    assert charges() == (0, 0)
     assert tries_left(request_) == 20
     assert Authenticator.objects.get().codes_left == 10
 
 
 @pytest.mark.parametrize("field", ["code", "backup_code"])
-def test_an_empty_field_asks_for_what_it_wants(login_form, field):
+def test_an_empty_field_is_required(login_form, field):
     assert error_codes(login_form(**{field: ""})) == {field: ["required"]}
-    assert charged() == (0, 0)
+    assert charges() == (0, 0)
 
 
-def test_a_wrong_backup_code_is_charged_to_sign_in_and_source_only(login_form, request_):
+def test_a_wrong_backup_code_is_not_charged_to_the_account(login_form, request_):
     assert error_codes(login_form(backup_code=UNKNOWN_BACKUP_CODE)) == {"backup_code": ["wrong_backup_code"]}
-    assert charged() == (0, 1)
+    assert charges() == (0, 1)
     assert tries_left(request_) == 19
 
 
-def test_inside_the_delay_nothing_is_charged_and_it_says_when_to_come_back(login_form, request_, secret):
+def test_during_the_delay_nothing_is_charged_and_retry_after_is_set(login_form, request_, secret):
     Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 60)
     form = login_form(code=code_now(secret))
     assert error_codes(form) == {"code": ["delayed"]}
     assert form.status == 429
     assert 58 <= int(form.headers["Retry-After"]) <= 60
-    assert charged() == (5, 0)
+    assert charges() == (5, 0)
     assert tries_left(request_) == 20
 
 
-def test_while_the_secret_does_not_open_nothing_is_charged_and_the_form_says_what_works(
+def test_a_secret_that_does_not_open_charges_nothing_and_suggests_a_backup_code(
     login_form, request_, secret, backup_codes, settings
 ):
     settings.TWOFACTOR_KEYS = OTHER_KEY
@@ -115,37 +115,37 @@ def test_while_the_secret_does_not_open_nothing_is_charged_and_the_form_says_wha
     assert form.errors["code"] == ["Codes from your app can't be checked right now. Use a backup code."]
     assert (form.status, form.headers) == (422, {})
     assert login_form(backup_code=backup_codes[0]).is_valid()
-    assert charged() == (0, 1)  # a backup code's own try
+    assert charges() == (0, 1)  # the try of the backup code
     assert tries_left(request_) == 20
 
 
-def test_inside_the_delay_a_backup_code_works(login_form, backup_codes):
+def test_a_backup_code_is_accepted_during_the_delay(login_form, backup_codes):
     Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 60)
     assert login_form(backup_code=backup_codes[0]).is_valid()
 
 
-def test_the_fourth_wrong_code_of_a_sign_in_says_that_one_try_is_left(login_form, secret, backup_codes):
+def test_the_fourth_wrong_code_of_a_sign_in_warns_of_the_last_try(login_form, secret, backup_codes):
     forms = [login_form(code=wrong_code(secret)) for _ in range(3)] + [login_form(backup_code=UNKNOWN_BACKUP_CODE)]
     assert [len(error_codes(form)[form.field_name]) for form in forms] == [1, 1, 1, 2]
     assert forms[-1].errors["backup_code"][1] == "You have one try left."
 
 
-def test_the_fourth_wrong_code_in_a_row_of_a_session_says_so_too(request_, user, authenticator, secret):
+def test_the_fourth_wrong_code_in_a_session_warns_of_the_last_try(request_, user, authenticator, secret):
     def bind(**typed):
         return error_codes(ConfirmForm(typed, request=request_, authenticator=authenticator))["code"]
 
     assert [bind(code=wrong_code(secret)) for _ in range(4)] == [["wrong_code"]] * 3 + [["wrong_code", "last_try"]]
 
 
-def test_after_five_tries_not_even_a_right_backup_code_is_looked_at(login_form, backup_codes):
+def test_after_five_tries_a_correct_backup_code_is_not_checked(login_form, backup_codes):
     for _ in range(5):
         assert error_codes(login_form(backup_code=UNKNOWN_BACKUP_CODE))["backup_code"][0] == "wrong_backup_code"
     assert error_codes(login_form(backup_code=backup_codes[0])) == {"backup_code": ["ended"]}
     assert Authenticator.objects.get().codes_left == 10
-    assert charged() == (0, 5)
+    assert charges() == (0, 5)
 
 
-def test_a_source_that_has_to_wait_is_told_what_is_left(login_form, request_, secret, monkeypatch):
+def test_retry_after_of_a_source_is_the_time_left(login_form, request_, secret, monkeypatch):
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     tries_left(request_)
@@ -157,14 +157,14 @@ def test_a_source_that_has_to_wait_is_told_what_is_left(login_form, request_, se
 
 
 @pytest.mark.parametrize("field", ["code", "backup_code"])
-def test_a_source_has_twenty_wrong_codes(login_form, request_, secret, backup_codes, field):
+def test_a_source_is_limited_to_twenty_wrong_codes(login_form, request_, secret, backup_codes, field):
     assert tries_left(request_) == 20
     right = {"code": code_now(secret), "backup_code": backup_codes[0]}[field]
     form = login_form(**{field: right})
     assert error_codes(form) == {field: ["source"]}
     assert form.status == 429
     assert 590 <= int(form.headers["Retry-After"]) <= 600
-    assert charged() == (0, 0)
+    assert charges() == (0, 0)
     assert Authenticator.objects.get().codes_left == 10
 
 
@@ -173,42 +173,42 @@ def test_a_source_has_twenty_wrong_codes(login_form, request_, secret, backup_co
     ("2001:db8::1", "2001:db8::ffff:1", True),
     ("2001:db8::1", "2001:db8:0:1::1", False),
 ])  # fmt: skip
-def test_a_source_is_an_ipv4_address_or_an_ipv6_64(rf, one, other, same):
+def test_a_source_is_an_ipv4_address_or_an_ipv6_64_network(rf, one, other, same):
     assert tries_left(rf.post("/", REMOTE_ADDR=one)) == 20
     assert tries_left(rf.post("/", REMOTE_ADDR=other)) == (0 if same else 20)
 
 
-def test_a_forged_forwarding_header_is_no_new_source(rf):
+def test_a_forged_forwarding_header_does_not_change_the_source(rf):
     assert tries_left(rf.post("/")) == 20
     assert tries_left(rf.post("/", headers={"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.7"})) == 0
 
 
-@pytest.mark.parametrize("days, there", [(0, False), (30, True)])
-def test_the_box_for_a_trusted_browser_is_there_where_they_are_on(login_form, settings, days, there):
+@pytest.mark.parametrize("days, is_offered", [(0, False), (30, True)])
+def test_the_trust_checkbox_is_offered_if_trusted_browsers_are_on(login_form, settings, days, is_offered):
     settings.TWOFACTOR_TRUST_DAYS = days
-    assert ("trust" in login_form(code="").fields) is there
+    assert ("trust" in login_form(code="").fields) is is_offered
 
 
 @pytest.mark.parametrize("days, field, sends_itself", [
     (0, "code", True), (0, "backup_code", False), (30, "code", False), (30, "backup_code", False),
 ])  # fmt: skip
-def test_a_form_with_a_box_to_tick_does_not_send_itself(login_form, settings, days, field, sends_itself):
+def test_a_form_with_a_checkbox_does_not_submit_itself(login_form, settings, days, field, sends_itself):
     settings.TWOFACTOR_TRUST_DAYS = days
     assert login_form(**{field: ""}).sends_itself is sends_itself
 
 
-# --- Words ----------------------------------------------------------------------------------------
+# --- Texts and attributes -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seconds, words", [
+@pytest.mark.parametrize("seconds, expected", [
     (1, "1 second"), (30, "30 seconds"), (90, "90 seconds"), (91, "2 minutes"), (3600, "60 minutes"), (5401, "2 hours"),
     (172800, "48 hours"), (172801, "3 days"), (30 * 86400, "30 days"),
 ])  # fmt: skip
-def test_a_wait_is_said_as_people_say_it_and_never_too_short(seconds, words):
-    assert forms.in_words(seconds) == words
+def test_a_wait_is_rounded_up_to_a_readable_duration(seconds, expected):
+    assert forms.in_words(seconds) == expected
 
 
-def test_the_field_for_a_code_helps_phones_and_password_managers(login_form):
+def test_the_code_field_has_attributes_for_phones_and_password_managers(login_form):
     attrs = login_form(code="").fields["code"].widget.attrs
     assert (attrs["autocomplete"], attrs["inputmode"]) == ("one-time-code", "numeric")
-    assert "maxlength" not in attrs  # a paste of "123 456" is longer than six
+    assert "maxlength" not in attrs  # a pasted "123 456" is longer than six characters

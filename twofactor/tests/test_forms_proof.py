@@ -1,4 +1,4 @@
-"""The forms that prove something: password and code for each change, the first code at setup."""
+"""The step-up form and the form that verifies a setup."""
 
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
@@ -11,31 +11,31 @@ from twofactor.tests.helpers import MALFORMED_CODES, code_now, error_codes, trie
 
 @pytest.fixture
 def proof_form(request_, authenticator):
-    def bind(*, on=authenticator, **typed):
+    def bind(*, authenticator=authenticator, **typed):
         method = "backup" if "backup_code" in typed else "code"
-        return ProofForm(typed, request=request_, authenticator=on, method=method)
+        return ProofForm(typed, request=request_, authenticator=authenticator, method=method)
 
     return bind
 
 
-# --- The proof ------------------------------------------------------------------------------------
+# --- Step-up --------------------------------------------------------------------------------------
 
 
-def test_the_proof_is_password_and_code(proof_form, secret):
+def test_password_and_code_are_a_step_up(proof_form, secret):
     assert proof_form(password=PASSWORD, code=code_now(secret)).is_valid()
 
 
-def test_the_proof_is_password_and_backup_code(proof_form, backup_codes):
+def test_password_and_backup_code_are_a_step_up(proof_form, backup_codes):
     assert proof_form(password=PASSWORD, backup_code=backup_codes[0]).is_valid()
 
 
-def test_while_2fa_is_off_the_proof_is_the_password(proof_form):
-    assert list(proof_form(on=None, password="").fields) == ["password"]
-    assert proof_form(on=None, password=PASSWORD).is_valid()
+def test_with_2fa_off_the_password_is_a_step_up(proof_form):
+    assert list(proof_form(authenticator=None, password="").fields) == ["password"]
+    assert proof_form(authenticator=None, password=PASSWORD).is_valid()
 
 
 @pytest.mark.parametrize("password, why", [("", "required"), ("no", "wrong_password"), ("x" * 129, "wrong_password")])
-def test_without_the_password_no_code_is_looked_at(proof_form, secret, backup_codes, password, why):
+def test_a_code_is_not_checked_without_the_password(proof_form, secret, backup_codes, password, why):
     assert error_codes(proof_form(password=password, code=code_now(secret))) == {"password": [why]}
     assert error_codes(proof_form(password=password, backup_code=backup_codes[0])) == {"password": [why]}
     row = Authenticator.objects.get()
@@ -43,59 +43,59 @@ def test_without_the_password_no_code_is_looked_at(proof_form, secret, backup_co
 
 
 @pytest.mark.parametrize("typed", [{}, {"code": ""}, {"code": "12"}, {"backup_code": ""}])
-def test_without_a_code_no_password_is_hashed(proof_form, user, typed, monkeypatch):
+def test_a_password_is_not_hashed_without_a_code(proof_form, user, typed, monkeypatch):
     monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
     assert not proof_form(password=PASSWORD, **typed).is_valid()
 
 
-def test_a_password_without_end_is_never_hashed(proof_form, user, secret, monkeypatch):
+def test_a_password_that_is_too_long_is_not_hashed(proof_form, user, secret, monkeypatch):
     monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
     assert not proof_form(password="x" * 3_000_000, code=code_now(secret)).is_valid()
 
 
-def test_a_password_is_taken_as_it_is_typed(proof_form, user):
+def test_a_password_is_not_stripped(proof_form, user):
     user.set_password(" spaces at both ends ")
-    assert proof_form(on=None, password=" spaces at both ends ").is_valid()
-    assert not proof_form(on=None, password="spaces at both ends").is_valid()
+    assert proof_form(authenticator=None, password=" spaces at both ends ").is_valid()
+    assert not proof_form(authenticator=None, password="spaces at both ends").is_valid()
 
 
 @pytest.mark.parametrize("field", ["code", "backup_code", "password"])
-def test_no_field_gives_back_what_was_typed(proof_form, field):
+def test_no_field_renders_the_submitted_value(proof_form, field):
     method = {"backup_code": ""} if field == "backup_code" else {}
     form = proof_form(**{"password": "secret-thing", **method, field: "secret-thing"})
     assert not form.is_valid()
     assert "secret-thing" not in form.as_div()
 
 
-def has_focus(form):
+def fields_with_autofocus(form):
     return [name for name, field in form.fields.items() if field.widget.attrs.get("autofocus")]
 
 
-def test_the_first_field_that_is_wrong_has_the_focus_and_is_marked(proof_form, secret):
+def test_the_first_invalid_field_has_autofocus_and_aria_invalid(proof_form, secret):
     form = proof_form(password="wrong", code=code_now(secret))
     assert not form.is_valid()
-    assert has_focus(form) == ["password"]
+    assert fields_with_autofocus(form) == ["password"]
     assert 'aria-invalid="true"' in str(form["password"])
     assert 'aria-invalid="true"' not in str(form["code"])
     form = proof_form(password=PASSWORD, code=wrong_code(secret))
     assert not form.is_valid()
-    assert has_focus(form) == ["code"]
+    assert fields_with_autofocus(form) == ["code"]
     form = proof_form(password="", code="")
     assert not form.is_valid()
-    assert has_focus(form) == ["password"]
+    assert fields_with_autofocus(form) == ["password"]
 
 
-def test_after_a_change_of_the_method_its_field_has_the_focus(rf, user, authenticator):
+def test_the_field_of_the_chosen_method_has_autofocus(rf, user, authenticator):
     for method, field in (("code", "code"), ("backup", "backup_code")):
         request = rf.get("/", {"method": method})
         request.user = user
-        assert has_focus(ProofForm(request=request, authenticator=authenticator, method=method)) == [field]
+        assert fields_with_autofocus(ProofForm(request=request, authenticator=authenticator, method=method)) == [field]
     request = rf.get("/")
     request.user = user
-    assert has_focus(ProofForm(request=request, authenticator=authenticator)) == []
+    assert fields_with_autofocus(ProofForm(request=request, authenticator=authenticator)) == []
 
 
-# --- Step 2 of setup ------------------------------------------------------------------------------
+# --- Verifying a setup ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -106,30 +106,30 @@ def setup_form(request_, secret):
 
 
 @pytest.mark.parametrize("steps_off", [-1, 0, 1])
-def test_setup_says_to_which_step_a_right_code_belongs(setup_form, request_, code_at, steps_off):
+def test_a_correct_code_of_a_setup_has_its_time_step(setup_form, request_, code_at, steps_off):
     form = setup_form(code_at(NOW + 30 * steps_off))
     assert form.is_valid()
     assert form.time_step == NOW // 30 + steps_off
     assert tries_left(request_) == 20
 
 
-@pytest.mark.parametrize("seconds, why, words", [
+@pytest.mark.parametrize("seconds, why, expected", [
     (60, "ahead", "60 seconds"), (-60, "behind", "60 seconds"),
     (600, "ahead", "10 minutes"), (-300, "behind", "5 minutes"),
 ])  # fmt: skip
-def test_setup_says_by_how_much_a_clock_is_off(setup_form, code_at, seconds, why, words):
+def test_the_error_of_a_setup_has_the_clock_offset(setup_form, code_at, seconds, why, expected):
     form = setup_form(code_at(NOW + seconds))
     assert error_codes(form) == {"code": [why]}
-    assert words in form.errors["code"][0]
+    assert expected in form.errors["code"][0]
 
 
-def test_setup_charges_a_wrong_code_to_setup_and_source(setup_form, request_, code_at):
+def test_a_wrong_code_of_a_setup_is_charged_to_setup_and_source(setup_form, request_, code_at):
     assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
     assert request_.session["twofactor_setup"]["tries"] == 1
     assert tries_left(request_) == 19
 
 
-def test_setup_judges_five_codes_whatever_the_session_remembers(setup_form, request_, code_at):
+def test_a_setup_checks_five_codes_even_if_the_session_is_reset(setup_form, request_, code_at):
     for _ in range(5):
         assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
         request_.session["twofactor_setup"]["tries"] = 0
@@ -137,13 +137,13 @@ def test_setup_judges_five_codes_whatever_the_session_remembers(setup_form, requ
 
 
 @pytest.mark.parametrize("typed", ["", *MALFORMED_CODES], ids=lambda typed: repr(typed[:12]))
-def test_setup_charges_nothing_for_what_cannot_be_a_code(setup_form, request_, typed):
+def test_a_malformed_code_of_a_setup_is_not_charged(setup_form, request_, typed):
     assert not setup_form(typed).is_valid()
     assert request_.session["twofactor_setup"]["tries"] == 0
     assert tries_left(request_) == 20
 
 
-def test_setup_stops_at_the_limit_of_the_source_too(setup_form, request_, code_at):
+def test_the_limit_of_the_source_applies_to_a_setup(setup_form, request_, code_at):
     assert tries_left(request_) == 20
     form = setup_form(code_at(NOW))
     assert error_codes(form) == {"code": ["source"]}

@@ -25,10 +25,10 @@ def have(authenticator, *digests):
 @pytest.fixture
 def brought(authenticator, secret):
     """An authenticator with two codes of another app."""
-    client_with_2fa = str(authenticator.user_id)
+    owner = str(authenticator.user_id)
     return have(
         authenticator,
-        *(codes.imported_digest(code, secret=secret, owner=client_with_2fa).hex() for code in (DIGITS, TOKEN)),
+        *(codes.imported_digest(code, secret=secret, owner=owner).hex() for code in (DIGITS, TOKEN)),
     )
 
 
@@ -157,14 +157,14 @@ def test_the_accounts_budget_locks_them_and_a_password_reset_opens_it(kind, requ
 @pytest.fixture
 def bind(request_, user):
     def bind(code):
-        pending_client = PendingSignIn.objects.create(user=user)
+        pending = PendingSignIn.objects.create(user=user)
         authenticator = Authenticator.objects.get(user=user)
         return VerifyLoginForm(
             {"backup_code": code},
             request=request_,
             authenticator=authenticator,
             method="backup",
-            pending=pending_client,
+            pending=pending,
         )
 
     return bind

@@ -1,4 +1,4 @@
-"""Codes from the app: what is accepted, what is charged. Time is an argument."""
+"""Codes from the app: which are accepted, and which are charged. Time is an argument."""
 
 import logging
 
@@ -12,8 +12,8 @@ ACCEPTED, WRONG, UNREADABLE = Verdict.ACCEPTED, Verdict.WRONG, Verdict.UNREADABL
 OTHER_KEY = "other:b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItISE="
 
 
-def state(authenticator):
-    """The row's counters, as they are now."""
+def counters(authenticator):
+    """Read the row again, and return its counters."""
     authenticator.refresh_from_db()
     return authenticator.failures, authenticator.delayed_until, authenticator.budget_spent
 
@@ -30,12 +30,12 @@ def test_a_code_is_accepted_inside_the_drift_window_only(authenticator, code_at,
 
 @pytest.mark.parametrize("used", [-1, 0, 1])
 @pytest.mark.parametrize("tried", [-1, 0, 1])
-def test_only_a_newer_code_is_accepted_after_one_was_used(authenticator, code_at, used, tried):
+def test_only_a_newer_code_is_accepted_after_a_used_one(authenticator, code_at, used, tried):
     assert authenticator.accept(code_at(NOW + 30 * used), now=NOW)
     assert authenticator.accept(code_at(NOW + 30 * tried), now=NOW) is (tried > used)
 
 
-def test_a_used_code_is_refused_in_the_next_window_too(authenticator, code_at):
+def test_a_used_code_is_refused_in_the_next_time_step(authenticator, code_at):
     assert authenticator.accept(code_at(NOW), now=NOW)
     assert not authenticator.accept(code_at(NOW), now=NOW + 30)
 
@@ -45,7 +45,7 @@ def test_an_older_code_is_refused_after_a_newer_one(authenticator, code_at):
     assert not authenticator.accept(code_at(NOW), now=NOW)
 
 
-def test_a_clock_set_back_brings_no_used_code_back(authenticator, code_at):
+def test_a_used_code_is_refused_after_the_clock_is_set_back(authenticator, code_at):
     assert authenticator.accept(code_at(NOW + 90), now=NOW + 90)
     assert not authenticator.accept(code_at(NOW), now=NOW)
 
@@ -60,13 +60,13 @@ def test_a_used_code_is_refused_in_every_spelling(authenticator, code_at, spell)
         assert not authenticator.accept(again, now=NOW)
 
 
-def test_one_process_that_read_the_row_earlier_cannot_use_a_code_again(authenticator, code_at):
+def test_a_used_code_is_refused_by_a_process_with_a_stale_row(authenticator, code_at):
     stale = Authenticator.objects.get(pk=authenticator.pk)
     assert authenticator.accept(code_at(NOW), now=NOW)
     assert not stale.accept(code_at(NOW), now=NOW)
 
 
-def test_a_code_of_a_secret_that_was_replaced_meanwhile_is_refused(user, authenticator, code_at):
+def test_a_code_of_a_replaced_secret_is_refused_with_a_stale_row(user, authenticator, code_at):
     stale = Authenticator.objects.get(pk=authenticator.pk)
     Authenticator.objects.activate(user, secret="A" * 32)
     assert not stale.accept(code_at(NOW), now=NOW)
@@ -78,7 +78,7 @@ def test_a_code_of_another_user_is_refused(make_user, authenticator, code_at):
     assert not bob.authenticator.accept(code_at(NOW), now=NOW)
 
 
-def test_a_sealed_secret_copied_to_another_user_opens_nothing(make_user, authenticator, code_at):
+def test_a_sealed_secret_copied_to_another_user_does_not_open(make_user, authenticator, code_at):
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)
     Authenticator.objects.filter(user=bob).update(sealed_secret=authenticator.sealed_secret)
@@ -89,7 +89,7 @@ def test_codes_of_oathtool_are_accepted(authenticator, secret, oathtool):
     assert authenticator.accept(oathtool(secret, NOW), now=NOW)
 
 
-def test_now_is_now_unless_told(authenticator, secret):
+def test_the_current_time_is_the_default(authenticator, secret):
     assert authenticator.accept(code_now(secret))
 
 
@@ -98,44 +98,40 @@ def test_now_is_now_unless_told(authenticator, secret):
 
 def test_a_wrong_code_is_charged(authenticator, invalid_code):
     assert authenticator.judge(invalid_code, now=NOW) is WRONG
-    assert state(authenticator) == (1, 0, 1)
+    assert counters(authenticator) == (1, 0, 1)
 
 
 def test_a_used_code_is_charged_like_a_wrong_one(authenticator, code_at):
     authenticator.accept(code_at(NOW), now=NOW)
     assert authenticator.judge(code_at(NOW), now=NOW) is WRONG
-    assert state(authenticator) == (1, 0, 1)
+    assert counters(authenticator) == (1, 0, 1)
 
 
-def test_a_right_code_costs_nothing_and_ends_the_row_of_failures_but_not_the_budget(
-    authenticator, code_at, invalid_code
-):
+def test_a_correct_code_resets_the_failures_but_not_the_budget(authenticator, code_at, invalid_code):
     for _ in range(4):
         authenticator.judge(invalid_code, now=NOW)
     assert authenticator.judge(code_at(NOW), now=NOW) is ACCEPTED
-    assert state(authenticator) == (0, 0, 4)
+    assert counters(authenticator) == (0, 0, 4)
 
 
-def test_a_right_code_at_first_leaves_every_counter_at_zero(authenticator, code_at):
+def test_a_correct_code_is_not_charged(authenticator, code_at):
     assert authenticator.accept(code_at(NOW), now=NOW)
-    assert state(authenticator) == (0, 0, 0)
+    assert counters(authenticator) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
     "malformed", ["", " ", "12345", "1234567", "abcdef", "¹²³⁴⁵⁶", "\0" * 6, "\ud800", "9" * 3_000_000]
 )
-def test_what_cannot_be_a_code_is_never_charged(authenticator, malformed):
+def test_a_malformed_code_is_not_charged(authenticator, malformed):
     assert authenticator.judge(malformed, now=NOW) is WRONG
-    assert state(authenticator) == (0, 0, 0)
+    assert counters(authenticator) == (0, 0, 0)
 
 
 # --- The keys -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("broken", ["key", "row"])
-def test_a_secret_that_does_not_open_refuses_loudly_and_charges_nothing(
-    authenticator, code_at, settings, caplog, broken
-):
+def test_a_secret_that_does_not_open_is_logged_and_not_charged(authenticator, code_at, settings, caplog, broken):
     if broken == "key":
         settings.TWOFACTOR_KEYS = OTHER_KEY
     else:
@@ -146,7 +142,7 @@ def test_a_secret_that_does_not_open_refuses_loudly_and_charges_nothing(
     assert record.levelno == logging.CRITICAL
     assert f"user={authenticator.user_id}" in record.getMessage()
     assert code_at(NOW) not in caplog.text
-    assert state(authenticator) == (0, 0, 0)
+    assert counters(authenticator) == (0, 0, 0)
 
 
 def test_backup_codes_work_while_the_secret_does_not_open(authenticator, backup_codes, settings):

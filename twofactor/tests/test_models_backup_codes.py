@@ -1,4 +1,4 @@
-"""Backup codes, and the other ways out of a delay and a lock; the tries of a pending sign-in."""
+"""Backup codes, the password reset and the tries of a pending sign-in."""
 
 import pytest
 
@@ -11,7 +11,7 @@ WEEK = 7 * 24 * 60 * 60
 OTHER_SECRET = "B" * 32
 
 
-def put(authenticator, **fields):
+def update(authenticator, **fields):
     Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
     authenticator.refresh_from_db()
 
@@ -35,7 +35,7 @@ def test_a_used_backup_code_is_refused_in_every_spelling(authenticator, backup_c
         assert not authenticator.spend_backup_code(again)
 
 
-def test_two_backup_codes_both_count(authenticator, backup_codes):
+def test_two_backup_codes_both_work(authenticator, backup_codes):
     assert authenticator.spend_backup_code(backup_codes[0])
     assert authenticator.spend_backup_code(backup_codes[1].lower().replace("-", " "))
     assert authenticator.codes_left == 8
@@ -49,67 +49,67 @@ def test_a_backup_code_of_another_user_is_refused(make_user, authenticator, back
 
 
 @pytest.mark.parametrize("typed", [UNKNOWN_BACKUP_CODE, "", "123456", "\0", "\ud800", "0" * 3_000_000])
-def test_a_wrong_backup_code_is_refused_and_touches_no_counter(authenticator, typed):
+def test_a_wrong_backup_code_is_refused_and_changes_no_counter(authenticator, typed):
     assert not authenticator.spend_backup_code(typed)
     authenticator.refresh_from_db()
     assert (authenticator.failures, authenticator.budget_spent, authenticator.codes_left) == (0, 0, 10)
 
 
-def test_a_try_costs_one_hash_and_what_cannot_be_a_code_none(authenticator, backup_codes, monkeypatch):
-    tries, real = [], codes.digest
-    monkeypatch.setattr(codes, "digest", lambda *args, **kwargs: tries.append(args) or real(*args, **kwargs))
+def test_a_try_takes_one_hash_and_a_malformed_code_none(authenticator, backup_codes, monkeypatch):
+    calls, real = [], codes.digest
+    monkeypatch.setattr(codes, "digest", lambda *args, **kwargs: calls.append(args) or real(*args, **kwargs))
     for typed, hashes in [(backup_codes[9], 1), (backup_codes[9], 1), (UNKNOWN_BACKUP_CODE, 1), ("nonsense", 0)]:
-        tries.clear()
+        calls.clear()
         authenticator.spend_backup_code(typed)
-        assert len(tries) == hashes
+        assert len(calls) == hashes
 
 
 @pytest.mark.parametrize(
     "counters", [{"failures": 9, "delayed_until": NOW + 3600}, {"budget_spent": 100, "budget_began": NOW}]
 )
-def test_a_backup_code_works_inside_a_delay_or_lock_and_opens_it(authenticator, backup_codes, code_at, counters):
-    put(authenticator, **counters)
+def test_a_backup_code_ends_a_delay_and_a_lock(authenticator, backup_codes, code_at, counters):
+    update(authenticator, **counters)
     assert authenticator.seconds_to_wait(now=NOW) > 0
     assert authenticator.spend_backup_code(backup_codes[0])
     assert authenticator.seconds_to_wait(now=NOW) == 0
     assert authenticator.accept(code_at(NOW), now=NOW)
 
 
-# --- A mailed password reset ----------------------------------------------------------------------
+# --- A password reset by email --------------------------------------------------------------------
 
 
-def test_a_reset_ends_the_delay_at_any_time(authenticator, code_at):
+def test_a_password_reset_always_ends_the_delay(authenticator, code_at):
     for _ in range(2):
-        put(authenticator, failures=9, delayed_until=NOW + 3600)
+        update(authenticator, failures=9, delayed_until=NOW + 3600)
         authenticator.unlock_after_password_reset(now=NOW)
         authenticator.refresh_from_db()
         assert authenticator.seconds_to_wait(now=NOW) == 0
 
 
-def test_a_reset_opens_the_lock_for_twenty_tries_once_a_week(authenticator):
+def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(authenticator):
     def tries_left(now):
         authenticator.unlock_after_password_reset(now=now)
         authenticator.refresh_from_db()
         return 100 - authenticator.budget_spent
 
-    put(authenticator, budget_spent=100, budget_began=NOW)
+    update(authenticator, budget_spent=100, budget_began=NOW)
     assert tries_left(NOW) == 20
-    put(authenticator, budget_spent=100)
+    update(authenticator, budget_spent=100)
     assert tries_left(NOW + WEEK - 1) == 0
     assert tries_left(NOW + WEEK) == 20
 
 
-def test_a_reset_takes_no_tries_away(authenticator):
-    put(authenticator, budget_spent=80, budget_began=NOW)
+def test_a_password_reset_does_not_reduce_the_tries(authenticator):
+    update(authenticator, budget_spent=80, budget_began=NOW)
     authenticator.unlock_after_password_reset(now=NOW)
     authenticator.refresh_from_db()
     assert (authenticator.budget_spent, authenticator.reset_granted) == (80, 0)
 
 
-# --- Mails and tries ------------------------------------------------------------------------------
+# --- Emails and tries -----------------------------------------------------------------------------
 
 
-def test_one_mail_an_hour_tells_of_wrong_codes(authenticator):
+def test_one_email_an_hour_reports_wrong_codes(authenticator):
     hour = 60 * 60
     assert [authenticator.claim_failure_email(now=NOW + s) for s in (0, 1, hour - 1, hour, hour + 1)] == [
         True, False, False, True, False,
@@ -121,7 +121,7 @@ def test_a_pending_sign_in_has_five_tries(user):
     assert [pending.charge() for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_one_caller_ends_a_pending_sign_in_that_is_used_up(user):
+def test_of_parallel_requests_one_ends_a_used_up_sign_in(user):
     pending = PendingSignIn.objects.create(user=user, tries=4)
     assert not pending.end_if_used_up()
     assert pending.charge()

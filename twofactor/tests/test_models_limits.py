@@ -1,4 +1,4 @@
-"""Codes from the app: when the account waits, and when it is locked. Time is an argument."""
+"""The throttle of codes from the app: delay and lock. Time is an argument."""
 
 import pytest
 
@@ -10,13 +10,13 @@ ACCEPTED, WRONG, DELAYED = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED
 DAY = 24 * 60 * 60
 
 
-def state(authenticator):
-    """The row's counters, as they are now."""
+def counters(authenticator):
+    """Read the row again, and return its counters."""
     authenticator.refresh_from_db()
     return authenticator.failures, authenticator.delayed_until, authenticator.budget_spent
 
 
-def put(authenticator, **fields):
+def update(authenticator, **fields):
     Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
 
 
@@ -25,12 +25,12 @@ def put(authenticator, **fields):
 SCHEDULE = [0, 0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
 
-def test_the_account_waits_from_the_fifth_failure_in_a_row_and_never_longer_than_an_hour(authenticator, invalid_code):
+def test_the_delay_starts_at_the_fifth_failure_in_a_row_and_is_at_most_an_hour(authenticator, invalid_code):
     assert [min(3600, 30 * 2 ** (n - 5)) if n >= 5 else 0 for n in range(1, 15)] == SCHEDULE
     now = NOW
     for n, seconds in enumerate(SCHEDULE, start=1):
         assert authenticator.judge(invalid_code, now=now) is WRONG
-        assert state(authenticator) == (n, now + seconds if seconds else 0, n)
+        assert counters(authenticator) == (n, now + seconds if seconds else 0, n)
         assert authenticator.seconds_to_wait(now=now) == seconds
         now += seconds
 
@@ -38,35 +38,33 @@ def test_the_account_waits_from_the_fifth_failure_in_a_row_and_never_longer_than
 @pytest.mark.parametrize(
     "since, verdict", [(0, DELAYED), (29, DELAYED), (29.9, DELAYED), (30, ACCEPTED), (31, ACCEPTED)]
 )
-def test_even_a_right_code_is_not_looked_at_inside_the_delay(authenticator, code_at, since, verdict):
-    put(authenticator, failures=5, delayed_until=NOW + 30)
+def test_a_correct_code_is_not_checked_during_the_delay(authenticator, code_at, since, verdict):
+    update(authenticator, failures=5, delayed_until=NOW + 30)
     assert authenticator.judge(code_at(NOW + since), now=NOW + since) is verdict
 
 
-def test_a_try_inside_the_delay_is_neither_charged_nor_extends_it_nor_uses_the_code_up(
-    authenticator, code_at, invalid_code
-):
-    put(authenticator, failures=5, delayed_until=NOW + 30, budget_spent=5)
+def test_a_try_during_the_delay_is_not_charged_and_does_not_use_the_code(authenticator, code_at, invalid_code):
+    update(authenticator, failures=5, delayed_until=NOW + 30, budget_spent=5)
     for code in [invalid_code, code_at(NOW + 30)] * 10:
         assert authenticator.judge(code, now=NOW + 29) is DELAYED
-    assert state(authenticator) == (5, NOW + 30, 5)
+    assert counters(authenticator) == (5, NOW + 30, 5)
     assert authenticator.judge(code_at(NOW + 30), now=NOW + 30) is ACCEPTED
 
 
 def test_success_resets_the_delay(authenticator, code_at, invalid_code):
-    put(authenticator, failures=9, delayed_until=NOW)
+    update(authenticator, failures=9, delayed_until=NOW)
     assert authenticator.accept(code_at(NOW), now=NOW)
     assert authenticator.judge(invalid_code, now=NOW) is WRONG
     assert authenticator.seconds_to_wait(now=NOW) == 0
 
 
-def test_a_right_code_takes_its_turn_among_wrong_ones_that_came_at_once(
+def test_a_correct_code_with_stale_counters_reads_them_again(
     authenticator, code_at, invalid_code, django_assert_num_queries
 ):
-    """It was read before they were charged: it does not pass by them, but reads again, and meets the delay."""
+    """Optimistic lock: a try with stale counters cannot pass failures that were charged meanwhile."""
     early, late = Authenticator.objects.get(), Authenticator.objects.get()
     assert authenticator.judge(invalid_code, now=NOW) is WRONG
-    with django_assert_num_queries(3):  # an UPDATE that finds nothing, what is there now, an UPDATE
+    with django_assert_num_queries(3):  # an UPDATE that matches no row, a SELECT, an UPDATE
         assert early.judge(code_at(NOW), now=NOW) is ACCEPTED
     for _ in range(5):
         authenticator.judge(invalid_code, now=NOW)
@@ -77,7 +75,7 @@ def test_a_right_code_takes_its_turn_among_wrong_ones_that_came_at_once(
 
 
 def test_a_hundred_failures_in_thirty_days_lock_codes_from_the_app(authenticator, code_at, invalid_code):
-    put(authenticator, budget_spent=99, budget_began=NOW)
+    update(authenticator, budget_spent=99, budget_began=NOW)
     assert authenticator.judge(invalid_code, now=NOW + DAY) is WRONG
     assert authenticator.is_locked_by_this_try
     assert authenticator.judge(code_at(NOW + DAY), now=NOW + DAY) is DELAYED
@@ -85,11 +83,11 @@ def test_a_hundred_failures_in_thirty_days_lock_codes_from_the_app(authenticator
 
 
 def test_success_does_not_reset_the_budget(authenticator, code_at, invalid_code):
-    put(authenticator, budget_spent=90, budget_began=NOW)
+    update(authenticator, budget_spent=90, budget_began=NOW)
     now = NOW
     for n in range(91, 101):
         assert authenticator.judge(invalid_code, now=now) is WRONG
-        put(authenticator, delayed_until=0)
+        update(authenticator, delayed_until=0)
         if n < 100:
             assert authenticator.judge(code_at(now), now=now) is ACCEPTED
         now += 30
@@ -97,22 +95,22 @@ def test_success_does_not_reset_the_budget(authenticator, code_at, invalid_code)
 
 
 @pytest.mark.parametrize("after, verdict, spent", [(30 * DAY - 1, DELAYED, 100), (30 * DAY, WRONG, 1)])
-def test_the_lock_opens_when_its_thirty_days_are_over(authenticator, invalid_code, after, verdict, spent):
-    put(authenticator, budget_spent=100, budget_began=NOW)
+def test_the_lock_ends_after_thirty_days(authenticator, invalid_code, after, verdict, spent):
+    update(authenticator, budget_spent=100, budget_began=NOW)
     assert authenticator.judge(invalid_code, now=NOW + after) is verdict
     authenticator.refresh_from_db()
     assert authenticator.budget_spent == spent
     assert authenticator.budget_began == (NOW + after if verdict is WRONG else NOW)
 
 
-def test_thirty_days_begin_with_the_first_failure_and_not_with_every_one(authenticator, invalid_code):
+def test_the_thirty_days_start_at_the_first_failure(authenticator, invalid_code):
     for day in range(3):
         authenticator.judge(invalid_code, now=NOW + day * DAY)
     authenticator.refresh_from_db()
     assert (authenticator.budget_began, authenticator.budget_spent) == (NOW, 3)
 
 
-def test_the_numbers_are_those_of_the_security_page():
+def test_the_numbers_match_docs_security():
     assert (conf.BUDGET, conf.BUDGET_SECONDS, conf.BUDGET_AFTER_RESET) == (100, 30 * DAY, 20)
     assert (conf.DELAY_FROM, conf.DELAY_FIRST, conf.DELAY_LONGEST) == (5, 30, 3600)
     assert (conf.PENDING_TRIES, conf.PENDING_SECONDS, conf.SETUP_SECONDS) == (5, 600, 900)

@@ -1,4 +1,4 @@
-"""Turning on, a new phone, new codes, turning off: only over what the caller saw."""
+"""Changes of the row: optimistic locking by version."""
 
 import re
 
@@ -12,19 +12,19 @@ STEP = NOW // 30
 OTHER_SECRET = "B" * 32
 
 
-def put(authenticator, **fields):
+def update(authenticator, **fields):
     Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
 
 
 # --- Turning on -----------------------------------------------------------------------------------
 
 
-def test_2fa_is_off_until_it_is_turned_on_and_looking_makes_no_row(user):
+def test_2fa_is_off_by_default_and_reading_creates_no_row(user):
     assert Authenticator.objects.for_user(user) is None
     assert not Authenticator.objects.exists()
 
 
-def test_turning_on_gives_ten_codes_in_clear_and_keeps_none(user, secret):
+def test_turning_on_returns_ten_codes_and_stores_none_in_clear(user, secret):
     shown = Authenticator.objects.activate(user, secret=secret)
     assert len(set(shown)) == 10
     assert all(re.fullmatch(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}", code) for code in shown)
@@ -35,12 +35,12 @@ def test_turning_on_gives_ten_codes_in_clear_and_keeps_none(user, secret):
         assert hidden not in kept
 
 
-def test_the_secret_lies_sealed_and_opens_for_its_owner(user, authenticator, secret):
+def test_the_secret_is_stored_sealed_and_opens_for_its_user(user, authenticator, secret):
     assert authenticator.sealed_secret.startswith("v1.test.")
     assert authenticator.secret == secret
 
 
-def test_the_code_that_turned_it_on_is_used_up(user, secret, code_at):
+def test_the_code_that_turned_2fa_on_is_used(user, secret, code_at):
     Authenticator.objects.activate(user, secret=secret, last_time_step=STEP)
     row = Authenticator.objects.for_user(user)
     assert not row.accept(code_at(NOW - 30), now=NOW)
@@ -49,7 +49,7 @@ def test_the_code_that_turned_it_on_is_used_up(user, secret, code_at):
 
 
 def test_a_new_phone_replaces_secret_codes_version_and_counters(user, authenticator, backup_codes, code_at):
-    put(authenticator, failures=7, delayed_until=NOW + 99, budget_spent=50)
+    update(authenticator, failures=7, delayed_until=NOW + 99, budget_spent=50)
     fresh = Authenticator.objects.activate(user, secret=OTHER_SECRET, replaces=authenticator.version)
     row = Authenticator.objects.get(user=user)
     assert row.pk == authenticator.pk
@@ -67,7 +67,7 @@ def test_a_new_phone_replaces_secret_codes_version_and_counters(user, authentica
     ("", False, True), ("", True, False),
     ("the version", True, True), ("another", True, False), ("another", False, False),
 ])  # fmt: skip
-def test_it_is_turned_on_only_over_what_the_caller_saw(user, secret, replaces, is_on, happens):
+def test_activate_requires_the_version_that_the_caller_read(user, secret, replaces, is_on, happens):
     if is_on:
         Authenticator.objects.activate(user, secret=secret)
         Authenticator.objects.update(version="the version")
@@ -81,7 +81,7 @@ def test_it_is_turned_on_only_over_what_the_caller_saw(user, secret, replaces, i
         assert (list(Authenticator.objects.values()), list(BackupCode.objects.values())) == before
 
 
-def test_two_setups_at_once_turn_it_on_once(user, secret):
+def test_of_two_parallel_setups_one_succeeds(user, secret):
     Authenticator.objects.activate(user, secret=secret, replaces="")
     with pytest.raises(ChangedMeanwhile):
         Authenticator.objects.activate(user, secret=OTHER_SECRET, replaces="")
@@ -91,7 +91,7 @@ def test_two_setups_at_once_turn_it_on_once(user, secret):
 # --- New codes and turning off --------------------------------------------------------------------
 
 
-def test_new_backup_codes_kill_the_old_ones_and_leave_the_secret(authenticator, backup_codes, secret):
+def test_new_backup_codes_invalidate_the_old_ones_and_keep_the_secret(authenticator, backup_codes, secret):
     version, salt = authenticator.version, bytes(authenticator.backup_salt)
     fresh = authenticator.regenerate_backup_codes()
     row = Authenticator.objects.get()
@@ -104,7 +104,7 @@ def test_new_backup_codes_kill_the_old_ones_and_leave_the_secret(authenticator, 
 
 
 @pytest.mark.parametrize("change", ["regenerate_backup_codes", "turn_off"])
-def test_whoever_saw_an_older_version_changes_nothing(authenticator, change):
+def test_a_change_based_on_an_older_version_is_refused(authenticator, change):
     stale = Authenticator.objects.get()
     fresh = authenticator.regenerate_backup_codes()
     with pytest.raises(ChangedMeanwhile):
@@ -118,7 +118,7 @@ def test_turning_off_deletes_the_row_and_its_codes(user, authenticator):
     assert not BackupCode.objects.exists()
 
 
-def test_old_codes_stay_dead_after_off_and_on_again(user, authenticator, backup_codes, secret):
+def test_old_backup_codes_stay_invalid_after_2fa_is_turned_off_and_on(user, authenticator, backup_codes, secret):
     authenticator.turn_off()
     Authenticator.objects.activate(user, secret=secret)
     assert not any(Authenticator.objects.get().spend_backup_code(code) for code in backup_codes)

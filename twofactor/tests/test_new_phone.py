@@ -1,4 +1,4 @@
-"""Moving to a new phone: a proof first, then the same steps; never a moment without 2FA."""
+"""Moving to a new phone: the old phone works until the new one is verified."""
 
 import pytest
 
@@ -17,21 +17,21 @@ from twofactor.tests.helpers import (
 )
 
 
-def key_on(response):
-    """The key that the page shows, its groups put together; None if it shows none."""
+def key_shown(response):
+    """Return the key on the page without its spaces, or None."""
     return response.context["key"].replace(" ", "") if response.context.get("key") else None
 
 
-def begin(client, **proof):
-    """Go through step 1; return the key."""
+def start_setup(client, **proof):
+    """Pass the step-up, and return the key."""
     response = client.post(SETUP, {"password": PASSWORD, **proof})
     return response.context["key"].replace(" ", "")
 
 
-# --- The proof ------------------------------------------------------------------------------------
+# --- Step-up --------------------------------------------------------------------------------------
 
 
-def test_with_2fa_on_the_password_alone_gives_no_key(client_with_2fa):
+def test_with_2fa_on_the_password_alone_shows_no_key(client_with_2fa):
     assert set(inputs(client_with_2fa.get(SETUP))) == {"csrfmiddlewaretoken", "password", "code"}
     response = client_with_2fa.post(SETUP, {"password": PASSWORD})
     assert response.status_code == 422
@@ -39,20 +39,20 @@ def test_with_2fa_on_the_password_alone_gives_no_key(client_with_2fa):
     assert "twofactor_setup" not in client_with_2fa.session
 
 
-def test_with_2fa_on_a_wrong_code_gives_no_key_and_is_charged(client_with_2fa, secret):
+def test_a_wrong_code_shows_no_key_and_is_charged(client_with_2fa, secret):
     response = client_with_2fa.post(SETUP, {"password": PASSWORD, "code": wrong_code(secret)})
     assert errors(response) == {"code": ["wrong_code"]}
     assert Authenticator.objects.get().failures == 1
     assert "twofactor_setup" not in client_with_2fa.session
 
 
-def test_password_and_code_give_a_new_key_and_never_the_live_one(client_with_2fa, secret):
-    key = key_on(client_with_2fa.post(SETUP, {"password": PASSWORD, "code": code_now(secret)}))
+def test_password_and_code_show_a_new_key_and_not_the_current_one(client_with_2fa, secret):
+    key = key_shown(client_with_2fa.post(SETUP, {"password": PASSWORD, "code": code_now(secret)}))
     assert key not in (None, secret)
     assert Authenticator.objects.get().secret == secret
 
 
-def test_the_toggle_turns_the_code_into_a_backup_code(client_with_2fa):
+def test_the_method_decides_which_field_is_shown(client_with_2fa):
     assert set(inputs(client_with_2fa.get(SETUP, {"method": "backup"}))) == {
         "csrfmiddlewaretoken",
         "password",
@@ -60,24 +60,24 @@ def test_the_toggle_turns_the_code_into_a_backup_code(client_with_2fa):
     }
 
 
-def test_password_and_backup_code_give_a_new_key_and_the_owner_is_told(client_with_2fa, user, backup_codes, mails_to):
-    assert key_on(client_with_2fa.post(SETUP, {"password": PASSWORD, "backup_code": backup_codes[0]}))
+def test_password_and_backup_code_show_a_new_key_and_notify_the_owner(client_with_2fa, user, backup_codes, mails_to):
+    assert key_shown(client_with_2fa.post(SETUP, {"password": PASSWORD, "backup_code": backup_codes[0]}))
     assert Authenticator.objects.get().codes_left == 9
     assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]
     assert len(mails_to(user.email)) == 1
 
 
-def test_a_wrong_backup_code_gives_no_key(client_with_2fa):
+def test_a_wrong_backup_code_shows_no_key(client_with_2fa):
     response = client_with_2fa.post(SETUP, {"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE})
     assert errors(response) == {"backup_code": ["wrong_backup_code"]}
     assert "twofactor_setup" not in client_with_2fa.session
 
 
-# --- The steps ------------------------------------------------------------------------------------
+# --- The change of phone --------------------------------------------------------------------------
 
 
-def test_the_old_phone_works_until_the_new_code_is_accepted_and_not_after(client_with_2fa, user, secret, backup_codes):
-    key = begin(client_with_2fa, code=code_now(secret))
+def test_the_old_phone_works_until_the_new_code_is_accepted(client_with_2fa, user, secret, backup_codes):
+    key = start_setup(client_with_2fa, code=code_now(secret))
     Authenticator.objects.update(last_time_step=-1)
     assert Authenticator.objects.for_user(user).accept(code_now(secret))
     response = client_with_2fa.post(VERIFY_SETUP, {"code": code_now(key)})
@@ -89,16 +89,16 @@ def test_the_old_phone_works_until_the_new_code_is_accepted_and_not_after(client
     assert not authenticator.accept(code_now(secret))
 
 
-def test_a_new_phone_keeps_this_session_and_is_told_as_such(client_with_2fa, secret):
-    key = begin(client_with_2fa, code=code_now(secret))
+def test_a_new_phone_keeps_this_session_and_has_its_own_event(client_with_2fa, secret):
+    key = start_setup(client_with_2fa, code=code_now(secret))
     client_with_2fa.post(VERIFY_SETUP, {"code": code_now(key)})
     assert client_with_2fa.get(SETTINGS).status_code == 200
     assert [event.kind for event in SecurityEvent.objects.all()] == ["phone_changed"]
 
 
 @pytest.mark.parametrize("code", ["wrong", "ahead"])
-def test_a_setup_of_a_new_phone_that_fails_leaves_the_old_one(client_with_2fa, secret, code):
-    key = begin(client_with_2fa, code=code_now(secret))
+def test_a_refused_code_of_the_new_phone_keeps_the_old_one(client_with_2fa, secret, code):
+    key = start_setup(client_with_2fa, code=code_now(secret))
     typed = wrong_code(key) if code == "wrong" else code_now(key, steps_ahead=10)
     assert client_with_2fa.post(VERIFY_SETUP, {"code": typed}).status_code == 422
     assert Authenticator.objects.get().secret == secret

@@ -1,4 +1,4 @@
-"""The QR code: small, clean, and readable by a program that others wrote."""
+"""The QR code: size, markup, and that an independent library can read it."""
 
 import re
 
@@ -20,7 +20,7 @@ def uri(account: str, issuer: str = "Twofactor") -> str:
 
 
 def modules(svg: str) -> list[list[bool]]:
-    """The dark modules, read off the path as a browser paints it: each run to the right is dark."""
+    """Return the dark modules: draw the path as a browser does; each horizontal run is dark."""
     size = int(re.search(r'viewBox="0 0 (\d+) \1"', svg)[1])
     white, dark = re.findall(r'<path [^>]*\bd="([^"]+)"', svg)
     assert white == f"M0 0h{size}v{size}H0z"
@@ -57,27 +57,27 @@ def picture(svg: str, *, scale: int = 4) -> Image.Image:
 
 @pytest.mark.parametrize("issuer", [*ISSUERS, "二要素認証" * 100])
 @pytest.mark.parametrize("account", ACCOUNTS)
-def test_the_code_says_the_uri(account, issuer):
-    said = uri(account, issuer)
-    found = zxingcpp.read_barcode(picture(qr.svg(said)), formats=zxingcpp.BarcodeFormat.QRCode)
+def test_the_code_contains_the_uri(account, issuer):
+    text = uri(account, issuer)
+    found = zxingcpp.read_barcode(picture(qr.svg(text)), formats=zxingcpp.BarcodeFormat.QRCode)
     assert found is not None
-    assert found.text == said
+    assert found.text == text
 
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 @pytest.mark.parametrize("account", ACCOUNTS)
-def test_the_code_weighs_under_6_kb(account, issuer):
+def test_the_code_is_smaller_than_6_kb(account, issuer):
     weight = len(qr.svg(uri(account, issuer)).encode())
     assert weight < 6 * 1024
 
 
-def test_the_code_has_a_white_ground_of_its_own_whatever_the_page_is_like():
+def test_the_code_has_its_own_white_background():
     ground, dark = re.findall(r"<path [^>]*>", qr.svg(uri("ada@example.com")))
     assert 'fill="#fff"' in ground
     assert "fff" not in dark
 
 
-def test_there_is_a_white_quiet_zone_of_four_modules_on_every_side():
+def test_the_quiet_zone_is_four_modules_on_every_side():
     grid = modules(qr.svg(uri("ada@example.com")))
     size = len(grid)
     dark = {(x, y) for y, row in enumerate(grid) for x, is_dark in enumerate(row) if is_dark}
@@ -85,19 +85,19 @@ def test_there_is_a_white_quiet_zone_of_four_modules_on_every_side():
     assert max(max(spot) for spot in dark) == size - 5
 
 
-def test_the_code_can_be_read_on_a_dark_page():
+def test_the_code_is_readable_on_a_dark_page():
     code = picture(qr.svg(uri("ada@example.com")))
     page = Image.new("L", (code.width + 200, code.height + 200), 0)
     page.paste(code, (100, 100))
     assert zxingcpp.read_barcode(page, formats=zxingcpp.BarcodeFormat.QRCode) is not None
 
 
-def test_the_strict_content_security_policy_has_nothing_to_refuse():
+def test_the_markup_complies_with_a_strict_content_security_policy():
     svg = qr.svg(uri("ada@example.com"))
     assert not re.search(r"style|<script|href|data:|\bon\w+=", svg)
 
 
-def test_nothing_that_a_person_typed_reaches_the_markup():
+def test_user_input_does_not_appear_in_the_markup():
     svg = qr.svg("otpauth://totp/<script>alert(1)</script>\"'&")
     assert set(re.findall(r"</?(\w+)", svg)) == {"svg", "path"}
     assert "alert" not in svg

@@ -1,4 +1,4 @@
-"""What the app adds to allauth's log of a session: the second factor, as allauth.mfa records it."""
+"""The second factor in allauth's authentication records, in the form that allauth.mfa uses."""
 
 from pathlib import Path
 
@@ -44,23 +44,23 @@ def request_of(browser, user):
 
 
 def records(browser, user):
-    """The records of this session, without their times."""
+    """Return the authentication records of the session, without their times."""
     found = get_authentication_records(request_of(browser, user), user)
     return [{name: value for name, value in record.items() if name != "at"} for record in found]
 
 
-def methods(browser, user):
+def recorded_methods(browser, user):
     return [record["method"] for record in records(browser, user)]
 
 
-# --- What is written ------------------------------------------------------------------------------
+# --- What is recorded -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("field", TYPES)
 def test_a_sign_in_with_a_code_is_recorded(signed_out_client, user, typed, field):
     give_password(signed_out_client, user)
     signed_out_client.post(VERIFY_LOGIN, {field: typed[field]})
-    assert methods(signed_out_client, user) == ["password", "mfa"]
+    assert recorded_methods(signed_out_client, user) == ["password", "mfa"]
     assert records(signed_out_client, user)[-1] == {"method": "mfa", "type": TYPES[field]}
 
 
@@ -73,7 +73,7 @@ def test_a_step_up_with_a_code_is_recorded(client_with_2fa, user, typed, field, 
     ]
 
 
-def test_a_step_up_without_a_password_records_none(client_with_2fa, user, typed, the_apps_adapter):
+def test_a_step_up_without_a_password_records_no_password(client_with_2fa, user, typed, the_apps_adapter):
     user.set_unusable_password()
     user.save()
     testing.sign_in(client_with_2fa, user)
@@ -82,7 +82,7 @@ def test_a_step_up_without_a_password_records_none(client_with_2fa, user, typed,
 
 
 @pytest.mark.parametrize("field", TYPES)
-def test_a_step_up_at_the_sites_own_page_is_recorded(client_with_2fa, user, typed, field):
+def test_a_step_up_on_the_sites_own_page_is_recorded(client_with_2fa, user, typed, field):
     client_with_2fa.post(ALLAUTHS, {"password": PASSWORD, field: typed[field]})
     assert {"method": "mfa", "type": TYPES[field], "reauthenticated": True} in records(client_with_2fa, user)
 
@@ -92,18 +92,18 @@ def test_a_refused_code_and_a_trusted_browser_are_not_recorded(user, typed, sett
     browser = new_client()
     give_password(browser, user)
     browser.post(VERIFY_LOGIN, {"code": "000000"})
-    assert methods(browser, user) == ["password"]
+    assert recorded_methods(browser, user) == ["password"]
     browser.post(VERIFY_LOGIN, {"code": typed["code"], "trust": "on"})
     browser.post("/accounts/logout/")
     sign_in(browser, user)
-    assert methods(browser, user) == ["password"]
+    assert recorded_methods(browser, user) == ["password"]
 
 
-# --- What it opens: nothing -----------------------------------------------------------------------
+# --- Records do not count as a step-up ------------------------------------------------------------
 
 
-def asks_for_a_proof(browser, user):
-    """True if allauth's pages and ours ask this session for a proof."""
+def requires_step_up(browser, user):
+    """Return whether allauth's pages and ours require a step-up from this session."""
     request = request_of(browser, user)
     try:
         reauthentication_required(lambda request: None)(request)
@@ -112,20 +112,20 @@ def asks_for_a_proof(browser, user):
     return False
 
 
-def test_a_code_at_sign_in_or_to_confirm_is_no_proof_for_allauths_pages(client_with_2fa, user, typed):
-    assert asks_for_a_proof(client_with_2fa, user)
+def test_a_code_at_sign_in_or_confirm_is_not_a_step_up_for_allauth(client_with_2fa, user, typed):
+    assert requires_step_up(client_with_2fa, user)
     age_second_factor(client_with_2fa, 3600)
     client_with_2fa.post(CONFIRM, {"code": typed["code"]})
-    assert asks_for_a_proof(client_with_2fa, user)
+    assert requires_step_up(client_with_2fa, user)
 
 
 @pytest.mark.parametrize("path", [REGENERATE, SETUP])
-def test_neither_is_a_proof_for_a_change_of_2fa(client_with_2fa, user, typed, path):
+def test_a_proof_for_a_change_of_2fa_is_not_a_step_up_for_allauth(client_with_2fa, user, typed, path):
     client_with_2fa.post(path, {"password": PASSWORD, "code": typed["code"]})
-    assert asks_for_a_proof(client_with_2fa, user)
+    assert requires_step_up(client_with_2fa, user)
 
 
-def test_a_second_factor_is_no_fresh_sign_in(rf, user):
+def test_a_recorded_second_factor_does_not_count_as_a_recent_sign_in(rf, user):
     request = rf.get("/")
     request.session, request.user = {}, user
     reauthentication.record_code(request, user, "code", reauthenticated=True)
@@ -134,10 +134,10 @@ def test_a_second_factor_is_no_fresh_sign_in(rf, user):
     assert reauthentication.signed_in_lately(request)
 
 
-# --- allauth's private name -----------------------------------------------------------------------
+# --- The private name of allauth ------------------------------------------------------------------
 
 
-def test_the_private_function_is_where_the_page_on_decisions_says():
+def test_the_private_function_is_the_one_listed_in_docs_decisions():
     function = reauthentication.record_authentication
     name = f"{function.__module__}.{function.__qualname__}"
     assert name == "allauth.account.internal.flows.login.record_authentication"

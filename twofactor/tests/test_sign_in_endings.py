@@ -1,4 +1,4 @@
-"""What the sign-in page says after a pending sign-in ended, and where it leads from there."""
+"""The message of the login page after a pending sign-in ended, and `next`."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,8 +21,8 @@ from twofactor.tests.helpers import (
     wrong_code,
 )
 
-CANCEL, SIGNUP, GOAL = "/accounts/2fa/cancel-login/", "/accounts/signup/", "/accounts/email/?a=b&c=d"
-NEWCOMER = {"email": "bob@example.com", "full_name": "Bob New", "password1": PASSWORD}
+CANCEL, SIGNUP, NEXT = "/accounts/2fa/cancel-login/", "/accounts/signup/", "/accounts/email/?a=b&c=d"
+NEW_USER = {"email": "bob@example.com", "full_name": "Bob New", "password1": PASSWORD}
 
 EXPIRED = "Your sign-in took longer than ten minutes. Please sign in again."
 WRONG_CODES = "Too many wrong codes. Please sign in again."
@@ -51,12 +51,12 @@ def make_new_backup_codes(client, user):
 def give_five_wrong_codes(client, user):
     for _ in range(5):
         client.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
-    client.get(LOGIN)  # which says it once
+    client.get(LOGIN)  # shows the message once
 
 
 def sign_up(client, user):
-    client.post(SIGNUP, NEWCOMER)
-    client.get("/")  # which shows allauth's own message
+    client.post(SIGNUP, NEW_USER)
+    client.get("/")  # shows the message of allauth
 
 
 ENDINGS = {
@@ -71,64 +71,64 @@ ENDINGS = {
     "a closed account": (lambda client, user: type(user).objects.update(is_active=False), OVER),
     "a deleted account": (lambda client, user: user.delete(), OVER),
 }
-each_ending = pytest.mark.parametrize("end, words", ENDINGS.values(), ids=ENDINGS)
+each_ending = pytest.mark.parametrize("end_sign_in, expected", ENDINGS.values(), ids=ENDINGS)
 
 
 @pytest.fixture
 def pending_client(signed_out_client, user, authenticator):
-    """The password was right, a code is owed, and after it the visitor wants to go to GOAL."""
-    give_password(signed_out_client, user, next=GOAL)
+    """The password was accepted with `next`, the second factor is still missing."""
+    give_password(signed_out_client, user, next=NEXT)
     return signed_out_client
 
 
-def ask(client, method="get", path=VERIFY_LOGIN, **fields):
-    """Ask for the code page, or send it something, as a browser does that shows the page."""
+def request_stage(client, method="get", path=VERIFY_LOGIN, **fields):
+    """Send a request to the stage from the code page."""
     return getattr(client, method)(path, fields, headers={"HX-Current-URL": f"http://testserver{VERIFY_LOGIN}"})
 
 
-def leads_on_to(response):
-    """The address that the sign-in page leads on to."""
+def next_of(response):
+    """Return `next` of a redirect to the login page."""
     target = urlsplit(redirect_target(response))
     assert target.path == LOGIN
     return parse_qs(target.query).get("next", [""])[0]
 
 
-# --- What it says ---------------------------------------------------------------------------------
+# --- The message ----------------------------------------------------------------------------------
 
 
 @each_ending
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_the_sign_in_page_says_why_the_sign_in_ended(pending_client, user, secret, end, words, method):
-    end(pending_client, user)
-    response = ask(pending_client, method, code=code_now(secret))
+def test_the_login_page_says_why_the_sign_in_ended(pending_client, user, secret, end_sign_in, expected, method):
+    end_sign_in(pending_client, user)
+    response = request_stage(pending_client, method, code=code_now(secret))
     page = pending_client.get(redirect_target(response))
-    assert messages_on(page) == [words]
-    assert words in page.content.decode()
+    assert messages_on(page) == [expected]
+    assert expected in page.content.decode()
     assert not is_signed_in(pending_client)
 
 
 @each_ending
-def test_a_reload_and_back_get_the_same_words(pending_client, user, end, words):
-    end(pending_client, user)
+def test_a_reload_and_back_show_the_same_message(pending_client, user, end_sign_in, expected):
+    end_sign_in(pending_client, user)
     for _ in range(3):
-        ask(pending_client)
-        assert messages_on(pending_client.get(LOGIN)) == [words]
+        request_stage(pending_client)
+        assert messages_on(pending_client.get(LOGIN)) == [expected]
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_without_a_session_it_says_that_the_sign_in_is_over(signed_out_client, db, method):
-    assert redirect_target(ask(signed_out_client, method, code="123456")) == LOGIN
+def test_without_a_session_the_message_says_that_the_sign_in_ended(signed_out_client, db, method):
+    assert redirect_target(request_stage(signed_out_client, method, code="123456")) == LOGIN
     assert messages_on(signed_out_client.get(LOGIN)) == [OVER]
 
 
-def test_after_cancel_nothing_is_said_but_to_who_comes_back(pending_client):
-    ask(pending_client, "post", CANCEL)
+def test_after_cancel_a_message_is_shown_only_after_a_return_to_the_stage(pending_client):
+    request_stage(pending_client, "post", CANCEL)
     assert messages_on(pending_client.get(LOGIN)) == []
-    ask(pending_client)
+    request_stage(pending_client)
     assert messages_on(pending_client.get(LOGIN)) == [OVER]
 
 
-def test_a_new_sign_in_forgets_how_the_last_one_ended(pending_client, user, secret):
+def test_a_new_sign_in_clears_the_message_of_the_last_one(pending_client, user, secret):
     give_five_wrong_codes(pending_client, user)
     Authenticator.objects.update(failures=0, delayed_until=0)
     give_password(pending_client, user)
@@ -138,33 +138,33 @@ def test_a_new_sign_in_forgets_how_the_last_one_ended(pending_client, user, secr
     assert "twofactor_sign_in" not in pending_client.session
 
 
-# --- Where it leads -------------------------------------------------------------------------------
+# --- The next URL ---------------------------------------------------------------------------------
 
 
 @each_ending
-def test_where_one_was_going_is_kept(pending_client, user, end, words):
-    end(pending_client, user)
-    assert leads_on_to(ask(pending_client, "post", code="123456")) == GOAL
-    assert leads_on_to(ask(pending_client)) == GOAL
+def test_next_is_kept(pending_client, user, end_sign_in, expected):
+    end_sign_in(pending_client, user)
+    assert next_of(request_stage(pending_client, "post", code="123456")) == NEXT
+    assert next_of(request_stage(pending_client)) == NEXT
 
 
-def test_where_one_was_going_is_kept_after_cancel(pending_client, user, secret):
-    response = ask(pending_client, "post", CANCEL)
-    assert leads_on_to(response) == GOAL
-    assert GOAL.replace("&", "&amp;") in pending_client.get(redirect_target(response)).content.decode()
-    assert leads_on_to(ask(pending_client)) == GOAL
+def test_next_is_kept_after_cancel(pending_client, user, secret):
+    response = request_stage(pending_client, "post", CANCEL)
+    assert next_of(response) == NEXT
+    assert NEXT.replace("&", "&amp;") in pending_client.get(redirect_target(response)).content.decode()
+    assert next_of(request_stage(pending_client)) == NEXT
 
 
 # --- Another tab ----------------------------------------------------------------------------------
 
 
-def test_opening_the_sign_up_page_ends_no_sign_in(pending_client, secret):
+def test_opening_the_signup_page_does_not_end_the_sign_in(pending_client, secret):
     assert pending_client.get(SIGNUP).status_code == 200
     assert redirect_target(pending_client.get(LOGIN)) == VERIFY_LOGIN
-    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == GOAL
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == NEXT
 
 
-def test_a_password_given_in_another_tab_begins_another_sign_in(pending_client, make_user, signed_out_client):
+def test_a_password_in_another_tab_starts_a_new_sign_in(pending_client, make_user, signed_out_client):
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)
     give_password(pending_client, bob)
@@ -172,16 +172,16 @@ def test_a_password_given_in_another_tab_begins_another_sign_in(pending_client, 
     assert pending_client.session["_auth_user_id"] == str(bob.pk)
 
 
-def test_a_code_of_the_first_tab_is_not_tried_on_the_second_ones_sign_in(pending_client, make_user, secret):
+def test_a_code_from_the_first_tab_is_not_checked_for_the_sign_in_of_the_second(pending_client, make_user, secret):
     first_tab = inputs(pending_client.get(VERIFY_LOGIN))["sign_in"]["value"]
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)
     give_password(pending_client, bob)
-    response = ask(pending_client, "post", code=code_now(secret), sign_in=first_tab)
+    response = request_stage(pending_client, "post", code=code_now(secret), sign_in=first_tab)
     assert redirect_target(response) == VERIFY_LOGIN
     page = pending_client.get(VERIFY_LOGIN)
-    words = "Another sign-in began in this browser. Enter the code for that one, or cancel it."
-    assert messages_on(page) == [words]
+    expected = "Another sign-in began in this browser. Enter the code for that one, or cancel it."
+    assert messages_on(page) == [expected]
     assert not Authenticator.objects.filter(failures__gt=0).exists()
     pending_client.post(VERIFY_LOGIN, {"code": code_now("B" * 32), "sign_in": inputs(page)["sign_in"]["value"]})
     assert pending_client.session["_auth_user_id"] == str(bob.pk)
@@ -190,29 +190,27 @@ def test_a_code_of_the_first_tab_is_not_tried_on_the_second_ones_sign_in(pending
 def test_a_wrong_code_shows_the_form_of_the_same_sign_in(user, authenticator, secret):
     client = new_client()
     give_password(client, user)
-    own = inputs(client.get(VERIFY_LOGIN))["sign_in"]["value"]
-    response = client.post(VERIFY_LOGIN, {"code": wrong_code(secret), "sign_in": own})
-    assert inputs(response)["sign_in"]["value"] == own
+    sign_in_id = inputs(client.get(VERIFY_LOGIN))["sign_in"]["value"]
+    response = client.post(VERIFY_LOGIN, {"code": wrong_code(secret), "sign_in": sign_in_id})
+    assert inputs(response)["sign_in"]["value"] == sign_in_id
 
 
-# --- Requests at once -----------------------------------------------------------------------------
+# --- Parallel requests ----------------------------------------------------------------------------
 
 
-def test_the_fifth_wrong_code_sent_twice_at_once_is_said_whichever_answer_is_shown(pending_client, parallel_client):
+def test_a_fifth_wrong_code_sent_twice_in_parallel_shows_the_message_in_both(pending_client, parallel_client):
     give_five_wrong_codes(pending_client, None)
-    response = ask(parallel_client, "post", backup_code=UNKNOWN_BACKUP_CODE)
-    assert leads_on_to(response) == GOAL
-    parallel_client.cookies["sessionid"] = pending_client.cookies[
-        "sessionid"
-    ].value  # what the browser has, from the other answer
+    response = request_stage(parallel_client, "post", backup_code=UNKNOWN_BACKUP_CODE)
+    assert next_of(response) == NEXT
+    parallel_client.cookies["sessionid"] = pending_client.cookies["sessionid"].value  # the cookie of the other response
     assert messages_on(parallel_client.get(LOGIN)) == [WRONG_CODES]
 
 
-def test_a_right_backup_code_at_the_fifth_try_sent_twice_at_once_is_no_fifth_wrong_one(
+def test_a_correct_backup_code_at_the_fifth_try_sent_twice_in_parallel_sends_no_warning(
     pending_client, parallel_client, user, backup_codes, mails_to
 ):
     for _ in range(4):
         pending_client.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
-    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == GOAL
-    assert leads_on_to(ask(parallel_client, "post", backup_code=backup_codes[0])) == GOAL
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == NEXT
+    assert next_of(request_stage(parallel_client, "post", backup_code=backup_codes[0])) == NEXT
     assert [mail.subject for mail in mails_to(user.email) if "backup code" not in mail.subject] == []

@@ -1,4 +1,4 @@
-"""What a host is told by Django's signals: after the commit, without secrets, and without harm from who listens."""
+"""Signals: sent after the commit, without secrets, and not affected by a failing receiver."""
 
 import functools
 import logging
@@ -25,33 +25,33 @@ from twofactor.tests.helpers import (
     wrong_code,
 )
 
-ALL = {name: value for name, value in vars(signals).items() if isinstance(value, signals.Signal)}
+SIGNALS = {name: value for name, value in vars(signals).items() if isinstance(value, signals.Signal)}
 
 
 @pytest.fixture
-def heard():
-    """What was sent so far: the signal's name, and all that came with it."""
-    told, receivers = [], []
-    for name, signal in ALL.items():
-        receiver = functools.partial(_hear, told, name)
+def received():
+    """The signals that were sent so far: name and keyword arguments."""
+    received, receivers = [], []
+    for name, signal in SIGNALS.items():
+        receiver = functools.partial(_receive, received, name)
         receivers.append((signal, receiver))
         signal.connect(receiver)
-    yield told
+    yield received
     for signal, receiver in receivers:
         signal.disconnect(receiver)
 
 
-def _hear(told, name, signal, **named):
-    told.append((name, named))
+def _receive(received, name, signal, **named):
+    received.append((name, named))
 
 
 @pytest.fixture
 def committed(django_capture_on_commit_callbacks):
-    """Tests run inside a transaction: what waits for its end is done here at the end of the block."""
+    """Run the on_commit callbacks at the end of the block, since a test runs inside a transaction."""
     return functools.partial(django_capture_on_commit_callbacks, execute=True)
 
 
-TOLD = {
+SENT_BY = {
     "turned_on": (events.turned_on, {}),
     "turned_off": (events.turned_off, {"by": "owner", "reason": ""}),
     "phone_changed": (events.phone_changed, {}),
@@ -67,21 +67,23 @@ TOLD = {
 
 
 def test_every_signal_is_in_the_table():
-    assert ALL.keys() == TOLD.keys()
+    assert SIGNALS.keys() == SENT_BY.keys()
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_a_signal_says_whose_by_which_request_and_what_it_adds(name, user, authenticator, request_, heard, committed):
-    tell, added = TOLD[name]
+@pytest.mark.parametrize("name", SENT_BY)
+def test_a_signal_has_the_user_the_request_and_its_own_arguments(
+    name, user, authenticator, request_, received, committed
+):
+    send, extra = SENT_BY[name]
     with committed():
-        tell(request_, user)
-    assert heard == [(name, {"sender": Authenticator, "request": request_, "user": user, **added})]
+        send(request_, user)
+    assert received == [(name, {"sender": Authenticator, "request": request_, "user": user, **extra})]
 
 
-# --- Each by what people do -----------------------------------------------------------------------
+# --- Sent by the pages ----------------------------------------------------------------------------
 
 
-def test_the_journey_is_told_in_its_order_and_without_a_secret(user, heard, committed):
+def test_signals_are_sent_in_order_and_without_secrets(user, received, committed):
     browser, other = new_client(), new_client()
     with committed():
         give_password(browser, user)
@@ -98,100 +100,103 @@ def test_the_journey_is_told_in_its_order_and_without_a_secret(user, heard, comm
         other.post(VERIFY_SETUP, {"code": code_now(second)})
         other.post(DISABLE, {"password": PASSWORD, "code": wrong_code(second)})
         other.post(DISABLE, {"password": PASSWORD, "code": code_now(second, steps_ahead=1)})
-    assert [name for name, _ in heard] == [
+    assert [name for name, _ in received] == [
         "turned_on", "failed", "backup_code_used", "accepted", "backup_code_used", "accepted", "codes_regenerated",
         "backup_code_used", "accepted", "phone_changed", "failed", "accepted", "turned_off",
     ]  # fmt: skip
-    assert {named["user"].pk for _, named in heard} == {user.pk}
-    said = str([{name: value for name, value in named.items() if name != "request"} for _, named in heard])
+    assert {named["user"].pk for _, named in received} == {user.pk}
+    arguments = str([{name: value for name, value in named.items() if name != "request"} for _, named in received])
     for hidden in (key, second, wrong, code_now(key), PASSWORD, *codes, *new):
-        assert hidden not in said
+        assert hidden not in arguments
 
 
 @pytest.mark.parametrize("method, field", [("code", "code"), ("backup", "backup_code")])
 @pytest.mark.parametrize("form", [VerifyLoginForm, ConfirmForm, ProofForm])
-def test_every_form_tells_of_an_accepted_code(
-    form, method, field, authenticator, secret, backup_codes, request_, heard, committed
+def test_every_form_sends_accepted(
+    form, method, field, authenticator, secret, backup_codes, request_, received, committed
 ):
     typed = {"password": PASSWORD, "code": code_now(secret), "backup_code": backup_codes[0]}
     with committed():
         assert form(typed, request=request_, authenticator=authenticator, method=method).is_valid()
-    assert [named["method"] for name, named in heard if name == "accepted"] == [method]
+    assert [named["method"] for name, named in received if name == "accepted"] == [method]
 
 
-def test_a_reset_says_that_it_was_staff_and_why(user, authenticator, heard, committed, request_):
+def test_a_reset_by_staff_sends_its_reason(user, authenticator, received, committed, request_):
     with committed():
         call_command("twofactor", "reset", user.email, "--reason", "lost phone")
         Authenticator.objects.activate(user, secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
         reset(user, reason="asked at the desk", request=request_)
-    told = [(name, named["by"], named["reason"], named["request"]) for name, named in heard]
-    assert told == [("turned_off", "staff", "lost phone", None), ("turned_off", "staff", "asked at the desk", request_)]
+    turned_off = [(name, named["by"], named["reason"], named["request"]) for name, named in received]
+    assert turned_off == [
+        ("turned_off", "staff", "lost phone", None),
+        ("turned_off", "staff", "asked at the desk", request_),
+    ]
 
 
-def test_a_lock_is_told(pending_client, user, secret, heard, committed):
+def test_a_lock_sends_locked(pending_client, user, secret, received, committed):
     Authenticator.objects.update(budget_spent=99, budget_began=2_000_000_000)
     with committed():
         pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
-    assert [name for name, _ in heard] == ["failed", "locked"]
+    assert [name for name, _ in received] == ["failed", "locked"]
 
 
-def test_a_wrong_code_of_a_setup_is_no_failure_of_a_second_factor(signed_in_client, heard, committed):
+def test_a_wrong_code_of_a_setup_sends_no_signal(signed_in_client, received, committed):
     with committed():
         key = signed_in_client.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
         signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})
-    assert heard == []
+    assert received == []
 
 
 # --- After the commit -----------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_sent_after_the_commit_and_never_without_one(user, request_, heard):
+def test_a_signal_is_sent_after_the_commit_and_not_after_a_rollback(user, request_, received):
     with transaction.atomic():
         events.turned_on(request_, user)
         transaction.set_rollback(True)
-    assert heard == []
+    assert received == []
     with transaction.atomic():
         events.turned_on(request_, user)
-        assert heard == []
-    assert [name for name, _ in heard] == ["turned_on"]
+        assert received == []
+    assert [name for name, _ in received] == ["turned_on"]
     events.turned_off(request_, user)
-    assert [name for name, _ in heard] == ["turned_on", "turned_off"]
+    assert [name for name, _ in received] == ["turned_on", "turned_off"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_with_a_transaction_for_each_request_it_is_sent_after_that_one(user, authenticator, secret, monkeypatch):
+def test_with_atomic_requests_a_signal_is_sent_after_the_request(user, authenticator, secret, monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    inside = []
+    in_transaction = []
 
     def receiver(**named):
-        inside.append(connection.in_atomic_block)
+        in_transaction.append(connection.in_atomic_block)
 
     signals.failed.connect(receiver)
     browser = new_client()
     give_password(browser, user)
     browser.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
-    assert inside == [False]
+    assert in_transaction == [False]
 
 
 # --- A receiver that fails ------------------------------------------------------------------------
 
 
-class Broken:
-    """A receiver that has no name of its own, with which Django's way of logging would raise in its turn."""
+class NamelessReceiver:
+    """A receiver without __qualname__. Django's own logging of a failing receiver would raise for it."""
 
     def __call__(self, **named):
         raise LookupError("no such\nevent=forged")
 
 
-def broken(**named):
+def failing_receiver(**named):
     raise LookupError("no such\nevent=forged")
 
 
-@pytest.mark.parametrize("receiver", [broken, Broken()], ids=["function", "object"])
-def test_a_receiver_that_raises_undoes_and_blocks_nothing(user, receiver, heard, committed, caplog):
+@pytest.mark.parametrize("receiver", [failing_receiver, NamelessReceiver()], ids=["function", "object"])
+def test_a_failing_receiver_does_not_undo_or_block_the_change(user, receiver, received, committed, caplog):
     signals.turned_on.connect(receiver)
-    signals.turned_on.receivers.reverse()  # before the one that hears
+    signals.turned_on.receivers.reverse()  # call the failing receiver first
     try:
         browser = new_client()
         give_password(browser, user)
@@ -202,8 +207,8 @@ def test_a_receiver_that_raises_undoes_and_blocks_nothing(user, receiver, heard,
         signals.turned_on.disconnect(receiver)
     assert len(backup_codes_on(response)) == 10
     assert Authenticator.objects.for_user(user).secret == key
-    assert [name for name, _ in heard] == ["turned_on"]
-    (line,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert "LookupError" in line.getMessage()
-    assert line.getMessage().isprintable()
-    assert line.exc_info is None
+    assert [name for name, _ in received] == ["turned_on"]
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "LookupError" in record.getMessage()
+    assert record.getMessage().isprintable()
+    assert record.exc_info is None

@@ -1,4 +1,4 @@
-"""The status block, which the settings page refreshes itself from."""
+"""The status block, which the settings page reloads over HTMX."""
 
 import pytest
 
@@ -17,11 +17,11 @@ from twofactor.tests.helpers import (
 )
 
 
-def test_a_plain_browser_is_led_to_the_settings_page(client, user):
+def test_a_plain_browser_is_redirected_to_the_settings_page(client, user):
     assert redirect_target(sign_in(client, user).get(STATUS)) == SETTINGS
 
 
-def test_htmx_gets_the_block_alone(user):
+def test_htmx_gets_only_the_block(user):
     response = sign_in(new_client(htmx=True), user).get(STATUS)
     assert response.status_code == 200
     assert not is_full_page(response)
@@ -30,11 +30,11 @@ def test_htmx_gets_the_block_alone(user):
     assert "no-store" in response["Cache-Control"]
 
 
-def test_it_says_off(user):
+def test_it_shows_that_2fa_is_off(user):
     assert sign_in(new_client(htmx=True), user).get(STATUS).context["authenticator"] is None
 
 
-def test_it_says_on_since_when_and_how_many_codes_are_left(user, authenticator, backup_codes, secret):
+def test_it_shows_when_2fa_was_turned_on_and_how_many_codes_are_left(user, authenticator, backup_codes, secret):
     browser = sign_in(new_client(htmx=True), user, code=code_now(secret))
     authenticator.spend_backup_code(backup_codes[0])
     response = browser.get(STATUS)
@@ -46,26 +46,26 @@ NONE_LEFT = "You have no backup codes left. Make new ones now."
 
 
 @pytest.fixture
-def last_code_used(pending_client, authenticator, backup_codes):
-    """Signed in with the last of the ten codes."""
+def client_without_backup_codes(pending_client, authenticator, backup_codes):
+    """Signed in with the last of the ten backup codes."""
     for code in backup_codes[1:]:
         authenticator.spend_backup_code(code)
     pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
     return pending_client
 
 
-def test_no_page_and_no_email_counts_to_zero(last_code_used, user, mails_to, run_command):
-    home, settings = (last_code_used.get(path).content.decode() for path in ("/", SETTINGS))
-    assert "You used your last backup code. Make new ones now." in home
-    assert NONE_LEFT in home
-    assert NONE_LEFT in settings
-    assert "Backup codes left" not in settings
+def test_no_backup_codes_left_is_said_in_words(client_without_backup_codes, user, mails_to, run_command):
+    home_page, settings_page = (client_without_backup_codes.get(path).content.decode() for path in ("/", SETTINGS))
+    assert "You used your last backup code. Make new ones now." in home_page
+    assert NONE_LEFT in home_page
+    assert NONE_LEFT in settings_page
+    assert "Backup codes left" not in settings_page
     assert NONE_LEFT in mails_to(user.email)[-1].body
     assert "no backup codes left" in run_command("twofactor", "status", user.email)
     assert "no backup codes left" in run_command("twofactor", "report")
 
 
-def test_the_settings_page_holds_it_and_is_told_of_changes(user, authenticator, backup_codes, secret):
+def test_the_settings_page_reloads_the_block_after_a_change(user, authenticator, backup_codes, secret):
     browser = sign_in(new_client(htmx=True), user, code=code_now(secret))
     page = browser.get(SETTINGS).content.decode()
     assert f'hx-get="{STATUS}"' in page
@@ -74,7 +74,7 @@ def test_the_settings_page_holds_it_and_is_told_of_changes(user, authenticator, 
     assert response["HX-Trigger"] == "twofactor-changed"
 
 
-def test_an_expired_session_leads_to_sign_in_and_back_to_the_page_not_to_the_block(user):
+def test_an_expired_session_redirects_to_login_and_back_to_the_page(user):
     here = {"HX-Current-URL": f"http://testserver{SETTINGS}"}
     response = new_client(htmx=True).get(STATUS, headers=here)
     assert response.status_code == 204
@@ -82,5 +82,5 @@ def test_an_expired_session_leads_to_sign_in_and_back_to_the_page_not_to_the_blo
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_it_takes_no_other_method(signed_in_client, method):
+def test_other_methods_are_not_allowed(signed_in_client, method):
     assert getattr(signed_in_client, method)(STATUS).status_code == 405

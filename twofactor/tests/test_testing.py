@@ -1,24 +1,24 @@
-"""The helper for a host's own tests."""
+"""`twofactor.testing.sign_in`, for the tests of other sites."""
 
 from twofactor.testing import sign_in
 from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, new_client, redirect_target
 from twofactor.tests.hosts.pages import REPORT
 
 
-def test_it_signs_a_user_without_2fa_in(user):
+def test_a_user_without_2fa_is_signed_in(user):
     browser = new_client()
     sign_in(browser, user)
     assert browser.get(SETTINGS).status_code == 200
 
 
-def test_it_signs_a_user_with_2fa_in_as_after_a_code(user, authenticator, settings):
+def test_a_user_with_2fa_is_signed_in_as_after_a_code(user, authenticator, settings):
     settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
     browser = new_client()
     sign_in(browser, user)
     assert browser.get(REPORT).status_code == 200
 
 
-def test_force_login_alone_is_signed_out_where_2fa_is_on(user, authenticator):
+def test_force_login_alone_is_signed_out_if_2fa_is_on(user, authenticator):
     browser = new_client()
     browser.force_login(user)
     assert redirect_target(browser.get(SETTINGS)).startswith(LOGIN)

@@ -1,4 +1,4 @@
-"""Codes by time, against the RFCs' own numbers and against programs that others wrote."""
+"""TOTP codes, checked against the RFCs' test vectors and independent implementations."""
 
 import base64
 import secrets
@@ -27,7 +27,7 @@ ASCII_DIGITS = st.text("0123456789", min_size=6, max_size=6)
         enumerate(["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"])
     ),
 )
-def test_codes_are_those_of_rfc_4226_appendix_d(count, code):
+def test_codes_match_rfc_4226_appendix_d(count, code):
     assert totp.code_at(RFC_SECRET, count) == code
 
 
@@ -42,18 +42,18 @@ def test_codes_are_those_of_rfc_4226_appendix_d(count, code):
         (20000000000, "65353130"),
     ],
 )
-def test_codes_are_those_of_rfc_6238_appendix_b(unix_time, eight_digits):
+def test_codes_match_rfc_6238_appendix_b(unix_time, eight_digits):
     assert totp.code_at(RFC_SECRET, totp.time_step_at(unix_time)) == eight_digits[-6:]
 
 
 @given(key=st.binary(min_size=20, max_size=20), unix_time=st.integers(0, 2**40))
-def test_codes_agree_with_an_independent_implementation(key, unix_time):
+def test_codes_match_an_independent_implementation(key, unix_time):
     secret = base64.b32encode(key).decode()
     assert totp.code_at(secret, totp.time_step_at(unix_time)) == rfc6238.code_at(secret, unix_time)
 
 
 @pytest.mark.parametrize("unix_time", [0, 29, 30, NOW, 20000000000])
-def test_codes_agree_with_oathtool(oathtool, unix_time):
+def test_codes_match_oathtool(oathtool, unix_time):
     secret = totp.new_secret()
     assert totp.code_at(secret, totp.time_step_at(unix_time)) == oathtool(secret, unix_time)
 
@@ -76,51 +76,51 @@ def test_a_new_secret_has_the_160_random_bits_of_rfc_4226():
 
 @pytest.mark.parametrize("drift_window", [0, 1])
 @pytest.mark.parametrize("steps_off", range(-3, 4))
-def test_a_code_is_found_inside_the_drift_window_only(secret, drift_window, steps_off):
+def test_a_code_matches_inside_the_drift_window_only(secret, drift_window, steps_off):
     code = totp.code_at(secret, STEP + steps_off)
     found = totp.match_time_step(secret, code, around=STEP, drift_window=drift_window)
     assert found == (STEP + steps_off if abs(steps_off) <= drift_window else None)
 
 
-def test_of_two_steps_with_the_same_code_the_newest_is_found(secret):
-    first = 473_597  # of this secret, the first step whose code is the next one's too
+def test_the_newest_of_two_time_steps_with_the_same_code_matches(secret):
+    first = 473_597  # the first time step of this secret whose code equals the code of the next step
     code = totp.code_at(secret, first)
     assert code == totp.code_at(secret, first + 1)
     assert totp.match_time_step(secret, code, around=first, drift_window=1) == first + 1
 
 
-def test_there_are_no_steps_before_1970(secret):
+def test_time_steps_before_1970_are_not_checked(secret):
     assert totp.match_time_step(secret, totp.code_at(secret, 0), around=0, drift_window=1) == 0
     assert totp.match_time_step(secret, totp.code_at(secret, 5), around=0, drift_window=1) is None
 
 
-# --- How far a clock is off -----------------------------------------------------------------------
+# --- The offset of a clock ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps_off", [-20, -7, -2, 2, 3, 20])
-def test_a_clock_is_off_by_this_many_seconds(secret, steps_off):
+def test_the_clock_offset_is_given_in_seconds(secret, steps_off):
     code = totp.code_at(secret, STEP + steps_off)
     assert totp.clock_offset(secret, code, around=STEP, reach=600) == 30 * steps_off
 
 
 @pytest.mark.parametrize("steps_off", [-21, 0, 21])
-def test_a_clock_is_not_looked_for_beyond_the_reach_nor_where_it_is_right(secret, steps_off):
+def test_there_is_no_clock_offset_beyond_the_reach_or_for_a_correct_clock(secret, steps_off):
     code = totp.code_at(secret, STEP + steps_off)
     assert totp.clock_offset(secret, code, around=STEP, reach=600) is None
 
 
-def test_a_clock_is_not_looked_for_before_1970(secret):
+def test_clock_offsets_before_1970_are_not_checked(secret):
     assert totp.clock_offset(secret, totp.code_at(secret, 2), around=0, reach=600) == 60
     assert totp.clock_offset(secret, totp.code_at(secret, 500), around=0, reach=600) is None
 
 
-# --- What is typed --------------------------------------------------------------------------------
+# --- Normalization of input -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "typed", ["123456", "123 456", " 123456 ", "12-34-56", "1 2 3 4 5 6", "123 - 456", "123456" + " " * 58]
 )
-def test_spaces_and_hyphens_are_dropped(typed):
+def test_spaces_and_hyphens_are_removed(typed):
     assert totp.normalize(typed) == "123456"
 
 
@@ -133,33 +133,33 @@ def test_spaces_and_hyphens_are_dropped(typed):
     ],
     ids=lambda typed: repr(typed[:12]),
 )  # fmt: skip
-def test_what_is_not_six_decimal_digits_is_no_code(typed):
+def test_input_other_than_six_decimal_digits_is_malformed(typed):
     assert totp.normalize(typed) is None
 
 
 @given(st.text())
-def test_normalise_gives_six_ascii_digits_or_nothing_and_never_raises(typed):
+def test_normalize_returns_six_ascii_digits_or_none_for_any_text(typed):
     digits = totp.normalize(typed)
     assert digits is None or (len(digits) == 6 and set(digits) <= set("0123456789"))
 
 
 @given(ASCII_DIGITS, st.integers(0, 6), st.sampled_from([" ", "-", "  ", " - "]))
-def test_a_code_is_read_wherever_it_is_split(digits, at, by):
+def test_a_code_may_be_split_at_any_position(digits, at, by):
     assert totp.normalize(digits[:at] + by + digits[at:]) == digits
 
 
 # --- The provisioning URI -------------------------------------------------------------------------
 
 
-def parts_of(uri: str) -> tuple[str, dict[str, str]]:
-    """The label, still encoded, and the parameters."""
+def split_uri(uri: str) -> tuple[str, dict[str, str]]:
+    """Return the label, still encoded, and the query parameters."""
     parts = urlsplit(uri)
     assert (parts.scheme, parts.netloc) == ("otpauth", "totp")
     return parts.path[1:], {name: value for name, (value,) in parse_qs(parts.query, strict_parsing=True).items()}
 
 
 def test_the_uri_has_issuer_account_and_secret(secret):
-    label, parameters = parts_of(totp.provisioning_uri(secret, account="ada@example.com", issuer="Twofactor"))
+    label, parameters = split_uri(totp.provisioning_uri(secret, account="ada@example.com", issuer="Twofactor"))
     assert unquote(label) == "Twofactor:ada@example.com"
     assert parameters == {"secret": secret, "issuer": "Twofactor"}
 
@@ -175,9 +175,9 @@ def test_the_uri_has_issuer_account_and_secret(secret):
         ("ada@example.com", "🔐 二要素"),
     ],
 )
-def test_whatever_is_special_in_an_address_is_percent_encoded(secret, account, issuer):
+def test_special_characters_are_percent_encoded(secret, account, issuer):
     uri = totp.provisioning_uri(secret, account=account, issuer=issuer)
-    label, parameters = parts_of(uri)
+    label, parameters = split_uri(uri)
     assert unquote(label) == f"{issuer}:{account}"
     assert parameters == {"secret": secret, "issuer": issuer}
     assert uri.isascii()
@@ -185,21 +185,21 @@ def test_whatever_is_special_in_an_address_is_percent_encoded(secret, account, i
     assert uri.count("/") == 3
 
 
-def test_a_colon_in_issuer_or_account_cannot_move_the_border_between_them(secret):
-    label, parameters = parts_of(totp.provisioning_uri(secret, account="a:b@example.com", issuer="Evil: Bank"))
+def test_colons_in_issuer_and_account_are_removed(secret):
+    label, parameters = split_uri(totp.provisioning_uri(secret, account="a:b@example.com", issuer="Evil: Bank"))
     assert unquote(label) == "Evil Bank:ab@example.com"
     assert parameters["issuer"] == "Evil Bank"
 
 
-def test_a_line_break_is_a_space(secret):
-    label, parameters = parts_of(totp.provisioning_uri(secret, account=" a\r\nb ", issuer="Two\nLines\u2028"))
+def test_line_breaks_become_spaces(secret):
+    label, parameters = split_uri(totp.provisioning_uri(secret, account=" a\r\nb ", issuer="Two\nLines\u2028"))
     assert unquote(label) == "Two Lines:a b"
     assert parameters["issuer"] == "Two Lines"
 
 
-def test_long_names_are_cut_to_64_characters(secret):
+def test_long_names_are_truncated_to_64_characters(secret):
     account = "x" * 242 + "@example.com"
-    label, parameters = parts_of(totp.provisioning_uri(secret, account=account, issuer="Long " * 500))
+    label, parameters = split_uri(totp.provisioning_uri(secret, account=account, issuer="Long " * 500))
     assert unquote(label) == ("Long " * 13)[:64] + ":" + "x" * 64
     assert parameters["issuer"] == ("Long " * 13)[:64]
 

@@ -1,4 +1,4 @@
-"""Trusted browsers: off by default; where they are on, a cookie that stands for a code until something changes."""
+"""Trusted browsers: a cookie that replaces the code until it expires or 2FA changes."""
 
 from datetime import timedelta
 
@@ -26,13 +26,13 @@ COOKIE = "trusted"
 
 
 @pytest.fixture
-def trust_on(settings):
+def trust_enabled(settings):
     settings.TWOFACTOR_TRUST_DAYS = 30
 
 
 @pytest.fixture
-def trusted(trust_on, user, authenticator, secret):
-    """A browser that was trusted and has signed out since."""
+def trusted_client(trust_enabled, user, authenticator, secret):
+    """A client that was trusted and then signed out."""
     browser = new_client()
     give_password(browser, user)
     browser.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"})
@@ -41,7 +41,7 @@ def trusted(trust_on, user, authenticator, secret):
     return browser
 
 
-def asks_for_a_code(browser, user):
+def requires_code(browser, user):
     give_password(browser, user)
     return not is_signed_in(browser)
 
@@ -49,7 +49,7 @@ def asks_for_a_code(browser, user):
 # --- Trusting -------------------------------------------------------------------------------------
 
 
-def test_where_it_is_off_there_is_no_box_and_a_forged_tick_does_nothing(signed_out_client, user, authenticator, secret):
+def test_if_off_there_is_no_checkbox_and_a_forged_one_is_ignored(signed_out_client, user, authenticator, secret):
     give_password(signed_out_client, user)
     assert "trust" not in inputs(signed_out_client.get(VERIFY_LOGIN))
     signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"})
@@ -58,7 +58,7 @@ def test_where_it_is_off_there_is_no_box_and_a_forged_tick_does_nothing(signed_o
 
 
 @pytest.mark.parametrize("method", ["code", "backup"])
-def test_where_it_is_on_there_is_a_box_and_it_is_not_ticked(signed_out_client, trust_on, user, authenticator, method):
+def test_if_on_there_is_an_unchecked_checkbox(signed_out_client, trust_enabled, user, authenticator, method):
     give_password(signed_out_client, user)
     box = inputs(signed_out_client.get(VERIFY_LOGIN, {"method": method}))["trust"]
     assert box["type"] == "checkbox"
@@ -66,8 +66,8 @@ def test_where_it_is_on_there_is_a_box_and_it_is_not_ticked(signed_out_client, t
 
 
 @pytest.mark.parametrize("code, trust", [(code_now, {}), (wrong_code, {"trust": "on"})])
-def test_without_tick_and_right_code_no_browser_is_trusted(
-    signed_out_client, trust_on, user, authenticator, secret, code, trust
+def test_a_browser_is_trusted_only_with_the_checkbox_and_a_correct_code(
+    signed_out_client, trust_enabled, user, authenticator, secret, code, trust
 ):
     give_password(signed_out_client, user)
     signed_out_client.post(VERIFY_LOGIN, {"code": code(secret), **trust})
@@ -75,8 +75,8 @@ def test_without_tick_and_right_code_no_browser_is_trusted(
     assert COOKIE not in signed_out_client.cookies
 
 
-def test_the_tick_keeps_a_digest_sets_a_cookie_and_tells_the_owner(
-    signed_out_client, trust_on, user, authenticator, secret, mails_to
+def test_trusting_stores_a_digest_sets_a_cookie_and_notifies_the_owner(
+    signed_out_client, trust_enabled, user, authenticator, secret, mails_to
 ):
     give_password(signed_out_client, user)
     signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"}, headers={"User-Agent": "curl/8.0"})
@@ -92,7 +92,7 @@ def test_the_tick_keeps_a_digest_sets_a_cookie_and_tells_the_owner(
     assert len(mails_to(user.email)) == 1
 
 
-def test_with_https_the_cookie_is_bound_to_this_host(trust_on, settings, user, authenticator, secret):
+def test_with_https_the_cookie_has_the_host_prefix(trust_enabled, settings, user, authenticator, secret):
     settings.SESSION_COOKIE_SECURE = True
     browser = new_client()
     give_password(browser, user)
@@ -102,36 +102,36 @@ def test_with_https_the_cookie_is_bound_to_this_host(trust_on, settings, user, a
     assert not cookie["domain"]
 
 
-# --- Being trusted --------------------------------------------------------------------------------
+# --- Signing in with a trusted browser ------------------------------------------------------------
 
 
-def test_a_trusted_browser_signs_in_with_the_password_alone(trusted, user):
+def test_a_trusted_browser_signs_in_with_the_password_alone(trusted_client, user):
     before = TrustedBrowser.objects.get().last_used_at
-    assert redirect_target(give_password(trusted, user)) == "/"
-    assert is_signed_in(trusted)
-    assert trusted.get(SETTINGS).status_code == 200
+    assert redirect_target(give_password(trusted_client, user)) == "/"
+    assert is_signed_in(trusted_client)
+    assert trusted_client.get(SETTINGS).status_code == 200
     assert TrustedBrowser.objects.get().last_used_at > before
 
 
-def test_the_password_is_asked_for_all_the_same(trusted, user):
-    give_password(trusted, user, password="wrong")
-    assert not is_signed_in(trusted)
+def test_the_password_is_still_required(trusted_client, user):
+    give_password(trusted_client, user, password="wrong")
+    assert not is_signed_in(trusted_client)
 
 
-def test_another_browser_is_asked_for_a_code(trusted, user):
-    assert asks_for_a_code(new_client(), user)
+def test_another_browser_requires_a_code(trusted_client, user):
+    assert requires_code(new_client(), user)
 
 
-def test_another_user_is_asked_for_a_code_in_a_trusted_browser(trusted, make_user):
+def test_another_user_of_a_trusted_browser_needs_a_code(trusted_client, make_user):
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)
-    assert asks_for_a_code(trusted, bob)
+    assert requires_code(trusted_client, bob)
 
 
 @pytest.mark.parametrize("value", ["", "x", "\0", "é", "'; DROP TABLE", "x" * 4000])
-def test_a_forged_cookie_stands_for_nothing(trusted, user, value):
-    trusted.cookies[COOKIE] = value
-    assert asks_for_a_code(trusted, user)
+def test_a_forged_cookie_is_ignored(trusted_client, user, value):
+    trusted_client.cookies[COOKIE] = value
+    assert requires_code(trusted_client, user)
 
 
 def change_password(user):
@@ -153,24 +153,24 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_code_is_asked_for_again_when(trusted, user, ending):
+def test_a_code_is_required_again_when(trusted_client, user, ending):
     ENDINGS[ending](user)
     user.refresh_from_db()
-    assert asks_for_a_code(trusted, user)
+    assert requires_code(trusted_client, user)
 
 
-def test_a_code_is_asked_for_again_when_the_site_turns_it_off(trusted, user, settings):
+def test_a_code_is_required_again_when_trusted_browsers_are_turned_off(trusted_client, user, settings):
     settings.TWOFACTOR_TRUST_DAYS = 0
-    assert asks_for_a_code(trusted, user)
+    assert requires_code(trusted_client, user)
 
 
-def test_a_trusted_browser_gives_no_proof_for_changes_of_2fa(trusted, user):
-    give_password(trusted, user)
-    assert trusted.post("/accounts/2fa/disable/", {"password": PASSWORD}).status_code == 422
+def test_a_trusted_browser_is_not_a_step_up(trusted_client, user):
+    give_password(trusted_client, user)
+    assert trusted_client.post("/accounts/2fa/disable/", {"password": PASSWORD}).status_code == 422
     assert Authenticator.objects.exists()
 
 
-# --- Several people in one browser ----------------------------------------------------------------
+# --- Several users of one browser -----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def bob(make_user):
 
 
 def trust_this_browser(browser, user):
-    """Sign in with a code, tick the box, and sign out."""
+    """Sign in with a code and the checkbox, and sign out."""
     give_password(browser, user)
     browser.post(VERIFY_LOGIN, {"code": code_now(user.authenticator.secret), "trust": "on"})
     assert is_signed_in(browser)
@@ -189,93 +189,93 @@ def trust_this_browser(browser, user):
     Authenticator.objects.update(last_time_step=-1)
 
 
-def test_two_people_in_one_browser_each_keep_their_trust(trusted, user, bob):
-    trust_this_browser(trusted, bob)
-    for person in (user, bob):
-        assert not asks_for_a_code(trusted, person)
-        assert len(trusted.get(SETTINGS).context["browsers"]) == 1
-        trusted.post("/accounts/logout/")
+def test_two_users_can_trust_the_same_browser(trusted_client, user, bob):
+    trust_this_browser(trusted_client, bob)
+    for each_user in (user, bob):
+        assert not requires_code(trusted_client, each_user)
+        assert len(trusted_client.get(SETTINGS).context["browsers"]) == 1
+        trusted_client.post("/accounts/logout/")
 
 
-def test_trusting_again_replaces_the_row_of_this_browser_and_no_other(trusted, user, bob):
-    trust_this_browser(trusted, bob)
+def test_trusting_again_replaces_only_the_row_of_this_browser(trusted_client, user, bob):
+    trust_this_browser(trusted_client, bob)
     trust_this_browser(new_client(), user)
     elsewhere = user.trusted_browsers.latest("pk")
     before = user.trusted_browsers.earliest("pk")
     Authenticator.objects.for_user(user).regenerate_backup_codes()
     user.refresh_from_db()
-    trust_this_browser(trusted, user)
+    trust_this_browser(trusted_client, user)
     assert before not in user.trusted_browsers.all()
     assert elsewhere in user.trusted_browsers.all()
     assert user.trusted_browsers.count() == 2
-    assert not asks_for_a_code(trusted, bob)
+    assert not requires_code(trusted_client, bob)
 
 
 @pytest.fixture
-def trust_anew(trust_on, rf):
-    """Trust a browser that has this cookie for a user; return the cookie that it has then."""
+def trust_with_cookie(trust_enabled, rf):
+    """Trust a browser that sends the given cookie; return its new cookie."""
 
-    def trust_anew(cookie, user):
+    def trust_with_cookie(cookie, user):
         request, response = rf.get("/"), HttpResponse()
         request.COOKIES[COOKIE] = cookie
         trust.trust(request, response, user, Authenticator(user=user, version="1"))
         return response.cookies[COOKIE].value
 
-    return trust_anew
+    return trust_with_cookie
 
 
-def test_a_browser_keeps_the_trust_of_the_last_ten_people(trust_anew, make_user):
-    cookie, people = "", [make_user(f"{number}@example.com") for number in range(12)]
-    for person in people:
-        cookie = trust_anew(cookie, person)
+def test_a_browser_is_trusted_for_the_last_ten_users(trust_with_cookie, make_user):
+    cookie, users = "", [make_user(f"{number}@example.com") for number in range(12)]
+    for each_user in users:
+        cookie = trust_with_cookie(cookie, each_user)
     assert len(cookie) < 500
-    assert set(TrustedBrowser.objects.values_list("user", flat=True)) == {person.pk for person in people[2:]}
+    assert set(TrustedBrowser.objects.values_list("user", flat=True)) == {each_user.pk for each_user in users[2:]}
 
 
-def test_a_cookie_keeps_no_token_that_no_longer_works(trust_anew, user, bob):
-    cookie = trust_anew("", user)
+def test_a_new_cookie_drops_invalid_tokens(trust_with_cookie, user, bob):
+    cookie = trust_with_cookie("", user)
     TrustedBrowser.objects.update(expires_at=timezone.now())
-    assert len(trust_anew(f"forged.{cookie}.", bob)) == len(cookie)
+    assert len(trust_with_cookie(f"forged.{cookie}.", bob)) == len(cookie)
     assert TrustedBrowser.objects.get().user == bob
 
 
-# --- Listed and forgotten -------------------------------------------------------------------------
+# --- List and removal -----------------------------------------------------------------------------
 
 
-def forget(pk):
+def forget_url(pk):
     return f"/accounts/2fa/trusted-browsers/{pk}/forget/"
 
 
-def test_the_settings_list_those_that_live(trusted, client_with_2fa):
+def test_the_settings_list_trusted_browsers_that_have_not_expired(trusted_client, client_with_2fa):
     listed = client_with_2fa.get(SETTINGS).context["browsers"]
     assert list(listed) == list(TrustedBrowser.objects.all())
-    assert forget(listed[0].pk) in client_with_2fa.get(SETTINGS).content.decode()
+    assert forget_url(listed[0].pk) in client_with_2fa.get(SETTINGS).content.decode()
     TrustedBrowser.objects.update(expires_at=timezone.now())
     assert not client_with_2fa.get(SETTINGS).context["browsers"]
 
 
-def test_one_is_forgotten(trusted, client_with_2fa, user):
-    response = client_with_2fa.post(forget(TrustedBrowser.objects.get().pk))
+def test_one_browser_can_be_forgotten(trusted_client, client_with_2fa, user):
+    response = client_with_2fa.post(forget_url(TrustedBrowser.objects.get().pk))
     assert redirect_target(response) == SETTINGS or response.status_code == 200
-    assert asks_for_a_code(trusted, user)
+    assert requires_code(trusted_client, user)
 
 
-def test_all_are_forgotten(trusted, client_with_2fa, user):
+def test_all_browsers_can_be_forgotten(trusted_client, client_with_2fa, user):
     client_with_2fa.post("/accounts/2fa/trusted-browsers/forget/")
     assert not TrustedBrowser.objects.exists()
-    assert asks_for_a_code(trusted, user)
+    assert requires_code(trusted_client, user)
 
 
-def test_nobody_forgets_somebody_elses(trusted, signed_out_client, make_user):
+def test_a_user_cannot_forget_the_browser_of_another_user(trusted_client, signed_out_client, make_user):
     bob = make_user("bob@example.com")
     signed_out_client.force_login(bob)
-    assert signed_out_client.post(forget(TrustedBrowser.objects.get().pk)).status_code == 404
+    assert signed_out_client.post(forget_url(TrustedBrowser.objects.get().pk)).status_code == 404
     signed_out_client.post("/accounts/2fa/trusted-browsers/forget/")
     assert TrustedBrowser.objects.exists()
 
 
-def test_a_get_forgets_nothing_and_neither_does_a_stranger(trusted, client_with_2fa):
+def test_forgetting_requires_a_post_of_a_signed_in_user(trusted_client, client_with_2fa):
     pk = TrustedBrowser.objects.get().pk
-    assert client_with_2fa.get(forget(pk)).status_code == 405
-    assert redirect_target(new_client().post(forget(pk))).startswith(LOGIN)
+    assert client_with_2fa.get(forget_url(pk)).status_code == 405
+    assert redirect_target(new_client().post(forget_url(pk))).startswith(LOGIN)
     assert TrustedBrowser.objects.exists()

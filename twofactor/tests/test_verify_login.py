@@ -1,4 +1,4 @@
-"""The sign-in stage: nobody is signed in until a code is accepted, and each try counts."""
+"""The sign-in stage: which codes sign in, and what the page shows."""
 
 import time
 
@@ -24,7 +24,7 @@ from twofactor.tests.helpers import (
 CANCEL = "/accounts/2fa/cancel-login/"
 
 
-# --- In the answer to the password ----------------------------------------------------------------
+# --- After the password ---------------------------------------------------------------------------
 
 
 def test_without_2fa_the_password_signs_in(signed_out_client, user):
@@ -32,12 +32,12 @@ def test_without_2fa_the_password_signs_in(signed_out_client, user):
     assert is_signed_in(signed_out_client)
 
 
-def test_the_password_leads_a_plain_browser_to_the_code(client, user, authenticator):
+def test_the_password_redirects_a_plain_browser_to_the_code_page(client, user, authenticator):
     assert redirect_target(give_password(client, user)) == VERIFY_LOGIN
     assert not is_signed_in(client)
 
 
-def test_the_answer_to_the_password_is_the_code_form_itself_for_htmx(user, authenticator):
+def test_htmx_gets_the_code_form_in_response_to_the_password(user, authenticator):
     response = give_password(new_client(htmx=True), user)
     assert response.status_code == 200
     assert not is_full_page(response)
@@ -46,7 +46,7 @@ def test_the_answer_to_the_password_is_the_code_form_itself_for_htmx(user, authe
     assert "no-store" in response["Cache-Control"]
 
 
-def test_the_page_asks_for_one_code_and_names_no_address(pending_client, user):
+def test_the_page_has_one_code_field_and_shows_no_personal_data(pending_client, user):
     response = pending_client.get(VERIFY_LOGIN)
     assert response.status_code == 200
     assert set(inputs(response)) == {"csrfmiddlewaretoken", "sign_in", "code"}
@@ -56,7 +56,7 @@ def test_the_page_asks_for_one_code_and_names_no_address(pending_client, user):
     assert "no-store" in response["Cache-Control"]
 
 
-def test_the_toggle_asks_for_a_backup_code_in_place(pending_client):
+def test_the_method_decides_which_field_is_shown(pending_client):
     assert set(inputs(pending_client.get(VERIFY_LOGIN, {"method": "backup"}))) == {
         "csrfmiddlewaretoken",
         "sign_in",
@@ -69,27 +69,27 @@ def test_the_toggle_asks_for_a_backup_code_in_place(pending_client):
     }
 
 
-def test_the_pending_sign_in_has_a_session_key_of_its_own(signed_out_client, user, authenticator):
+def test_the_session_key_changes_at_the_password_and_at_the_code(signed_out_client, user, authenticator):
     signed_out_client.get(LOGIN)
     before = signed_out_client.session.session_key
     give_password(signed_out_client, user)
-    held = signed_out_client.session.session_key
-    assert held != before
+    pending_key = signed_out_client.session.session_key
+    assert pending_key != before
     assert not signed_out_client.session.exists(before)
     signed_out_client.post(VERIFY_LOGIN, {"code": code_now(authenticator.secret)})
-    assert signed_out_client.session.session_key != held
-    assert not signed_out_client.session.exists(held)
+    assert signed_out_client.session.session_key != pending_key
+    assert not signed_out_client.session.exists(pending_key)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("path", [VERIFY_LOGIN, CANCEL])
-def test_without_a_pending_sign_in_there_is_no_stage(signed_out_client, db, method, path):
+def test_without_a_pending_sign_in_the_stage_redirects_to_login(signed_out_client, db, method, path):
     response = getattr(signed_out_client, method)(path, {"code": "123456"})
     assert response.status_code == 405 if (path, method) == (CANCEL, "get") else redirect_target(response) == LOGIN
     assert not is_signed_in(signed_out_client)
 
 
-def test_whoever_is_signed_in_is_led_on(client_with_2fa):
+def test_a_signed_in_user_is_redirected_home(client_with_2fa):
     assert redirect_target(client_with_2fa.get(VERIFY_LOGIN)) == "/"
     assert redirect_target(client_with_2fa.post(VERIFY_LOGIN, {"code": "123456"})) == "/"
     assert is_signed_in(client_with_2fa)
@@ -100,7 +100,7 @@ def test_whoever_is_signed_in_is_led_on(client_with_2fa):
 
 @pytest.mark.parametrize("steps_ahead", [-1, 0, 1])
 def test_a_code_signs_in(pending_client, secret, steps_ahead):
-    # The step before this one may be two before it by the time the code arrives.
+    # Late in a time step, the code of the previous step could be two steps old when it arrives.
     code = code_now(secret, steps_ahead=steps_ahead if time.time() % 30 < 25 else 0)
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": f"{code[:3]} {code[3:]}"})) == "/"
     assert is_signed_in(pending_client)
@@ -120,7 +120,7 @@ def test_a_used_code_does_not_sign_in_again(pending_client, user, secret):
     ({}, "required"), ({"code": ""}, "required"),
     ({"code": "12345"}, "malformed"), ({"code": "¹²³⁴⁵⁶"}, "malformed"),
 ])  # fmt: skip
-def test_what_cannot_be_a_code_is_a_message_by_the_field_and_costs_no_try(pending_client, typed, why):
+def test_a_malformed_code_is_a_field_error_and_not_charged(pending_client, typed, why):
     response = pending_client.post(VERIFY_LOGIN, typed)
     assert response.status_code == 422
     assert errors(response) == {"code": [why]}
@@ -132,14 +132,14 @@ def test_what_cannot_be_a_code_is_a_message_by_the_field_and_costs_no_try(pendin
 
 @pytest.mark.parametrize("typed", ["1234\x0056", "\x00", "\ud800" * 6, "1" * 30_000])
 @pytest.mark.parametrize("field", ["code", "backup_code"])
-def test_no_input_is_an_error_page(pending_client, field, typed):
+def test_any_input_gets_the_form_again(pending_client, field, typed):
     body = f"{field}=" + "".join(f"%{byte:02X}" for byte in typed.encode("utf-8", "surrogatepass"))
     response = pending_client.generic("POST", VERIFY_LOGIN, body, content_type="application/x-www-form-urlencoded")
     assert response.status_code == 422
     assert not PendingSignIn.objects.exists()
 
 
-def test_a_backup_code_signs_in_says_how_many_are_left_and_tells_the_owner(
+def test_a_backup_code_signs_in_shows_how_many_are_left_and_notifies_the_owner(
     pending_client, user, backup_codes, mails_to
 ):
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})) == "/"
@@ -147,11 +147,11 @@ def test_a_backup_code_signs_in_says_how_many_are_left_and_tells_the_owner(
     assert message_levels(home) == ["info"]
     assert "9" in str(next(iter(home.context["messages"])))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]
-    (mail,) = mails_to(user.email)
-    assert "9" in mail.body
+    (email,) = mails_to(user.email)
+    assert "9" in email.body
 
 
-def test_with_three_codes_or_fewer_left_that_is_a_warning(pending_client, authenticator, backup_codes):
+def test_three_remaining_backup_codes_are_a_warning(pending_client, authenticator, backup_codes):
     for code in backup_codes[:6]:
         authenticator.spend_backup_code(code)
     pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[6]})
@@ -167,7 +167,7 @@ def test_a_used_or_unknown_backup_code_does_not_sign_in(pending_client, authenti
     assert not is_signed_in(pending_client)
 
 
-def test_a_second_accounts_code_does_not_open_the_first_ones_sign_in(pending_client, make_user):
+def test_a_code_of_another_account_is_refused(pending_client, make_user):
     bob = make_user("bob@example.com")
     (first, *_) = Authenticator.objects.activate(bob, secret="B" * 32)
     assert errors(pending_client.post(VERIFY_LOGIN, {"code": code_now("B" * 32)})) == {"code": ["wrong_code"]}

@@ -1,4 +1,4 @@
-"""The sign-in stage: how it ends, by limits, by changes, by success, and where it leads then."""
+"""The sign-in stage: how a pending sign-in ends, and where the user is redirected."""
 
 import time
 
@@ -30,7 +30,7 @@ CANCEL = "/accounts/2fa/cancel-login/"
 
 
 @pytest.mark.parametrize("field, code", [("code", None), ("backup_code", UNKNOWN_BACKUP_CODE)])
-def test_after_five_wrong_codes_the_sign_in_is_over_and_the_owner_told(
+def test_five_wrong_codes_end_the_sign_in_and_notify_the_owner(
     pending_client, user, secret, field, code, backup_codes, mails_to
 ):
     typed = {field: code or wrong_code(secret)}
@@ -43,7 +43,7 @@ def test_after_five_wrong_codes_the_sign_in_is_over_and_the_owner_told(
     assert len(mails_to(user.email)) == 1
 
 
-def test_wrong_codes_over_several_sign_ins_are_told_too(pending_client, user, secret, mails_to):
+def test_wrong_codes_are_counted_across_sign_ins(pending_client, user, secret, mails_to):
     for _ in range(4):
         pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
     pending_client.post(CANCEL)
@@ -54,7 +54,7 @@ def test_wrong_codes_over_several_sign_ins_are_told_too(pending_client, user, se
     assert len(mails_to(user.email)) == 1
 
 
-def test_a_secret_that_does_not_open_ends_no_sign_in_and_alarms_nobody(
+def test_a_secret_that_does_not_open_ends_no_sign_in_and_sends_no_email(
     pending_client, user, secret, backup_codes, settings, mails_to
 ):
     settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
@@ -66,7 +66,7 @@ def test_a_secret_that_does_not_open_ends_no_sign_in_and_alarms_nobody(
     assert is_signed_in(pending_client)
 
 
-def test_a_delayed_try_says_when_to_come_back_and_costs_nothing(pending_client, secret):
+def test_a_try_during_the_delay_gets_retry_after_and_is_not_charged(pending_client, secret):
     Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 300)
     response = pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
     assert response.status_code == 429
@@ -76,7 +76,7 @@ def test_a_delayed_try_says_when_to_come_back_and_costs_nothing(pending_client, 
     assert not is_signed_in(pending_client)
 
 
-def test_a_flushed_cache_forgets_neither_the_delay_nor_the_tries(pending_client, secret):
+def test_a_flushed_cache_resets_neither_the_delay_nor_the_tries(pending_client, secret):
     for _ in range(4):
         pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
     cache.clear()
@@ -85,7 +85,7 @@ def test_a_flushed_cache_forgets_neither_the_delay_nor_the_tries(pending_client,
     assert pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
 
 
-def test_the_failure_that_locks_is_told(pending_client, user, secret, mails_to):
+def test_the_failure_that_locks_the_account_notifies_the_owner(pending_client, user, secret, mails_to):
     Authenticator.objects.update(budget_spent=99, budget_began=int(time.time()))
     assert pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)}).status_code == 422
     assert pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
@@ -93,7 +93,7 @@ def test_the_failure_that_locks_is_told(pending_client, user, secret, mails_to):
     assert len(mails_to(user.email)) == 1
 
 
-# --- What ends it ---------------------------------------------------------------------------------
+# --- What ends a sign-in --------------------------------------------------------------------------
 
 
 def change_password(user):
@@ -113,7 +113,7 @@ ENDINGS = {
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_the_sign_in_is_over_when(pending_client, user, secret, ending, method):
+def test_the_sign_in_ends_when(pending_client, user, secret, ending, method):
     ENDINGS[ending](user)
     response = getattr(pending_client, method)(VERIFY_LOGIN, {"code": code_now(secret)})
     assert redirect_target(response) == LOGIN
@@ -121,70 +121,68 @@ def test_the_sign_in_is_over_when(pending_client, user, secret, ending, method):
     assert not is_signed_in(pending_client)
 
 
-@pytest.mark.parametrize("seconds_ago, lives", [(590, True), (601, False)])
-def test_the_sign_in_is_over_after_ten_minutes(pending_client, secret, seconds_ago, lives):
+@pytest.mark.parametrize("seconds_ago, is_alive", [(590, True), (601, False)])
+def test_the_sign_in_ends_after_ten_minutes(pending_client, secret, seconds_ago, is_alive):
     age_pending_sign_in(pending_client, seconds_ago)
     pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
-    assert is_signed_in(pending_client) is lives
+    assert is_signed_in(pending_client) is is_alive
 
 
-def test_cancel_ends_it(pending_client, secret):
+def test_cancel_ends_the_sign_in(pending_client, secret):
     assert pending_client.get(CANCEL).status_code == 405
     assert redirect_target(pending_client.post(CANCEL)) == LOGIN
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
     assert not is_signed_in(pending_client)
 
 
-def test_success_leaves_nothing_of_it_behind(pending_client, secret):
+def test_success_deletes_the_pending_sign_in(pending_client, secret):
     pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
     assert not PendingSignIn.objects.exists()
     assert "account_login" not in pending_client.session
 
 
-def test_a_right_code_sent_twice_at_once_is_no_five_wrong_ones(pending_client, parallel_client, secret):
+def test_a_correct_code_sent_twice_in_parallel_creates_no_event(pending_client, parallel_client, secret):
     code = code_now(secret)
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code})) == "/"
     assert redirect_target(parallel_client.post(VERIFY_LOGIN, {"code": code})) == LOGIN
     assert not SecurityEvent.objects.exists()
 
 
-def test_one_sign_in_is_let_in_once(pending_client, parallel_client, secret):
+def test_a_pending_sign_in_is_completed_once(pending_client, parallel_client, secret):
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret, steps_ahead=-1)})) == "/"
     assert redirect_target(parallel_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
     assert not is_signed_in(parallel_client)
 
 
-def test_a_sign_in_that_is_used_up_is_not_let_in_by_a_right_code(pending_client, parallel_client, secret):
+def test_a_correct_code_after_five_wrong_ones_is_refused(pending_client, parallel_client, secret):
     for _ in range(5):
         pending_client.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
     assert redirect_target(parallel_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
     assert not is_signed_in(parallel_client)
 
 
-# --- Where it leads -------------------------------------------------------------------------------
+# --- Redirects ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target, leads", [
+@pytest.mark.parametrize("target, expected", [
     ("/accounts/email/", "/accounts/email/"), ("/accounts/2fa/?a=b", "/accounts/2fa/?a=b"),
     ("http://testserver/accounts/email/", "http://testserver/accounts/email/"),
     ("//evil.example/", "/"), ("https://evil.example/", "/"), ("http://localhost/", "/"), ("///evil.example", "/"),
     ("/\\evil.example", "/"), ("javascript:alert(1)", "/"), ("\x01//evil.example", "/"),
 ])  # fmt: skip
-def test_next_survives_the_stage_and_leads_to_this_very_host_only(
-    signed_out_client, user, secret, authenticator, target, leads
-):
+def test_next_is_kept_and_redirects_to_this_host_only(signed_out_client, user, secret, authenticator, target, expected):
     give_password(signed_out_client, user, next=target)
-    assert redirect_target(signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == leads
+    assert redirect_target(signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == expected
 
 
-def test_next_given_to_the_stage_itself_leads_nowhere_else(pending_client, secret):
+def test_next_posted_to_the_stage_does_not_redirect_to_another_host(pending_client, secret):
     response = pending_client.post(
         f"{VERIFY_LOGIN}?next=//evil.example/", {"code": code_now(secret), "next": "//evil.example/"}
     )
     assert redirect_target(response) == "/"
 
 
-def test_nothing_is_open_while_a_code_is_owed(pending_client, user):
+def test_no_other_page_is_accessible_before_the_code(pending_client, user):
     for path in (SETTINGS, "/accounts/email/", "/accounts/password/change/", "/admin/login/", "/accounts/2fa/setup/"):
         assert redirect_target(pending_client.get(path)).startswith(LOGIN)
     assert redirect_target(pending_client.get("/admin/")).startswith("/admin/login/")
@@ -195,7 +193,7 @@ def test_nothing_is_open_while_a_code_is_owed(pending_client, user):
     assert not is_signed_in(pending_client)
 
 
-def test_whoever_starts_again_gets_a_sign_in_of_their_own(pending_client, make_user, secret):
+def test_another_user_can_sign_in_after_cancel(pending_client, make_user, secret):
     bob = make_user("bob@example.com")
     pending_client.post(CANCEL)
     sign_in(pending_client, bob)

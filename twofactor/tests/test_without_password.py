@@ -1,4 +1,4 @@
-"""Whoever has no password, having signed up by way of another site: the code alone is their proof."""
+"""Users without a password, for example after social sign-up: the code alone is their step-up."""
 
 import time
 
@@ -12,15 +12,14 @@ REAUTHENTICATE, ADMIN = "/accounts/2fa/reauthenticate/", "/admin/twofactor/authe
 
 
 @pytest.fixture(autouse=True)
-def a_host(settings):
-    """This very site signs people in by password alone."""
+def app_adapter(settings):
     settings.ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter"
     settings.ACCOUNT_FORMS = {}
 
 
 @pytest.fixture
-def signed_in(make_user):
-    """Sign somebody without a password in, as another site would: the session says nothing of when."""
+def make_signed_in_client(make_user):
+    """Make a client for a user without a password; the session has no time of sign-in."""
 
     def make(secret="", **fields):
         user, client = make_user(**fields), new_client()
@@ -39,16 +38,16 @@ def signed_in(make_user):
 
 
 @pytest.mark.parametrize("path", [DISABLE, REGENERATE, SETUP, REAUTHENTICATE])
-def test_five_wrong_codes_in_a_row_end_the_session_lest_a_stolen_one_delays_the_owner(signed_in, secret, path):
-    client = signed_in(secret)
+def test_five_wrong_codes_in_a_row_end_the_session(make_signed_in_client, secret, path):
+    client = make_signed_in_client(secret)
     typed = {"code": wrong_code(secret)}
     assert [client.post(path, typed).status_code for _ in range(4)] == [422] * 4
     assert redirect_target(client.post(path, typed)) == LOGIN
     assert not is_signed_in(client)
 
 
-def test_the_admin_asks_staff_without_a_password_for_a_code(signed_in, user, authenticator, secret):
-    staff = signed_in(secret, email="staff@example.com", is_staff=True, is_superuser=True)
+def test_the_admin_requires_a_code_from_staff_without_a_password(make_signed_in_client, user, authenticator, secret):
+    staff = make_signed_in_client(secret, email="staff@example.com", is_staff=True, is_superuser=True)
     action = {"action": "turn_off", "_selected_action": [authenticator.pk], "reason": "lost everything"}
     page = redirect_target(staff.post(ADMIN, action))
     assert page.startswith(REAUTHENTICATE)
@@ -58,9 +57,9 @@ def test_the_admin_asks_staff_without_a_password_for_a_code(signed_in, user, aut
     assert not Authenticator.objects.filter(user=user).exists()
 
 
-def test_whoever_must_turn_it_on_and_signed_in_too_long_ago_is_led_out_and_not_in_a_circle(signed_in, settings):
+def test_a_required_setup_after_an_old_sign_in_redirects_to_logout_without_a_loop(make_signed_in_client, settings):
     settings.TWOFACTOR_REQUIRED = "all"
-    client = signed_in()
+    client = make_signed_in_client()
     assert redirect_target(client.get("/accounts/email/")).startswith(SETUP)
     assert redirect_target(client.get(SETUP)) == "/accounts/logout/"
     assert client.get("/accounts/logout/").status_code == 200
