@@ -1,4 +1,4 @@
-"""allauth's pages as this site uses them: each works, mails lead to SITE_URL, and changes want a proof."""
+"""allauth's pages as this site configures them: sign-up, password change and password reset."""
 
 import html
 import re
@@ -32,13 +32,13 @@ LINK = re.compile(r"https?://\S+")
 
 
 @pytest.fixture(params=["plain", "htmx"])
-def visitor(request):
+def anonymous_client(request):
     return new_client(htmx=request.param == "htmx")
 
 
 @pytest.fixture
-def elsewhere(settings):
-    """A site whose mails lead to another place than the Host header says."""
+def different_site_url(settings):
+    """Set a SITE_URL that differs from the Host header."""
     settings.SITE_URL = "https://2fa.example"
     settings.ALLOWED_HOSTS = ["testserver", "other.example"]
 
@@ -50,7 +50,7 @@ def link_in(message, *, site="http://testserver"):
 
 
 def follow(client, response):
-    """Go where the answer leads, by whichever kind of redirect."""
+    """Follow redirects, both plain ones and those by HX-Redirect."""
     while target := redirect_target(response):
         response = client.get(target)
     return response
@@ -59,18 +59,18 @@ def follow(client, response):
 # --- Sign-up --------------------------------------------------------------------------------------
 
 
-def test_signing_up_confirming_and_signing_in(visitor, db, mails_to):
-    assert set(inputs(visitor.get(SIGNUP))) == {"csrfmiddlewaretoken", "full_name", "email", "password1"}
-    follow(visitor, visitor.post(SIGNUP, NEWCOMER))
+def test_a_new_user_signs_up_confirms_the_address_and_signs_in(anonymous_client, db, mails_to):
+    assert set(inputs(anonymous_client.get(SIGNUP))) == {"csrfmiddlewaretoken", "full_name", "email", "password1"}
+    follow(anonymous_client, anonymous_client.post(SIGNUP, NEWCOMER))
     user = User.objects.get()
     assert (user.email, user.full_name) == ("bob@example.com", "Bob New")
-    assert not is_signed_in(visitor)
-    give_password(visitor, user)
-    assert not is_signed_in(visitor), "an unconfirmed address signs in"
+    assert not is_signed_in(anonymous_client)
+    give_password(anonymous_client, user)
+    assert not is_signed_in(anonymous_client), "An unconfirmed address can sign in."
     path = link_in(mails_to("bob@example.com")[0])
-    assert visitor.get(path).status_code == 200
-    assert not EmailAddress.objects.get().verified, "a GET confirms, which mail scanners do"
-    visitor.post(path)
+    assert anonymous_client.get(path).status_code == 200
+    assert not EmailAddress.objects.get().verified, "A GET confirms the address, and mail scanners send GETs."
+    anonymous_client.post(path)
     assert EmailAddress.objects.get().verified
     browser = new_client()
     give_password(browser, user)
@@ -78,7 +78,7 @@ def test_signing_up_confirming_and_signing_in(visitor, db, mails_to):
 
 
 @pytest.mark.parametrize("host", ["testserver", "other.example"])
-def test_the_link_starts_with_site_url_whatever_the_host_header_says(db, elsewhere, mails_to, host):
+def test_links_in_emails_use_site_url_and_not_the_host_header(db, different_site_url, mails_to, host):
     new_client().post(SIGNUP, NEWCOMER, headers={"Host": host})
     assert link_in(mails_to("bob@example.com")[0], site="https://2fa.example").startswith("/accounts/confirm-email/")
 
@@ -88,15 +88,15 @@ def test_the_link_starts_with_site_url_whatever_the_host_header_says(db, elsewhe
     ({"full_name": "x" * 151}, "full_name"), ({"password1": "x" * 129}, "password1"),
     ({"email": "nul\0@example.com"}, "email"), ({"full_name": "nul\0"}, "full_name"),
 ])  # fmt: skip
-def test_a_sign_up_that_will_not_do_is_a_message_by_the_field(visitor, db, typed, field):
-    response = visitor.post(SIGNUP, {**NEWCOMER, **typed})
+def test_an_invalid_sign_up_shows_an_error_at_the_field(anonymous_client, db, typed, field):
+    response = anonymous_client.post(SIGNUP, {**NEWCOMER, **typed})
     assert set(errors(response)) == {field}
     assert inputs(response)[field]["aria-invalid"] == "true"
     assert not User.objects.exists()
 
 
-def test_an_address_that_is_taken_gets_the_same_answer_and_a_mail_of_its_own(visitor, user, mails_to):
-    taken = visitor.post(SIGNUP, {**NEWCOMER, "email": user.email.upper()})
+def test_sign_up_with_a_taken_address_gets_the_same_response_and_emails_the_owner(anonymous_client, user, mails_to):
+    taken = anonymous_client.post(SIGNUP, {**NEWCOMER, "email": user.email.upper()})
     free = new_client(htmx="HX-Request" in taken["Vary"] and taken.status_code == 204).post(SIGNUP, NEWCOMER)
     assert (taken.status_code, redirect_target(taken)) == (free.status_code, redirect_target(free))
     assert User.objects.filter(full_name="Bob New").count() == 1
@@ -106,14 +106,14 @@ def test_an_address_that_is_taken_gets_the_same_answer_and_a_mail_of_its_own(vis
 # --- Password -------------------------------------------------------------------------------------
 
 
-def test_changing_the_password_ends_the_other_sessions_and_tells_the_owner(visitor, user, mails_to):
+def test_a_password_change_ends_other_sessions_and_notifies_the_owner(anonymous_client, user, mails_to):
     other = sign_in(new_client(), user)
-    sign_in(visitor, user)
-    before = visitor.session.session_key
-    visitor.post(CHANGE, {"oldpassword": PASSWORD, "password1": NEW_PASSWORD})
+    sign_in(anonymous_client, user)
+    before = anonymous_client.session.session_key
+    anonymous_client.post(CHANGE, {"oldpassword": PASSWORD, "password1": NEW_PASSWORD})
     assert User.objects.get().check_password(NEW_PASSWORD)
-    assert visitor.session.session_key != before
-    assert visitor.get(SETTINGS).status_code == 200
+    assert anonymous_client.session.session_key != before
+    assert anonymous_client.get(SETTINGS).status_code == 200
     assert redirect_target(other.get(SETTINGS)).startswith(LOGIN)
     assert len(mails_to(user.email)) == 1
 
@@ -123,31 +123,31 @@ def test_changing_the_password_ends_the_other_sessions_and_tells_the_owner(visit
     ({"oldpassword": PASSWORD, "password1": "short"}, "password1"),
     ({"oldpassword": PASSWORD, "password1": "x" * 129}, "password1"),
 ])  # fmt: skip
-def test_a_new_password_that_will_not_do_is_a_message_by_the_field(visitor, user, typed, field):
-    response = sign_in(visitor, user).post(CHANGE, typed)
+def test_an_invalid_password_change_shows_an_error_at_the_field(anonymous_client, user, typed, field):
+    response = sign_in(anonymous_client, user).post(CHANGE, typed)
     assert set(errors(response)) == {field}
     assert User.objects.get().check_password(PASSWORD)
 
 
-def test_after_a_change_the_sessions_list_shows_this_browser(user):
+def test_the_session_list_shows_this_browser_after_a_password_change(user):
     client = sign_in(new_client(), user)
     client.post(CHANGE, {"oldpassword": PASSWORD, "password1": NEW_PASSWORD})
     (session,) = client.get("/accounts/sessions/").context["sessions"]
     assert session.session_key == client.session.session_key
 
 
-def test_a_reset_changes_the_password_and_signs_nobody_in(visitor, user, elsewhere, mails_to):
-    visitor.post(RESET, {"email": user.email.upper()}, headers={"Host": "other.example"})
+def test_a_reset_changes_the_password_without_signing_in(anonymous_client, user, different_site_url, mails_to):
+    anonymous_client.post(RESET, {"email": user.email.upper()}, headers={"Host": "other.example"})
     path = link_in(mails_to(user.email)[0], site="https://2fa.example")
-    page = visitor.get(path)
+    page = anonymous_client.get(path)
     form_at = redirect_target(page) or path
-    visitor.post(form_at, {"password1": NEW_PASSWORD})
+    anonymous_client.post(form_at, {"password1": NEW_PASSWORD})
     assert User.objects.get().check_password(NEW_PASSWORD)
-    assert not is_signed_in(visitor)
-    assert not is_signed_in(follow(visitor, visitor.get(path)).client), "the link works twice"
+    assert not is_signed_in(anonymous_client)
+    assert not is_signed_in(follow(anonymous_client, anonymous_client.get(path)).client), "The link works twice."
 
 
-def test_a_reset_leaves_2fa_on_and_opens_a_delay(user, authenticator, secret, mails_to):
+def test_a_reset_keeps_2fa_on_and_clears_its_delay(user, authenticator, secret, mails_to):
     Authenticator.objects.update(failures=9, delayed_until=int(time.time()) + 3600)
     client = new_client()
     client.post(RESET, {"email": user.email})
@@ -159,8 +159,10 @@ def test_a_reset_leaves_2fa_on_and_opens_a_delay(user, authenticator, secret, ma
     assert is_signed_in(client)
 
 
-def test_a_reset_gives_known_and_unknown_addresses_the_same_answer(visitor, user):
-    known, unknown = (visitor.post(RESET, {"email": address}) for address in (user.email, "nobody@example.com"))
+def test_a_reset_does_not_reveal_whether_an_account_exists(anonymous_client, user):
+    known, unknown = (
+        anonymous_client.post(RESET, {"email": address}) for address in (user.email, "nobody@example.com")
+    )
     assert (known.status_code, redirect_target(known)) == (unknown.status_code, redirect_target(unknown))
 
 
@@ -168,7 +170,7 @@ def test_a_reset_gives_known_and_unknown_addresses_the_same_answer(visitor, user
 
 
 @pytest.mark.parametrize("name", ['Acme, "Inc." <b>{{ x }} &amp; 100 %(y)s', "二要素/認証🔐", "x" * 300])
-def test_any_site_name_is_in_the_title_as_it_is(client, db, settings, name):
+def test_the_title_shows_any_site_name_unchanged(client, db, settings, name):
     settings.TWOFACTOR_ISSUER = name
     (title,) = re.findall(r"<title>(.*?)</title>", client.get(LOGIN).content.decode(), re.DOTALL)
     assert html.unescape(title).split(" · ")[-1] == name

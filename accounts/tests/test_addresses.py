@@ -38,7 +38,7 @@ NEW_OWNER = {"full_name": "Real Owner", "language": "de", "password1": "cobalt-3
 
 @pytest.fixture
 def sign_up(db):
-    """Make an account that signed up with this address and did not confirm it."""
+    """Return a function that creates an account whose address is not confirmed."""
 
     def make(email=SHARED, **fields):
         user = User.objects.create_user(email, fields.pop("password", "first-come-first-serve"), **fields)
@@ -49,35 +49,35 @@ def sign_up(db):
 
 
 def claim(user, email=SHARED):
-    """Add this address to an account without confirming it."""
+    """Add an unconfirmed address to an account."""
     return EmailAddress.objects.create(user=user, email=email)
 
 
-def give_proof(client, **code):
+def step_up(client, **code):
     """Pass the step-up page."""
     client.post(REAUTHENTICATE, {"password": PASSWORD, **code})
 
 
-def test_a_masked_address_shows_nothing_that_a_stranger_typed():
+def test_a_masked_address_shows_initials_and_the_top_level_domain():
     assert masked("ada.lovelace@buy-this.example.com") == "a•••@b•••.com"
 
 
-@pytest.mark.parametrize("domain, is_one", [
+@pytest.mark.parametrize("domain, is_accepted", [
     ("example.com", True), ("EXAMPLE.com", True), ("exämple.com", True), ("xn--exmple-cua.com", True),
     ("[127.0.0.1]", True), ("xn--strae-oqa.de", True),
     ("ｅxample.com", False), ("eⓧample.com", False), ("ex\u00adample.com", False), ("straße.de", False),
     ("xn--strae-oqa.ｄe", False), ("xn--zzzzzzzz.com", True),
     ("İ" * 28 + ".com", True), (".".join(["İ" * 28] * 6) + ".com", False),
 ])  # fmt: skip
-def test_a_new_address_is_in_the_one_spelling_of_its_mailbox(user, domain, is_one):
-    """Otherwise each spelling would be one more account for the same mailbox. In lower case, İ is two characters."""
+def test_only_the_canonical_spelling_of_a_new_address_is_accepted(user, domain, is_accepted):
+    """Other spellings would allow several accounts for one mailbox. In lower case, İ is two characters long."""
     email = f"{'a' * 60}@{domain}"
-    assert bool(new_client().post(SIGNUP, {**NEWCOMER, "email": email}).status_code == 302) is is_one
+    assert bool(new_client().post(SIGNUP, {**NEWCOMER, "email": email}).status_code == 302) is is_accepted
     User.objects.exclude(pk=user.pk).delete()
     client = sign_in(new_client(), user)
-    give_proof(client)
+    step_up(client)
     client.post(EMAIL, {"action_add": "1", "email": email})
-    assert EmailAddress.objects.filter(user=user, email=email.lower()).exists() is is_one
+    assert EmailAddress.objects.filter(user=user, email=email.lower()).exists() is is_accepted
 
 
 # --- Sign-in --------------------------------------------------------------------------------------
@@ -89,13 +89,13 @@ def test_an_address_signs_in_the_account_that_confirmed_it(user, sign_up):
     assert owner_of(SHARED.upper()) == user
 
 
-def test_an_address_that_nobody_confirmed_signs_in_the_account_that_signed_up_with_it(user, sign_up):
+def test_an_unconfirmed_address_signs_in_the_account_that_signed_up_with_it(user, sign_up):
     owner = sign_up()
     claim(user)
     assert owner_of(SHARED) == owner
 
 
-def test_an_unconfirmed_address_of_an_account_with_another_one_signs_in_nobody(user):
+def test_an_unconfirmed_second_address_does_not_sign_in(user):
     claim(user)
     assert owner_of(SHARED) is None
     client = new_client()
@@ -116,22 +116,22 @@ def test_one_sign_in_checks_one_password(user, make_user, sign_up, monkeypatch):
 # --- Sign-up --------------------------------------------------------------------------------------
 
 
-def test_a_claim_does_not_block_the_sign_up_of_the_owner(user):
+def test_an_unconfirmed_address_does_not_block_the_sign_up_of_its_owner(user):
     claim(user)
     new_client().post(SIGNUP, NEWCOMER)
-    newcomer = User.objects.get(email=SHARED)
-    assert EmailAddress.objects.get(user=newcomer, email=SHARED).primary
+    new_user = User.objects.get(email=SHARED)
+    assert EmailAddress.objects.get(user=new_user, email=SHARED).primary
 
 
-def test_an_address_that_someone_signed_up_with_is_answered_as_taken(sign_up, mails_to):
+def test_an_unconfirmed_sign_up_counts_as_taken(sign_up, mails_to):
     sign_up()
     new_client().post(SIGNUP, NEWCOMER)
     assert User.objects.filter(full_name="Bob New").count() == 0
     assert "tried to sign up" in mails_to(SHARED)[-1].body
 
 
-def test_two_sign_ups_at_once_make_one_account(db, monkeypatch):
-    """The other sign-up comes between the look-up and the insert."""
+def test_concurrent_sign_ups_create_one_account(db, monkeypatch):
+    """The other sign-up is saved between the look-up and the insert."""
     monkeypatch.setattr("accounts.addresses.owner_of", lambda email: None)
     assert [new_client().post(SIGNUP, NEWCOMER).status_code for _ in range(2)] == [302, 302]
     assert User.objects.filter(email=SHARED).count() == 1
@@ -141,8 +141,8 @@ def test_two_sign_ups_at_once_make_one_account(db, monkeypatch):
 
 
 @pytest.fixture
-def newcomer(db):
-    """A browser that signed up and has not opened the link yet."""
+def signed_up_client(db):
+    """A client that signed up and has not confirmed the address yet."""
     client = new_client()
     client.post(SIGNUP, NEWCOMER)
     return client
@@ -157,23 +157,23 @@ def is_confirmed(email, user=None):
     return EmailAddress.objects.filter(email=email, verified=True, **({"user": user} if user else {})).exists()
 
 
-def test_the_browser_that_signed_up_confirms_with_one_click(newcomer):
+def test_the_browser_that_signed_up_confirms_with_one_click(signed_up_client):
     link = link_to(SHARED)
-    assert "password1" not in inputs(newcomer.get(link))
-    newcomer.post(link)
+    assert "password1" not in inputs(signed_up_client.get(link))
+    signed_up_client.post(link)
     assert is_confirmed(SHARED)
     assert User.objects.get().check_password(NEWCOMER["password1"])
 
 
-def test_a_link_that_was_used_says_so_to_a_second_click(newcomer):
+def test_a_used_confirmation_link_shows_that_it_was_used(signed_up_client):
     link = link_to(SHARED)
-    newcomer.post(link)
-    response = newcomer.post(link)
+    signed_up_client.post(link)
+    response = signed_up_client.post(link)
     assert response.status_code == 404
     assert "This link no longer works" in response.content.decode()
 
 
-def test_any_other_browser_sets_a_new_password(newcomer):
+def test_another_browser_must_set_a_new_password(signed_up_client):
     link, other = link_to(SHARED), new_client()
     page = other.get(link)
     assert list(page.context["form"].fields) == ["full_name", "language", "password1"]
@@ -186,14 +186,14 @@ def test_any_other_browser_sets_a_new_password(newcomer):
     assert (owner.full_name, owner.language) == ("Real Owner", "de")
 
 
-def test_a_new_password_that_will_not_do_is_refused_beside_the_field(newcomer):
+def test_an_invalid_new_password_shows_an_error_at_the_field(signed_up_client):
     response = new_client().post(link_to(SHARED), {**NEW_OWNER, "password1": "short", "language": "xx"})
     assert response.status_code == 422
     assert set(errors(response)) == {"password1", "language"}
     assert not is_confirmed(SHARED)
 
 
-def test_a_confirmation_link_sets_no_password_of_an_account_that_is_in_use(user):
+def test_a_confirmation_link_sets_no_password_for_an_account_in_use(user):
     form = ResetPasswordKeyForm({"password1": NEW_OWNER["password1"]}, user=user, claim=claim(user))
     assert error_codes(form) == {"__all__": ["email_taken"]}
 
@@ -211,7 +211,7 @@ def test_a_link_confirms_the_address_that_it_was_sent_to(sign_up):
     lambda: new_client().post("/accounts/password/reset/", {"email": SHARED}),
     lambda: new_client().post(SIGNUP, NEWCOMER),
 ])  # fmt: skip
-def test_a_link_that_resets_the_password_confirms_a_new_account(sign_up, mails_to, ask):
+def test_a_password_reset_confirms_a_new_account(sign_up, mails_to, ask):
     holder = sign_up()
     ask()
     (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", mails_to(SHARED)[-1].body)
@@ -226,7 +226,7 @@ def test_a_link_that_resets_the_password_confirms_a_new_account(sign_up, mails_t
 # --- Confirmation of a further address ------------------------------------------------------------
 
 
-def test_a_further_address_is_confirmed_only_while_signed_in_to_its_account(user, make_user):
+def test_confirming_a_second_address_requires_a_session_of_its_account(user, make_user):
     claim(user)
     link, bob = link_to(SHARED), sign_in(new_client(), make_user("bob@example.com"))
     for client in (new_client(), bob):
@@ -238,9 +238,9 @@ def test_a_further_address_is_confirmed_only_while_signed_in_to_its_account(user
     assert is_confirmed(SHARED)
 
 
-def test_the_page_and_the_email_name_the_account_by_its_masked_address(user, mails_to):
+def test_the_page_and_the_email_show_the_masked_address_of_the_account(user, mails_to):
     client = sign_in(new_client(), user)
-    give_proof(client)
+    step_up(client)
     client.post(EMAIL, {"action_add": "1", "email": SHARED})
     for text in (mails_to(SHARED)[-1].body, new_client().get(link_to(SHARED)).content.decode()):
         assert "a•••@e•••.com" in text
@@ -248,14 +248,14 @@ def test_the_page_and_the_email_name_the_account_by_its_masked_address(user, mai
         assert user.full_name not in text
 
 
-def test_a_confirmation_ends_every_other_claim(user, make_user):
+def test_a_confirmation_deletes_unconfirmed_rows_of_other_accounts(user, make_user):
     claim(make_user("bob@example.com"))
     claim(user)
     sign_in(new_client(), user).post(link_to(SHARED, user))
     assert EmailAddress.objects.get(email=SHARED).user == user
 
 
-def test_an_address_that_another_account_confirmed_is_refused_in_words(user, make_user):
+def test_an_address_confirmed_by_another_account_is_refused_with_a_message(user, make_user):
     claim(user)
     client, link = sign_in(new_client(), user), link_to(SHARED)
     EmailAddress.objects.create(user=make_user("bob@example.com"), email=SHARED, verified=True)
@@ -264,7 +264,7 @@ def test_an_address_that_another_account_confirmed_is_refused_in_words(user, mak
 
 
 @pytest.mark.parametrize("removed", [EmailAddress, User], ids=["address", "account"])
-def test_a_claim_that_was_removed_meanwhile_is_not_brought_back(user, rf, removed):
+def test_a_concurrently_removed_address_is_not_created_again(user, rf, removed):
     address = EmailAddress.objects.get(pk=claim(user).pk)
     removed.objects.all().delete()
     request = rf.get("/")
@@ -274,8 +274,8 @@ def test_a_claim_that_was_removed_meanwhile_is_not_brought_back(user, rf, remove
     assert not EmailAddress.objects.exists()
 
 
-def test_a_confirmed_address_becomes_primary_before_one_that_never_was(sign_up):
-    """`User.email` is a confirmed address as soon as the account has one."""
+def test_a_confirmed_address_replaces_an_unconfirmed_primary_one(sign_up):
+    """If an account has a confirmed address, `User.email` is a confirmed address."""
     holder = sign_up()
     claim(holder, "second@example.com")
     client = new_client()
@@ -289,31 +289,31 @@ def test_a_confirmed_address_becomes_primary_before_one_that_never_was(sign_up):
 # --- A sign-up that was never confirmed -----------------------------------------------------------
 
 
-def test_an_unused_sign_up_makes_way_for_the_owner(user, sign_up):
+def test_an_unused_sign_up_is_deleted_when_the_owner_confirms_the_address(user, sign_up):
     sign_up()
     claim(user)
     client = sign_in(new_client(), user)
     client.post(link_to(SHARED, user))
     assert not User.objects.filter(email=SHARED).exists()
-    give_proof(client)
+    step_up(client)
     client.post(EMAIL, {"action_primary": "1", "email": SHARED})
     user.refresh_from_db()
     assert (user.email, EmailAddress.objects.get_primary(user).email) == (SHARED, SHARED)
 
 
-def used(field, value):
+def set_field(field, value):
     return lambda holder: User.objects.filter(pk=holder.pk).update(**{field: value})
 
 
 @pytest.mark.parametrize("use", [
-    used("last_login", timezone.now()), used("is_staff", True), used("is_superuser", True),
+    set_field("last_login", timezone.now()), set_field("is_staff", True), set_field("is_superuser", True),
     lambda holder: holder.groups.add(Group.objects.create(name="editors")),
     lambda holder: holder.user_permissions.add(Permission.objects.first()),
     lambda holder: Authenticator.objects.activate(holder, secret=SECRET),
     lambda holder: LogEntry.objects.create(user=holder, action_flag=1),
     lambda holder: holder.security_events.create(kind="locked"),
 ], ids=["signed in", "staff", "superuser", "group", "permission", "2FA", "admin log", "event"])  # fmt: skip
-def test_a_sign_up_that_is_in_use_keeps_its_address(user, sign_up, use):
+def test_an_account_in_use_keeps_its_unconfirmed_address(user, sign_up, use):
     holder = sign_up()
     use(holder)
     claim(user)
@@ -326,7 +326,7 @@ def test_a_sign_up_that_is_in_use_keeps_its_address(user, sign_up, use):
 # --- "This wasn't me" -----------------------------------------------------------------------------
 
 
-def test_a_claim_is_rejected_by_a_post_alone(user):
+def test_only_a_post_rejects_an_unconfirmed_address(user):
     claim(user)
     link = link_to(SHARED) + "not-me/"
     new_client().get(link)
@@ -336,27 +336,27 @@ def test_a_claim_is_rejected_by_a_post_alone(user):
     assert "no longer works" in new_client().post(link).content.decode()
 
 
-def test_rejecting_a_sign_up_removes_the_account(newcomer):
+def test_rejecting_a_sign_up_deletes_the_account(signed_up_client):
     new_client().post(link_to(SHARED) + "not-me/")
     assert not User.objects.exists()
 
 
-def test_a_confirmed_address_is_not_rejected(newcomer):
+def test_a_confirmed_address_cannot_be_rejected(signed_up_client):
     link = link_to(SHARED)
-    newcomer.post(link)
+    signed_up_client.post(link)
     new_client().post(link + "not-me/")
     assert is_confirmed(SHARED)
 
 
-def test_an_account_that_is_confirmed_meanwhile_is_not_removed(newcomer):
+def test_a_concurrently_confirmed_account_is_not_deleted(signed_up_client):
     address = EmailAddress.objects.get()
-    newcomer.post(link_to(SHARED))
+    signed_up_client.post(link_to(SHARED))
     with pytest.raises(Taken):
         reject(address)
     assert is_confirmed(SHARED)
 
 
-def test_rejecting_an_account_in_use_is_refused_in_words(sign_up):
+def test_an_account_in_use_cannot_be_rejected(sign_up):
     sign_up(is_staff=True)
     assert new_client().post(link_to(SHARED) + "not-me/").status_code == 409
     assert User.objects.exists()
@@ -374,31 +374,31 @@ def test_an_unconfirmed_address_gets_no_password_reset(user, mails_to):
 def test_an_unconfirmed_address_cannot_be_made_primary(user):
     claim(user)
     client = sign_in(new_client(), user)
-    give_proof(client)
+    step_up(client)
     response = client.post(EMAIL, {"action_primary": "1", "email": SHARED}, follow=True)
     assert "Confirm the address first" in response.content.decode()
     assert EmailAddress.objects.get_primary(user).email == user.email
 
 
-def test_making_an_address_primary_that_another_account_holds_is_refused_in_words(user, sign_up):
+def test_an_address_of_another_account_in_use_cannot_be_made_primary(user, sign_up):
     sign_up(is_staff=True)
     EmailAddress.objects.create(user=user, email=SHARED, verified=True)
     client = sign_in(new_client(), user)
-    give_proof(client)
+    step_up(client)
     response = client.post(EMAIL, {"action_primary": "1", "email": SHARED}, follow=True)
     assert "belongs to another account" in response.content.decode()
     user.refresh_from_db()
     assert (user.email, EmailAddress.objects.get_primary(user).email) == ("ada@example.com",) * 2
 
 
-def test_an_unconfirmed_old_primary_address_gets_no_notice(user, make_user, mails_to, rf):
+def test_an_unconfirmed_address_gets_no_notification(user, make_user, mails_to, rf):
     claim(user)
     with context.request_context(rf.get("/")):
         get_adapter().send_notification_mail("account/email/password_changed", user, email=SHARED)
     assert mails_to(SHARED) == []
 
 
-def test_a_superuser_takes_an_address_from_claims_and_not_from_its_owner(user, make_user):
+def test_create_superuser_takes_over_unconfirmed_addresses_only(user, make_user):
     claim(user)
     User.objects.create_superuser(SHARED, "correct-horse-battery")
     assert EmailAddress.objects.get(email=SHARED).user.is_superuser
@@ -408,21 +408,21 @@ def test_a_superuser_takes_an_address_from_claims_and_not_from_its_owner(user, m
     assert not User.objects.filter(email="root@example.com").exists()
 
 
-# --- The whole story ------------------------------------------------------------------------------
+# --- The complete attack ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("claimed", ["before", "after"])
-def test_a_stranger_with_2fa_shuts_nobody_out(user, secret, mails_to, claimed):
-    """The stranger claims the owner's address, before or after turning 2FA on. The owner signs up, and gets in."""
+def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, secret, mails_to, claimed):
+    """The attacker adds the owner's address to an account with 2FA. The owner can still sign up with it."""
     if claimed == "after":
         Authenticator.objects.activate(user, secret=secret)
-    stranger = new_client()
-    give_password(stranger, user)
+    attacker = new_client()
+    give_password(attacker, user)
     if claimed == "after":
-        stranger.post("/accounts/2fa/verify-login/", {"code": code_now(secret)})
+        attacker.post("/accounts/2fa/verify-login/", {"code": code_now(secret)})
         Authenticator.objects.update(last_time_step=-1)
-    give_proof(stranger, **({"code": code_now(secret)} if claimed == "after" else {}))
-    stranger.post(EMAIL, {"action_add": "1", "email": SHARED})
+    step_up(attacker, **({"code": code_now(secret)} if claimed == "after" else {}))
+    attacker.post(EMAIL, {"action_add": "1", "email": SHARED})
     assert EmailAddress.objects.filter(user=user, email=SHARED, verified=False).exists()
     if claimed == "before":
         Authenticator.objects.activate(user, secret=secret)

@@ -1,4 +1,4 @@
-"""Emails are in the language that the owner chose at sign-up or while signed in, and never in that of a request."""
+"""Emails are in the language that the user chose at sign-up or while signed in, not in that of the request."""
 
 import pytest
 from django.core.management import call_command
@@ -11,77 +11,77 @@ LANGUAGE = "/language/"
 
 
 @pytest.fixture
-def german(user, authenticator):
-    """A user with 2FA on, whose emails are in German."""
+def german_user(user, authenticator):
+    """A user with 2FA whose language is German."""
     user.language = "de"
     user.save()
     return user
 
 
-# --- What sets it ---------------------------------------------------------------------------------
+# --- Storing the language -------------------------------------------------------------------------
 
 
-def test_it_is_that_of_the_sign_up(db, mails_to):
+def test_sign_up_stores_the_language(db, mails_to):
     fields = {"full_name": "Grace", "email": "grace@example.com", "password1": PASSWORD}
     new_client(language="de").post("/accounts/signup/", fields)
     assert User.objects.get().language == "de"
     assert "bestätigen" in mails_to("grace@example.com")[-1].body
 
 
-def test_a_sign_in_does_not_change_it(german, secret):
+def test_sign_in_does_not_change_the_language(german_user, secret):
     browser = new_client(language="ja")
     browser.post(LANGUAGE, {"language": "ar"})
-    sign_in(browser, german, code=code_now(secret))
+    sign_in(browser, german_user, code=code_now(secret))
     assert User.objects.get().language == "de"
 
 
-def test_the_footers_choice_changes_it_while_signed_in(user):
+def test_the_language_form_stores_the_language_of_a_signed_in_user(user):
     sign_in(new_client(), user).post(LANGUAGE, {"language": "pt-br"})
     assert User.objects.get().language == "pt-br"
 
 
 @pytest.mark.parametrize("language", ["it", "xx", "", "DE", "de\0", "x" * 999])
-def test_what_is_no_language_of_the_site_does_not_change_it(user, language):
+def test_an_unknown_language_is_not_stored(user, language):
     User.objects.update(language="fr")
     sign_in(new_client(), user).post(LANGUAGE, {"language": language})
     assert User.objects.get().language == "fr"
 
 
-def test_a_get_does_not_change_it(user):
+def test_a_get_does_not_store_a_language(user):
     sign_in(new_client(), user).get(LANGUAGE, {"language": "de"})
     assert User.objects.get().language == ""
 
 
-def test_a_password_alone_does_not_change_it(german):
+def test_the_language_is_not_stored_before_the_second_factor(german_user):
     browser = new_client()
-    give_password(browser, german)
+    give_password(browser, german_user)
     browser.post(LANGUAGE, {"language": "ja"})
     assert User.objects.get().language == "de"
 
 
-# --- Emails that others cause ---------------------------------------------------------------------
+# --- Emails ---------------------------------------------------------------------------------------
 
 
-def test_a_stranger_is_told_of_in_the_owners_language(german, secret, mails_to):
+def test_an_alert_about_wrong_codes_is_in_the_owners_language(german_user, secret, mails_to):
     stranger = new_client(language="ja")
-    give_password(stranger, german)
+    give_password(stranger, german_user)
     for _ in range(5):
         stranger.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
-    assert "Falsche Codes" in mails_to(german.email)[-1].subject
+    assert "Falsche Codes" in mails_to(german_user.email)[-1].subject
 
 
-def test_a_password_reset_that_a_stranger_asks_for_is_written_in_the_owners_language(german, mails_to):
-    new_client(language="ja").post("/accounts/password/reset/", {"email": german.email})
-    assert "Passwort" in mails_to(german.email)[-1].subject
+def test_a_password_reset_email_is_in_the_owners_language(german_user, mails_to):
+    new_client(language="ja").post("/accounts/password/reset/", {"email": german_user.email})
+    assert "Passwort" in mails_to(german_user.email)[-1].subject
 
 
-def test_the_shell_writes_in_the_owners_language(german, mails_to):
-    call_command("twofactor", "reset", german.email, reason="lost")
-    assert "deaktiviert" in mails_to(german.email)[-1].body
+def test_emails_of_a_command_are_in_the_owners_language(german_user, mails_to):
+    call_command("twofactor", "reset", german_user.email, reason="lost")
+    assert "deaktiviert" in mails_to(german_user.email)[-1].body
 
 
-def test_a_notification_of_allauths_is_written_in_the_owners_language(german, secret, mails_to):
-    browser = sign_in(new_client(), german, code=code_now(secret))
+def test_a_notification_of_allauth_is_in_the_owners_language(german_user, secret, mails_to):
+    browser = sign_in(new_client(), german_user, code=code_now(secret))
     new = {"oldpassword": PASSWORD, "password1": "another-Quarry-4-thimble"}
     browser.post("/accounts/password/change/", new)
-    assert "Passwort" in mails_to(german.email)[-1].subject
+    assert "Passwort" in mails_to(german_user.email)[-1].subject

@@ -1,4 +1,4 @@
-"""A password is one text in every spelling, costs a known number of hashes, and is not changed by a better hash."""
+"""Password checks: normalization (RFC 8265), the number of hashes, and hash upgrades that end no session."""
 
 import unicodedata
 
@@ -32,23 +32,23 @@ pytestmark = pytest.mark.usefixtures("real_hasher")
 CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
 NFC = unicodedata.normalize("NFC", "naïve über pässwörd")
 NFD = unicodedata.normalize("NFD", NFC)
-CHEAPER = "argon2$argon2id$v=19$m=8,t=1,p=1$"
+CHEAP_HASH = "argon2$argon2id$v=19$m=8,t=1,p=1$"
 
 
-def cheaper_hash(password=PASSWORD):
-    """A hash by the site's hasher as it was before its cost was raised."""
+def cheap_hash(password=PASSWORD):
+    """Return a hash of the site's algorithm with cheaper parameters."""
     hasher = Argon2idHasher()
     hasher.memory_cost, hasher.time_cost = 8, 1
     return hasher.encode(password, "saltsaltsalt")
 
 
-def older_hash(password=PASSWORD):
+def pbkdf2_hash(password=PASSWORD):
     return PBKDF2PasswordHasher().encode(password, "saltsaltsalt", iterations=1000)
 
 
 @pytest.fixture
 def hashes(monkeypatch):
-    """The hashes that were computed so far."""
+    """The calls of the hasher so far."""
     computed = []
     for name in ("encode", "verify"):
         real = getattr(Argon2idHasher, name)
@@ -58,11 +58,11 @@ def hashes(monkeypatch):
     return computed
 
 
-# --- A better hash is no change -------------------------------------------------------------------
+# --- Hash upgrades --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("old", [cheaper_hash, older_hash])
-def test_a_better_hash_of_the_same_password_changes_no_session_hash(user, old):
+@pytest.mark.parametrize("old", [cheap_hash, pbkdf2_hash])
+def test_a_hash_upgrade_keeps_the_session_hash(user, old):
     User.objects.update(password=old())
     user.refresh_from_db()
     before = user.get_session_auth_hash()
@@ -74,31 +74,31 @@ def test_a_better_hash_of_the_same_password_changes_no_session_hash(user, old):
 
 
 @pytest.mark.parametrize("password", ["basalt-9-Lantern-heron", PASSWORD, None])
-def test_a_password_that_is_set_changes_the_session_hash_even_if_it_is_the_same(user, password):
+def test_setting_a_password_changes_the_session_hash_even_if_it_is_the_same(user, password):
     before = user.get_session_auth_hash()
     user.set_password(password)
     assert user.get_session_auth_hash() != before
 
 
-def test_taking_the_password_away_changes_the_session_hash(user):
+def test_setting_an_unusable_password_changes_the_session_hash(user):
     before = user.get_session_auth_hash()
     user.set_unusable_password()
     assert user.get_session_auth_hash() != before
 
 
-def test_two_users_with_one_password_have_different_session_hashes(user, make_user):
+def test_users_with_the_same_password_have_different_session_hashes(user, make_user):
     assert user.get_session_auth_hash() != make_user("bob@example.com").get_session_auth_hash()
 
 
-def test_a_session_signed_with_an_earlier_secret_key_goes_on(user, settings):
+def test_a_session_signed_with_an_earlier_secret_key_stays_valid(user, settings):
     client = sign_in(new_client(), user)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another-secret-key" * 4
     assert list(user.get_session_auth_fallback_hash()) == [client.session["_auth_user_hash"]]
     assert user.get_session_auth_hash() != client.session["_auth_user_hash"]
 
 
-def test_a_better_hash_does_not_undo_a_change_that_came_meanwhile(user):
-    User.objects.update(password=cheaper_hash())
+def test_a_hash_upgrade_does_not_undo_a_concurrent_password_change(user):
+    User.objects.update(password=cheap_hash())
     user.refresh_from_db()
     meanwhile = User.objects.get()
     meanwhile.set_password("basalt-9-Lantern-heron")
@@ -107,9 +107,9 @@ def test_a_better_hash_does_not_undo_a_change_that_came_meanwhile(user):
     assert User.objects.get().check_password("basalt-9-Lantern-heron")
 
 
-def test_an_async_caller_is_answered_alike(user):
+def test_acheck_password_gives_the_same_results(user):
     before = user.get_session_auth_hash()
-    User.objects.update(password=older_hash())
+    User.objects.update(password=pbkdf2_hash())
     user.refresh_from_db()
     assert async_to_sync(user.acheck_password)(PASSWORD)
     assert not async_to_sync(user.acheck_password)("wrong-wrong-wrong")
@@ -121,53 +121,53 @@ def proof():
     return {"password": PASSWORD, "code": code_now(SECRET)}
 
 
-CHECKED_BY = {
+PASSWORD_CHECKS = {
     "sign-in": lambda browser, user: give_password(new_client(), user),
     "a new phone": lambda browser, user: browser.post(SETUP, proof()),
     "new backup codes, refused": lambda browser, user: browser.post(REGENERATE, {**proof(), "code": "000000"}),
     "turning 2FA off, refused": lambda browser, user: browser.post(DISABLE, {**proof(), "code": "000000"}),
     "reauthentication": lambda browser, user: browser.post(REAUTHENTICATE, proof()),
-    "a change that is refused": lambda browser, user: browser.post(
+    "password change, refused": lambda browser, user: browser.post(
         CHANGE, {"oldpassword": PASSWORD, "password1": "short"}
     ),
 }
 
 
-@pytest.mark.parametrize("form", CHECKED_BY)
-def test_a_better_hash_ends_no_session_no_pending_sign_in_and_no_trusted_browser(user, authenticator, settings, form):
+@pytest.mark.parametrize("form", PASSWORD_CHECKS)
+def test_a_hash_upgrade_ends_no_session_pending_sign_in_or_trusted_browser(user, authenticator, settings, form):
     settings.TWOFACTOR_TRUST_DAYS = 30
-    here, elsewhere, pending, trusted = (new_client(REMOTE_ADDR=f"192.0.2.{number}") for number in range(1, 5))
-    for browser, fields in [(here, {}), (elsewhere, {}), (trusted, {"trust": "on"})]:
+    current, other, pending, trusted = (new_client(REMOTE_ADDR=f"192.0.2.{number}") for number in range(1, 5))
+    for browser, fields in [(current, {}), (other, {}), (trusted, {"trust": "on"})]:
         give_password(browser, user)
         browser.post(VERIFY_LOGIN, {"code": proof()["code"], **fields})
     trusted.post("/accounts/logout/")
     give_password(pending, user)
-    User.objects.update(password=older_hash())
-    CHECKED_BY[form](here, user)
-    assert User.objects.get().password.startswith("argon2$"), "it was not hashed again"
-    assert here.get(SETTINGS).status_code == elsewhere.get(SETTINGS).status_code == 200
+    User.objects.update(password=pbkdf2_hash())
+    PASSWORD_CHECKS[form](current, user)
+    assert User.objects.get().password.startswith("argon2$"), "The hash was not upgraded."
+    assert current.get(SETTINGS).status_code == other.get(SETTINGS).status_code == 200
     pending.post(VERIFY_LOGIN, {"code": proof()["code"]})
     assert is_signed_in(pending)
-    assert list(here.get(SETTINGS).context["browsers"]) == list(TrustedBrowser.objects.all()) != []
+    assert list(current.get(SETTINGS).context["browsers"]) == list(TrustedBrowser.objects.all()) != []
     give_password(trusted, user)
     assert is_signed_in(trusted)
 
 
-def test_a_better_hash_ends_no_setup(user):
-    here, elsewhere = (sign_in(new_client(), user) for _ in range(2))
-    key = here.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
-    User.objects.update(password=older_hash())
-    elsewhere.post(SETUP, {"password": PASSWORD})
+def test_a_hash_upgrade_ends_no_setup(user):
+    current, other = (sign_in(new_client(), user) for _ in range(2))
+    key = current.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
+    User.objects.update(password=pbkdf2_hash())
+    other.post(SETUP, {"password": PASSWORD})
     assert User.objects.get().password.startswith("argon2$")
-    assert len(here.post(VERIFY_SETUP, {"code": code_now(key)}).context["codes"]) == 10
+    assert len(current.post(VERIFY_SETUP, {"code": code_now(key)}).context["codes"]) == 10
 
 
-# --- Every spelling -------------------------------------------------------------------------------
+# --- Normalization --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chosen", [NFC, NFD])
 @pytest.mark.parametrize("typed", [NFC, NFD])
-def test_a_password_is_the_same_in_every_spelling(make_user, chosen, typed):
+def test_a_password_matches_in_every_unicode_normalization(make_user, chosen, typed):
     user = make_user(password=chosen)
     client = new_client()
     give_password(client, user, password=typed)
@@ -176,7 +176,7 @@ def test_a_password_is_the_same_in_every_spelling(make_user, chosen, typed):
     assert "key" in answer.context
 
 
-def test_an_older_hash_matches_what_was_typed_then_and_from_then_on_every_spelling(user):
+def test_a_hash_without_normalization_is_replaced_by_one_of_nfc(user):
     User.objects.update(password=make_password(NFD))
     user.refresh_from_db()
     before = user.get_session_auth_hash()
@@ -185,48 +185,52 @@ def test_an_older_hash_matches_what_was_typed_then_and_from_then_on_every_spelli
     assert User.objects.get().get_session_auth_hash() == before
 
 
-def test_a_letter_of_two_code_points_counts_once(db):
+def test_a_letter_of_two_code_points_counts_as_one_character(db):
     with pytest.raises(ValidationError) as raised:
         validate_password(unicodedata.normalize("NFD", "üöä" * 3))
     assert [error.code for error in raised.value.error_list] == ["password_too_short"]
     validate_password(unicodedata.normalize("NFD", "üöä" * 4))
 
 
-# --- How many hashes ------------------------------------------------------------------------------
+# --- Number of hashes (timing equalisation) -------------------------------------------------------
 
 
-def nobody(make_user):
+def unknown_user(make_user):
     return User(email="nobody@example.com")
 
 
-def without_a_password(make_user):
+def user_without_password(make_user):
     user = make_user()
     user.set_unusable_password()
     user.save()
     return user
 
 
-def closed(make_user):
+def inactive_user(make_user):
     return make_user(is_active=False)
 
 
-@pytest.mark.parametrize("whose", [lambda make_user: make_user(), nobody, without_a_password, closed])
+@pytest.mark.parametrize(
+    "make_account", [lambda make_user: make_user(), unknown_user, user_without_password, inactive_user]
+)
 @pytest.mark.parametrize("typed, count", [("wrong-wrong-wrong", 1), (NFC, 1), (NFD, 2), ("x" * 129, 0)])
-def test_a_wrong_password_costs_as_many_hashes_for_every_account(make_user, hashes, whose, typed, count):
-    user = whose(make_user)
+def test_a_wrong_password_takes_the_same_number_of_hashes_for_every_account(
+    make_user, hashes, make_account, typed, count
+):
+    user = make_account(make_user)
     hashes.clear()
     response = give_password(new_client(), user, password=typed)
     assert response.context["form"].errors
     assert len(hashes) == count
 
 
-def test_a_password_that_is_too_long_is_refused_at_sign_up_without_a_hash(db, hashes):
+def test_sign_up_refuses_a_too_long_password_without_hashing_it(db, hashes):
     fields = {"full_name": "Bob New", "email": "bob@example.com", "password1": "x" * 129}
     assert new_client().post("/accounts/signup/", fields).context["form"].errors
     assert not hashes
 
 
-def test_an_old_password_that_is_too_long_is_not_hashed_either(hashes, user):
+def test_a_password_change_does_not_hash_a_too_long_old_password(hashes, user):
     client = sign_in(new_client(), user)
     hashes.clear()
     client.post(CHANGE, {"oldpassword": "x" * 129, "password1": "basalt-9-Lantern-heron"})

@@ -1,4 +1,4 @@
-"""What a form of the site says of a mistake: in plain words, in the language of the page."""
+"""The error messages of the site's forms: the site's own texts, in the language of the page."""
 
 import time
 
@@ -57,47 +57,48 @@ MISTAKES = {
     "too many wrong passwords": (
         too_many_wrong_passwords, "Too many tries. Try again in 60 seconds, or reset your password."
     ),
-    "an own address": (
+    "an address of one's own": (
         signed_in(EMAIL, action_add="", email="ada@example.com"), "You have added this address already."
     ),
-    "another current password": (
+    "a wrong current password": (
         signed_in(CHANGE, oldpassword="wrong-wrong-wrong", password1=PASSWORD), "That is not your password."
     ),
     "a NUL in a password": (signed_in(SETUP, password="x\0"), "That is not your password."),
-    "another password at step-up": (
+    "a wrong password at step-up": (
         signed_in(REAUTHENTICATE, password="wrong-wrong-wrong"), "That is not your password."
     ),
 }  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
-def still_clock(monkeypatch):
+def frozen_time(monkeypatch):
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
 
 
-def said(response):
-    """The errors of the form, each of which the page shows."""
-    words = [str(error) for errors in response.context["form"].errors.values() for error in errors]
+def shown_errors(response):
+    """Return the errors of the form, and assert that the page shows them."""
+    messages = [str(error) for errors in response.context["form"].errors.values() for error in errors]
     page = response.content.decode()
-    assert all(escape(error) in page for error in words)
-    return words
+    assert all(escape(error) in page for error in messages)
+    return messages
 
 
-@pytest.mark.parametrize("mistake, words", MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_said_in_our_own_words(user, mistake, words):
-    assert said(mistake(new_client(), user)) == [words]
+@pytest.mark.parametrize("mistake, message", MISTAKES.values(), ids=MISTAKES)
+def test_errors_use_the_messages_of_the_site(user, mistake, message):
+    assert shown_errors(mistake(new_client(), user)) == [message]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("mistake, words", MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_said_in_the_language_of_the_page(user, mistake, words, language):
-    errors = said(mistake(new_client(language=language), user))
+@pytest.mark.parametrize("mistake, message", MISTAKES.values(), ids=MISTAKES)
+def test_errors_are_in_the_language_of_the_page(user, mistake, message, language):
+    errors = shown_errors(mistake(new_client(language=language), user))
     assert errors
-    assert not [error for error in errors if words[:15] in error]  # the rest may be a time, in the language of the page
+    # Compare only the start: the rest may be a duration.
+    assert not [error for error in errors if message[:15] in error]
 
 
-def test_a_language_that_is_not_offered_is_refused_in_our_own_words(make_user):
+def test_an_unknown_language_gets_the_message_of_the_site(make_user):
     user = make_user()
     user.emailaddress_set.update(verified=False)
     with override("en"):
@@ -105,7 +106,7 @@ def test_a_language_that_is_not_offered_is_refused_in_our_own_words(make_user):
         assert form.errors == {"language": ["Choose one of the entries."]}
 
 
-def test_the_link_to_the_reset_is_in_our_own_words(db):
-    """allauth's Spanish is formal, and the site's is not."""
+def test_the_sign_in_page_uses_the_reset_link_of_the_site(db):
+    """allauth's own text is formal in Spanish, unlike the site's."""
     templates = [template.name for template in new_client().get(LOGIN).templates]
     assert "account/password_reset_help_text.html" in templates

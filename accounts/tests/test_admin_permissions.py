@@ -1,0 +1,206 @@
+"""Every view and action of every model in the admin: what each permission changes, and that no ID causes an error."""
+
+from collections import defaultdict
+from contextlib import contextmanager
+from http.cookies import SimpleCookie
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.db import models, transaction
+from django.urls import NoReverseMatch, reverse
+
+from accounts.models import User
+from accounts.tests.test_admin import NEW, step_up
+from twofactor.models import SecurityEvent
+from twofactor.tests.helpers import sign_in_with_2fa
+
+MODELS = {m: admin.site.get_model_admin(m) for m in apps.get_models() if admin.site.is_registered(m)}
+PERMISSIONS = sorted(
+    f"{model._meta.app_label}.{action}_{model._meta.model_name}"
+    for model in MODELS
+    for action in model._meta.default_permissions
+)
+# What staff with one permission can change after step-up. All other permissions change nothing.
+MAY_CHANGE = {
+    "accounts.change_user": {
+        "accounts.User.full_name",
+        "accounts.User.password",
+        "accounts.User.password_version",
+        "admin.LogEntry",
+        "usersessions.UserSession.session_key",  # The key of their own session is cycled.
+    },
+}
+# The pages and actions with which superusers change each model after step-up. All others are read-only.
+SUPERUSERS_CHANGE = {
+    "accounts.User": {"add", "change", "password", "delete", "delete_selected"},
+    "auth.Group": {"add", "change", "delete", "delete_selected"},
+    "twofactor.Authenticator": {"turn_off"},
+}
+HUGE = "9" * 30
+
+
+@pytest.fixture
+def rows(user, authenticator):
+    """Create a row of every registered model, before those of the staff member under test."""
+    SecurityEvent.objects.create(user=user, kind=SecurityEvent.Kind.LOCKED)
+    user.emailaddress_set.update(verified=False)  # An action could mark it as verified.
+    Group.objects.create(name="clerks")
+    assert all(model._base_manager.exists() for model in MODELS), "Create a row of the new model here."
+
+
+@pytest.fixture
+def make_staff_client(make_user, rows):
+    """Return a function that signs in a staff member with one permission or none, without step-up."""
+
+    def make(permission="", **fields):
+        user = make_user("staff@example.com", is_staff=True, **fields)
+        if permission:
+            label, codename = permission.split(".")
+            user.user_permissions.add(Permission.objects.get(codename=codename, content_type__app_label=label))
+        return sign_in_with_2fa(user)
+
+    return make
+
+
+def admin_url(model, name="changelist", *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+
+
+def admin_urls(model, pk):
+    """Yield every URL of this model in the admin."""
+    for pattern in MODELS[model].get_urls():
+        try:
+            yield reverse(f"admin:{pattern.name}", args=[pk] * len(pattern.pattern.converters))
+        except NoReverseMatch:  # The redirect from the former change URL has no name.
+            continue
+
+
+def actions(model, rf):
+    request = rf.get("/")
+    request.user = User(is_superuser=True, is_staff=True)
+    return MODELS[model].get_actions(request)
+
+
+def form_data(model):
+    """Return a new value for each field of this model."""
+    data = {"post": "yes", **NEW}
+    for field in [*model._meta.fields, *model._meta.many_to_many]:
+        if field.is_relation:
+            data[field.name] = field.related_model._base_manager.values_list("pk", flat=True)[:1]
+        elif isinstance(field, models.DateTimeField):
+            data |= {f"{field.name}_0": "2030-01-01", f"{field.name}_1": "12:00"}
+        elif isinstance(field, models.BooleanField):
+            data[field.name] = "on"
+        elif isinstance(field, models.EmailField):
+            data[field.name] = "new@example.com"
+        else:
+            data[field.name] = "changed"
+    return data
+
+
+def all_requests(rf):
+    """Yield model label, name, URL and POST data of every form and of every action on one row."""
+    for model in MODELS:
+        pk = model._base_manager.order_by("pk").first().pk
+        for path in admin_urls(model, pk):
+            yield model._meta.label, path.split("/")[-2], path, form_data(model)
+        for name in actions(model, rf):
+            yield (
+                model._meta.label,
+                name,
+                admin_url(model),
+                {"action": name, "_selected_action": [pk], "post": "yes", "reason": "lost phone"},
+            )
+
+
+def database_state():
+    """Return all rows by model and primary key, except sessions, because each request writes one."""
+    state = {}
+    for model in apps.get_models(include_auto_created=True):
+        if model is not Session:
+            columns = [field.attname for field in model._meta.fields]
+            state[model._meta.label] = {row["pk"]: row for row in model._base_manager.values("pk", *columns)}
+    return state
+
+
+def changed_since(before):
+    """Return the columns that have changed, and the models with added or deleted rows."""
+    changed = set()
+    for label, now in database_state().items():
+        if now.keys() != before[label].keys():
+            changed.add(label)
+        for pk in now.keys() & before[label].keys():
+            changed |= {f"{label}.{name}" for name, value in now[pk].items() if value != before[label][pk][name]}
+    return changed
+
+
+@contextmanager
+def rolled_back(client):
+    """Roll back all writes inside this context, and restore the session cookie of the client."""
+    cookies = client.cookies.output(header="", sep=";")
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+    cache.clear()  # It may hold sessions that were rolled back.
+    client.cookies = SimpleCookie(cookies)
+
+
+def send_all_requests(client, rf):
+    """Send a GET and a POST to every URL, and return what changed."""
+    before = database_state()
+    for _, _, path, data in all_requests(rf):
+        client.get(path)
+        client.post(path, data)
+    return changed_since(before)
+
+
+@pytest.mark.parametrize("permission", ["", *PERMISSIONS])
+def test_a_permission_allows_only_its_changes_and_only_after_step_up(make_staff_client, rf, permission):
+    client = make_staff_client(permission)
+    assert send_all_requests(client, rf) == set()
+    step_up(client)
+    assert send_all_requests(client, rf) == MAY_CHANGE.get(permission, set())
+
+
+def test_a_superuser_without_step_up_changes_nothing(make_staff_client, rf):
+    assert send_all_requests(make_staff_client(is_superuser=True), rf) == set()
+
+
+def test_a_superuser_changes_everything_that_is_not_read_only(make_staff_client, rf):
+    """This test fails if `form_data` is invalid for a new model. The tests above would then prove nothing."""
+    client = make_staff_client(is_superuser=True)
+    step_up(client)
+    done = defaultdict(set)
+    for model, name, path, data in all_requests(rf):
+        before = database_state()
+        with rolled_back(client):
+            client.post(path, data)
+            if changed_since(before):
+                done[model].add(name)
+    assert done == SUPERUSERS_CHANGE
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_no_id_search_or_filter_causes_a_server_error(make_staff_client, rf, model):
+    client = make_staff_client(is_superuser=True)
+    step_up(client)
+    client.raise_request_exception = False
+    times = [field.name for field in model._meta.fields if isinstance(field, models.DateTimeField)]
+    lookups = [f"{name}__year={HUGE}" for name in times]
+    lookups += [f"{name}={value}" for name in ("id__in", "id", "q", "p", "o") for value in (HUGE, "x", "")]
+    broken = []
+    for value in (HUGE, "x", "-1", "9" * 5000):
+        fields = dict.fromkeys(form_data(model), value)
+        posts = [(path, fields) for path in admin_urls(model, value)]
+        posts += [
+            (admin_url(model), {"action": name, "_selected_action": value, "post": "yes"})
+            for name in actions(model, rf)
+        ]
+        broken += [("GET", path) for path, _ in posts if client.get(path).status_code >= 500]
+        broken += [("POST", path, data) for path, data in posts if client.post(path, data).status_code >= 500]
+    broken += [("GET", lookup) for lookup in lookups if client.get(f"{admin_url(model)}?{lookup}").status_code >= 500]
+    assert not broken
