@@ -213,7 +213,7 @@ def cookies(make_user: Any) -> dict[str, dict[str, str]]:
     count_from_one()
     staff = {"is_staff": True, "is_superuser": True}
     owner, chief = make_user("owner@example.com"), make_user("chief@example.com", **staff)
-    people = {
+    users = {
         "pending": owner,
         "without 2FA": make_user("member@example.com"),
         "with 2FA": owner,
@@ -223,7 +223,7 @@ def cookies(make_user: Any) -> dict[str, dict[str, str]]:
     for user in (owner, chief):
         Authenticator.objects.activate(user, secret=SECRET)
     found = {"signed out": {}}
-    for state, user in people.items():
+    for state, user in users.items():
         CLIENT.cookies.clear()
         Authenticator.objects.update(last_time_step=-1)
         CLIENT.post("/accounts/login/", {"login": user.email, "password": PASSWORD})

@@ -132,7 +132,7 @@ def send(make_user, mailoutbox):
 
 
 @pytest.fixture
-def mails(send):
+def emails(send):
     """One of each email of the site, by cause."""
     return {cause: send(cause) for cause in CAUSES}
 
@@ -175,9 +175,9 @@ def test_no_variable_is_undefined(send, rendered, caplog, cause):
     assert {variable for variable, template in looked_for if "/email/" in template} == set()
 
 
-def test_every_email_says_that_no_person_sent_it(mails):
+def test_every_email_says_that_no_person_sent_it(emails):
     """RFC 3834, 5: Auto-Submitted prevents out-of-office replies."""
-    assert {message.message()["Auto-Submitted"] for message in mails.values()} == {"auto-generated"}
+    assert {message.message()["Auto-Submitted"] for message in emails.values()} == {"auto-generated"}
 
 
 @pytest.mark.parametrize("name", ['Acme, "Inc." <b>{{ x }} &amp; 100 %(y)s', "二要素/認証🔐", "x" * 300])
@@ -234,20 +234,20 @@ def request_(rf):
         yield request
 
 
-def test_html_and_text_have_the_same_content(mails):
-    for message in mails.values():
+def test_html_and_text_have_the_same_content(emails):
+    for message in emails.values():
         words = HtmlEmail(html_of(message)).words
         assert (words["h1"], words["rest"]) == (message.subject.split(), message.body.split())
 
 
-def test_the_first_link_of_the_text_is_a_button_and_no_other_url_is_a_link(mails):
-    for cause, message in mails.items():
+def test_the_first_link_of_the_text_is_a_button_and_no_other_url_is_a_link(emails):
+    for cause, message in emails.items():
         html = HtmlEmail(html_of(message))
         urls = [line for line in message.body.splitlines() if line.startswith("http://testserver/")]
         assert len(urls) <= 2
         assert html.links == urls[:1] * 2 + urls[1:], cause
         assert bool(html.words["button"]) is bool(urls), cause
-    without = {cause for cause, message in mails.items() if not HtmlEmail(html_of(message)).links}
+    without = {cause for cause, message in emails.items() if not HtmlEmail(html_of(message)).links}
     assert {cause.partition(" ")[0] for cause in without} == {
         "email_changed",
         "email_deleted",
@@ -257,8 +257,8 @@ def test_the_first_link_of_the_text_is_a_button_and_no_other_url_is_a_link(mails
     }
 
 
-def test_html_loads_nothing_and_runs_no_script(mails):
-    for message in mails.values():
+def test_html_loads_nothing_and_runs_no_script(emails):
+    for message in emails.values():
         html = html_of(message)
         tags = HtmlEmail(html).tags
         assert not {tag for tag, _ in tags} & {"img", "link", "script", "iframe", "form", "object", "svg", "b"}
@@ -267,12 +267,12 @@ def test_html_loads_nothing_and_runs_no_script(mails):
         assert "@import" not in html
 
 
-def test_untrusted_input_is_escaped(mails):
-    untrusted = [html_of(message) for message in mails.values() if UNTRUSTED_AGENT in message.body]
+def test_untrusted_input_is_escaped(emails):
+    untrusted = [html_of(message) for message in emails.values() if UNTRUSTED_AGENT in message.body]
     assert len(untrusted) == 5
     assert all("&lt;b onclick=&quot;x&quot;&gt;&amp;amp; https://evil.example/" in html for html in untrusted)
-    assert ADDRESS in mails["email_changed"].body
-    assert "o&#x27;hara&amp;co@example.com" in html_of(mails["email_changed"])
+    assert ADDRESS in emails["email_changed"].body
+    assert "o&#x27;hara&amp;co@example.com" in html_of(emails["email_changed"])
 
 
 @pytest.mark.parametrize("language, direction", [("en", "ltr"), ("de", "ltr"), ("ar", "rtl")])

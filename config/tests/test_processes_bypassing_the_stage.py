@@ -79,11 +79,11 @@ def test_a_pending_sign_in_gets_the_answers_of_a_signed_out_client(
     before = site.authenticator(user)
     proof = {"password": PASSWORD, "oldpassword": PASSWORD, "code": user.code(), "backup_code": ""}
     for path in PATHS_BEHIND_SIGN_IN:
-        stranger = Browser(site, htmx=pending.htmx)
-        came = [browser.post(path, proof, method=method) for browser in (pending, stranger)]
-        assert status_and_target(came[0]) == status_and_target(came[1]), path
-        assert user.email not in came[0].text, path
-        assert came[0].status < 500, came[0]
+        signed_out = Browser(site, htmx=pending.htmx)
+        pages = [browser.post(path, proof, method=method) for browser in (pending, signed_out)]
+        assert status_and_target(pages[0]) == status_and_target(pages[1]), path
+        assert user.email not in pages[0].text, path
+        assert pages[0].status < 500, pages[0]
     assert is_unchanged(site, user, before)
     assert not pending.is_signed_in()
 
@@ -101,13 +101,13 @@ def test_a_pending_sign_in_cannot_change_2fa_with_a_valid_proof(site: Site, user
 
 
 def test_no_code_is_checked_without_a_pending_sign_in(site: Site, user: SiteUser, htmx: bool) -> None:
-    before, stranger = site.authenticator(user), Browser(site, htmx=htmx)
+    before, signed_out = site.authenticator(user), Browser(site, htmx=htmx)
     for page in (
-        stranger.get(VERIFY_LOGIN),
-        stranger.give_code(user.code()),
-        stranger.give_backup_code(user.backup_codes[0]),
-        stranger.post(VERIFY_LOGIN, {"login": user.email, "password": PASSWORD, "code": user.code()}),
-        stranger.post(CANCEL_LOGIN),
+        signed_out.get(VERIFY_LOGIN),
+        signed_out.give_code(user.code()),
+        signed_out.give_backup_code(user.backup_codes[0]),
+        signed_out.post(VERIFY_LOGIN, {"login": user.email, "password": PASSWORD, "code": user.code()}),
+        signed_out.post(CANCEL_LOGIN),
     ):
         assert page.redirect_target == LOGIN
     assert is_unchanged(site, user, before)
@@ -154,7 +154,7 @@ CHANGES = {
     "2FA was turned off": "Authenticator.objects.get(user_id=pk).turn_off()",
     "2FA was reset by staff": "reset.reset(User.objects.get(pk=pk), reason='test')",
     "new codes were made": "Authenticator.objects.get(user_id=pk).regenerate_backup_codes()",
-    "2FA was turned on anew": "Authenticator.objects.activate(User.objects.get(pk=pk), secret=secret)",
+    "2FA was turned on again": "Authenticator.objects.activate(User.objects.get(pk=pk), secret=secret)",
 }
 
 
@@ -208,7 +208,7 @@ def test_the_admins_sign_in_form_checks_no_password_for_signed_in_staff(site: Si
     wrong = browser.post("/admin/login/", {"username": colleague.email, "password": "not-the-password"})
     right = browser.post("/admin/login/", {"username": colleague.email, "password": PASSWORD})
     assert status_and_target(right) == status_and_target(wrong)
-    assert staff.email in browser.get(EMAIL, HX_Request="").text, "somebody else is signed in now"
+    assert staff.email in browser.get(EMAIL, HX_Request="").text, "another user is signed in"
 
 
 def test_a_pending_sign_in_of_staff_has_no_access_to_the_admin(site: Site, htmx: bool) -> None:
@@ -334,7 +334,7 @@ def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(site: Site, use
 
 def test_signed_out_requests_create_no_session(site: Site, htmx: bool) -> None:
     before = site.orm("Session.objects.count()")
-    visitor = Browser(site, htmx=htmx)
+    browser = Browser(site, htmx=htmx)
     for path in (
         "/",
         LOGIN,
@@ -345,10 +345,10 @@ def test_signed_out_requests_create_no_session(site: Site, htmx: bool) -> None:
         "/admin/",
         "/no/",
     ):
-        visitor.get(path)
-        visitor.post(path, {"login": "nobody@example.com", "password": "x", "email": "nobody", "code": "123456"})
+        browser.get(path)
+        browser.post(path, {"login": "nobody@example.com", "password": "x", "email": "nobody", "code": "123456"})
     assert site.orm("Session.objects.count()") == before
-    assert visitor.session == ""
+    assert browser.session == ""
 
 
 Change = Callable[[Site, Browser, SiteUser], Page]

@@ -73,8 +73,10 @@ class StolenFiles:
     def __init__(self, folder: Path) -> None:
         files = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
         pieces = {piece for file in files for page in pages(file) for piece in unpacked(page)}
-        mails = [email.message_from_bytes(file, policy=email.policy.default) for file in files if b"\nSubject:" in file]
-        parts = [part for mail in mails for part in mail.walk() if part.get_content_maintype() == "text"]
+        messages = [
+            email.message_from_bytes(file, policy=email.policy.default) for file in files if b"\nSubject:" in file
+        ]
+        parts = [part for message in messages for part in message.walk() if part.get_content_maintype() == "text"]
         self.all = b"\n".join([*pieces, *(part.get_content().encode() for part in parts)])
         self.small, self.url_safe = self.all.lower(), self.all.translate(TO_URL_SAFE)
 

@@ -87,7 +87,7 @@ class RedisProxy:
         there = urlsplit(TEST_REDIS)
         self._there, self._path = (there.hostname, there.port or 6379), there.path
         self._server = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port, self._is_dead = self._server.getsockname()[1], False
+        self.port, self._is_hanging = self._server.getsockname()[1], False
         self._peers: dict[socket.socket, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
@@ -110,7 +110,7 @@ class RedisProxy:
 
     def hang(self) -> None:
         with self._lock:
-            self._is_dead = True
+            self._is_hanging = True
 
     def close(self) -> None:
         self._end.send(b"x")
@@ -139,7 +139,7 @@ class RedisProxy:
                 sent = ready.recv(65536)
                 if not sent:
                     self._drop(ready)
-                elif not self._is_dead:
+                elif not self._is_hanging:
                     self._peers[ready].sendall(sent)
 
     def _drop(self, end: socket.socket) -> None:
@@ -199,24 +199,25 @@ def write_lock(site: Site, *, seconds: float) -> Iterator[None]:
 
 def test_requests_wait_for_another_writer_of_three_seconds(sqlite_site: Site) -> None:
     site = sqlite_site
-    comes, owes, turns_on, turns_off = site.make_user(), site.make_user(), site.make_user(on=False), site.make_user()
-    setting_up = Browser(site).sign_in(turns_on)
-    turns_on.secret = setting_up.post(SETUP, {"password": PASSWORD}).key
-    turning_off = Browser(site).sign_in(turns_off, backup_code=turns_off.backup_codes[0])
+    new, pending, turns_off = site.make_users(3)
+    turns_on = site.make_user(on=False)
+    browser_turning_on = Browser(site).sign_in(turns_on)
+    turns_on.secret = browser_turning_on.post(SETUP, {"password": PASSWORD}).key
+    browser_turning_off = Browser(site).sign_in(turns_off, backup_code=turns_off.backup_codes[0])
     proof = {"password": PASSWORD, "backup_code": turns_off.backup_codes[1]}
-    owing = Browser(site).begin_sign_in(owes)
+    pending_browser = Browser(site).begin_sign_in(pending)
     requests: list[Callable[[], Page]] = [
-        lambda: Browser(site).give_password(comes),
-        lambda: owing.give_code(owes.code()),
-        lambda: setting_up.post(VERIFY_SETUP, {"code": turns_on.code()}),
-        lambda: turning_off.post(DISABLE, proof),
+        lambda: Browser(site).give_password(new),
+        lambda: pending_browser.give_code(pending.code()),
+        lambda: browser_turning_on.post(VERIFY_SETUP, {"code": turns_on.code()}),
+        lambda: browser_turning_off.post(DISABLE, proof),
         lambda: Browser(site).get(LOGIN),
     ]
     with write_lock(site, seconds=3):
         answers = parallel(len(requests), lambda number: requests[number]())
     assert [answer.status for answer in answers] == [302, 302, 200, 302, 200]
     assert answers[0].redirect_target == VERIFY_LOGIN
-    assert owing.is_signed_in()
+    assert pending_browser.is_signed_in()
     assert len(answers[2].backup_codes) == 10 == site.unused_codes(turns_on)
     assert not site.authenticator(turns_off)
 

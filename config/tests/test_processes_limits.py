@@ -399,9 +399,9 @@ def test_wrong_passwords_of_others_do_not_block_the_owner_after_a_reset(sqlite_s
     """The message of the limit offers a password reset."""
     site = sqlite_site
     user = site.make_user()
-    for stranger in (Browser(site), Browser(site), Browser(site)):
+    for other in (Browser(site), Browser(site), Browser(site)):
         for _ in range(9):
-            page = stranger.give_password(user, password="not-the-password")
+            page = other.give_password(user, password="not-the-password")
     assert "Too many" in page.visible_text
     reset_password(site, user, NEW_PASSWORD)
     page = Browser(site).give_password(user, password=NEW_PASSWORD)
@@ -412,19 +412,19 @@ def test_wrong_passwords_of_others_do_not_block_the_owner_after_a_reset(sqlite_s
 
 
 def test_the_second_factors_counters_do_not_change_without_the_password(site: Site) -> None:
-    user, stranger = site.make_user(), site.make_user(on=False)
+    user, other = site.make_user(), site.make_user(on=False)
     before = site.authenticator(user)
     for htmx in (False, True):
-        visitor = Browser(site, htmx=htmx)
+        attacker = Browser(site, htmx=htmx)
         for _ in range(6):
-            visitor.give_password(user, password="not-the-password")
-            visitor.post(LOGIN, {"login": user.email, "password": "not-the-password", "code": user.wrong_code()})
-            visitor.give_code(user.wrong_code())
-            visitor.give_backup_code(UNKNOWN_BACKUP_CODE)
+            attacker.give_password(user, password="not-the-password")
+            attacker.post(LOGIN, {"login": user.email, "password": "not-the-password", "code": user.wrong_code()})
+            attacker.give_code(user.wrong_code())
+            attacker.give_backup_code(UNKNOWN_BACKUP_CODE)
         for path in (SETUP, VERIFY_SETUP, DISABLE, REGENERATE, "/accounts/reauthenticate/"):
             proof = {"password": PASSWORD, "code": user.wrong_code(), "login": user.email, "user": str(user.pk)}
-            visitor.post(path, proof)
-            Browser(site, htmx=htmx).sign_in(stranger).post(path, proof)
+            attacker.post(path, proof)
+            Browser(site, htmx=htmx).sign_in(other).post(path, proof)
     assert site.authenticator(user) == before
 
 

@@ -142,15 +142,15 @@ def test_one_code_is_accepted_for_a_sign_in_or_a_change_but_not_both(site: Site)
     for _ in range(ROUNDS):
         user = site.make_user()
         owner = Browser(site).sign_in(user, backup_code=user.backup_codes[0])
-        visitor = Browser(site).begin_sign_in(user)
+        pending = Browser(site).begin_sign_in(user)
         site.reset_throttle_and_codes(user)
         code, version = user.code(), site.authenticator(user)["version"]
         proof = {"password": PASSWORD, "code": code}
-        entered, made = parallel(2, lambda n: owner.post(REGENERATE, proof) if n else visitor.give_code(code))
+        signed_in, regenerated = parallel(2, lambda n: owner.post(REGENERATE, proof) if n else pending.give_code(code))
         changed = site.authenticator(user)["version"] != version
-        assert (entered.redirect_target == "/") != changed, (entered, made)
-        assert len(made.backup_codes) == (10 if changed else 0)
-        user.backup_codes = made.backup_codes or user.backup_codes
+        assert (signed_in.redirect_target == "/") != changed, (signed_in, regenerated)
+        assert len(regenerated.backup_codes) == (10 if changed else 0)
+        user.backup_codes = regenerated.backup_codes or user.backup_codes
 
 
 def test_a_correct_code_sent_twice_is_not_recorded_as_wrong(site: Site) -> None:
