@@ -26,8 +26,11 @@ from conftest import PASSWORD, SECRET
 from e2e.phone import Phone
 from twofactor.models import Authenticator, BackupCode
 
-SETTINGS, SETUP, VERIFY_LOGIN = "/accounts/2fa/", "/accounts/2fa/setup/", "/accounts/2fa/verify-login/"
-NEW_CODES, DISABLE = "/accounts/2fa/regenerate-backup-codes/", "/accounts/2fa/disable/"
+SETTINGS = "/accounts/2fa/"
+SETUP = "/accounts/2fa/setup/"
+VERIFY_LOGIN = "/accounts/2fa/verify-login/"
+NEW_CODES = "/accounts/2fa/regenerate-backup-codes/"
+DISABLE = "/accounts/2fa/disable/"
 CONFIRM = "/accounts/2fa/confirm/"
 BACKUP_CODE = re.compile(r"^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$")
 NEW_PASSWORD = "gravel-9-Lantern-osier"

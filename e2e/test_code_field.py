@@ -220,7 +220,8 @@ def test_a_wrong_password_is_not_kept(signed_in_with_code: Page, phone: Phone) -
 def test_a_refused_form_keeps_the_passwords_without_an_error(signed_in_with_code: Page) -> None:
     page = signed_in_with_code
     page.goto("/accounts/password/change/")
-    old, new = page.get_by_label("Current password"), page.get_by_label("New password")
+    old = page.get_by_label("Current password")
+    new = page.get_by_label("New password")
     old.fill("not-the-password")
     new.fill(NEW_PASSWORD)
     press(page, "Change password")

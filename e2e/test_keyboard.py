@@ -153,7 +153,8 @@ def test_the_focus_is_visible_on_every_element(signed_in_with_code: Page, scheme
     page = signed_in_with_code
     page.emulate_media(color_scheme=scheme, forced_colors=forced)  # type: ignore[arg-type]
     page.goto(SETTINGS)
-    unseen, reached = [], set()
+    unseen = []
+    reached = set()
     for _ in range(30):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")

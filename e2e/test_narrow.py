@@ -60,7 +60,8 @@ def test_no_page_scrolls_sideways(
 ) -> None:
     """Check every page and panel in German, which has the longest words, and every URL in the other languages."""
     settings.TWOFACTOR_TRUST_DAYS = 30
-    found, seen = [], set()
+    found = []
+    seen = set()
     for name in pages(page, user):
         wait_for_transition(page)
         for width, text in SIZES:

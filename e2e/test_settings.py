@@ -131,7 +131,8 @@ def test_password_and_backup_code_make_new_backup_codes(signed_in_with_code: Pag
 
 
 def test_each_change_shows_errors_next_to_their_fields(signed_in_with_code: Page, phone: Phone) -> None:
-    page, before = signed_in_with_code, Authenticator.objects.get().version
+    page = signed_in_with_code
+    before = Authenticator.objects.get().version
     for button, path in (("Make new codes", NEW_CODES), ("Turn off", DISABLE), ("Continue", SETUP)):
         page.goto(path)
         password_field(page).fill("not-the-password")
@@ -146,7 +147,8 @@ def test_each_change_shows_errors_next_to_their_fields(signed_in_with_code: Page
 
 
 def test_each_change_can_be_cancelled(signed_in_with_code: Page) -> None:
-    page, before = signed_in_with_code, Authenticator.objects.get().version
+    page = signed_in_with_code
+    before = Authenticator.objects.get().version
     page.goto(SETTINGS)
     for action in ("New backup codes", "New phone", "Turn off"):
         press(page, action)
@@ -233,7 +235,8 @@ def test_staff_cannot_turn_off(signed_in_with_code: Page, user: User) -> None:
 def test_a_later_click_on_a_link_replaces_the_request_of_an_earlier_one(signed_in_with_code: Page) -> None:
     page = signed_in_with_code
     page.goto(SETTINGS)
-    made, held = record_requests(page), hold_requests(page, "/accounts/sessions/")
+    made = record_requests(page)
+    held = hold_requests(page, "/accounts/sessions/")
     with page.expect_request("**/accounts/sessions/"):
         press(page, "Sessions")
     press(page, "E-mail")
@@ -258,7 +261,8 @@ def test_a_click_on_a_link_replaces_the_request_of_a_form(signed_in_with_code: P
 def test_a_form_replaces_the_request_of_a_link_and_is_sent_once(signed_in_with_code: Page, phone: Phone) -> None:
     page = signed_in_with_code
     page.goto(DISABLE)
-    made, held = record_requests(page), hold_requests(page, SETTINGS)
+    made = record_requests(page)
+    held = hold_requests(page, SETTINGS)
     password_field(page).fill(PASSWORD)
     code_field(page).fill(phone.code())
     with page.expect_request(f"**{SETTINGS}"):
@@ -373,7 +377,8 @@ def test_a_change_signs_out_every_other_browser(
 def test_recent_activity_lists_events_newest_first(
     page: Page, user: User, mails_to: Callable[[str], list[Any]]
 ) -> None:
-    phone, client = Phone(""), client_after_password(user)
+    phone = Phone("")
+    client = client_after_password(user)
     phone.secret = client.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
     codes = client.post("/accounts/2fa/verify-setup/", {"code": phone.code()}).context["codes"]
     client.post(NEW_CODES, {"password": PASSWORD, "backup_code": codes[0]})

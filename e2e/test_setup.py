@@ -37,7 +37,8 @@ from e2e.steps import (
 )
 from twofactor.models import Authenticator
 
-TURN_ON, ENTER_CODE = "Turn on two-factor authentication", "Enter the code from your app"
+TURN_ON = "Turn on two-factor authentication"
+ENTER_CODE = "Enter the code from your app"
 
 
 def expect_off(page: Page) -> None:

@@ -149,7 +149,8 @@ def test_a_code_can_be_pasted_with_a_space(code_page: Page, phone: Phone) -> Non
 
 
 def test_the_sixth_digit_submits_the_form(code_page: Page, phone: Phone) -> None:
-    made, code = record_requests(code_page), phone.code()
+    made = record_requests(code_page)
+    code = phone.code()
     code_field(code_page).press_sequentially(code[:5])
     assert made == []
     code_field(code_page).press_sequentially(code[5:])
@@ -175,7 +176,8 @@ def keep_typing(page: Page) -> None:
 
 @pytest.mark.parametrize("repeat", [double_click, press_enter, keep_typing])
 def test_a_code_is_sent_only_once(code_page: Page, phone: Phone, repeat: Callable[[Page], None]) -> None:
-    made, held = record_requests(code_page), hold_requests(code_page)
+    made = record_requests(code_page)
+    held = hold_requests(code_page)
     with code_page.expect_request(f"**{VERIFY_LOGIN}"):
         enter_code(code_page, phone.code())
     repeat(code_page)

@@ -185,7 +185,8 @@ def free_port() -> int:
 
 def parallel(count: int, call: Callable[[int], Answer]) -> list[Answer]:
     """Call `call(0)` to `call(count - 1)` in parallel threads that start together. Return the results in order."""
-    gate, answers = Barrier(count), [None] * count
+    gate = Barrier(count)
+    answers = [None] * count
     failures: list[BaseException] = []
 
     def run(number: int) -> None:
@@ -233,7 +234,9 @@ class Page:
     """One response. Redirects are not followed."""
 
     def __init__(self, path: str, response: http.client.HTTPResponse) -> None:
-        self.path, self.status, self.headers = path, response.status, response.headers
+        self.path = path
+        self.status = response.status
+        self.headers = response.headers
         self.text = response.read().decode("utf-8", "replace")
         self.redirect_target = self.headers.get("HX-Redirect") or self.headers.get("Location") or ""
 
@@ -265,7 +268,9 @@ class Browser:
         self, site: "Site", *, htmx: bool = False, address: str | None = None, cookies: dict[str, str] | None = None
     ) -> None:
         number = next(self._numbers)
-        self.site, self.htmx, self.timeout = site, htmx, 60
+        self.site = site
+        self.htmx = htmx
+        self.timeout = 60
         self.address = address if address is not None else f"198.18.{number // 250 % 250}.{number % 250 + 1}"
         # Django accepts any CSRF token that is equal in cookie and form, so no form has to be requested first.
         self.cookies = {"csrftoken": secrets.token_hex(16)} if cookies is None else dict(cookies)
@@ -352,8 +357,11 @@ class Site:
     """A copy of the site: its environment, server and users."""
 
     def __init__(self, folder: Path, **env: str) -> None:
-        self.folder, self.port = folder, free_port()
-        self.mail, self.log, self.database = folder / "mail", folder / "server.log", folder / "site.sqlite3"
+        self.folder = folder
+        self.port = free_port()
+        self.mail = folder / "mail"
+        self.log = folder / "server.log"
+        self.database = folder / "site.sqlite3"
         self.mail.mkdir(parents=True)
         (folder / "served_settings.py").write_text(SETTINGS_MODULE)
         self.base = f"http://127.0.0.1:{self.port}"
@@ -421,7 +429,8 @@ class Site:
         """End all processes of the server: SIGTERM first, SIGKILL after 15 seconds."""
         if self.server is None:
             return
-        server, self.server = self.server, None
+        server = self.server
+        self.server = None
         server.terminate()
         with suppress(subprocess.TimeoutExpired):
             server.wait(15)
@@ -432,7 +441,8 @@ class Site:
     def kill(self) -> None:
         """Kill all processes of the server at once, as a lack of memory or power does."""
         assert self.server is not None
-        server, self.server = self.server, None
+        server = self.server
+        self.server = None
         os.killpg(server.pid, signal.SIGKILL)
         server.wait(15)
 

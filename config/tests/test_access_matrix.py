@@ -29,8 +29,12 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MODELS_METHODS = ("GET", "POST", "DELETE")
 STATES = ("signed out", "pending", "without 2FA", "with 2FA", "staff without 2FA", "staff")
 
-LOGIN, SETUP, ADMIN = "302 /accounts/login/", "302 /accounts/2fa/setup/", "302 /admin/login/"
-SETTINGS, STAGE, HOME = "302 /accounts/2fa/", "302 /accounts/2fa/verify-login/", "302 /"
+LOGIN = "302 /accounts/login/"
+SETUP = "302 /accounts/2fa/setup/"
+ADMIN = "302 /admin/login/"
+SETTINGS = "302 /accounts/2fa/"
+STAGE = "302 /accounts/2fa/verify-login/"
+HOME = "302 /"
 SIGNED_OUT_STATES = ("signed out", "pending")
 
 # allauth's pages handle PUT as POST, and OPTIONS lists the methods.
@@ -212,7 +216,8 @@ def cookies(make_user: Any) -> dict[str, dict[str, str]]:
     """The cookies of a client in each state."""
     count_from_one()
     staff = {"is_staff": True, "is_superuser": True}
-    owner, chief = make_user("owner@example.com"), make_user("chief@example.com", **staff)
+    owner = make_user("owner@example.com")
+    chief = make_user("chief@example.com", **staff)
     users = {
         "pending": owner,
         "without 2FA": make_user("member@example.com"),

@@ -88,7 +88,8 @@ def test_add_never_overwrites(cache):
 
 
 def test_only_one_of_many_threads_adds_a_key(cache):
-    threads, barrier = 8, Barrier(8)
+    threads = 8
+    barrier = Barrier(8)
 
     def race(key):
         barrier.wait()

@@ -133,7 +133,8 @@ def test_sign_out_ends_the_session_while_the_cache_is_locked(user, settings, tmp
     """Another process has locked the file of the cache."""
     location = str(tmp_path / "site.cache")
     settings.CACHES = {**settings.CACHES, "default": {"BACKEND": "config.cache.SQLiteCache", "LOCATION": location}}
-    client, thief = sign_in(new_client(), user), new_client()
+    client = sign_in(new_client(), user)
+    thief = new_client()
     thief.cookies["sessionid"] = client.cookies["sessionid"].value
     assert thief.get(SETTINGS).status_code == 200
     with closing(sqlite3.connect(location, isolation_level=None)) as other:

@@ -60,9 +60,11 @@ def test_emails_that_go_to_the_log_are_named_when_deploying(settings):
 
 def test_every_check_message_has_a_hint(settings, monkeypatch):
     monkeypatch.setattr(errors, "is_installed", lambda: False)
-    settings.SENTRY_DSN, settings.SECURE_SSL_REDIRECT = "x", True
+    settings.SENTRY_DSN = "x"
+    settings.SECURE_SSL_REDIRECT = True
     messages = run_checks(tags=["site"], include_deployment_checks=True)
-    settings.TRUSTED_PROXY_COUNT, settings.SITE_URL = -1, "https://*"
+    settings.TRUSTED_PROXY_COUNT = -1
+    settings.SITE_URL = "https://*"
     messages += run_checks(tags=["site"])
     assert [message.id for message in messages if message.level >= ERROR] == ["site.E001", "site.E002"]
     assert len(messages) == 5

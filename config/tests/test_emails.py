@@ -30,10 +30,13 @@ from twofactor.models import Authenticator
 from twofactor.tests.helpers import new_client, redirect_target, sign_in, sign_in_with_2fa
 from twofactor.tests.test_events import RECORD
 
-SIGNUP, RESET = "/accounts/signup/", "/accounts/password/reset/"
-EMAIL, REAUTHENTICATE = "/accounts/email/", "/accounts/reauthenticate/"
+SIGNUP = "/accounts/signup/"
+RESET = "/accounts/password/reset/"
+EMAIL = "/accounts/email/"
+REAUTHENTICATE = "/accounts/reauthenticate/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
-ADDRESS, SECOND_ADDRESS = "o'hara&co@example.com", "second@example.com"
+ADDRESS = "o'hara&co@example.com"
+SECOND_ADDRESS = "second@example.com"
 UNTRUSTED_AGENT = 'Mozilla/5.0 <b onclick="x">&amp; https://evil.example/'
 
 
@@ -200,7 +203,10 @@ class HtmlEmail(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.links, self.words, self.place = [], [], {"h1": [], "button": [], "rest": []}, None
+        self.tags = []
+        self.links = []
+        self.words = {"h1": [], "button": [], "rest": []}
+        self.place = None
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):

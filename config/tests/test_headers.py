@@ -146,13 +146,12 @@ def test_sign_out_from_the_admin_clears_web_storage(staff):
 
 
 def test_https_sets_hsts_and_secure_host_only_cookies(settings, user, authenticator, secret):
-    settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = (
-        True,
-        31536000,
-        True,
-    )
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 31536000
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
-    settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    settings.SESSION_COOKIE_NAME = "__Host-sessionid"
+    settings.CSRF_COOKIE_NAME = "__Host-csrftoken"
     client = new_client()
     assert client.get(LOGIN)["Location"] == f"https://testserver{LOGIN}"
     page = client.get(LOGIN, secure=True)

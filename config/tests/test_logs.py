@@ -140,7 +140,9 @@ def test_the_token_of_an_emailed_link_is_not_logged(path, name):
 
 
 def test_passwords_and_codes_are_not_logged(lines, user, authenticator, secret):
-    client, wrong, right = new_client(), wrong_code(secret), code_now(secret)
+    client = new_client()
+    wrong = wrong_code(secret)
+    right = code_now(secret)
     client.post("/accounts/login/", {"login": user.email, "password": "wrong-" + PASSWORD})
     give_password(client, user)
     client.post(VERIFY_LOGIN, {"code": wrong})
@@ -159,7 +161,8 @@ def id_of(**headers):
 
 @pytest.mark.django_db
 def test_every_response_has_its_own_id():
-    first, second = id_of(), id_of()
+    first = id_of()
+    second = id_of()
     assert first != second
     assert re.fullmatch("[0-9a-f]{32}", first)
     assert new_client().get("/nowhere/")["X-Request-ID"]

@@ -29,8 +29,11 @@ from conftest import PASSWORD
 pytest_plugins = ["config.tests.running_site"]
 
 NEW_PASSWORD = "zinc-Harbour-9-lantern"
-CHANGE_PASSWORD, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
-EMAIL, SESSIONS, LOGOUT = "/accounts/email/", "/accounts/sessions/", "/accounts/logout/"
+CHANGE_PASSWORD = "/accounts/password/change/"
+REAUTHENTICATE = "/accounts/reauthenticate/"
+EMAIL = "/accounts/email/"
+SESSIONS = "/accounts/sessions/"
+LOGOUT = "/accounts/logout/"
 PATHS_BEHIND_SIGN_IN = [
     "/", SETTINGS, STATUS, SETUP, VERIFY_SETUP, CANCEL_SETUP, REGENERATE, DISABLE, CONFIRM, EMAIL, SESSIONS,
     f"{SETTINGS}trusted-browsers/1/forget/", f"{SETTINGS}trusted-browsers/forget/", "/accounts/sessions/1/end/",
@@ -101,7 +104,8 @@ def test_a_pending_sign_in_cannot_change_2fa_with_a_valid_proof(site: Site, user
 
 
 def test_no_code_is_checked_without_a_pending_sign_in(site: Site, user: SiteUser, htmx: bool) -> None:
-    before, signed_out = site.authenticator(user), Browser(site, htmx=htmx)
+    before = site.authenticator(user)
+    signed_out = Browser(site, htmx=htmx)
     for page in (
         signed_out.get(VERIFY_LOGIN),
         signed_out.give_code(user.code()),
@@ -391,7 +395,8 @@ def change_the_password(site: Site, browser: Browser, user: SiteUser) -> Page:
 def test_a_change_ends_the_other_sessions_and_rotates_this_sessions_key(site: Site, htmx: bool, change: Change) -> None:
     user = site.make_user(on=change is not turn_on)
     browser, other = two_browsers(site, user)
-    browser.htmx, old = htmx, browser.copy()
+    browser.htmx = htmx
+    old = browser.copy()
     page = change(site, browser, user)
     assert page.status in (200, 302, 204), page
     assert browser.is_signed_in()
@@ -437,7 +442,8 @@ SPOOFED_HEADERS = [
 def test_no_header_turns_an_answer_into_json_or_echoes_a_secret(
     site: Site, user: SiteUser, headers: dict[str, str]
 ) -> None:
-    secret, browser = "a-Password-nobody-has-9", Browser(site)
+    secret = "a-Password-nobody-has-9"
+    browser = Browser(site)
     fields = {"login": user.email, "password": secret, "email": "new@example.com", "password1": secret}
     pages = [
         browser.post(path, fields, **headers) for path in (LOGIN, "/accounts/signup/", "/accounts/password/reset/")
@@ -506,9 +512,11 @@ def test_no_header_or_field_overrides_the_method(site: Site, asked: str) -> None
 @pytest.mark.parametrize("how", ["no token", "another's token", "no cookie", "another origin"])
 def test_cross_site_posts_are_refused(site: Site, user: SiteUser, how: str) -> None:
     owner = Browser(site).sign_in(user, backup_code=user.backup_codes[0])
-    pending, before = Browser(site).begin_sign_in(user), site.authenticator(user)
+    pending = Browser(site).begin_sign_in(user)
+    before = site.authenticator(user)
     for browser, path in ((owner, DISABLE), (owner, REGENERATE), (owner, LOGOUT), (pending, VERIFY_LOGIN)):
-        token, cookies = browser.cookies["csrftoken"], browser.cookies
+        token = browser.cookies["csrftoken"]
+        cookies = browser.cookies
         fields = f"password={PASSWORD}&code={user.code()}&csrfmiddlewaretoken="
         fields += {"no token": "", "another's token": "x" * 32}.get(how, token)
         sender = Browser(
@@ -644,7 +652,8 @@ def test_no_path_can_forge_a_log_line(site: Site) -> None:
 @pytest.mark.parametrize("charset", ["base64", "rot13", "cp037", "utf-16", "utf-8-sig", "UTF8", "none-such"])
 def test_no_charset_causes_an_error_page(site: Site, user: SiteUser, charset: str) -> None:
     """Django decodes a form by any Python codec. Some fail at a point where no error page is rendered."""
-    kind, browser = f"application/x-www-form-urlencoded; charset={charset}", Browser(site)
+    kind = f"application/x-www-form-urlencoded; charset={charset}"
+    browser = Browser(site)
     assert browser.get(f"{LOGIN}?next=/x", Content_Type=kind).status == 200
     answer = browser.post(LOGIN, {"login": user.email, "password": PASSWORD}, Content_Type=kind)
     assert answer.redirect_target == VERIFY_LOGIN

@@ -30,11 +30,9 @@ from config.tests.running_site import (
 
 pytest_plugins = ["config.tests.running_site"]
 
-PASSWORD, SECOND_PASSWORD, WRONG_PASSWORD = (
-    "umbel-4-Quarry-thimble",
-    "Zinc-7-harbour-lantern",
-    "wrong-Password-of-Ada-8",
-)
+PASSWORD = "umbel-4-Quarry-thimble"
+SECOND_PASSWORD = "Zinc-7-harbour-lantern"
+WRONG_PASSWORD = "wrong-Password-of-Ada-8"
 WRONG_BACKUP_CODE = "ZZZZ-YYYY-XXXX-WWWW"
 
 
@@ -78,7 +76,8 @@ class StolenFiles:
         ]
         parts = [part for message in messages for part in message.walk() if part.get_content_maintype() == "text"]
         self.all = b"\n".join([*pieces, *(part.get_content().encode() for part in parts)])
-        self.small, self.url_safe = self.all.lower(), self.all.translate(TO_URL_SAFE)
+        self.small = self.all.lower()
+        self.url_safe = self.all.translate(TO_URL_SAFE)
 
     def contain(self, secret: str) -> bool:
         """Return whether the secret is there in any encoding. Six digits count only as a separate word."""

@@ -59,7 +59,8 @@ def site_without_mail_server(request: pytest.FixtureRequest) -> Iterator[Site]:
 def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(
     site_without_mail_server: Site, request: pytest.FixtureRequest
 ) -> None:
-    site, user = site_without_mail_server, site_without_mail_server.make_user(on=False)
+    site = site_without_mail_server
+    user = site_without_mail_server.make_user(on=False)
     browser = Browser(site).sign_in(user)
     user.secret = browser.post(SETUP, {"password": PASSWORD}).key
     user.backup_codes = browser.post(VERIFY_SETUP, {"code": user.code()}).backup_codes
@@ -85,9 +86,11 @@ class RedisProxy:
 
     def __init__(self) -> None:
         there = urlsplit(TEST_REDIS)
-        self._there, self._path = (there.hostname, there.port or 6379), there.path
+        self._there = (there.hostname, there.port or 6379)
+        self._path = there.path
         self._server = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port, self._is_hanging = self._server.getsockname()[1], False
+        self.port = self._server.getsockname()[1]
+        self._is_hanging = False
         self._peers: dict[socket.socket, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
@@ -131,7 +134,8 @@ class RedisProxy:
     def _serve(self, ready: socket.socket) -> None:
         with suppress(OSError):  # the connection may be closed meanwhile
             if ready is self._server:
-                near, far = ready.accept()[0], socket.create_connection(self._there)
+                near = ready.accept()[0]
+                far = socket.create_connection(self._there)
                 self._peers |= {near: far, far: near}
                 for end in (near, far):
                     self._selector.register(end, selectors.EVENT_READ)
@@ -292,7 +296,8 @@ def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(
 
 
 def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_kill: Site) -> None:
-    site, user = site_to_kill, site_to_kill.make_user()
+    site = site_to_kill
+    user = site_to_kill.make_user()
     browser = Browser(site).sign_in(user, backup_code=user.backup_codes[0])
     proof = {"password": PASSWORD, "backup_code": user.backup_codes[1]}
     # The event of the backup code is written first, then the change.

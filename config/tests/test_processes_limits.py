@@ -87,7 +87,8 @@ def test_each_wrong_code_from_the_fifth_on_doubles_the_delay(site: Site, htmx: b
 def test_a_try_during_the_delay_is_not_charged_and_does_not_extend_it(site: Site) -> None:
     user = site.make_user()
     submit_wrong_codes(site, user, 5)
-    before, browser = throttle_of(site, user), Browser(site).begin_sign_in(user)
+    before = throttle_of(site, user)
+    browser = Browser(site).begin_sign_in(user)
     for _ in range(7):
         assert is_delayed(browser.give_code(user.wrong_code()))
     assert is_delayed(browser.give_code(user.code()))
@@ -259,7 +260,8 @@ def test_an_ipv4_mapped_ipv6_address_is_one_source(sqlite_site: Site) -> None:
 
 
 def test_correct_and_malformed_codes_are_not_counted_for_the_source(site: Site) -> None:
-    user, address = site.make_user(), "192.0.2.90"
+    user = site.make_user()
+    address = "192.0.2.90"
     wrong(site, [address], count=19)
     for _ in range(3):
         site.reset_throttle_and_codes(user)
@@ -275,7 +277,8 @@ def test_correct_and_malformed_codes_are_not_counted_for_the_source(site: Site) 
 def test_forged_addresses_before_the_proxys_entry_are_ignored(sqlite_site: Site, forged: str) -> None:
     """TRUSTED_PROXY_COUNT is 1: only the last entry is used."""
     site = sqlite_site
-    user, own = site.make_user(), f"192.0.2.{71 + len(forged)}"
+    user = site.make_user()
+    own = f"192.0.2.{71 + len(forged)}"
     wrong(site, [f"{forged.format(number, number)}, {own}" for number in range(20)])
     assert is_source_limited(Browser(site, address=own).begin_sign_in(user).give_code(user.code()))
 
@@ -301,8 +304,10 @@ def test_forwarding_headers_are_ignored_without_a_proxy(site_without_proxy: Site
 
 @pytest.mark.parametrize("state", ["delayed", "locked"])
 def test_a_backup_code_works_during_a_delay_or_lock_and_ends_it(site: Site, state: str) -> None:
-    user, now = site.make_user(), int(time.time())
-    delayed, locked = {"failures": 11, "delayed_until": now + 3000}, {"budget_spent": 100, "budget_began": now}
+    user = site.make_user()
+    now = int(time.time())
+    delayed = {"failures": 11, "delayed_until": now + 3000}
+    locked = {"budget_spent": 100, "budget_began": now}
     site.set(user, **(delayed if state == "delayed" else locked))
     browser = Browser(site).begin_sign_in(user)
     assert is_delayed(browser.give_code(user.code()))
@@ -314,7 +319,8 @@ def test_a_wrong_backup_code_neither_ends_the_lock_nor_is_charged_to_the_account
     site = sqlite_site
     user = site.make_user()
     site.set(user, budget_spent=100, budget_began=int(time.time()))
-    before, browser = throttle_of(site, user), Browser(site).begin_sign_in(user)
+    before = throttle_of(site, user)
+    browser = Browser(site).begin_sign_in(user)
     assert browser.give_backup_code(UNKNOWN_BACKUP_CODE).status == 422
     assert is_delayed(browser.give_code(user.code()))
     assert throttle_of(site, user) == before
@@ -356,7 +362,8 @@ def reset_links(site: Site, user: SiteUser) -> set[str]:
 
 def reset_password(site: Site, user: SiteUser, password: str) -> None:
     """Reset the password by the link of the email."""
-    browser, known = Browser(site), reset_links(site, user)
+    browser = Browser(site)
+    known = reset_links(site, user)
     assert browser.post("/accounts/password/reset/", {"email": user.email}).redirect_target
     link = wait_until(lambda: reset_links(site, user) - known, "an email with a link").pop()
     form = browser.get(link).redirect_target
@@ -412,7 +419,8 @@ def test_wrong_passwords_of_others_do_not_block_the_owner_after_a_reset(sqlite_s
 
 
 def test_the_second_factors_counters_do_not_change_without_the_password(site: Site) -> None:
-    user, other = site.make_user(), site.make_user(on=False)
+    user = site.make_user()
+    other = site.make_user(on=False)
     before = site.authenticator(user)
     for htmx in (False, True):
         attacker = Browser(site, htmx=htmx)

@@ -34,7 +34,9 @@ class SignInPool:
     """24 pending sign-ins of one user, each with its own session and IP address."""
 
     def __init__(self, site: Site) -> None:
-        self.site, self.user, self.began = site, site.make_user(), time.monotonic()
+        self.site = site
+        self.user = site.make_user()
+        self.began = time.monotonic()
         self.browsers = [Browser(site).begin_sign_in(self.user) for _ in range(24)]
 
     def send(self, count: int, give: Callable[[Browser, int], Page]) -> list[Page]:
@@ -89,7 +91,8 @@ def are_unused_codes(site: Site, user: SiteUser, shown: list[str]) -> bool:
 
 
 def test_one_code_completes_one_of_twenty_pending_sign_ins(site: Site, pool: SignInPool) -> None:
-    user, before = pool.user, count_sign_ins(site, pool.user)
+    user = pool.user
+    before = count_sign_ins(site, pool.user)
     for number_of_round in range(1, ROUNDS + 1):
         site.reset_throttle_and_codes(user)
         code = user.code()
@@ -106,7 +109,8 @@ def test_one_code_sent_twenty_times_by_one_pending_sign_in_signs_in_once(site: S
     for number_of_round in range(1, ROUNDS + 1):
         browser = Browser(site).begin_sign_in(user)
         site.reset_throttle_and_codes(user)
-        code, tabs = user.code(), [browser.copy() for _ in range(20)]
+        code = user.code()
+        tabs = [browser.copy() for _ in range(20)]
         won = winners(parallel(20, lambda number: tabs[number].give_code(code)))
         assert len(won) == 1
         assert count_sign_ins(site, user) == number_of_round
@@ -115,7 +119,8 @@ def test_one_code_sent_twenty_times_by_one_pending_sign_in_signs_in_once(site: S
 
 
 def test_one_backup_code_completes_one_of_twenty_pending_sign_ins(site: Site, pool: SignInPool) -> None:
-    user, before = pool.user, count_sign_ins(site, pool.user)
+    user = pool.user
+    before = count_sign_ins(site, pool.user)
     for number_of_round in range(1, ROUNDS + 1):
         site.reset_throttle_and_codes(user)
         site.orm(ALL_UNUSED, pk=user.pk)
@@ -144,7 +149,8 @@ def test_one_code_is_accepted_for_a_sign_in_or_a_change_but_not_both(site: Site)
         owner = Browser(site).sign_in(user, backup_code=user.backup_codes[0])
         pending = Browser(site).begin_sign_in(user)
         site.reset_throttle_and_codes(user)
-        code, version = user.code(), site.authenticator(user)["version"]
+        code = user.code()
+        version = site.authenticator(user)["version"]
         proof = {"password": PASSWORD, "code": code}
         signed_in, regenerated = parallel(2, lambda n: owner.post(REGENERATE, proof) if n else pending.give_code(code))
         changed = site.authenticator(user)["version"] != version
@@ -157,7 +163,8 @@ def test_a_correct_code_sent_twice_is_not_recorded_as_wrong(site: Site) -> None:
     """The second request arrives while the first one completes the sign-in."""
     user = site.make_user()
     browser = Browser(site).begin_sign_in(user)
-    code, tabs = user.code(), [browser.copy(), browser.copy()]
+    code = user.code()
+    tabs = [browser.copy(), browser.copy()]
     with site.slow("usersessions_usersession", seconds=1):
 
         def give(number: int) -> Page:
@@ -277,7 +284,8 @@ def phone(user: SiteUser, key: str) -> SiteUser:
 def test_two_parallel_regenerations_show_one_set_of_codes_which_is_valid(site: Site, one_session: bool) -> None:
     for _ in range(ROUNDS):
         user = site.make_user()
-        browsers, proof = two_browsers(site, user, one_session=one_session), proofs(user)
+        browsers = two_browsers(site, user, one_session=one_session)
+        proof = proofs(user)
         answers = parallel(2, lambda number: browsers[number].post(REGENERATE, proof[number]))
         assert all(answer.status < 500 for answer in answers), answers
         shown = [answer.backup_codes for answer in answers if answer.backup_codes]
@@ -311,7 +319,8 @@ def test_of_two_setups_confirmed_in_parallel_only_the_one_that_shows_codes_is_on
 def test_of_two_new_phones_confirmed_in_parallel_only_the_one_that_shows_codes_works(site: Site) -> None:
     for _ in range(ROUNDS):
         user = site.make_user()
-        browsers, proof = two_browsers(site, user), proofs(user)
+        browsers = two_browsers(site, user)
+        proof = proofs(user)
         phones = [phone(user, browsers[number].post(SETUP, proof[number]).key) for number in range(2)]
         won, answers = confirm(browsers, phones)
         assert len(won) == 1, answers
@@ -323,7 +332,9 @@ def test_of_two_new_phones_confirmed_in_parallel_only_the_one_that_shows_codes_w
 def test_only_one_of_a_parallel_turn_off_and_regeneration_happens(site: Site) -> None:
     for _ in range(ROUNDS):
         user = site.make_user()
-        browsers, proof, paths = two_browsers(site, user), proofs(user), [DISABLE, REGENERATE]
+        browsers = two_browsers(site, user)
+        proof = proofs(user)
+        paths = [DISABLE, REGENERATE]
         off, new = parallel(2, lambda number: browsers[number].post(paths[number], proof[number]))
         assert max(off.status, new.status) < 500, (off, new)
         is_on = bool(site.authenticator(user))
@@ -339,15 +350,19 @@ def test_only_one_of_a_parallel_turn_off_and_regeneration_happens(site: Site) ->
 @pytest.mark.parametrize("change", ["turn on", "new codes", "new phone"])
 def test_a_request_of_a_second_tab_does_not_lose_the_new_backup_codes(postgresql_site: Site, change: str) -> None:
     """Another tab sends a request after the change is committed and before its response arrives."""
-    site, user = postgresql_site, postgresql_site.make_user(on=change != "turn on")
-    proof, path = {"password": PASSWORD}, REGENERATE
+    site = postgresql_site
+    user = postgresql_site.make_user(on=change != "turn on")
+    proof = {"password": PASSWORD}
+    path = REGENERATE
     browser = Browser(site).sign_in(user, **({"backup_code": user.backup_codes[0]} if user.secret else {}))
     if user.secret:
         proof["backup_code"] = user.backup_codes[1]
     if change != "new codes":
         user.secret = browser.post(SETUP, proof).key
-        proof, path = {"code": user.code()}, VERIFY_SETUP
-    version, tab = site.authenticator(user).get("version"), browser.copy()
+        proof = {"code": user.code()}
+        path = VERIFY_SETUP
+    version = site.authenticator(user).get("version")
+    tab = browser.copy()
 
     def ask(number: int) -> Page:
         if number == 0:
@@ -410,7 +425,8 @@ def test_an_address_made_primary_and_removed_in_parallel_leaves_consistent_rows(
     user = site.make_user(on=False)
     browser = Browser(site).sign_in(user)
     browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
-    tabs, actions = [browser, browser.copy()], ["action_primary", "action_remove"]
+    tabs = [browser, browser.copy()]
+    actions = ["action_primary", "action_remove"]
     for number in range(4 * ROUNDS):
         address = f"new{number}-{user.email}"
         site.orm("EmailAddress.objects.create(user_id=pk, email=e, verified=True)", pk=user.pk, e=address)
@@ -434,7 +450,8 @@ def test_parallel_confirmation_links_give_an_address_to_at_most_one_account(site
     for number in range(2 * ROUNDS):
         address = f"all{number}-{user.email}"
         fields = {"full_name": "Owner", "language": "de", "password1": "basalt-9-Lantern-heron"}
-        newcomer, elsewhere = Browser(site), Browser(site)
+        newcomer = Browser(site)
+        elsewhere = Browser(site)
         newcomer.post("/accounts/signup/", {**fields, "email": address})
         site.orm("EmailAddress.objects.create(user_id=pk, email=email)", pk=user.pk, email=address)
         keys = site.orm(LINKS, email=address, users=[address, user.email])

@@ -10,7 +10,8 @@ from config.tests.running_site import LOGIN, Browser, Site
 
 pytest_plugins = ["config.tests.running_site"]
 # The server has 64 threads. SOME is less than half of them, for clients that occupy a thread.
-MANY, SOME = 200, 30
+MANY = 200
+SOME = 30
 HEAD = "Host: 127.0.0.1\r\nX-Forwarded-For: 198.18.255.1\r\n"
 FORM = f"Content-Type: application/x-www-form-urlencoded\r\nCookie: csrftoken={'t' * 32}\r\nContent-Length: 1000\r\n"
 SLOW = {

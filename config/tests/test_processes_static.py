@@ -68,7 +68,8 @@ def fetch(site: Site, path: str, encoding: str) -> tuple[http.client.HTTPMessage
 @pytest.mark.parametrize("encoding", DECOMPRESS)
 def test_files_are_compressed_as_the_client_accepts(site: Site, paths: set[str], encoding: str) -> None:
     for path in paths:
-        (plain, whole), (compressed, small) = fetch(site, path, "identity"), fetch(site, path, encoding)
+        (plain, whole) = fetch(site, path, "identity")
+        (compressed, small) = fetch(site, path, encoding)
         assert (plain["Content-Encoding"], compressed["Content-Encoding"]) == (None, encoding), path
         assert "Accept-Encoding" in compressed["Vary"]
         assert len(small) < len(whole), path

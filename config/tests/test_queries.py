@@ -57,7 +57,8 @@ def sign_in_by_all_requests(client, user, code):
 @pytest.mark.parametrize("htmx, limit", [(True, 13), (False, 15)])
 def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, secret, record_statements, htmx, limit):
     cache.clear()
-    client, code = new_client(htmx=htmx), code_now(secret)
+    client = new_client(htmx=htmx)
+    code = code_now(secret)
     with record_statements() as statements:
         sign_in_by_all_requests(client, user, code)
     assert len(statements.sql) <= limit, "\n".join(statements.sql)
@@ -77,7 +78,9 @@ def test_a_second_sign_in_in_the_same_browser_needs_no_more_statements(user, aut
 @pytest.fixture
 def slow_hashes(monkeypatch, real_hasher):
     """Record the password hashes computed from now on."""
-    made, encode, verify = [], Argon2idHasher.encode, Argon2idHasher.verify
+    made = []
+    encode = Argon2idHasher.encode
+    verify = Argon2idHasher.verify
     monkeypatch.setattr(Argon2idHasher, "encode", lambda *args: made.append("encode") or encode(*args))
     monkeypatch.setattr(Argon2idHasher, "verify", lambda *args: made.append("verify") or verify(*args))
     return made

@@ -114,7 +114,8 @@ def test_no_setting_is_required_with_debug_on(load):
 
 
 def test_with_debug_on_secrets_sealed_without_keys_can_be_opened_after_keys_are_set(load):
-    first, later = load(DEBUG="true"), load(DEBUG="true", TWOFACTOR_KEYS=KEY)
+    first = load(DEBUG="true")
+    later = load(DEBUG="true", TWOFACTOR_KEYS=KEY)
     sealed = Keyring.parse(first["TWOFACTOR_KEYS"]).seal("secret", owner="1")
     keyring = Keyring.parse(later["TWOFACTOR_KEYS"])
     assert keyring.unseal(sealed, owner="1") == "secret"
@@ -201,7 +202,8 @@ def test_2fa_is_required_of_staff_and_browsers_are_not_trusted_by_default(load):
 
 def test_database_and_cache_are_files_beside_manage_py_by_default(load, folder):
     settings = load(**REQUIRED)
-    database, cache = settings["DATABASES"]["default"], settings["CACHES"]["default"]
+    database = settings["DATABASES"]["default"]
+    cache = settings["CACHES"]["default"]
     assert Path(database["NAME"]).parent == Path(cache["LOCATION"]).parent == folder
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
