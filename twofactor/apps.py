@@ -10,6 +10,6 @@ class TwofactorConfig(AppConfig):
     def ready(self) -> None:
         from allauth.account.signals import password_reset
 
-        from twofactor import checks, receivers  # noqa: F401 - the checks register themselves
+        from twofactor import checks, receivers  # noqa: F401 - importing checks registers them
 
         password_reset.connect(receivers.unlock_after_password_reset)

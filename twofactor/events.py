@@ -1,4 +1,4 @@
-"""One function per event: a row for its owner, a log line, a mail to every verified address, and the host's signal."""
+"""One function per event. It writes a row and a log line, emails the owner, and sends the host's signal."""
 
 import logging
 import re
@@ -45,17 +45,17 @@ def backup_code_used(request: HttpRequest, user: Any, *, codes_left: int) -> Non
 
 
 def wrong_codes(request: HttpRequest, authenticator: Authenticator, *, signed_in: bool = False) -> None:
-    """Somebody with the right password tried five codes; the owner is mailed once an hour at most.
+    """Record five wrong codes in a row after the right password. Email the owner at most once an hour.
 
-    `signed_in`: no password was asked for, since somebody signed in with it before.
+    `signed_in`: the codes were typed in a session, on a form without a password.
     """
-    mailed = authenticator.claim_failure_email()
-    _record(Kind.WRONG_CODES, authenticator.user, request, mailed=mailed, signed_in=signed_in)
+    email = authenticator.claim_failure_email()
+    _record(Kind.WRONG_CODES, authenticator.user, request, email=email, signed_in=signed_in)
 
 
 def wrong_passwords(request: HttpRequest, user: Any) -> None:
-    """Ten wrong passwords in a row ended a session of this user, who is emailed once an hour at most."""
-    _record(Kind.WRONG_PASSWORDS, user, request, mailed=limits.claim_password_email(request, user))
+    """Record that ten wrong passwords in a row ended a session. Email the owner at most once an hour."""
+    _record(Kind.WRONG_PASSWORDS, user, request, email=limits.claim_password_email(request, user))
 
 
 def locked(request: HttpRequest, authenticator: Authenticator) -> None:
@@ -64,7 +64,7 @@ def locked(request: HttpRequest, authenticator: Authenticator) -> None:
 
 
 def reset_by_staff(request: HttpRequest | None, user: Any, *, reason: str) -> None:
-    """Tell the owner, but not the staff member's IP address and browser. The log has the address."""
+    """Record a reset by staff. The row and the email omit the staff member's IP address; the log has it."""
     _record(Kind.RESET_BY_STAFF, user, request, by_owner=False, reason=reason)
     _signal(signals.turned_off, user, request, by="staff", reason=reason)
 
@@ -74,31 +74,31 @@ def browser_trusted(request: HttpRequest, user: Any) -> None:
 
 
 def code_accepted(request: HttpRequest, user: Any, *, method: str) -> None:
-    """Send the signal alone: a row for every sign-in would bury the events that matter to the owner."""
+    """Send the signal only. A row for every sign-in would bury the events that matter to the owner."""
     _signal(signals.accepted, user, request, method=method)
 
 
 def password_refused(request: HttpRequest, user: Any) -> None:
-    """A wrong password in a signed-in session: no row, and the host is not told."""
+    """Log a wrong password typed in a session. There is no row and no signal."""
     ip = get_adapter().get_client_ip(request)
     log(logger, logging.WARNING, "password_refused", user=user.pk, ip=ip)
 
 
 def code_refused(request: HttpRequest, user: Any, *, method: str, why: str) -> None:
-    """No row: one for every wrong code would let a stranger fill the table."""
+    """Log a refused code and send the signal. There is no row, because attackers could fill the table."""
     ip = get_adapter().get_client_ip(request)
     log(logger, logging.WARNING, "code_refused", user=user.pk, factor=method, why=why, ip=ip)
     _signal(signals.failed, user, request, method=method, why=why)
 
 
 def log(to: logging.Logger, level: int, event: str, /, **fields: Any) -> None:
-    """One line of `name=value`; a formatter that wants more than words finds them as the record's `fields`."""
-    words = " ".join(f"{name}={_word(value)}" for name, value in fields.items())
-    to.log(level, "event=%s %s", event, words, extra={"fields": {"event": event, **fields}})
+    """Log one line of `name=value` pairs. Structured formatters find the same values in `record.fields`."""
+    pairs = " ".join(f"{name}={_log_value(value)}" for name, value in fields.items())
+    to.log(level, "event=%s %s", event, pairs, extra={"fields": {"event": event, **fields}})
 
 
-def _word(value: Any) -> str:
-    """As it is where it is one word, quoted and escaped where it is not."""
+def _log_value(value: Any) -> str:
+    """Quote and escape a value, unless it is a single word."""
     return str(value) if re.fullmatch(r"[\w.:-]+", str(value)) else repr(str(value))
 
 
@@ -111,7 +111,7 @@ def _record(
     user: Any,
     request: HttpRequest | None,
     *,
-    mailed: bool = True,
+    email: bool = True,
     by_owner: bool = True,
     **context: Any,
 ) -> None:
@@ -120,7 +120,7 @@ def _record(
     source = {"ip": ip, "user_agent": agent} if by_owner else {}
     event = SecurityEvent.objects.create(user_id=user.pk, kind=kind, **source)
     log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **context)
-    if mailed:
+    if email:
         with override(mail.language_of(user)):
             _email(event, user, request, context)
 

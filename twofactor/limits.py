@@ -1,4 +1,4 @@
-"""The limits that are in the cache: by source, setup, session and address. The account's own are in the database."""
+"""Rate limits in the cache: per source, setup, session and email address. The account's throttle is in the database."""
 
 import math
 import time
@@ -12,7 +12,7 @@ from twofactor import conf
 
 
 class Source:
-    """One try from this request's IPv4 address or IPv6 /64, charged before the code is looked at."""
+    """One try from the IPv4 address or IPv6 /64 of this request. It is charged before the code is checked."""
 
     RATE = {"code": conf.SOURCE_RATE}
 
@@ -36,7 +36,7 @@ class Source:
 def seconds_to_wait(
     request: HttpRequest, *, app: str, action: str, config: dict[str, str] | None = None, key: str | None = None
 ) -> int:
-    """Return for how many seconds a limit of allauth's will go on to refuse. allauth itself does not say."""
+    """Return for how many more seconds a rate limit of allauth refuses. allauth has no function for this."""
     waits = [1]
     for rate in ratelimit.get_rates(app=app, action=action, config=config):
         charged_at = cache.get(ratelimit.get_cache_key(request, app=app, action=action, rate=rate, key=key), [])
@@ -46,28 +46,32 @@ def seconds_to_wait(
 
 
 def charge_setup(request: HttpRequest, sealed_secret: str) -> bool:
-    """Charge a code typed in this setup. The session counts too, but of requests at once it keeps the last one's."""
+    """Charge a code typed in a setup; False if no try is left.
+
+    The session counts too, but parallel requests overwrite each other's sessions.
+    """
     return _charge(request, "setup", f"{conf.PENDING_TRIES}/{conf.SETUP_SECONDS}s/key", key=sealed_secret)
 
 
 def charge_email(request: HttpRequest, kind: str, address: str) -> bool:
-    """Charge an email that somebody other than the owner of the address may have caused: three an hour of each kind."""
+    """Charge an email that strangers can cause: three an hour per kind and address. False if it must not be sent."""
     return _charge(request, kind, "3/h/key", key=address.lower())
 
 
 def claim_password_email(request: HttpRequest, user: Any) -> bool:
-    """True for one caller an hour: that one emails the owner about wrong passwords."""
+    """True for one caller an hour, who then emails the owner about wrong passwords."""
     return _charge(request, "password_mail", "1/h/key", key=str(user.pk))
 
 
 class PasswordTries:
-    """The wrong passwords in a row of one signed-in session. Nobody else can use them up."""
+    """The wrong passwords in a row of one signed-in session. Other sessions cannot use them up."""
 
     def __init__(self, request: HttpRequest) -> None:
-        self._request, self._session = request, request.session.session_key
+        self._request = request
+        self._session = request.session.session_key
 
     def charge(self) -> bool:
-        """Reserve one of the ten tries before the password is checked; False if there is none left."""
+        """Use one of the ten tries before the password is checked; False if none is left."""
         return _charge(self._request, "password", conf.STEP_UP_RATE, key=self._session)
 
     @property
@@ -75,7 +79,7 @@ class PasswordTries:
         return not _charge(self._request, "password", conf.STEP_UP_RATE, key=self._session, dry_run=True)
 
     def claim_end(self) -> bool:
-        """True for one caller: that one tells of the end of the session."""
+        """True for one caller, who then records the end of the session."""
         return _charge(self._request, "password_end", "1/1d/key", key=self._session)
 
     def clear(self) -> None:

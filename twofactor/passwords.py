@@ -1,4 +1,4 @@
-"""The password of a signed-in user, as every form of this app asks for it. Wrong ones are counted by session."""
+"""Check the password of a signed-in user. Wrong ones are counted per session."""
 
 from typing import Any, NoReturn
 
@@ -14,10 +14,11 @@ from twofactor import events, limits
 
 
 def is_right(request: HttpRequest, password: str) -> bool:
-    """Check the signed-in user's password. Ten wrong ones in a row end the session, and the owner is told.
+    """Return whether this is the signed-in user's password.
 
-    Otherwise a stolen session could guess the password for as long as it lives. The end of the session is raised, as an
-    ImmediateHttpResponse: allauth's middleware answers with it. Do not call this in a transaction.
+    Ten wrong ones in a row end the session and notify the owner. Otherwise a stolen session could be used to guess the
+    password. The end of the session raises ImmediateHttpResponse, which allauth's middleware turns into the response.
+    Do not call this in a transaction.
     """
     user: Any = request.user
     tries = limits.PasswordTries(request)
@@ -28,24 +29,25 @@ def is_right(request: HttpRequest, password: str) -> bool:
         return True
     events.password_refused(request, user)
     if tries.are_used_up:
-        is_first = tries.claim_end()  # of several that were checked at once
-        _end_session(request, tell=is_first)
+        is_first = tries.claim_end()  # parallel requests may all get here
+        _end_session(request, notify_owner=is_first)
     return False
 
 
 def _check(request: HttpRequest, user: Any, password: str) -> bool:
-    """Check the password. If that replaces an outdated hash, bind this session to the new one, or it would end."""
-    before = user.get_session_auth_hash()
+    """Check the password. If that replaces an outdated hash, bind this session to the new hash, so that it stays."""
+    old_hash = user.get_session_auth_hash()
     is_password = user.check_password(password)
-    if (now := user.get_session_auth_hash()) != before:
-        request.session[HASH_SESSION_KEY] = now
+    new_hash = user.get_session_auth_hash()
+    if new_hash != old_hash:
+        request.session[HASH_SESSION_KEY] = new_hash
     return is_password
 
 
-def _end_session(request: HttpRequest, *, tell: bool = False) -> NoReturn:
+def _end_session(request: HttpRequest, *, notify_owner: bool = False) -> NoReturn:
     user = request.user
     logout(request)
     messages.error(request, _("Too many wrong passwords. Please sign in again."))
-    if tell:
+    if notify_owner:
         events.wrong_passwords(request, user)
     raise ImmediateHttpResponse(redirect(settings.LOGIN_URL))

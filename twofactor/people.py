@@ -1,4 +1,4 @@
-"""Users by name, whatever their model is: with an e-mail address, a user name, or both."""
+"""Find users by email address or user name, with any user model."""
 
 from typing import Any
 
@@ -6,19 +6,23 @@ from django.contrib.auth import get_user_model
 
 
 def identifying_fields() -> list[str]:
-    """The fields that a user may be known by: the e-mail address first, then what they sign in with."""
+    """Return the names of the fields that identify a user: the email address, then the user name."""
     model = get_user_model()
-    there = {field.name for field in model._meta.get_fields()}
-    return [name for name in dict.fromkeys([model.get_email_field_name(), model.USERNAME_FIELD]) if name in there]
+    existing = {field.name for field in model._meta.get_fields()}
+    names = dict.fromkeys([model.get_email_field_name(), model.USERNAME_FIELD])
+    return [name for name in names if name in existing]
 
 
 def find(name: str) -> Any:
-    """Return the one user of this name; LookupError, in words, if there is none or more than one."""
+    """Return the user with this email address or user name. An exact match wins over one in another case.
+
+    Raise LookupError, with a message for the operator, if there is no such user or more than one.
+    """
     for field in identifying_fields():
-        alike = list(get_user_model()._default_manager.filter(**{f"{field}__iexact": name}))
-        found = [user for user in alike if getattr(user, field) == name] or alike
+        ignoring_case = list(get_user_model()._default_manager.filter(**{f"{field}__iexact": name}))
+        found = [user for user in ignoring_case if getattr(user, field) == name] or ignoring_case
         if len(found) > 1:
             raise LookupError(f"More than one user has the {field} {name}.")
         if found:
             return found[0]
-    raise LookupError(f"Nobody has the address {name}.")
+    raise LookupError(f"No user has the email address {name}.")

@@ -1,4 +1,4 @@
-"""What the app hangs on allauth's signals."""
+"""Receivers of allauth's signals."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from twofactor.models import Authenticator
 
 
 def unlock_after_password_reset(user: Any, **kwargs: Any) -> None:
-    """Whoever can read the owner's mail gets the owner out of a delay that somebody else's tries caused."""
+    """End the account's delay after a password reset. Otherwise an attacker's wrong codes could keep the owner out."""
     if authenticator := Authenticator.objects.for_user(user):
         authenticator.unlock_after_password_reset()

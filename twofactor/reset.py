@@ -1,4 +1,4 @@
-"""The way back for whoever lost phone and backup codes: staff turn 2FA off, and the owner is told."""
+"""Turn 2FA off for a user who lost phone and backup codes. Only staff can do this; the user is notified."""
 
 from typing import Any
 
@@ -9,7 +9,10 @@ from twofactor.models import Authenticator
 
 
 def reset(user: Any, *, reason: str, request: HttpRequest | None = None) -> bool:
-    """Turn this user's 2FA off without a proof and end all of their sessions; False if it was off already."""
+    """Turn 2FA off for this user without a proof, and end all their sessions. Return False if it was already off.
+
+    `reason`: for the log, the email and the signal. `request`: that of the staff member, None from a command.
+    """
     deleted, _ = Authenticator.objects.filter(user=user).delete()
     if not deleted:
         return False

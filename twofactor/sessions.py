@@ -1,4 +1,4 @@
-"""What a signed-in session says of the second factor, and how the other sessions of its user end."""
+"""The mark of the second factor in a session, and the end of a user's other sessions."""
 
 import time
 from typing import Any
@@ -11,11 +11,11 @@ from django.http import HttpRequest
 from twofactor.models import Authenticator
 
 KEY = "twofactor"
-TYPED = ("code", "backup")  # the methods that say that somebody typed a second factor; a trusted browser is none
+TYPED = ("code", "backup")  # methods that the user typed, unlike "trusted browser"
 
 
 def mark(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
-    """Say that this session's user proved the second factor: against which version, by which method, when."""
+    """Record in the session that the user proved the second factor: version, method and time."""
     if authenticator is None:
         request.session.pop(KEY, None)
     else:
@@ -23,7 +23,7 @@ def mark(request: HttpRequest, authenticator: Authenticator | None, method: str 
 
 
 def is_marked(request: HttpRequest, authenticator: Authenticator | None) -> bool:
-    """True if the session's mark fits the user's 2FA as it is now: the same version, or none where it is off."""
+    """True if the session has the current version of the user's 2FA, or no mark if 2FA is off."""
     version = request.session.get(KEY, {}).get("version")
     return version == (authenticator.version if authenticator else None)
 
@@ -31,7 +31,10 @@ def is_marked(request: HttpRequest, authenticator: Authenticator | None) -> bool
 def used_recently(
     request: HttpRequest, authenticator: Authenticator | None, *, within: float, now: float | None = None
 ) -> bool:
-    """True if a code or backup code was typed in this session, and accepted, at most so many seconds ago."""
+    """True if a code or backup code was accepted in this session in the last `within` seconds.
+
+    `now` is in seconds since 1970; the default is the current time. A trusted browser does not count.
+    """
     now = time.time() if now is None else now
     state = request.session.get(KEY, {})
     was_typed = authenticator is not None and is_marked(request, authenticator) and state.get("method") in TYPED
@@ -39,40 +42,43 @@ def used_recently(
 
 
 def renew(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
-    """After a change of 2FA: this session goes on under a new key, all others of its user end.
+    """After a change of 2FA, give this session a new key and mark, and end the user's other sessions.
 
-    Call it in the transaction of the change. Between the two another tab would find a mark that no longer fits,
-    end this session, and with it the one answer that shows the backup codes. SessionInterrupted if it is gone.
-    A mark that no longer fits ends them at their next request; allauth's list of sessions ends them now.
+    Call this in the transaction of the change. Otherwise a request from another tab could find the old mark, end this
+    session, and lose the only page that shows the backup codes. Raise SessionInterrupted if the session has ended.
+    Sessions in allauth's list end at once; others end at their next request, because their mark has an old version.
     """
     record_use(request, authenticator, method)
-    end_all(request.user, but=request.session.session_key)
+    end_all(request.user, except_key=request.session.session_key)
 
 
 def record_use(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
-    """The second factor was proved: this session says so, under a new key. SessionInterrupted if it is gone."""
-    old = request.session.session_key
+    """Mark the session after the second factor was proved, and change its key against session fixation.
+
+    Raise SessionInterrupted if the session has ended.
+    """
+    old_key = request.session.session_key
     request.session.cycle_key()
     mark(request, authenticator, method)
     try:
         request.session.save()
     except UpdateError:
         raise SessionInterrupted("Signed out meanwhile.") from None
-    update_session_list(request, old)
+    update_session_list(request, old_key)
 
 
-def update_session_list(request: HttpRequest, old: str | None) -> None:
-    """The session goes on under a new key: so does its row in allauth's list, if there is one."""
+def update_session_list(request: HttpRequest, old_key: str | None) -> None:
+    """Write the session's new key to its row in allauth's list of sessions, if there is one."""
     if apps.is_installed("allauth.usersessions"):
         from allauth.usersessions.models import UserSession
 
-        UserSession.objects.filter(session_key=old).update(session_key=request.session.session_key)
+        UserSession.objects.filter(session_key=old_key).update(session_key=request.session.session_key)
 
 
-def end_all(user: Any, *, but: str | None = None) -> None:
-    """End the user's sessions now, as far as allauth keeps a list of them."""
+def end_all(user: Any, *, except_key: str | None = None) -> None:
+    """End the user's sessions that are in allauth's list, except the one with the key `except_key`."""
     if apps.is_installed("allauth.usersessions"):
         from allauth.usersessions.models import UserSession
 
-        for session in UserSession.objects.filter(user_id=user.pk).exclude(session_key=but):
+        for session in UserSession.objects.filter(user_id=user.pk).exclude(session_key=except_key):
             session.end()

@@ -1,4 +1,4 @@
-"""For a host's own tests: sign a user in past the second factor."""
+"""Helpers for the tests of a host."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from twofactor.models import Authenticator
 
 
 def sign_in(client: Client, user: Any) -> None:
-    """Call `client.force_login()`, and mark the session as after a code typed now where the user's 2FA is on."""
+    """Sign `user` in with `client.force_login()`. If their 2FA is on, mark the session as if they just typed a code."""
     client.force_login(user)
     request = HttpRequest()
     request.session = client.session

@@ -1,7 +1,7 @@
-"""Trusted browsers, off by default: a token in a cookie replaces the code until it expires or something changes.
+"""Trusted browsers, off by default: a token in a cookie replaces the code until it expires, or password or 2FA change.
 
-The cookie holds one token per person who trusts this browser, newest first, and ten at most: a cookie per person would
-grow the Cookie header without bound on a shared computer. A token names nobody. Its row is found by its digest.
+One cookie has the tokens of all users of a browser, newest first, at most ten. With a cookie per user, the Cookie
+header of a shared computer would grow without bound. A token does not name its user; its row is found by its digest.
 """
 
 import secrets
@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 from twofactor import conf
 from twofactor.models import Authenticator, TrustedBrowser
 
-MAX_TOKENS = 10  # in one cookie, which then has less than half a kilobyte
+MAX_TOKENS = 10  # in the cookie, which is then shorter than 500 bytes
 SEPARATOR = "."  # not in the alphabet of token_urlsafe()
 
 
@@ -26,13 +26,13 @@ def cookie_name() -> str:
 
 
 def binding(user: Any, authenticator: Authenticator) -> str:
-    """What a trusted browser is bound to: another after any change of the password or of 2FA."""
+    """Return the value that a trusted browser is bound to. It changes with the password and with 2FA."""
     bound_to = f"{user.get_session_auth_hash()}|{authenticator.version}"
     return salted_hmac("twofactor.trust", bound_to, algorithm="sha256").hexdigest()
 
 
 def valid_browsers(user: Any, authenticator: Authenticator) -> QuerySet[TrustedBrowser]:
-    """The user's trusted browsers that still stand for a code."""
+    """Return the user's trusted browsers that still replace a code."""
     return TrustedBrowser.objects.filter(
         user_id=user.pk, binding=binding(user, authenticator), expires_at__gt=timezone.now()
     )
@@ -45,7 +45,7 @@ def tokens_by_digest(request: HttpRequest) -> dict[str, str]:
 
 
 def is_trusted(request: HttpRequest, user: Any, authenticator: Authenticator) -> bool:
-    """Return True if a token of this browser replaces this user's code, and note the use."""
+    """Return whether a token in this browser's cookie replaces this user's code, and record its use."""
     digests = list(tokens_by_digest(request))
     if not conf.trust_days() or not digests:
         return False
@@ -54,11 +54,12 @@ def is_trusted(request: HttpRequest, user: Any, authenticator: Authenticator) ->
 
 
 def trust(request: HttpRequest, response: HttpResponse, user: Any, authenticator: Authenticator) -> None:
-    """Trust this browser from now on: a new token goes into its cookie, a digest of it into a row."""
-    token, days = secrets.token_urlsafe(32), timedelta(days=conf.trust_days())
+    """Trust this browser: store a new token in its cookie, and the token's digest in a row."""
+    token = secrets.token_urlsafe(32)
+    days = timedelta(days=conf.trust_days())
     others = other_users_tokens(request, user)
     dropped = tokens_by_digest(request).keys() - others.keys()
-    # No browser presents these tokens again, so the list of trusted browsers must not show their rows.
+    # The cookie loses these tokens, so the list of trusted browsers must not show their rows any longer.
     TrustedBrowser.objects.filter(digest__in=dropped).delete()
     TrustedBrowser.objects.create(
         user_id=user.pk,
@@ -78,7 +79,7 @@ def trust(request: HttpRequest, response: HttpResponse, user: Any, authenticator
 
 
 def other_users_tokens(request: HttpRequest, user: Any) -> dict[str, str]:
-    """Return the tokens that stay in the cookie beside a new one of this user: those of others, unexpired."""
+    """Return the unexpired tokens of other users by digest. They stay in the cookie beside a new one of this user."""
     tokens = tokens_by_digest(request)
     rows = TrustedBrowser.objects.filter(digest__in=list(tokens), expires_at__gt=timezone.now())
     unexpired = set(rows.exclude(user_id=user.pk).values_list("digest", flat=True))

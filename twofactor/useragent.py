@@ -1,8 +1,8 @@
-"""A User-Agent header in two words, for the owner of an account: "Firefox on Linux"."""
+"""Describe a User-Agent header in words: "Firefox on Linux"."""
 
 from django.utils.translation import gettext as _
 
-# The first that is found counts: Edge and Opera call themselves Chrome too, and Chrome calls itself Safari.
+# The first match wins: Edge and Opera also contain "Chrome", and Chrome contains "Safari".
 BROWSERS = {
     "Edg": "Edge",
     "OPR/": "Opera",
@@ -27,7 +27,7 @@ SYSTEMS = {
 
 
 def describe(header: str) -> str:
-    """Return what the header says of browser and system; an empty string if it says nothing known."""
+    """Return the browser and the system, "" if neither is known."""
     browser = next((name for mark, name in BROWSERS.items() if mark in header), "")
     system = next((name for mark, name in SYSTEMS.items() if mark in header), "")
     if not (browser and system):

@@ -7,5 +7,5 @@ register = template.Library()
 
 @register.filter
 def browser(header: str) -> str:
-    """A User-Agent header in two words, or the header itself where it says nothing known."""
+    """Describe a User-Agent header in words. Return an unknown header unchanged."""
     return describe(header) or header
