@@ -1,4 +1,4 @@
-"""Who has 2FA, to look at and to reset; never a secret, a digest or a counter to edit."""
+"""The admin lists authenticators and security events, and turns 2FA off. It shows no secrets, digests or counters."""
 
 from typing import Any
 
@@ -30,11 +30,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Not on this model's own pages; but with a user goes what belongs to the user."""
-        own = f"{self.opts.app_label}_{self.opts.model_name}_"
-        here = request.resolver_match
-        is_own = here is None or str(here.url_name).startswith(own)
-        return not is_own and super().has_delete_permission(request, obj)
+        """Refuse on this model's own pages, but let Django delete these rows together with their user."""
+        match = request.resolver_match
+        own_pages = f"{self.opts.app_label}_{self.opts.model_name}_"
+        is_own_page = match is None or str(match.url_name).startswith(own_pages)
+        return not is_own_page and super().has_delete_permission(request, obj)
 
 
 class ReasonForm(forms.Form):
@@ -54,12 +54,12 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Turn two-factor authentication off, with a reason"), permissions=["reset"])
     def turn_off(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> HttpResponse | None:
         rows = queryset.select_related("user")
-        if elsewhere := self._own(request, rows) or way_to_proof(request):
+        if elsewhere := self._refuse_own(request, rows) or way_to_proof(request):
             return elsewhere
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         if form.is_valid():
-            done = sum(reset(row.user, reason=form.cleaned_data["reason"], request=request) for row in rows)
-            words = ngettext("Turned off for %d user.", "Turned off for %d users.", done) % done
+            turned_off = sum(reset(row.user, reason=form.cleaned_data["reason"], request=request) for row in rows)
+            words = ngettext("Turned off for %d user.", "Turned off for %d users.", turned_off) % turned_off
             self.message_user(request, words, messages.SUCCESS)
             return None
         context = {
@@ -71,8 +71,8 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "twofactor/admin/turn_off.html", context)
 
-    def _own(self, request: HttpRequest, rows: QuerySet[Authenticator]) -> HttpResponse | None:
-        """Lead staff to their own page for their own 2FA, which asks for a code; a superuser's is a superuser's."""
+    def _refuse_own(self, request: HttpRequest, rows: QuerySet[Authenticator]) -> HttpResponse | None:
+        """Redirect staff to the settings page for their own 2FA. Only superusers may turn off that of superusers."""
         users = [row.user for row in rows]
         if request.user in users:
             words = _("Your own two-factor authentication is managed here, and not in the admin.")

@@ -1,4 +1,4 @@
-"""`manage.py check` says what a site forgot, one id each; docs/reuse.md and docs/deploy.md name them."""
+"""System checks. Each finding has its own ID; docs/reuse.md and docs/deploy.md list them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from email import policy
@@ -28,15 +28,15 @@ AFTER = (
     "allauth.account.middleware.AccountMiddleware",
 )
 KEY_HINT = (
-    'In the settings: TWOFACTOR_KEYS = "kid:base64key,..." with 32 bytes a key, from a place that only the site '
-    "reads; the first seals, all open. `openssl rand -base64 32` makes one."
+    'Set TWOFACTOR_KEYS = "kid:base64key,...", where each key has 32 bytes. The first key seals, all keys open. '
+    "`openssl rand -base64 32` makes a key. Keep it out of the repository."
 )
 LEVELS = {"E": ERROR, "W": WARNING}
 LIMITLESS_CACHES = {
-    "DummyCache": "DummyCache keeps nothing, so that it limits nothing.",
-    "LocMemCache": "LocMemCache is not shared, so that limits multiply by the number of processes.",
+    "DummyCache": "DummyCache stores nothing, so rate limits have no effect.",
+    "LocMemCache": "LocMemCache is not shared, so each process has its own rate limits.",
 }
-SHARED_CACHE_HINT = "Set CACHES to one that all processes share: Redis, Memcached, a file, the database."
+SHARED_CACHE_HINT = "Set CACHES to a cache that all processes share: Redis, Memcached, files or the database."
 Findings = Iterator[tuple[str, str, str]]
 
 
@@ -45,12 +45,12 @@ def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     every = (
         _stage,
         _middleware,
-        _addresses,
-        _no_cache,
+        _urls,
+        _dummy_cache,
         _sessions,
         _keys,
         _cookies,
-        _sender,
+        _from_email,
         _numbers,
         _site_url,
         _adapter,
@@ -86,20 +86,20 @@ def _stage() -> Findings:
         yield (
             "E001",
             "Sign-in does not ask for the second factor.",
-            'In the settings: ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter", or derive your own from it.',
+            'Set ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter", or derive your own adapter from it.',
         )
     elif not (isinstance(adapter, AccountAdapter) or _proof_asks_for_a_code()):
         yield (
             "E014",
-            "Where allauth asks for a proof, the password alone is one.",
-            "Derive the site's ACCOUNT_ADAPTER from twofactor.account.AccountAdapter.",
+            "allauth's step-up asks for the password only, not for the second factor.",
+            "Derive your ACCOUNT_ADAPTER from twofactor.account.AccountAdapter.",
         )
 
     if apps.is_installed("allauth.headless"):
         yield (
             "E015",
-            "allauth.headless takes the password alone for a proof, and signs in by a token behind our middleware.",
-            "Take allauth.headless out of INSTALLED_APPS: this app is for sites with pages.",
+            "allauth.headless accepts the password alone for step-up, and its tokens bypass TwofactorMiddleware.",
+            "Remove allauth.headless from INSTALLED_APPS. This app supports sites with pages only.",
         )
 
 
@@ -114,38 +114,38 @@ def _middleware() -> Findings:
     if MIDDLEWARE not in settings.MIDDLEWARE:
         yield (
             "E002",
-            f"{MIDDLEWARE} is not in MIDDLEWARE: sessions that never saw a code stay signed in.",
-            f'In the settings: "{MIDDLEWARE}" in MIDDLEWARE, after "allauth.account.middleware.AccountMiddleware".',
+            f"{MIDDLEWARE} is not in MIDDLEWARE, so sessions without a second factor stay signed in.",
+            f'Add "{MIDDLEWARE}" to MIDDLEWARE, after "allauth.account.middleware.AccountMiddleware".',
         )
         return
     place = settings.MIDDLEWARE.index(MIDDLEWARE)
     if late := [name for name in AFTER if name not in settings.MIDDLEWARE[:place]]:
-        yield "E003", f"{MIDDLEWARE} stands before {late[0]}.", "Put it after allauth's AccountMiddleware."
+        yield "E003", f"{MIDDLEWARE} is listed before {late[0]}.", "List it after allauth's AccountMiddleware."
 
 
-def _addresses() -> Findings:
+def _urls() -> Findings:
     try:
         conf.settings_path()
     except NoReverseMatch:
         yield (
             "E013",
-            "The pages of the second factor have no address.",
-            'In the URLconf: path("accounts/2fa/", include("twofactor.urls")).',
+            "The URLs of twofactor are not in the URLconf.",
+            'Add path("accounts/2fa/", include("twofactor.urls")) to the URLconf.',
         )
 
 
-def _no_cache() -> Findings:
-    """A warning, since an error would stop `migrate`, `runserver` and `test` where nothing needs a limit.
+def _dummy_cache() -> Findings:
+    """Only warn, because an error would stop `migrate`, `runserver` and `test`, which need no rate limits.
 
-    LocMemCache is not named here: it is Django's default, and limits where one process serves.
+    LocMemCache is fine here. It is Django's default and works for a single process.
     """
     if _cache_backend() == "DummyCache":
         yield "W005", LIMITLESS_CACHES["DummyCache"], SHARED_CACHE_HINT
 
 
 def _cache() -> Findings:
-    if words := LIMITLESS_CACHES.get(_cache_backend()):
-        yield "E005", words, SHARED_CACHE_HINT
+    if message := LIMITLESS_CACHES.get(_cache_backend()):
+        yield "E005", message, SHARED_CACHE_HINT
 
 
 def _cache_backend() -> str:
@@ -156,8 +156,8 @@ def _sessions() -> Findings:
     if settings.SESSION_ENGINE.endswith("signed_cookies"):
         yield (
             "E006",
-            "Sessions in signed cookies cannot be ended.",
-            "Set SESSION_ENGINE to one that keeps them on the server.",
+            "Sessions in signed cookies cannot be ended by the server.",
+            "Set SESSION_ENGINE to a backend that stores sessions on the server.",
         )
 
 
@@ -165,7 +165,7 @@ def _keys() -> Findings:
     try:
         conf.keyring()
     except AttributeError:
-        yield "E007", "TWOFACTOR_KEYS is missing: without it no secret can be kept.", KEY_HINT
+        yield "E007", "TWOFACTOR_KEYS is not set. Secrets cannot be stored without it.", KEY_HINT
     except ValueError as error:
         yield "E007", f"TWOFACTOR_KEYS: {error}.", KEY_HINT
 
@@ -175,22 +175,22 @@ def _cookies() -> Findings:
     if https and not (settings.SESSION_COOKIE_SECURE and settings.CSRF_COOKIE_SECURE):
         yield (
             "E008",
-            "HTTPS is on, but cookies go over plain http too.",
-            "Set SESSION_COOKIE_SECURE and CSRF_COOKIE_SECURE.",
+            "HTTPS is on, but browsers also send the session or CSRF cookie over plain HTTP.",
+            "Set SESSION_COOKIE_SECURE and CSRF_COOKIE_SECURE to True.",
         )
 
 
-def _sender() -> Findings:
+def _from_email() -> Findings:
     if not _is_one_address(str(settings.DEFAULT_FROM_EMAIL)):
         yield (
             "E016",
-            f"DEFAULT_FROM_EMAIL is not one address: {settings.DEFAULT_FROM_EMAIL!r}. No email could be sent.",
-            "Put a name with a comma or other special characters in quotes: '\"Acme, Inc.\" <no-reply@example.com>'.",
+            f"DEFAULT_FROM_EMAIL is not one address: {settings.DEFAULT_FROM_EMAIL!r}. No email can be sent.",
+            "Quote a name that has a comma or other special characters: '\"Acme, Inc.\" <no-reply@example.com>'.",
         )
 
 
 def _is_one_address(value: str) -> bool:
-    """Return whether this is one mailbox with or without a name (RFC 5322, 3.4)."""
+    """Return whether this is one mailbox, with or without a name (RFC 5322, section 3.4)."""
     try:
         header = policy.default.header_factory("from", value)
     except ValueError:  # a line break
@@ -205,24 +205,24 @@ def _numbers() -> Findings:
         yield (
             "E009",
             f"TWOFACTOR_DRIFT_WINDOW is {conf.drift_window()}.",
-            "0 or 1: more steps are more guesses.",
+            "Use 0 or 1. More time steps make guessing easier.",
         )
     if ":" in conf.issuer() or not conf.issuer().strip():
         yield (
             "E010",
-            "TWOFACTOR_ISSUER is empty or has a colon, which ends the issuer in a provisioning URI.",
-            "Choose a name without a colon.",
+            "TWOFACTOR_ISSUER is empty or contains a colon, which separates issuer and account in a provisioning URI.",
+            "Use a name without a colon.",
         )
     if conf.required() not in ("none", "staff", "all"):
-        yield "E011", f"TWOFACTOR_REQUIRED is {conf.required()!r}.", "One of none, staff, all."
+        yield "E011", f"TWOFACTOR_REQUIRED is {conf.required()!r}.", 'Use "none", "staff" or "all".'
 
 
 def _site_url() -> Findings:
     if settings.ALLOWED_HOSTS and not (conf.site_url() or conf.default_site_url()):
         yield (
             "E017",
-            "Links in emails would have no host: TWOFACTOR_SITE_URL is not set, and ALLOWED_HOSTS names none.",
-            'In the settings: TWOFACTOR_SITE_URL = "https://example.com".',
+            "Links in emails have no host, because TWOFACTOR_SITE_URL is not set and ALLOWED_HOSTS names no host.",
+            'Set TWOFACTOR_SITE_URL = "https://example.com".',
         )
 
 
@@ -230,13 +230,17 @@ def _adapter() -> Findings:
     try:
         found = import_string(conf.adapter())
     except ImportError as error:
-        yield "E012", f"TWOFACTOR_ADAPTER cannot be imported: {error}.", "A dotted path, such as shop.adapter.Adapter."
+        yield (
+            "E012",
+            f"TWOFACTOR_ADAPTER cannot be imported: {error}.",
+            'Use a dotted path, like "shop.adapter.Adapter".',
+        )
         return
     if not (isinstance(found, type) and issubclass(found, Adapter)):
         yield (
             "E012",
-            f"TWOFACTOR_ADAPTER: {conf.adapter()} is no Adapter.",
-            "Name a class of twofactor.adapter.Adapter.",
+            f"TWOFACTOR_ADAPTER: {conf.adapter()} is not an Adapter.",
+            "Use a subclass of twofactor.adapter.Adapter.",
         )
 
 
@@ -246,18 +250,19 @@ def _secrets(databases: Iterable[str]) -> Findings:
             yield (
                 "W007",
                 f"The secret of user {authenticator.user_id} does not open: {error}.",
-                "Look at TWOFACTOR_KEYS. `manage.py twofactor report` counts the secrets that do not open.",
+                "Check TWOFACTOR_KEYS. `manage.py twofactor report` lists every secret that does not open.",
             )
 
 
 def _one_for_each_key(alias: str) -> Iterator[Authenticator]:
+    """Yield one row per key ID in TWOFACTOR_KEYS, and one with any other key ID."""
     if Authenticator._meta.db_table not in connections[alias].introspection.table_names():
         return
     try:
         kids = list(conf.keyring().keys)
-    except (AttributeError, ValueError):  # E007 says so
+    except (AttributeError, ValueError):  # reported as E007
         return
-    # No other columns: before `migrate` the table may not have them.
+    # Read only these columns, because others may not exist before `migrate`.
     rows = Authenticator.objects.using(alias).only("user_id", "sealed_secret")
     for kid in kids:
         sealed_with_this = {"sealed_secret__startswith": f"{crypto.VERSION}.{kid}."}

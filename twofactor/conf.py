@@ -1,4 +1,4 @@
-"""Every TWOFACTOR_* setting: its default, its bounds, its meaning. Read when asked, so that tests can change them."""
+"""The TWOFACTOR_* settings with their defaults, and fixed limits. Settings are read at each call: tests change them."""
 
 from functools import lru_cache
 
@@ -7,78 +7,78 @@ from django.urls import reverse
 
 from twofactor.crypto import Keyring
 
-# The numbers of docs/security.md that no site should change.
-PENDING_SECONDS = 10 * 60  # how long a pending sign-in lives
-PENDING_TRIES = 5  # wrong codes that end it
-FRESH_SECONDS = 5 * 60  # how long a sign-in stands for a password where there is none
-SETUP_SECONDS = 15 * 60  # how long a setup under way lives
-DELAY_FROM = 5  # the failure in a row from which the account waits
+# Fixed limits, explained in docs/security.md.
+PENDING_SECONDS = 10 * 60  # until a pending sign-in expires
+PENDING_TRIES = 5  # wrong codes that end a pending sign-in or a setup
+FRESH_SECONDS = 5 * 60  # how long a sign-in replaces the password of a user who has none
+SETUP_SECONDS = 15 * 60  # until a setup in progress expires
+DELAY_FROM = 5  # failures in a row after which codes are delayed
 DELAY_FIRST, DELAY_LONGEST = 30, 60 * 60  # seconds
-BUDGET = 100  # failures that lock TOTP ...
-BUDGET_SECONDS = 30 * 24 * 60 * 60  # ... when they fall into one such span
-BUDGET_AFTER_RESET = 20  # tries that a mailed password reset gives, once in
+BUDGET = 100  # failures within BUDGET_SECONDS that lock codes from the app
+BUDGET_SECONDS = 30 * 24 * 60 * 60
+BUDGET_AFTER_RESET = 20  # tries that a password reset by email grants, once within RESET_SECONDS
 RESET_SECONDS = 7 * 24 * 60 * 60
 SOURCE_RATE = "20/10m/ip"  # wrong codes from one IPv4 address or IPv6 /64, over all accounts
 STEP_UP_RATE = "10/30d/key"  # wrong passwords in a row that end a signed-in session
-CODES_LOW = 3  # backup codes left that call for a warning
-CLOCK_REACH = 10 * 60  # how far setup looks for a phone's clock, in seconds either way
-EVENTS_SHOWN = 20
-EVENTS_KEPT_AT_LEAST = 90  # days; what somebody may still ask about
+CODES_LOW = 3  # backup codes left at which a warning is shown
+CLOCK_REACH = 10 * 60  # seconds ahead or behind that setup recognizes as a wrong clock
+EVENTS_SHOWN = 20  # on the settings page
+EVENTS_KEPT_AT_LEAST = 90  # days, for questions of users
 
 
 def keyring() -> Keyring:
-    """TWOFACTOR_KEYS, `kid:base64key,...`: the first seals, all open. ValueError if malformed."""
+    """TWOFACTOR_KEYS, `kid:base64key,...`: the first key seals, all keys open. Raise ValueError if malformed."""
     return _parsed(settings.TWOFACTOR_KEYS)
 
 
 def issuer() -> str:
-    """TWOFACTOR_ISSUER: the name beside the account in the authenticator app; no colon."""
+    """TWOFACTOR_ISSUER: the site's name in the authenticator app, without a colon."""
     return getattr(settings, "TWOFACTOR_ISSUER", "Twofactor")
 
 
 def adapter() -> str:
-    """TWOFACTOR_ADAPTER, the dotted path of a kind of twofactor.adapter.Adapter: what the host says otherwise."""
+    """TWOFACTOR_ADAPTER: the dotted path of a subclass of twofactor.adapter.Adapter."""
     return getattr(settings, "TWOFACTOR_ADAPTER", "twofactor.adapter.Adapter")
 
 
 def drift_window() -> int:
-    """TWOFACTOR_DRIFT_WINDOW, 0 or 1: time steps before and after this one whose code is taken."""
+    """TWOFACTOR_DRIFT_WINDOW, 0 or 1: how many time steps before and after the current one are accepted."""
     return getattr(settings, "TWOFACTOR_DRIFT_WINDOW", 1)
 
 
 def required() -> str:
-    """TWOFACTOR_REQUIRED, `none`, `staff` or `all`: who must have 2FA on."""
+    """TWOFACTOR_REQUIRED, `none`, `staff` or `all`: who is required to have 2FA on."""
     return getattr(settings, "TWOFACTOR_REQUIRED", "staff")
 
 
 def grace_days() -> int:
-    """TWOFACTOR_GRACE_DAYS: how long after joining whoever must have 2FA may do without."""
+    """TWOFACTOR_GRACE_DAYS: days after joining until 2FA is required."""
     return getattr(settings, "TWOFACTOR_GRACE_DAYS", 0)
 
 
 def exempt_paths() -> tuple[str, ...]:
-    """TWOFACTOR_EXEMPT_PATHS: where whoever must turn 2FA on may go before; prefixes of paths."""
+    """TWOFACTOR_EXEMPT_PATHS: prefixes of paths that users may visit before they turn on required 2FA."""
     paths = getattr(settings, "TWOFACTOR_EXEMPT_PATHS", ())
-    # Of a string, where the comma of a tuple was forgotten, each letter would be one, "/" among them.
+    # ("/path/") without a comma is a string. As a tuple of its letters it would exempt "/", which is every path.
     return (paths,) if isinstance(paths, str) else tuple(paths)
 
 
 def trust_days() -> int:
-    """TWOFACTOR_TRUST_DAYS: how long a browser may be trusted in place of a code; 0 turns that off."""
+    """TWOFACTOR_TRUST_DAYS: days for which a trusted browser replaces the code; 0 turns trusted browsers off."""
     return getattr(settings, "TWOFACTOR_TRUST_DAYS", 0)
 
 
 def site_url() -> str:
-    """TWOFACTOR_SITE_URL, `https://example.com` without a path: what links in mails begin with, never a Host header."""
+    """TWOFACTOR_SITE_URL, `https://example.com` without a path: the start of links in emails."""
     return getattr(settings, "TWOFACTOR_SITE_URL", "")
 
 
 def default_site_url() -> str:
-    """https and the first of ALLOWED_HOSTS that is one; nothing where there is none. With DEBUG, runserver's."""
+    """Return the URL of the first of ALLOWED_HOSTS without a wildcard, "" if there is none; runserver's with DEBUG."""
     if settings.DEBUG:
         return "http://localhost:8000"
-    named = [host for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))]
-    return f"https://{named[0]}" if named else ""
+    hosts = [host for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))]
+    return f"https://{hosts[0]}" if hosts else ""
 
 
 def settings_path() -> str:
@@ -86,7 +86,7 @@ def settings_path() -> str:
 
 
 def settings_url() -> str:
-    """The address of the settings page for mails."""
+    """Return the absolute URL of the settings page, for emails."""
     return (site_url() or default_site_url()) + settings_path()
 
 

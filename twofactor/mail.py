@@ -1,4 +1,4 @@
-"""Mails leave beside the request: a server that is down or slow neither blocks nor undoes what it tells of."""
+"""Send emails in background threads, so that a slow or unreachable mail server neither blocks nor undoes a change."""
 
 import atexit
 import logging
@@ -16,34 +16,37 @@ from django.utils.translation import get_language
 
 logger = logging.getLogger("twofactor.mail")
 
-SHUTDOWN_SECONDS = 5  # seconds that a process which ends gives to mails under way
+SHUTDOWN_SECONDS = 5  # how long a process waits for unsent emails when it ends
 _two_at_a_time = threading.BoundedSemaphore(2)
-_under_way: set[threading.Thread] = set()
+_threads: set[threading.Thread] = set()
 
 
 def language_of(user: Any) -> str:
-    """The language to write to this user in.
+    """Return the language for emails to this user.
 
-    That is `user.language` where users have one (empty: LANGUAGE_CODE), and else this request's, which may be a
-    stranger's.
+    It is `user.language` (LANGUAGE_CODE if that is empty). If the user model has no such field, it is the language of
+    the current request, which may be the language of an attacker.
     """
-    known = getattr(user, "language", None)
-    return get_language() or settings.LANGUAGE_CODE if known is None else known or settings.LANGUAGE_CODE
+    language = getattr(user, "language", None)
+    if language is None:
+        language = get_language()
+    return language or settings.LANGUAGE_CODE
 
 
 def addresses_of(user: Any) -> list[str]:
-    """Where this user is told of changes: every verified address, or the user's own where the site verifies none."""
+    """Return every verified address of this user. If the site verifies none, return the user's own address."""
     verified = list(EmailAddress.objects.filter(user_id=user.pk, verified=True).values_list("email", flat=True))
     if verified or app_settings.EMAIL_VERIFICATION != "none":
         return verified
-    return [address] if (address := user_email(user)) else []
+    address = user_email(user)
+    return [address] if address else []
 
 
 def add_html(message: EmailMultiAlternatives, *, url: str = "", words: str = "", other_url: str = "") -> None:
-    """Say in HTML what the text says; the line that is `url` becomes a button with these words and the link below it.
+    """Attach an HTML version of the plain text, so that both always have the same content.
 
-    The line that is `other_url` becomes a link. Made from the text, so that the two cannot differ; it is escaped, and
-    no other address in it becomes a link.
+    `url`: the line with this URL becomes a button labeled `words`, with the link below it. `other_url`: the line with
+    this URL becomes a link. The text is escaped, and no other URL in it becomes a link.
     """
     blocks = [_block(paragraph.splitlines(), url) for paragraph in str(message.body).strip().split("\n\n")]
     context = {"subject": message.subject, "blocks": blocks, "url": url, "words": words, "other_url": other_url}
@@ -51,10 +54,12 @@ def add_html(message: EmailMultiAlternatives, *, url: str = "", words: str = "",
 
 
 def _block(lines: list[str], url: str) -> dict[str, Any]:
-    """A paragraph of the text; several lines are facts, each a name and a value that keeps its own direction."""
-    said, is_action = [line for line in lines if line and line != url], bool(url) and url in lines
-    facts = [_fact(line) for line in said] if len(said) > 1 else []
-    return {"facts": facts, "text": "" if facts else "".join(said), "is_action": is_action}
+    """Return one paragraph for the template. Several lines are facts: names and values, each with its own direction."""
+    text = [line for line in lines if line and line != url]
+    is_action = bool(url) and url in lines
+    if len(text) > 1:
+        return {"facts": [_fact(line) for line in text], "text": "", "is_action": is_action}
+    return {"facts": [], "text": "".join(text), "is_action": is_action}
 
 
 def _fact(line: str) -> tuple[str, str]:
@@ -63,21 +68,21 @@ def _fact(line: str) -> tuple[str, str]:
 
 
 def post(message: EmailMessage) -> None:
-    """Send this in the background, marked as automatic (RFC 3834), so that no out-of-office reply comes back.
+    """Send this email in the background. A failure is logged without the text, which may contain a link.
 
-    A failure is logged, without the text, which may hold a link.
+    The Auto-Submitted header (RFC 3834) prevents out-of-office replies.
     """
     message.extra_headers.setdefault("Auto-Submitted", "auto-generated")
-    # A daemon, since a mail server that hangs must not hold up the end of the process.
+    # A daemon thread, so that a mail server that does not answer cannot keep the process from ending.
     thread = threading.Thread(target=_send, args=[message], name="mail", daemon=True)
-    _under_way.add(thread)
+    _threads.add(thread)
     thread.start()
 
 
 def flush(timeout: float = 60) -> None:
-    """Wait until everything posted is sent or failed, `timeout` seconds at most."""
+    """Wait until every email was sent or has failed, at most `timeout` seconds."""
     end = time.monotonic() + timeout
-    for thread in list(_under_way):
+    for thread in list(_threads):
         thread.join(max(0, end - time.monotonic()))
 
 
@@ -85,10 +90,10 @@ def _send(message: EmailMessage) -> None:
     try:
         with _two_at_a_time:
             message.send()
-    except Exception as error:  # noqa: BLE001 - whatever a mail backend raises, the request is long over
-        logger.error("mail not sent: subject=%r: %s: %s", message.subject, type(error).__name__, error)
+    except Exception as error:  # noqa: BLE001 - backends raise anything, and no request is left to answer
+        logger.error("email not sent: subject=%r: %s: %s", message.subject, type(error).__name__, error)
     finally:
-        _under_way.discard(threading.current_thread())
+        _threads.discard(threading.current_thread())
 
 
 atexit.register(flush, SHUTDOWN_SECONDS)

@@ -1,4 +1,4 @@
-"""Our step in allauth's sign-in, and the only importer of allauth's chain of stages."""
+"""The sign-in stage for the second factor. Only this module imports allauth's stages."""
 
 import time
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from twofactor.forms import VerifyLoginForm
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator, PendingSignIn, new_pending_id
 
-# In the session: when the last pending sign-in began, where it leads, and why it ended. It outlives the sign-in.
+# Session key: when the last pending sign-in began, its next URL, and why it ended. It stays after the sign-in ended.
 KEY = "twofactor_sign_in"
 
 
 class Ending(TextChoices):
-    """Why a pending sign-in is over, in the words of the sign-in page."""
+    """Why a pending sign-in ended, with the message on the sign-in page."""
 
     EXPIRED = "expired", gettext_lazy("Your sign-in took longer than ten minutes. Please sign in again.")
     WRONG_CODES = "wrong_codes", gettext_lazy("Too many wrong codes. Please sign in again.")
@@ -44,7 +44,7 @@ class Ending(TextChoices):
 
 
 class VerifyStage(LoginStage):
-    """After the password, before the session: stop here while a code is owed."""
+    """Interrupt the sign-in after the password until the user proves the second factor."""
 
     key = "twofactor_verify"
     urlname = "twofactor:verify_login"
@@ -54,7 +54,7 @@ class VerifyStage(LoginStage):
     def handle(self) -> tuple[HttpResponse | None, bool]:
         user = self.login.user
         self.request.session.pop(KEY, None)
-        authenticator = getattr(user, "authenticator", None)  # read with the user, or now
+        authenticator = getattr(user, "authenticator", None)  # one query, unless it was read with the user
         if authenticator is None:
             return None, True
         if trust.is_trusted(self.request, user, authenticator):
@@ -62,7 +62,7 @@ class VerifyStage(LoginStage):
             return None, True
         self.authenticator = authenticator
         self.pending = PendingSignIn(pk=new_pending_id(), user_id=user.pk)
-        # The sign-in is bound to these; it ends if one of them changes.
+        # The pending sign-in is bound to the 2FA version and the password hash. It ends if either changes.
         self.state["pending"] = self.pending.pk
         self.state["version"] = authenticator.version
         self.state["password"] = user.get_session_auth_hash()
@@ -73,21 +73,21 @@ class VerifyStage(LoginStage):
         return redirect(self.urlname), True
 
     def is_resumable(self, request: HttpRequest) -> bool:
-        """Return whether allauth leads this request back here: only where somebody opens the sign-in page.
+        """Return whether allauth redirects this request to the stage: only if it opens the sign-in page.
 
-        A form that is sent begins another sign-in or sign-up. allauth ends this one where somebody opens the sign-up
-        page, unless this is False.
+        A submitted form begins another sign-in or sign-up. If this returned True for the sign-up page, opening that
+        page would end this sign-in.
         """
         return request.method in ("GET", "HEAD") and request.path == reverse("account_login")
 
     def resume(self) -> Ending | None:
-        """Read everything again; return why this sign-in must end, or None if it goes on."""
+        """Load the current state. Return why this sign-in must end, or None if it may continue."""
         user = self.login.user
         if user is None or not user.is_active:
             return Ending.ENDED
         if _is_expired(self.request):
             return Ending.EXPIRED
-        authenticator = getattr(user, "authenticator", None)  # allauth read the user just now
+        authenticator = getattr(user, "authenticator", None)  # allauth has just read the user
         if authenticator is None or authenticator.version != self.state["version"]:
             return Ending.CHANGED
         if not constant_time_compare(user.get_session_auth_hash(), self.state["password"]):
@@ -112,24 +112,24 @@ class VerifyStage(LoginStage):
         return super().exit()
 
     def end(self, ending: Ending) -> HttpResponse:
-        """End this sign-in; the sign-in page says why."""
+        """End this sign-in. The sign-in page shows why."""
         self.abort()
         return _sign_in_again(self.request, ending)
 
     def cancel(self) -> HttpResponse:
-        """End this sign-in without a word, since the person asked for it."""
+        """End this sign-in without a message, because the user asked for it."""
         self.abort()
-        return _lead_to_sign_in(_remember_ending(self.request, Ending.ENDED))
+        return _redirect_to_sign_in(_remember_ending(self.request, Ending.ENDED))
 
     def leave_to_another_request(self) -> HttpResponse:
-        """Answer a request of a sign-in that another one finished meanwhile. That one wrote the session; do not."""
+        """Redirect after a parallel request finished this sign-in. Do not write the session that it saved."""
         if self.pending.is_used_up:
             messages.error(self.request, Ending.WRONG_CODES.label)
-        return _lead_to_sign_in(self.login.redirect_url)
+        return _redirect_to_sign_in(self.login.redirect_url)
 
 
 def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Call the view with the pending sign-in's stage. Lead everybody else to sign-in, or to where they were going."""
+    """Pass the stage of the pending sign-in to the view. Without one, redirect to sign-in or, if signed in, onwards."""
 
     @never_cache
     @login_not_required
@@ -143,7 +143,7 @@ def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., Ht
         if ending := stage.resume():
             return stage.end(ending)
         if request.POST.get("sign_in") not in (None, "", stage.pending.pk):
-            # A form from another tab, whose sign-in this one replaced. Its code may be another account's.
+            # This form belongs to an earlier sign-in from another tab. Its code may be for another account.
             messages.warning(
                 request, _("Another sign-in began in this browser. Enter the code for that one, or cancel it.")
             )
@@ -158,7 +158,7 @@ def _is_expired(request: HttpRequest) -> bool:
 
 
 def _past_ending(request: HttpRequest) -> Ending:
-    """Return why there is no pending sign-in any more, as far as this session knows."""
+    """Return why there is no pending sign-in any more, according to the session."""
     if KEY not in request.session:
         return Ending.ENDED
     if ending := request.session[KEY]["ending"]:
@@ -168,17 +168,17 @@ def _past_ending(request: HttpRequest) -> Ending:
 
 def _sign_in_again(request: HttpRequest, ending: Ending) -> HttpResponse:
     messages.error(request, ending.label)
-    return _lead_to_sign_in(_remember_ending(request, ending))
+    return _redirect_to_sign_in(_remember_ending(request, ending))
 
 
 def _remember_ending(request: HttpRequest, ending: Ending) -> str | None:
-    """Keep why the sign-in ended, for a reload or Back; return where it was to lead."""
+    """Store why the sign-in ended, for a reload or the Back button. Return its next URL."""
     if KEY not in request.session:
         return None
     request.session[KEY] = {**request.session[KEY], "ending": ending}
     return request.session[KEY]["next"]
 
 
-def _lead_to_sign_in(next_url: str | None) -> HttpResponse:
-    """Lead to the sign-in page, which asks allauth whether `next_url` is safe."""
+def _redirect_to_sign_in(next_url: str | None) -> HttpResponse:
+    """Redirect to the sign-in page, where allauth checks that `next_url` is safe."""
     return redirect(reverse("account_login", query={"next": next_url} if next_url else None))

@@ -73,9 +73,9 @@ def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(
     assert site.events(user) == ["turned_on", used, used, "codes_regenerated", used, "turned_off"]
     assert not site.authenticator(user)
     if request.node.callspec.id == "hangs":
-        assert "mail not sent" not in site.log_text(), "a response waited for the timeout of an email"
+        assert "email not sent" not in site.log_text(), "a response waited for the timeout of an email"
     else:
-        wait_until(lambda: "mail not sent" in site.log_text(), "the log message of an email that was not sent")
+        wait_until(lambda: "email not sent" in site.log_text(), "the log message of an email that was not sent")
 
 
 # --- Redis ----------------------------------------------------------------------------------------

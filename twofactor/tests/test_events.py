@@ -213,5 +213,5 @@ def test_a_change_succeeds_while_the_mail_server_is_down(user, monkeypatch, capl
     assert response.status_code == 200
     assert len(backup_codes_on(response)) == 10
     assert Authenticator.objects.for_user(user).secret == key
-    assert "mail not sent" in caplog.text
+    assert "email not sent" in caplog.text
     assert "ConnectionRefusedError" in caplog.text
