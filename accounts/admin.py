@@ -31,7 +31,8 @@ class StaffPasswordChangeForm(AdminPasswordChangeForm):
     """Also end all sessions of the user, and notify them by email."""
 
     def save(self, commit: bool = True) -> User:
-        user, request = super().save(commit), context.request
+        user = super().save(commit)
+        request = context.request
         sessions.end_all(user)
         staff.notify_owner(user, "account/email/password_changed")
         ip = get_adapter().get_client_ip(request)
@@ -105,8 +106,8 @@ class EmailAddressAdmin(ReadOnlyAdmin):
 class UserAdmin(DjangoUserAdmin):
     """Users without a username.
 
-    To prevent privilege escalation, only superusers change permissions, groups and addresses. Nobody changes their
-    own address here.
+    To prevent privilege escalation, only superusers change permissions, groups and addresses. Superusers
+    cannot change their own address here.
     """
 
     ordering = ("email",)

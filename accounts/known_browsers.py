@@ -43,7 +43,7 @@ def browser_id(request: HttpRequest, user: User) -> str:
 
 
 def attempts_key(user: User, browser: str) -> str:
-    """Return the rate limit key of wrong passwords; an empty `browser` stands for all unknown browsers."""
+    """Return the rate limit key of wrong passwords; an empty `browser` means all unknown browsers."""
     return f"user:{user.pk}:{browser}"
 
 

@@ -165,7 +165,7 @@ def test_the_browser_that_signed_up_confirms_with_one_click(signed_up_client):
     assert User.objects.get().check_password(NEWCOMER["password1"])
 
 
-def test_a_used_confirmation_link_shows_that_it_was_used(signed_up_client):
+def test_a_used_confirmation_link_no_longer_works(signed_up_client):
     link = link_to(SHARED)
     signed_up_client.post(link)
     response = signed_up_client.post(link)
@@ -174,7 +174,8 @@ def test_a_used_confirmation_link_shows_that_it_was_used(signed_up_client):
 
 
 def test_another_browser_must_set_a_new_password(signed_up_client):
-    link, other = link_to(SHARED), new_client()
+    link = link_to(SHARED)
+    other = new_client()
     page = other.get(link)
     assert list(page.context["form"].fields) == ["full_name", "language", "password1"]
     other.post(link)
@@ -223,12 +224,13 @@ def test_a_password_reset_confirms_a_new_account(sign_up, mails_to, ask):
     assert holder.full_name == "Real Owner"
 
 
-# --- Confirmation of a further address ------------------------------------------------------------
+# --- Confirmation of a second address -------------------------------------------------------------
 
 
 def test_confirming_a_second_address_requires_a_session_of_its_account(user, make_user):
     claim(user)
-    link, bob = link_to(SHARED), sign_in(new_client(), make_user("bob@example.com"))
+    link = link_to(SHARED)
+    bob = sign_in(new_client(), make_user("bob@example.com"))
     for client in (new_client(), bob):
         assert client.get(link).status_code == 200
         assert client.post(link).status_code == 403
@@ -257,7 +259,8 @@ def test_a_confirmation_deletes_unconfirmed_rows_of_other_accounts(user, make_us
 
 def test_an_address_confirmed_by_another_account_is_refused_with_a_message(user, make_user):
     claim(user)
-    client, link = sign_in(new_client(), user), link_to(SHARED)
+    client = sign_in(new_client(), user)
+    link = link_to(SHARED)
     EmailAddress.objects.create(user=make_user("bob@example.com"), email=SHARED, verified=True)
     assert "belongs to another account" in client.post(link, follow=True).content.decode()
     assert not is_confirmed(SHARED, user)
@@ -408,7 +411,7 @@ def test_create_superuser_takes_over_unconfirmed_addresses_only(user, make_user)
     assert not User.objects.filter(email="root@example.com").exists()
 
 
-# --- The complete attack ---------------------------------------------------------------------------
+# --- The complete attack --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("claimed", ["before", "after"])

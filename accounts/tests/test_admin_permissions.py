@@ -145,7 +145,7 @@ def rolled_back(client):
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
-    cache.clear()  # It may hold sessions that were rolled back.
+    cache.clear()  # The rate limits are not part of the transaction.
     client.cookies = SimpleCookie(cookies)
 
 

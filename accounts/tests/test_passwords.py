@@ -32,7 +32,6 @@ pytestmark = pytest.mark.usefixtures("real_hasher")
 CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
 NFC = unicodedata.normalize("NFC", "naïve über pässwörd")
 NFD = unicodedata.normalize("NFD", NFC)
-CHEAP_HASH = "argon2$argon2id$v=19$m=8,t=1,p=1$"
 
 
 def cheap_hash(password=PASSWORD):

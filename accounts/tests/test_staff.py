@@ -74,7 +74,8 @@ def test_a_change_makes_inconsistent_records_consistent(superuser_client, user):
 
 
 def test_saving_without_a_new_address_changes_no_record_and_ends_no_session(superuser_client, user):
-    browser, before = sign_in(new_client(), user), records(user)
+    browser = sign_in(new_client(), user)
+    before = records(user)
     assert change(superuser_client, user, user.email.upper()).status_code == 302
     assert records(user) == before
     assert user.full_name == "Changed"
@@ -84,7 +85,8 @@ def test_saving_without_a_new_address_changes_no_record_and_ends_no_session(supe
 def test_a_changed_address_ends_all_sessions_and_is_emailed_to_both_addresses_and_logged(
     superuser_client, user, mails_to, caplog
 ):
-    browser, old = sign_in(new_client(), user), user.email
+    browser = sign_in(new_client(), user)
+    old = user.email
     with caplog.at_level(logging.INFO, "accounts"):
         change(superuser_client, user)
     assert not is_signed_in(browser)
@@ -149,7 +151,8 @@ def taken(request, make_user):
 
 @pytest.mark.parametrize("typed", [WANTED, WANTED.upper()])
 def test_an_address_of_another_account_shows_an_error_at_the_field(superuser_client, user, taken, mails_to, typed):
-    before, users = records(user), User.objects.count()
+    before = records(user)
+    users = User.objects.count()
     for page in (change(superuser_client, user, typed), add(superuser_client, typed)):
         assert page.status_code == 200
         assert error_codes(page.context["adminform"].form) == {"email": ["unique"]}
@@ -179,7 +182,9 @@ def test_a_change_takes_over_the_address_of_an_unused_sign_up(superuser_client, 
 def test_an_address_confirmed_concurrently_is_refused_with_a_message(
     superuser_client, user, make_user, mails_to, write
 ):
-    bob, before, users = make_user("bob@example.com"), records(user), User.objects.count()
+    bob = make_user("bob@example.com")
+    before = records(user)
+    users = User.objects.count()
 
     def confirm_concurrently(sender, instance, **kwargs):
         """Simulate another request that commits between validation and save."""
