@@ -94,7 +94,7 @@ def release(email: str, *, to: User) -> None:
     if any(claim.verified for claim in claims):
         raise Taken
     if holder := User.objects.filter(email=email).exclude(pk=to.pk).first():
-        _take_from(holder)
+        _release_from(holder)
     EmailAddress.objects.filter(pk__in=[claim.pk for claim in claims]).delete()
 
 
@@ -160,7 +160,7 @@ def masked(email: str) -> str:
     return f"{name[:1]}•••@{host[:1]}•••.{ending}"
 
 
-def _take_from(holder: User) -> None:
+def _release_from(holder: User) -> None:
     """Release the unconfirmed address that is this account's `User.email`."""
     if confirmed := EmailAddress.objects.get_verified(holder):
         confirmed.set_as_primary()  # `User.email` was changed outside this module.

@@ -36,13 +36,13 @@ class AdminSite(admin.AdminSite):
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if _requires_step_up(request) and (elsewhere := way_to_proof(request)):
-                return elsewhere
+            if _requires_step_up(request) and (step_up_redirect := way_to_proof(request)):
+                return step_up_redirect
             try:
                 return view(request, *args, **kwargs)
             except (OverflowError, ValueError) as error:
                 # Django passes IDs and filters to the database unchecked, and the database refuses them.
-                raise BadRequest("An ID or a filter that no row can match.") from error
+                raise BadRequest("No row can match this ID or filter.") from error
             except (addresses.Taken, IntegrityError):
                 # Two requests passed validation concurrently, and the other one was saved first.
                 messages.error(request, _("Someone else changed this at the same time. Nothing was saved."))
