@@ -21,7 +21,7 @@ from django.test.signals import template_rendered
 from django.utils import translation
 
 from accounts.models import User
-from accounts.tests.test_admin import NEW, password_page, prove
+from accounts.tests.test_admin import NEW, password_page, step_up
 from accounts.tests.test_staff import change
 from config.mail import TerminalBackend
 from conftest import PASSWORD, SECRET
@@ -81,7 +81,7 @@ def superuser_client():
     """Return the client of a superuser who has passed step-up."""
     root = User.objects.create_superuser("root@example.com", PASSWORD, full_name="Root")
     client = sign_in_with_2fa(root)
-    prove(client)
+    step_up(client)
     return client
 
 
