@@ -4,7 +4,6 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
@@ -23,7 +22,7 @@ from accounts import addresses, known_browsers
 from accounts.backends import cached_owner
 from accounts.models import User
 from twofactor import limits, mail
-from twofactor.account import one_family
+from twofactor.account import AccountAdapter as TwofactorAccountAdapter
 from twofactor.events import log
 
 logger = logging.getLogger("accounts")
@@ -43,17 +42,14 @@ ACTIONS = {
 }
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(TwofactorAccountAdapter):
     error_messages = {
-        **DefaultAccountAdapter.error_messages,
+        **TwofactorAccountAdapter.error_messages,
         "duplicate_email": _("You have added this address already."),
         "email_password_mismatch": _("That address and that password do not belong together."),
         "incorrect_password": _("That is not your password."),
         "enter_current_password": _("That is not your password."),
     }
-
-    def get_login_stages(self) -> list[str]:
-        return [*super().get_login_stages(), "twofactor.stages.VerifyStage"]
 
     def save_user(self, request: Any, user: Any, form: Any, commit: bool = True) -> Any:
         user.full_name, user.language = form.cleaned_data.get("full_name", ""), get_language() or ""
@@ -97,10 +93,6 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_ajax(self, request: Any) -> bool:
         """Never: allauth's JSON gives back what was typed, the password included."""
         return False
-
-    def get_client_ip(self, request: Any) -> str:
-        """A socket for both families names IPv4 addresses ::ffff:a.b.c.d, which all lie in one IPv6 /64."""
-        return one_family(super().get_client_ip(request))
 
     def authentication_failed(self, request: Any, **credentials: Any) -> None:
         log(logger, logging.WARNING, "password_refused", ip=self.get_client_ip(request))

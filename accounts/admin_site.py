@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts import addresses
-from twofactor.reauthentication import way_to_proof
+from twofactor.reauthentication import required_step_up_url
 from twofactor.step_up import SAFE
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -36,8 +36,8 @@ class AdminSite(admin.AdminSite):
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if _requires_step_up(request) and (step_up_redirect := way_to_proof(request)):
-                return step_up_redirect
+            if _requires_step_up(request) and (url := required_step_up_url(request)):
+                return redirect(url)
             try:
                 return view(request, *args, **kwargs)
             except (OverflowError, ValueError) as error:

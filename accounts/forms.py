@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses
 from twofactor import passwords, sessions
-from twofactor.forms import FocusFirstError, LimitedForm, ProofForm, in_words, method_of
+from twofactor.forms import FocusFirstError, LimitedForm, in_words
 
 SIGNED_UP = "signed_up"  # in the session of the browser that signed up: the key of the new account
 
@@ -185,12 +185,3 @@ class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
             self.user.full_name, self.user.language = self.cleaned_data["full_name"], self.cleaned_data["language"]
         super().save()
         sessions.end_all(self.user)
-
-
-class ReauthenticateForm(ProofForm):
-    """allauth's asks for the password alone; where 2FA is on, this one asks for a code too."""
-
-    def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
-        request = context.request
-        authenticator = getattr(user, "authenticator", None)
-        super().__init__(*args, request=request, authenticator=authenticator, method=method_of(request), **kwargs)

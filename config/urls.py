@@ -2,11 +2,11 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from accounts.views.confirm_email import ConfirmEmailView
 from accounts.views.email import EmailView
 from accounts.views.login import LoginView
-from accounts.views.reauthenticate import ReauthenticateView
 from accounts.views.reject_email import reject_email
 from accounts.views.set_language import set_language
 from config import views
@@ -20,7 +20,11 @@ urlpatterns = [
     path("accounts/email/", EmailView.as_view(), name="account_email"),
     path("accounts/confirm-email/<str:key>/", ConfirmEmailView.as_view(), name="account_confirm_email"),
     path("accounts/confirm-email/<str:key>/not-me/", reject_email, name="reject_email"),
-    path("accounts/reauthenticate/", ReauthenticateView.as_view(), name="account_reauthenticate"),
+    path(
+        "accounts/reauthenticate/",
+        RedirectView.as_view(pattern_name="twofactor:reauthenticate", query_string=True),
+        name="account_reauthenticate",
+    ),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

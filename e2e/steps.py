@@ -408,7 +408,7 @@ def account_pages(page: Page, user: User) -> Iterator[str]:
         ("/accounts/email/", "E-mail addresses"),
         ("/accounts/password/change/", "Change your password"),
         ("/accounts/sessions/", "Sessions"),
-        ("/accounts/reauthenticate/", "Confirm that it is you"),
+        ("/accounts/2fa/reauthenticate/", "Confirm that it is you"),
         ("/accounts/logout/", "Sign out?"),
         (SETTINGS, "Two-factor authentication"),
     ):
@@ -472,7 +472,7 @@ def second_factor_pages(page: Page, user: User) -> Iterator[str]:
     for path, title in (
         (NEW_CODES, "New backup codes"),
         (SETUP, "Set up a new phone"),
-        ("/accounts/reauthenticate/", "Confirm that it is you"),
+        ("/accounts/2fa/reauthenticate/", "Confirm that it is you"),
         (CONFIRM, "Confirm that it is you"),
         (DISABLE, "Turn off two-factor authentication"),
     ):

@@ -1,4 +1,4 @@
-"""How allauth learns of the second factor: a site names this adapter, or derives its own from it."""
+"""The adapter that connects allauth to the second factor. A site names it in ACCOUNT_ADAPTER, or derives its own."""
 
 from ipaddress import ip_address
 from typing import Any
@@ -9,24 +9,28 @@ from django.utils.translation import gettext as _
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """allauth's, with our stage in every sign-in and our page wherever it asks for a proof."""
+    """allauth's adapter, with the app's stage in every sign-in and the app's page for every step-up."""
 
     def get_login_stages(self) -> list[str]:
         return [*super().get_login_stages(), "twofactor.stages.VerifyStage"]
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
-        """Where 2FA is on, password and code are one proof; allauth's own page takes the password alone."""
-        if getattr(user, "authenticator", None) is None:
-            return super().get_reauthentication_methods(user)
+        """Name the one step-up page. Without 2FA it asks for the password alone.
+
+        The list is empty for users who have neither 2FA nor a password: they have nothing to prove.
+        """
         url = reverse("twofactor:reauthenticate")
+        if getattr(user, "authenticator", None) is None:
+            methods = super().get_reauthentication_methods(user)
+            return [{**method, "url": url} for method in methods if method["id"] == "reauthenticate"]
         return [{"id": "twofactor", "description": _("Use your password and a code"), "url": url}]
 
     def get_client_ip(self, request: Any) -> str:
-        """A socket for both families names IPv4 addresses ::ffff:a.b.c.d, which all lie in one IPv6 /64."""
-        return one_family(super().get_client_ip(request))
+        """Return the client's address. A dual-stack socket reports IPv4 as ::ffff:a.b.c.d, all in one IPv6 /64."""
+        return _unmapped(super().get_client_ip(request))
 
 
-def one_family(ip: str) -> str:
-    """Return this IP address; an IPv4 one as such, also where IPv6 carries it."""
+def _unmapped(ip: str) -> str:
+    """Return this IP address, and the IPv4 address if it is an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2)."""
     address = ip_address(ip)
     return str(getattr(address, "ipv4_mapped", None) or address)

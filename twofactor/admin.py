@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.people import identifying_fields
-from twofactor.reauthentication import way_to_proof
+from twofactor.reauthentication import required_step_up_url
 from twofactor.reset import reset
 
 
@@ -54,8 +54,10 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Turn two-factor authentication off, with a reason"), permissions=["reset"])
     def turn_off(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> HttpResponse | None:
         rows = queryset.select_related("user")
-        if elsewhere := self._refuse_own(request, rows) or way_to_proof(request):
+        if elsewhere := self._refuse_own(request, rows):
             return elsewhere
+        if url := required_step_up_url(request):
+            return redirect(url)
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         if form.is_valid():
             turned_off = sum(reset(row.user, reason=form.cleaned_data["reason"], request=request) for row in rows)

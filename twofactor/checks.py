@@ -6,9 +6,7 @@ from email.errors import InvalidHeaderDefect
 from itertools import chain
 from typing import Any
 
-from allauth.account import app_settings as allauth_settings
 from allauth.account.adapter import get_adapter
-from allauth.utils import get_form_class
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import ERROR, WARNING, CheckMessage, Tags, register
@@ -88,7 +86,7 @@ def _stage() -> Findings:
             "Sign-in does not ask for the second factor.",
             'Set ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter", or derive your own adapter from it.',
         )
-    elif not (isinstance(adapter, AccountAdapter) or _proof_asks_for_a_code()):
+    elif not isinstance(adapter, AccountAdapter):
         yield (
             "E014",
             "allauth's step-up asks for the password only, not for the second factor.",
@@ -101,13 +99,6 @@ def _stage() -> Findings:
             "allauth.headless accepts the password alone for step-up, and its tokens bypass TwofactorMiddleware.",
             "Remove allauth.headless from INSTALLED_APPS. This app supports sites with pages only.",
         )
-
-
-def _proof_asks_for_a_code() -> bool:
-    from twofactor.forms import ProofForm
-
-    form = get_form_class(allauth_settings.FORMS, "reauthenticate", None)
-    return form is not None and issubclass(form, ProofForm)
 
 
 def _middleware() -> Findings:

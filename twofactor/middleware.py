@@ -31,7 +31,7 @@ SETUP = {
     "set_language",
 }
 # Where to get the verified address that setup asks for, for whoever has none.
-ADDRESS = {"account_email", "account_confirm_email", "account_reauthenticate"}
+ADDRESS = {"account_email", "account_confirm_email", "account_reauthenticate", "twofactor:reauthenticate"}
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -58,7 +58,7 @@ class TwofactorMiddleware:
 
         allauth's own middleware, which comes later, would keep it in the session and carry it out after the proof.
         """
-        return reauthentication.answer_to(exception, request)
+        return reauthentication.redirect_if_required(exception, request)
 
 
 class SecondWallMiddleware:

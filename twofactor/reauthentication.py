@@ -1,4 +1,4 @@
-"""allauth's log of how a session was authenticated: what the app adds to it, and whether a proof in it is recent."""
+"""allauth's log of how a session was authenticated: what the app records there, and whether a step-up is recent."""
 
 import time
 from typing import Any
@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from allauth.account import app_settings
 from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
-from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core.exceptions import ReauthenticationRequired
 from django.http import HttpRequest, HttpResponse
@@ -17,26 +16,26 @@ from django.urls import reverse
 from twofactor import conf, step_up
 from twofactor.forms import ProofForm
 
-SECOND_FACTOR = "mfa"  # as allauth.mfa names it, and its types
+SECOND_FACTOR = "mfa"  # the method and types that allauth.mfa records
 TYPES = {"code": "totp", "backup": "recovery_codes"}
 
 
 def record_code(request: HttpRequest, user: Any, method: str, *, reauthenticated: bool = False) -> None:
-    """Record an accepted code. With `reauthenticated` allauth's pages count it as a recent proof, else nothing does."""
+    """Record an accepted code. Only with `reauthenticated` does allauth count it as a step-up."""
     more = {"reauthenticated": True} if reauthenticated else {}
     record_authentication(request, user, SECOND_FACTOR, type=TYPES[method], **more)
 
 
 def record_proof(request: HttpRequest, form: ProofForm) -> None:
-    """Record what a valid form proved: the password where the user has one, the code where 2FA is on."""
+    """Record what a valid form proved: the password if the user has one, the code if 2FA is on."""
     if form.has_password:
         record_authentication(request, request.user, "password", reauthenticated=True)
     if form.authenticator:
         record_code(request, request.user, form.method, reauthenticated=True)
 
 
-def signed_in_lately(request: HttpRequest, *, now: float | None = None) -> bool:
-    """True if this session began a moment ago: the one proof that somebody without a password can give."""
+def signed_in_recently(request: HttpRequest, *, now: float | None = None) -> bool:
+    """Return whether this session signed in within FRESH_SECONDS. It is the only proof without a password and 2FA."""
     now = time.time() if now is None else now
     return any(
         now - record["at"] < conf.FRESH_SECONDS
@@ -45,43 +44,29 @@ def signed_in_lately(request: HttpRequest, *, now: float | None = None) -> bool:
     )
 
 
-def proved_lately(request: HttpRequest, *, now: float | None = None) -> bool:
-    """True if this session gave the proof that allauth's pages ask for, within the time that allauth gives it."""
+def stepped_up_recently(request: HttpRequest, *, now: float | None = None) -> bool:
+    """Return whether this session passed a step-up within ACCOUNT_REAUTHENTICATION_TIMEOUT. Signing in is not one."""
     now = time.time() if now is None else now
     proofs = [record for record in get_authentication_records(request, request.user) if record.get("reauthenticated")]
     return bool(proofs) and now - proofs[-1]["at"] < app_settings.REAUTHENTICATION_TIMEOUT
 
 
-def way_to_proof(request: HttpRequest) -> HttpResponse | None:
-    """Return a redirect to the page that asks for a proof; None if this session gave one lately.
+def required_step_up_url(request: HttpRequest) -> str | None:
+    """Return the URL of the step-up page, or None if the user passed a step-up recently or has nothing to prove.
 
-    Signing in does not count. What was posted is dropped, and the page says so: people come back and send it again.
+    The page leads back by a GET. What was posted is not kept, and the page says so.
     """
-    user: Any = request.user
-    if getattr(user, "authenticator", None) and not user.has_usable_password():
-        # Of somebody without a password allauth asks nothing; a code is a proof that they can give.
-        if proved_lately(request):
-            return None
-        return redirect(reverse("twofactor:reauthenticate", query=step_up.query_for(request)))
-    try:
-        _pass(request)
-    except ReauthenticationRequired as required:
-        return answer_to(required, request)
-    return None
+    can_prove = bool(get_adapter().get_reauthentication_methods(request.user))
+    return step_up_url(request) if can_prove and not stepped_up_recently(request) else None
 
 
-def answer_to(exception: Exception, request: HttpRequest) -> HttpResponse | None:
-    """Return a redirect to the page that asks for a proof, or to sign-in, if that is what the exception is about.
+def redirect_if_required(exception: Exception, request: HttpRequest) -> HttpResponse | None:
+    """Return a redirect to the step-up page if the exception is allauth's request for one, otherwise None."""
+    return redirect(step_up_url(request)) if isinstance(exception, ReauthenticationRequired) else None
 
-    The page is the one that the adapter names: allauth's own would redirect to it and lose `unsent`.
-    """
-    if not isinstance(exception, ReauthenticationRequired):
-        return None
+
+def step_up_url(request: HttpRequest) -> str:
+    """Return the URL of the step-up page that the adapter names, or of sign-in if the user has nothing to prove."""
     methods = get_adapter().get_reauthentication_methods(request.user)
     page = methods[0]["url"] if methods else reverse("account_login")
-    return redirect(f"{page}?{urlencode(step_up.query_for(request))}")
-
-
-@reauthentication_required
-def _pass(request: HttpRequest) -> None:
-    pass
+    return f"{page}?{urlencode(step_up.query_for(request))}"

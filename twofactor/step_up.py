@@ -1,13 +1,9 @@
 """What the pages for a step-up have in common: a form that had to wait is dropped, and they say so before the proof."""
 
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from allauth.account.utils import get_next_redirect_url
-from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import resolve_url
+from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
@@ -41,22 +37,3 @@ def ask_to_send_again(request: HttpRequest) -> None:
     """Repeat, after the proof, that the form has to be sent again."""
     if is_unsent(request):
         messages.info(request, _("Thank you. What you sent before was not kept: please send it again."))
-
-
-class StepUpMixin:
-    """For allauth's ReauthenticateView: the notice and Cancel."""
-
-    request: HttpRequest
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context = super().get_context_data(**kwargs)  # type: ignore[misc] # allauth's view has it
-        return {**context, "unsent": is_unsent(self.request), "cancel_url": self.get_cancel_url()}
-
-    def get_cancel_url(self) -> str:
-        """Return the page that the form was on. A page that asked for the proof itself would only ask again."""
-        page = get_next_redirect_url(self.request) if is_unsent(self.request) else None
-        return page or resolve_url(settings.LOGIN_REDIRECT_URL)
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        ask_to_send_again(self.request)
-        return super().form_valid(form)  # type: ignore[misc] # allauth's view has it

@@ -24,7 +24,7 @@ from twofactor.tests.helpers import (
     sign_in,
 )
 
-SIGNUP, EMAIL, REAUTHENTICATE = "/accounts/signup/", "/accounts/email/", "/accounts/reauthenticate/"
+SIGNUP, EMAIL, REAUTHENTICATE = "/accounts/signup/", "/accounts/email/", "/accounts/2fa/reauthenticate/"
 CHANGE, RESET = "/accounts/password/change/", "/accounts/password/reset/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
 NEWCOMER = {"full_name": "Bob New", "email": "Bob@Example.com", "password1": PASSWORD}

@@ -30,7 +30,7 @@ from twofactor.tests.helpers import (
     sign_in,
 )
 
-SIGNUP, EMAIL, REAUTHENTICATE = "/accounts/signup/", "/accounts/email/", "/accounts/reauthenticate/"
+SIGNUP, EMAIL, REAUTHENTICATE = "/accounts/signup/", "/accounts/email/", "/accounts/2fa/reauthenticate/"
 SHARED = "shared@example.com"
 NEWCOMER = {"full_name": "Bob New", "email": SHARED, "password1": "basalt-9-Lantern-heron"}
 NEW_OWNER = {"full_name": "Real Owner", "language": "de", "password1": "cobalt-3-Harbour-wren"}

@@ -25,7 +25,7 @@ from twofactor.tests.helpers import (
     sign_in_with_2fa,
 )
 
-CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
+CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/2fa/reauthenticate/"
 USERS, AUTHENTICATORS = "/admin/accounts/user/", "/admin/twofactor/authenticator/"
 ADDRESSES, GROUPS = "/admin/account/emailaddress/", "/admin/auth/group/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"

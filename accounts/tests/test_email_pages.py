@@ -17,7 +17,7 @@ from twofactor.tests.helpers import (
     wrong_code,
 )
 
-EMAIL, REAUTHENTICATE = "/accounts/email/", "/accounts/reauthenticate/"
+EMAIL, REAUTHENTICATE = "/accounts/email/", "/accounts/2fa/reauthenticate/"
 ADD = {"action_add": "1", "email": "second@example.com"}
 
 

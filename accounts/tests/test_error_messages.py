@@ -12,7 +12,7 @@ from conftest import PASSWORD
 from twofactor.tests.helpers import LOGIN, SETUP, give_password, new_client, sign_in
 
 SIGNUP, EMAIL, CHANGE = "/accounts/signup/", "/accounts/email/", "/accounts/password/change/"
-REAUTHENTICATE = "/accounts/reauthenticate/"
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 NEWCOMER = {"email": "bob@example.com", "full_name": "Bob Newcomer", "password1": PASSWORD}
 LANGUAGES = [code for code, name in settings.LANGUAGES if code != "en"]
 

@@ -10,7 +10,7 @@ from allauth.account.utils import user_pk_to_url_str
 from conftest import PASSWORD
 from twofactor.tests.helpers import DISABLE, LOGIN, REGENERATE, SETUP, new_client, sign_in, sign_in_with_2fa
 
-ACCOUNT_PAGES = ["/accounts/password/change/", "/accounts/reauthenticate/", SETUP]
+ACCOUNT_PAGES = ["/accounts/password/change/", "/accounts/2fa/reauthenticate/", SETUP]
 
 
 class FormParser(HTMLParser):

@@ -29,7 +29,7 @@ from twofactor.tests.helpers import (
 
 pytestmark = pytest.mark.usefixtures("real_hasher")
 
-CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/reauthenticate/"
+CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/2fa/reauthenticate/"
 NFC = unicodedata.normalize("NFC", "naïve über pässwörd")
 NFD = unicodedata.normalize("NFD", NFC)
 

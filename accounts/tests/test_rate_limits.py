@@ -216,7 +216,7 @@ def test_repeated_sign_ups_do_not_block_a_new_confirmation_link(db, mails_to):
 
 def test_an_account_sends_at_most_three_links_to_an_address_of_another_account(user, make_user, mails_to):
     client = sign_in(new_client(), make_user("eve@example.com"))
-    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD})
     client.post(EMAIL, {"action_add": "", "email": user.email})
     for _ in range(6):
         answer = client.post(EMAIL, {"action_send": "", "email": user.email}, follow=True)

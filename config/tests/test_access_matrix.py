@@ -74,7 +74,7 @@ def _by_state(names: dict[str, str]) -> dict[str, str]:
 
 NOT_FOUND = "302 /admin/"  # the admin redirects there if an object does not exist
 LOOK = "GET HEAD OPTIONS"
-PROOF = "302 /accounts/reauthenticate/"  # step-up: no client of the table has reauthenticated
+PROOF = "302 /accounts/2fa/reauthenticate/"  # step-up: no client of the table has reauthenticated
 TABLE: dict[str, dict[str, str]] = {
     "/": public("GET HEAD 200; else 405"),
     "/language/": public(HOME, staff_without_2fa=HOME),
@@ -91,8 +91,7 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/2fa/regenerate-backup-codes/": own(
         "GET HEAD 200; POST 422; else 405", without_2fa=f"GET HEAD POST {SETTINGS}; else 405"
     ),
-    # For sites with the app's own adapter; here allauth's page asks for password and code.
-    "/accounts/2fa/reauthenticate/": own(f"GET HEAD POST {PROOF}; else 405"),
+    "/accounts/2fa/reauthenticate/": own("GET HEAD 200; POST 422; else 405"),
     "/accounts/2fa/disable/": own(
         "GET HEAD 200; POST 422; else 405",
         without_2fa=f"GET HEAD POST {SETTINGS}; else 405",
@@ -126,7 +125,7 @@ TABLE: dict[str, dict[str, str]] = {
     ),
     "/accounts/inactive/": public(PAGE),
     "/accounts/signup/": public(HOME, signed_out=FORM, pending=FORM),
-    "/accounts/reauthenticate/": own("GET HEAD OPTIONS 200; POST PUT 422; else 405"),
+    "/accounts/reauthenticate/": own(PROOF),
     "/accounts/email/": own("GET HEAD OPTIONS 200; POST PUT 302 /accounts/email/; else 405"),
     "/accounts/confirm-email/": public(PAGE),
     r"/accounts/^confirm-email/(?P<key>[-:\w]+)/$": public("GET HEAD OPTIONS 200; POST 404; else 405"),

@@ -33,7 +33,7 @@ from twofactor.tests.test_events import RECORD
 SIGNUP = "/accounts/signup/"
 RESET = "/accounts/password/reset/"
 EMAIL = "/accounts/email/"
-REAUTHENTICATE = "/accounts/reauthenticate/"
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
 ADDRESS = "o'hara&co@example.com"
 SECOND_ADDRESS = "second@example.com"

@@ -61,7 +61,7 @@ FORMS = {
     "the admin": ("signed out", "/admin/login/", ["username", "password", "next"]),
     "the stage": ("pending", VERIFY_LOGIN, ["code", "backup_code", "trust", "next", "method"]),
     "sign in again": ("pending", LOGIN, ["login", "password", "code"]),
-    "reauthenticate": ("signed in", "/accounts/reauthenticate/", ["password", "code", "backup_code", "next"]),
+    "reauthenticate": ("signed in", "/accounts/2fa/reauthenticate/", ["password", "code", "backup_code", "next"]),
     "change the password": ("signed in", "/accounts/password/change/", ["oldpassword", "password1", "password2"]),
     "addresses": ("signed in", "/accounts/email/", ["email", "action_add", "action_remove", "action_primary"]),
     "new phone": ("signed in", SETUP, ["password", "code", "backup_code"]),

@@ -30,15 +30,15 @@ pytest_plugins = ["config.tests.running_site"]
 
 NEW_PASSWORD = "zinc-Harbour-9-lantern"
 CHANGE_PASSWORD = "/accounts/password/change/"
-REAUTHENTICATE = "/accounts/reauthenticate/"
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 EMAIL = "/accounts/email/"
 SESSIONS = "/accounts/sessions/"
 LOGOUT = "/accounts/logout/"
 PATHS_BEHIND_SIGN_IN = [
     "/", SETTINGS, STATUS, SETUP, VERIFY_SETUP, CANCEL_SETUP, REGENERATE, DISABLE, CONFIRM, EMAIL, SESSIONS,
     f"{SETTINGS}trusted-browsers/1/forget/", f"{SETTINGS}trusted-browsers/forget/", "/accounts/sessions/1/end/",
-    CHANGE_PASSWORD, "/accounts/password/set/", REAUTHENTICATE, "/accounts/", "/accounts/inactive/",
-    "/accounts/login/code/confirm/", "/admin/", "/admin/login/", "/admin/accounts/user/",
+    CHANGE_PASSWORD, "/accounts/password/set/", REAUTHENTICATE, "/accounts/reauthenticate/", "/accounts/",
+    "/accounts/inactive/", "/accounts/login/code/confirm/", "/admin/", "/admin/login/", "/admin/accounts/user/",
     "/admin/accounts/user/1/change/", "/admin/password_change/", "/admin/jsi18n/", "/admin/twofactor/authenticator/",
 ]  # fmt: skip
 

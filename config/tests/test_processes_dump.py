@@ -236,16 +236,16 @@ def change_codes_and_phone(site: Site, browser: Browser, ada: SiteUser) -> Itera
 def step_up(site: Site, browser: Browser, ada: SiteUser) -> Iterator[str]:
     """Until step-up, allauth stores the suspended POST in the session, with its headers."""
     new = {"action_add": "", "email": "second@example.com"}
-    assert "/accounts/reauthenticate/" in browser.post("/accounts/email/", new).redirect_target
+    assert "/accounts/2fa/reauthenticate/" in browser.post("/accounts/email/", new).redirect_target
     again = Browser(site)
     again.give_password(ada, password=PASSWORD)
     again.post(VERIFY_LOGIN, {"backup_code": ada.backup_codes[5], "trust": "on"})
     yield again.cookies["trusted"][:40]  # a part: the digest of the whole token is stored on purpose
-    assert "/accounts/reauthenticate/" in again.post("/accounts/email/", new).redirect_target
+    assert "/accounts/2fa/reauthenticate/" in again.post("/accounts/email/", new).redirect_target
     proof = {"password": PASSWORD, "backup_code": ada.backup_codes[6]}
-    assert browser.post("/accounts/reauthenticate/?next=/accounts/email/", proof).status < 400
+    assert browser.post("/accounts/2fa/reauthenticate/?next=/accounts/email/", proof).status < 400
     code = ada.code()
-    again.post("/accounts/reauthenticate/", {"password": PASSWORD, "code": code})
+    again.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD, "code": code})
     site.set(ada, last_time_step=-1)
     yield code
 

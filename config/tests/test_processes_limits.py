@@ -117,7 +117,7 @@ def test_correct_wrong_and_used_codes_get_the_same_answer_during_the_delay(sqlit
 def test_sign_in_step_up_and_changes_share_the_delay(site: Site) -> None:
     user = site.make_user()
     owner = Browser(site).sign_in(user, backup_code=user.backup_codes[0])
-    paths = [DISABLE, REGENERATE, SETUP, "/accounts/reauthenticate/", DISABLE]
+    paths = [DISABLE, REGENERATE, SETUP, "/accounts/2fa/reauthenticate/", DISABLE]
     for number, path in enumerate(paths):
         owner.post(path, {"password": PASSWORD, "code": user.wrong_code(number)})
     assert throttle_of(site, user)[0] == 5
@@ -133,7 +133,7 @@ def test_step_up_during_the_delay_is_answered_429(sqlite_site: Site, htmx: bool)
     user = site.make_user()
     owner = Browser(site, htmx=htmx).sign_in(user, backup_code=user.backup_codes[0])
     site.set(user, failures=5, delayed_until=int(time.time()) + 3000)
-    page = owner.post("/accounts/reauthenticate/", {"password": PASSWORD, "code": user.code()})
+    page = owner.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD, "code": user.code()})
     assert is_delayed(page), page
     assert 2900 < int(page.headers["Retry-After"]) <= 3000
 
@@ -429,7 +429,7 @@ def test_the_second_factors_counters_do_not_change_without_the_password(site: Si
             attacker.post(LOGIN, {"login": user.email, "password": "not-the-password", "code": user.wrong_code()})
             attacker.give_code(user.wrong_code())
             attacker.give_backup_code(UNKNOWN_BACKUP_CODE)
-        for path in (SETUP, VERIFY_SETUP, DISABLE, REGENERATE, "/accounts/reauthenticate/"):
+        for path in (SETUP, VERIFY_SETUP, DISABLE, REGENERATE, "/accounts/2fa/reauthenticate/"):
             proof = {"password": PASSWORD, "code": user.wrong_code(), "login": user.email, "user": str(user.pk)}
             attacker.post(path, proof)
             Browser(site, htmx=htmx).sign_in(other).post(path, proof)
@@ -441,7 +441,7 @@ def test_a_stolen_session_without_the_password_changes_no_counter(sqlite_site: S
     user = site.make_user()
     thief = Browser(site).sign_in(user, backup_code=user.backup_codes[0]).copy()
     before = site.authenticator(user)
-    for path in (DISABLE, REGENERATE, SETUP, "/accounts/reauthenticate/"):
+    for path in (DISABLE, REGENERATE, SETUP, "/accounts/2fa/reauthenticate/"):
         wrong = {"password": "not-the-password", "code": user.wrong_code()}
         assert thief.post(path, wrong).status == 422
         assert thief.post(path, wrong | {"code": user.code()}).status == 422

@@ -399,7 +399,7 @@ def test_an_address_confirmed_and_made_primary_in_parallel_belongs_to_one_accoun
     """One account confirms the address while another confirms it and makes it primary."""
     users = [site.make_user(on=False) for _ in range(2)]
     browsers = [Browser(site).sign_in(user) for user in users]
-    browsers[1].post("/accounts/reauthenticate/", {"password": PASSWORD})
+    browsers[1].post("/accounts/2fa/reauthenticate/", {"password": PASSWORD})
     for number in range(ROUNDS):
         address = f"moved{number}-{users[0].email}"
         keys = site.orm(CLAIMS, pks=[user.pk for user in users], email=address)
@@ -424,7 +424,7 @@ PRIMARY = """[
 def test_an_address_made_primary_and_removed_in_parallel_leaves_consistent_rows(site: Site) -> None:
     user = site.make_user(on=False)
     browser = Browser(site).sign_in(user)
-    browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    browser.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD})
     tabs = [browser, browser.copy()]
     actions = ["action_primary", "action_remove"]
     for number in range(4 * ROUNDS):

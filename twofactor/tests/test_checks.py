@@ -1,11 +1,13 @@
 """`manage.py check`: each wrong setting is reported with its own ID, and a correct one is not."""
 
 import pytest
+from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings as site
 from django.core.checks import ERROR, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
+from twofactor.account import AccountAdapter
 from twofactor.checks import AFTER, MIDDLEWARE, check_all, check_deploy
 from twofactor.models import Authenticator
 from twofactor.stages import VerifyStage
@@ -17,6 +19,11 @@ WITHOUT_MIDDLEWARE = [name for name in site.MIDDLEWARE if name != MIDDLEWARE]
 def middleware_before(name):
     place = WITHOUT_MIDDLEWARE.index(name)
     return [*WITHOUT_MIDDLEWARE[:place], MIDDLEWARE, *WITHOUT_MIDDLEWARE[place:]]
+
+
+class StageOnlyAdapter(DefaultAccountAdapter):
+    def get_login_stages(self):
+        return [*super().get_login_stages(), "twofactor.stages.VerifyStage"]
 
 
 class CustomStage(VerifyStage):
@@ -39,7 +46,7 @@ def test_django_runs_the_checks():
 
 WRONG_SETTINGS = [
     ("E001", {"ACCOUNT_ADAPTER": "allauth.account.adapter.DefaultAccountAdapter"}),
-    ("E014", {"ACCOUNT_FORMS": {}}),
+    ("E014", {"ACCOUNT_ADAPTER": f"{__name__}.StageOnlyAdapter"}),
     ("E013", {"ROOT_URLCONF": "allauth.urls"}),
     ("E015", {"INSTALLED_APPS": [*site.INSTALLED_APPS, "allauth.headless"]}),
     ("E002", {"MIDDLEWARE": WITHOUT_MIDDLEWARE}),
@@ -78,7 +85,7 @@ def test_a_wrong_setting_is_reported_alone(settings, check_id, values):
 
 
 @pytest.mark.parametrize("values", [
-    {"ACCOUNT_FORMS": {}, "ACCOUNT_ADAPTER": "twofactor.account.AccountAdapter"},
+    {"ACCOUNT_ADAPTER": "twofactor.account.AccountAdapter"},
     {"CACHES": {"default": {"BACKEND": "config.cache.RedisCache", "LOCATION": "redis://127.0.0.1"}}},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
     {"SECURE_SSL_REDIRECT": True, "SESSION_COOKIE_SECURE": True, "CSRF_COOKIE_SECURE": True},
@@ -171,8 +178,6 @@ def test_a_report_has_a_hint_and_does_not_contain_the_key(settings):
 
 
 def test_a_subclass_of_the_stage_is_accepted(settings, monkeypatch):
-    from allauth.account.adapter import DefaultAccountAdapter
-
-    monkeypatch.setattr(DefaultAccountAdapter, "get_login_stages", lambda self: [f"{__name__}.CustomStage"])
-    settings.ACCOUNT_ADAPTER = "allauth.account.adapter.DefaultAccountAdapter"
+    monkeypatch.setattr(AccountAdapter, "get_login_stages", lambda self: [f"{__name__}.CustomStage"])
+    settings.ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter"
     assert reported_ids() == []

@@ -17,7 +17,7 @@ from twofactor.tests.helpers import (
     inputs,
 )
 
-PATHS = [REGENERATE, DISABLE, SETUP, "/accounts/reauthenticate/", CONFIRM]
+PATHS = [REGENERATE, DISABLE, SETUP, "/accounts/2fa/reauthenticate/", CONFIRM]
 AUTOSUBMIT_HINT = "The code is sent when you type the sixth digit."
 
 

@@ -32,7 +32,7 @@ from twofactor.tests.helpers import (
 PUBLIC = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
           "/accounts/password/reset/key/1-x/", "/accounts/confirm-email/x/", "/accounts/inactive/"]  # fmt: skip
 SIGNED_IN = ["/", SETTINGS, SETUP, REGENERATE, DISABLE, f"{DISABLE}?method=backup", CONFIRM,
-             "/accounts/reauthenticate/", "/accounts/password/change/", "/accounts/email/", "/accounts/sessions/",
+             "/accounts/2fa/reauthenticate/", "/accounts/password/change/", "/accounts/email/", "/accounts/sessions/",
              "/accounts/logout/"]  # fmt: skip
 PANEL = re.compile(r'id="panel"')
 
@@ -61,7 +61,7 @@ def test_a_public_path_is_a_page_or_a_panel(db, path):
 @pytest.mark.parametrize("path", SIGNED_IN)
 def test_a_path_for_signed_in_users_is_a_page_or_a_panel(user, authenticator, secret, path):
     client = sign_in(new_client(), user, code=code_now(secret))
-    client.post("/accounts/reauthenticate/", {"password": PASSWORD, "code": code_now(secret, steps_ahead=1)})
+    client.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD, "code": code_now(secret, steps_ahead=1)})
     age_second_factor(client, 61)
     assert_page(client.get(path))
     assert_panel(client.get(path, headers={"HX-Request": "true"}))

@@ -1,10 +1,11 @@
-"""The step-up page of the app's adapter: allauth's pages require password and code together."""
+"""The step-up page: allauth's pages and the admin require password and code together."""
 
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.reauthentication import stash_and_reauthenticate
+from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import include, path
 from django.views.decorators.http import require_POST
@@ -24,8 +25,10 @@ ADMIN = "/admin/twofactor/authenticator/"
 REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 EMAIL, CLOSE = "/accounts/email/", "/close/"
 
-# A site with a view that accepts only POST.
+# A site with a view that accepts only POST, and with a second admin site.
+SECOND = AdminSite("second")
 urlpatterns = [
+    path("second/", SECOND.urls),
     path("close/", require_POST(reauthentication_required(lambda request: HttpResponse("closed")))),
     path("", include("config.urls")),
 ]
@@ -33,12 +36,6 @@ urlpatterns = [
 
 def resume(request, state):
     return HttpResponseRedirect(f"/resumed/{state['of']}/")
-
-
-@pytest.fixture(autouse=True)
-def the_apps_adapter(settings):
-    settings.ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter"
-    settings.ACCOUNT_FORMS = {}
 
 
 def add_address(client):
@@ -101,10 +98,17 @@ def test_password_and_code_are_both_required(client_with_2fa, user, secret):
     assert not user.emailaddress_set.filter(email="second@example.com").exists()
 
 
-def test_the_password_page_of_allauth_redirects_to_the_step_up_page(client_with_2fa):
-    assert redirect_target(client_with_2fa.post("/accounts/reauthenticate/", {"password": PASSWORD})).startswith(
-        REAUTHENTICATE
-    )
+@pytest.mark.parametrize("urls", ["config.urls", "twofactor.tests.hosts.urls"])
+def test_the_password_page_of_allauth_redirects_to_the_step_up_page(client_with_2fa, settings, urls):
+    settings.ROOT_URLCONF = urls
+    query = f"?next={quote(EMAIL, safe='')}"
+    for method in (client_with_2fa.get, client_with_2fa.post):
+        assert redirect_target(method(f"/accounts/reauthenticate/{query}")) == REAUTHENTICATE + query
+
+
+def test_this_site_redirects_with_the_whole_query_string(client_with_2fa):
+    query = f"?next={quote(EMAIL, safe='')}&unsent=1"
+    assert redirect_target(client_with_2fa.get(f"/accounts/reauthenticate/{query}")) == REAUTHENTICATE + query
 
 
 def test_a_backup_code_is_accepted(client_with_2fa, backup_codes):
@@ -139,6 +143,31 @@ def test_the_admin_redirects_to_it_directly_and_marks_a_form_as_unsent(make_user
     assert redirect_target(staff.post(ADMIN)) == f"{REAUTHENTICATE}?next={quote(ADMIN, safe='')}&unsent=1"
 
 
-def test_without_2fa_the_page_of_allauth_is_used(signed_out_client, user):
-    sign_in(signed_out_client, user)
-    assert add_address(signed_out_client).startswith("/accounts/reauthenticate/")
+def test_without_2fa_it_requires_the_password_alone(signed_out_client, user):
+    client = sign_in(signed_out_client, user)
+    page = add_address(client)
+    assert page.startswith(REAUTHENTICATE)
+    assert list(client.get(page).context["form"].fields) == ["password"]
+    assert errors(client.post(page, {"password": "wrong"})) == {"password": ["wrong_password"]}
+    assert redirect_target(client.post(page, {"password": PASSWORD})) == EMAIL
+    assert add_address(client) == EMAIL
+
+
+def test_a_user_without_2fa_and_without_a_password_has_nothing_to_prove(signed_out_client, user):
+    user.set_unusable_password()
+    user.save()
+    signed_out_client.force_login(user)
+    assert add_address(signed_out_client) == EMAIL
+    assert signed_out_client.get(REAUTHENTICATE).status_code == 403
+
+
+def test_cancel_leads_to_the_index_of_the_admin_site_that_requires_it(make_user, settings):
+    settings.ROOT_URLCONF = __name__
+    staff = sign_in_with_2fa(make_user("root@example.com", is_staff=True, is_superuser=True))
+    for query, target in (
+        ({"next": ADMIN}, "/admin/"),
+        ({"next": "/second/auth/group/add/"}, "/second/"),
+        ({"next": "/second/auth/group/add/", "unsent": 1}, "/second/auth/group/add/"),
+    ):
+        page = staff.get(REAUTHENTICATE, query)
+        assert f'href="{target}" hx-boost="false">Cancel<' in page.content.decode()

@@ -19,17 +19,12 @@ from twofactor.tests.helpers import (
     code_now,
     give_password,
     new_client,
+    redirect_target,
     sign_in,
 )
 
-OURS, ALLAUTHS = "/accounts/2fa/reauthenticate/", "/accounts/reauthenticate/"
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 TYPES = {"code": "totp", "backup_code": "recovery_codes"}
-
-
-@pytest.fixture
-def the_apps_adapter(settings):
-    settings.ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter"
-    settings.ACCOUNT_FORMS = {}
 
 
 @pytest.fixture
@@ -65,25 +60,26 @@ def test_a_sign_in_with_a_code_is_recorded(signed_out_client, user, typed, field
 
 
 @pytest.mark.parametrize("field", TYPES)
-def test_a_step_up_with_a_code_is_recorded(client_with_2fa, user, typed, field, the_apps_adapter):
-    client_with_2fa.post(OURS, {"password": PASSWORD, field: typed[field]})
+def test_a_step_up_with_a_code_is_recorded(client_with_2fa, user, typed, field):
+    client_with_2fa.post(REAUTHENTICATE, {"password": PASSWORD, field: typed[field]})
     assert records(client_with_2fa, user)[-2:] == [
         {"method": "password", "reauthenticated": True},
         {"method": "mfa", "type": TYPES[field], "reauthenticated": True},
     ]
 
 
-def test_a_step_up_without_a_password_records_no_password(client_with_2fa, user, typed, the_apps_adapter):
+def test_a_step_up_without_a_password_records_no_password(client_with_2fa, user, typed):
     user.set_unusable_password()
     user.save()
     testing.sign_in(client_with_2fa, user)
-    client_with_2fa.post(OURS, {"code": typed["code"]})
+    client_with_2fa.post(REAUTHENTICATE, {"code": typed["code"]})
     assert records(client_with_2fa, user) == [{"method": "mfa", "type": "totp", "reauthenticated": True}]
 
 
 @pytest.mark.parametrize("field", TYPES)
-def test_a_step_up_on_the_sites_own_page_is_recorded(client_with_2fa, user, typed, field):
-    client_with_2fa.post(ALLAUTHS, {"password": PASSWORD, field: typed[field]})
+def test_a_step_up_from_the_address_of_allauth_is_recorded(client_with_2fa, user, typed, field):
+    page = redirect_target(client_with_2fa.get("/accounts/reauthenticate/"))
+    client_with_2fa.post(page, {"password": PASSWORD, field: typed[field]})
     assert {"method": "mfa", "type": TYPES[field], "reauthenticated": True} in records(client_with_2fa, user)
 
 
@@ -108,7 +104,7 @@ def requires_step_up(browser, user):
     try:
         reauthentication_required(lambda request: None)(request)
     except reauthentication.ReauthenticationRequired:
-        return not reauthentication.proved_lately(request)
+        return not reauthentication.stepped_up_recently(request)
     return False
 
 
@@ -129,9 +125,9 @@ def test_a_recorded_second_factor_does_not_count_as_a_recent_sign_in(rf, user):
     request = rf.get("/")
     request.session, request.user = {}, user
     reauthentication.record_code(request, user, "code", reauthenticated=True)
-    assert not reauthentication.signed_in_lately(request)
+    assert not reauthentication.signed_in_recently(request)
     reauthentication.record_authentication(request, user, "socialaccount")
-    assert reauthentication.signed_in_lately(request)
+    assert reauthentication.signed_in_recently(request)
 
 
 # --- The private name of allauth ------------------------------------------------------------------

@@ -11,12 +11,6 @@ DISABLE, REGENERATE = "/accounts/2fa/disable/", "/accounts/2fa/regenerate-backup
 REAUTHENTICATE, ADMIN = "/accounts/2fa/reauthenticate/", "/admin/twofactor/authenticator/"
 
 
-@pytest.fixture(autouse=True)
-def app_adapter(settings):
-    settings.ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter"
-    settings.ACCOUNT_FORMS = {}
-
-
 @pytest.fixture
 def make_signed_in_client(make_user):
     """Make a client for a user without a password; the session has no time of sign-in."""

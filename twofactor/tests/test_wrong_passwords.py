@@ -21,7 +21,7 @@ from twofactor.tests.helpers import (
     wrong_code,
 )
 
-REAUTHENTICATE, OURS = "/accounts/reauthenticate/", "/accounts/2fa/reauthenticate/"
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 CHANGE = "/accounts/password/change/"
 NEW_PASSWORD = "zinc-Harbour-9-lantern"
 
@@ -39,12 +39,8 @@ def event_kinds():
     return [event.kind for event in SecurityEvent.objects.all()]
 
 
-@pytest.mark.parametrize("path", [SETUP, DISABLE, REGENERATE, REAUTHENTICATE, OURS, CHANGE])
-def test_ten_wrong_passwords_in_a_row_end_the_session_and_notify_the_owner(
-    client_with_2fa, user, mails_to, settings, path
-):
-    if path == OURS:
-        settings.ACCOUNT_ADAPTER, settings.ACCOUNT_FORMS = "twofactor.account.AccountAdapter", {}
+@pytest.mark.parametrize("path", [SETUP, DISABLE, REGENERATE, REAUTHENTICATE, CHANGE])
+def test_ten_wrong_passwords_in_a_row_end_the_session_and_notify_the_owner(client_with_2fa, user, mails_to, path):
     responses = post_passwords(client_with_2fa, path, 10)
     assert not any(redirect_target(response) for response in responses[:9])
     assert redirect_target(responses[9]).startswith(LOGIN)

@@ -1,30 +1,55 @@
-"""Step-up for allauth's own pages (e-mail, say) and for the admin: password and code, then on to what waited."""
+"""Step-up for allauth's own pages and for the admin: password and, where 2FA is on, a code."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
+from allauth.account.utils import get_next_redirect_url
 from allauth.account.views import BaseReauthenticateView
+from django.conf import settings
 from django.http import HttpResponse
+from django.shortcuts import resolve_url
+from django.urls import Resolver404, get_script_prefix, resolve, reverse
 from django.utils.translation import gettext as _
 
 from twofactor.forms import ProofForm
 from twofactor.reauthentication import record_proof
-from twofactor.step_up import StepUpMixin
+from twofactor.step_up import ask_to_send_again, is_unsent
 from twofactor.views.common import second_factor_page
 from twofactor.views.form_page import proof_form, show_form
 
 
-class ReauthenticateView(StepUpMixin, BaseReauthenticateView):
-    """allauth's way back to what asked for the proof; only the form and the page are ours."""
+class ReauthenticateView(BaseReauthenticateView):
+    """allauth's view, which redirects to the page that asked for the step-up, with the app's form and template."""
 
     def get_form(self, form_class: Any = None) -> ProofForm:
         return proof_form(self.request, *self.args)
 
     def form_valid(self, form: ProofForm) -> HttpResponse:
         record_proof(self.request, form)
+        ask_to_send_again(self.request)
         return super().form_valid(form)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        return {**context, "unsent": is_unsent(self.request), "cancel_url": self.get_cancel_url()}
+
+    def get_cancel_url(self) -> str:
+        """Return the page of the form that was sent. A page that was asked for would only ask for a step-up again."""
+        page = get_next_redirect_url(self.request)
+        cancel_url = page if is_unsent(self.request) else admin_index(page)
+        return cancel_url or resolve_url(settings.LOGIN_REDIRECT_URL)
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         return show_form(self.request, "reauthenticate", title=_("Confirm that it is you"), **context)
+
+
+def admin_index(page: str | None) -> str | None:
+    """Return the index of the admin site that this page belongs to, or None."""
+    try:
+        match = resolve("/" + urlsplit(page or "").path.removeprefix(get_script_prefix()))
+    except Resolver404:
+        return None
+    return reverse(f"{match.namespace}:index") if "admin" in match.app_names else None
 
 
 reauthenticate = second_factor_page("GET", "HEAD", "POST")(ReauthenticateView.as_view())

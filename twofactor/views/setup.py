@@ -13,7 +13,7 @@ from twofactor import adapter, qr, totp
 from twofactor import setup as under_way
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import Authenticator
-from twofactor.reauthentication import signed_in_lately
+from twofactor.reauthentication import signed_in_recently
 from twofactor.views._backup_codes import remind_of_codes
 from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
 from twofactor.views.form_page import proof_form, show_form
@@ -30,7 +30,7 @@ def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) ->
     if owes_address(request.user):
         messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
         return redirect("account_email")
-    if authenticator is None and not (request.user.has_usable_password() or signed_in_lately(request)):
+    if authenticator is None and not (request.user.has_usable_password() or signed_in_recently(request)):
         messages.error(
             request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
         )
