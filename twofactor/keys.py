@@ -1,4 +1,4 @@
-"""Key rotation, and a search for secrets that TWOFACTOR_KEYS does not open."""
+"""Key rotation, and a check that TWOFACTOR_KEYS opens every secret."""
 
 from collections.abc import Callable
 

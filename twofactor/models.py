@@ -37,7 +37,7 @@ class Verdict(Enum):
     ACCEPTED = auto()
     WRONG = auto()
     DELAYED = auto()  # not checked, because the account is throttled
-    UNREADABLE = auto()  # not checked, because TWOFACTOR_KEYS do not open the secret
+    UNREADABLE = auto()  # not checked, because no key in TWOFACTOR_KEYS opens the secret
 
 
 class ChangedMeanwhile(Exception):
@@ -50,7 +50,8 @@ def new_version() -> str:
 
 def new_codes() -> tuple[bytes, list[str], list["BackupCode"]]:
     """Return a salt, ten codes as users see them, and unsaved rows without an authenticator."""
-    salt, fresh = codes.new_salt(), codes.generate()
+    salt = codes.new_salt()
+    fresh = codes.generate()
     rows = [BackupCode(digest=codes.digest(code, salt=salt).hex()) for code in fresh]
     return salt, [codes.display(code) for code in fresh], rows
 
@@ -144,12 +145,12 @@ class Authenticator(models.Model):
 
     @property
     def secret(self) -> str:
-        """Return the base32 secret. Raise Unsealable if TWOFACTOR_KEYS do not open it."""
+        """Return the base32 secret. Raise Unsealable if no key in TWOFACTOR_KEYS opens it."""
         return conf.keyring().unseal(self.sealed_secret, owner=str(self.user_id))
 
     @property
     def unsealing_error(self) -> str:
-        """Return why TWOFACTOR_KEYS do not open the secret, "" if they do."""
+        """Return why no key in TWOFACTOR_KEYS opens the secret, "" if one does."""
         try:
             self.secret  # noqa: B018 - reading it opens it
         except Unsealable as error:
@@ -263,7 +264,7 @@ class Authenticator(models.Model):
 
     @property
     def is_locked_by_this_try(self) -> bool:
-        """True for the request whose failure used up the budget."""
+        """True for the request whose failure used up the budget, and so locked the account."""
         return self.budget_spent == conf.BUDGET
 
     @property

@@ -30,7 +30,8 @@ def svg(uri: str) -> SafeString:
 def _rows(matrix: list[list[bool]]) -> Iterator[str]:
     """Yield path commands, one line per row: `h7m1 0h2` draws seven modules, skips one and draws two."""
     for y, row in enumerate(matrix):
-        x, pen = 0, None
+        x = 0
+        pen = None  # where the last stroke ended
         for is_dark, run in groupby(row):
             width = len(list(run))
             if is_dark:

@@ -129,7 +129,10 @@ class VerifyStage(LoginStage):
 
 
 def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Pass the stage of the pending sign-in to the view. Without one, redirect to sign-in or, if signed in, onwards."""
+    """Pass the stage of the pending sign-in to the view. Without one, redirect to the sign-in page.
+
+    Redirect users who are already signed in to their next page.
+    """
 
     @never_cache
     @login_not_required
