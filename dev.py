@@ -25,43 +25,41 @@ VENV = ROOT / ".venv"
 IN_VENV = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 PYTHON = VENV / IN_VENV
 ENV_FILE = ROOT / ".env"
-# What runs the site, and what works on it: the second holds all of the first, in the same versions.
+# The first lock runs the site. The second adds the tools for development, the third what the measured peer needs.
 RUN_LOCK, DEV_LOCK = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
-# Where the site is measured, and what it is measured against.
 BENCH_LOCK, BENCH_VENV = ROOT / "bench/peer/requirements.txt", ROOT / ".venv-bench"
-# Not sys.executable: in .venv that is the very file which a set-up from scratch takes away.
+# Not sys.executable: in .venv that file is deleted when the environment is created anew.
 BASE_PYTHON = Path(sys.executable).resolve()
-# How the site is served, here and by docs/deploy.md. A thread waits as long as a body takes to come: with four, eight
-# slow clients were enough to stop the site. One process at a time is renewed, when it is old, too big or gone.
+# Options of the server, here and in docs/deploy.md. A thread waits while a request body arrives: with four threads,
+# eight slow clients stopped the site. A process is replaced after six hours, above 300 MB, or when it has ended.
 SERVER = [
     *("--interface", "wsgi", "--http", "1", "--no-ws", "--blocking-threads", "32"),
     *("--http1-header-read-timeout", "10000", "--respawn-failed-workers", "--workers-lifetime", "6h"),
     *("--workers-max-rss", "300", "--workers-kill-timeout", "30"),
 ]
-# A password's hash takes 19 MiB. By itself glibc soon keeps as much for each thread; in huge pages to give it back
-# and ask for it anew costs next to nothing. The 1 MiB of a backup code's is kept, since it is asked for ten times.
-# Threads that share the interpreter's lock need no heaps of their own.
-GIVES_BACK_MEMORY = {
+# Hashing a password takes 19 MiB, which glibc keeps for each thread by default. Measured at 32 clients: 527 MB a
+# process without these settings and 99 MB with them, for 26 ms a hash instead of 25.
+MEMORY_SETTINGS = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=2"
     ":glibc.malloc.mmap_threshold=8388608:glibc.malloc.trim_threshold=8388608"
 }
-# What says most of the database for its time: the table of every address takes ten seconds, and asks little of it.
+# The tests that run again on PostgreSQL. The access matrix takes ten seconds and adds little about the database.
 DATABASE_TESTS = (
     *("twofactor/tests", "accounts/tests", "config/tests"),
     "--ignore=config/tests/test_access_matrix.py",
 )
-# Without fonts screenshots show boxes; without libatomic Playwright's own driver does not start.
-BROWSER_NEEDS = ("fonts-dejavu-core", "libatomic1")
+# Screenshots need a font, and Playwright's driver needs libatomic.
+BROWSER_PACKAGES = ("fonts-dejavu-core", "libatomic1")
 
 
-# --- The commands: what help says of each is the first line of its docstring ----------------------
+# --- Commands: help shows the first line of each docstring ----------------------------------------
 
 
 def run(address: str = "") -> NoReturn:
-    """[PORT]  Serve the site for development, on port 8000 or PORT (or HOST:PORT); demo account, emails shown here."""
+    """[PORT]  Serve the site for development on PORT or HOST:PORT (8000), with a demo account; emails are printed."""
     host, port = listening_address(address)
-    ensure_venv(RUN_LOCK)
-    ensure_env_file()
+    install(RUN_LOCK)
+    create_env_file()
     env = {"SITE_URL": site_url(host, port), **os.environ} if address else dict(os.environ)
     manage("migrate", "--verbosity=0", env=env)
     manage("demo", env=env)
@@ -72,13 +70,13 @@ def run(address: str = "") -> NoReturn:
 
 
 def serve(address: str = "") -> NoReturn:
-    """[PORT]  Serve the site as in production, on port 8000 or PORT: DEBUG off, WEB_CONCURRENCY processes, or two."""
+    """[PORT]  Serve the site as in production, over plain HTTP, with WEB_CONCURRENCY processes (2)."""
     host, port = listening_address(address)
     processes = process_count()
-    ensure_venv(RUN_LOCK)
-    ensure_env_file()
+    install(RUN_LOCK)
+    create_env_file()
     url = site_url(host, port)
-    env = GIVES_BACK_MEMORY | dict(os.environ)
+    env = MEMORY_SETTINGS | dict(os.environ)
     env |= {
         "DEBUG": "false",
         "USE_HTTPS": "false",
@@ -88,44 +86,45 @@ def serve(address: str = "") -> NoReturn:
     }
     manage("migrate", "--verbosity=0", env=env)
     manage("collectstatic", "--no-input", "--verbosity=0", env=env)
-    say(f"Serving {url} with the database and the keys of {ENV_FILE.name}; Ctrl-C ends it.")
+    say(f"Serving {url} with the database and the keys of {ENV_FILE.name}. Press Ctrl-C to stop.")
     where = ["--workers", processes, "--host", host, "--port", str(port)]
     become(PYTHON, "-m", "granian", *SERVER, *where, "config.wsgi:application", env=env)
 
 
 def test(*pytest_args: str) -> NoReturn:
-    """[PYTEST ARGS]  Run every test, in parallel; with arguments, what pytest makes of them, one by one."""
-    ensure_venv(DEV_LOCK)
-    ensure_browser()
-    ensure_oathtool()
-    # One more than there are cores: a test waits for its browser or its server about a third of the time.
-    processes = min(os.cpu_count() or 1, 8) + 1
+    """[PYTEST ARGS]  Run all tests in parallel; with arguments, run pytest with them, in one process."""
+    install(DEV_LOCK)
+    install_browser()
+    if not shutil.which("oathtool"):
+        apt_install("oathtool")
     if pytest_args:
         become(PYTHON, "-m", "pytest", *pytest_args)
-    everything: list[str | Path] = [PYTHON, "-m", "pytest", f"--numprocesses={processes}", "--dist=worksteal"]
-    passed_once = attempt(*everything)
-    say("Once more, on PostgreSQL and Redis: the tests that ask the database.")
-    passed_again = attempt(*everything, *DATABASE_TESTS, env=os.environ | {"TEST_DATABASE": "postgresql"})
-    sys.exit(not (passed_once and passed_again))
+    # One more than the cores, because a test waits for its browser or its server about a third of the time.
+    processes = min(os.cpu_count() or 1, 8) + 1
+    parallel: list[str | Path] = [PYTHON, "-m", "pytest", f"--numprocesses={processes}", "--dist=worksteal"]
+    passed = attempt(*parallel)
+    say("Running the tests that use the database again, on PostgreSQL and Redis.")
+    passed_again = attempt(*parallel, *DATABASE_TESTS, env=os.environ | {"TEST_DATABASE": "postgresql"})
+    sys.exit(not (passed and passed_again))
 
 
 def pictures() -> NoReturn:
-    """Take the pictures of README.md and docs anew, so that they never lie."""
-    ensure_venv(DEV_LOCK)
-    ensure_browser()
+    """Take the screenshots of README.md and docs/ again."""
+    install(DEV_LOCK)
+    install_browser()
     become(PYTHON, "-m", "pytest", "--quiet", "e2e/take_pictures.py")
 
 
 def bench(*arguments: str) -> NoReturn:
-    """[PARTS] [OPTIONS]  Measure the site, beside one with django-allauth's own second factor; --help says more."""
-    ensure_venv(DEV_LOCK)
-    ensure_venv(BENCH_LOCK, BENCH_VENV)
+    """[PARTS] [OPTIONS]  Measure the site and a site with allauth.mfa; see bench --help."""
+    install(DEV_LOCK)
+    install(RUN_LOCK, BENCH_LOCK, venv=BENCH_VENV)
     become(PYTHON, "-m", "bench", *arguments, env=os.environ | {"BENCH_PYTHON": str(BENCH_VENV / IN_VENV)})
 
 
 def check() -> None:
-    """Format, lint, types, templates, migrations, and Django's deploy check on production settings."""
-    ensure_venv(DEV_LOCK)
+    """Check format, lint, types, templates, migrations, and Django's deployment checks with production settings."""
+    install(DEV_LOCK)
     django = [PYTHON, "manage.py"]
     steps = {
         "ruff format": [PYTHON, "-m", "ruff", "format", "--check", "."],
@@ -139,117 +138,98 @@ def check() -> None:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         env = production_environment(folder)
         results = pool.map(lambda command: quietly(*command, env=env), steps.values())
-        failed = [name for name, result in zip(steps, results, strict=True) if not passed(name, result)]
+        failed = [name for name, result in zip(steps, results, strict=True) if not report(name, result)]
     if failed:
         sys.exit(f"Failed: {', '.join(failed)}")
 
 
-COMMANDS = {command.__name__: command for command in (run, test, check, serve, bench, pictures)}
+def lock(*options: str) -> None:
+    """[UV OPTIONS]  Update the lock files after a change of pyproject.toml; --upgrade also takes newer versions."""
+    install(DEV_LOCK)
+    compile_lock(RUN_LOCK, "--group=pyproject.toml:site", "pyproject.toml", *options)
+    groups = ["--group=pyproject.toml:site", "--group=pyproject.toml:dev"]
+    compile_lock(DEV_LOCK, "--constraints=requirements.txt", *groups, "pyproject.toml", *options)
+    # Without dependencies, which are all in RUN_LOCK.
+    compile_lock(BENCH_LOCK, "--constraints=requirements.txt", "--no-deps", "--group=pyproject.toml:bench", *options)
 
 
-# --- The virtual environment ----------------------------------------------------------------------
+def compile_lock(path: Path, *arguments: str) -> None:
+    """Write a lock file with hashes, for every platform and every supported Python. Keep versions that still fit."""
+    platforms = ["--universal", "--python-version=3.11"]
+    output = ["--quiet", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--output-file"]
+    env = os.environ | {"UV_CUSTOM_COMPILE_COMMAND": "python3 dev.py lock"}
+    command = ["-m", "uv", "pip", "compile", *platforms, *output]
+    execute(PYTHON, *command, path.relative_to(ROOT), *arguments, env=env, stdout=subprocess.DEVNULL)
 
 
-def ensure_venv(lock: Path, venv: Path = VENV) -> None:
-    """Give .venv, or another, the packages of this lock, with uv where it is on the path and pip where not.
+COMMANDS = {command.__name__: command for command in (run, test, check, serve, bench, pictures, lock)}
 
-    The stamp comes last, so a set-up that was cut off is made anew. What works on the site goes on top of
-    what runs it, and does not pull the packages from under a server that is up.
-    """
-    python, stamp = venv / IN_VENV, venv / "installed-locks"
-    done = stamp.read_text().split() if python.exists() and stamp.exists() else []
-    # The other locks hold all of the first, or name it.
-    held = {fingerprint(RUN_LOCK), fingerprint(lock)}
-    if held <= {*done}:
+
+# --- Installation ---------------------------------------------------------------------------------
+
+
+def install(*locks: Path, venv: Path = VENV) -> None:
+    """Install the packages of these lock files into a virtual environment, unless it has them."""
+    stamp = venv / "installed-locks"
+    installed = set(stamp.read_text().split()) if (venv / IN_VENV).exists() and stamp.exists() else set()
+    # DEV_LOCK includes RUN_LOCK.
+    needed = {fingerprint(path) for path in (RUN_LOCK, *locks)}
+    if needed <= installed:
         return
-    say(f"Installing {lock.relative_to(ROOT)} into {venv.name} (once) ...")
+    say(f"Installing {', '.join(str(path.relative_to(ROOT)) for path in locks)} into {venv.name} (once) ...")
+    # Without the stamp, an interrupted installation starts again.
     stamp.unlink(missing_ok=True)
-    install_from = with_uv if shutil.which("uv") else with_pip
-    install_from(lock, venv, afresh=fingerprint(RUN_LOCK) not in done)
-    stamp.write_text("\n".join(held))
-
-
-def fingerprint(lock: Path) -> str:
-    return hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
-
-
-def with_uv(lock: Path, venv: Path, *, afresh: bool) -> None:
-    if afresh:
-        execute("uv", "venv", "--quiet", "--clear", "--python", BASE_PYTHON, venv)
-    execute("uv", "pip", "install", "--quiet", "--python", venv / IN_VENV, "--require-hashes", "-r", lock)
-
-
-def with_pip(lock: Path, venv: Path, *, afresh: bool) -> None:
-    if afresh:
-        execute(BASE_PYTHON, "-m", "venv", "--clear", "--without-pip", venv)
+    # Tools for development are added to an environment that may be serving the site. A changed RUN_LOCK replaces it.
+    create_venv(venv, clear=fingerprint(RUN_LOCK) not in installed)
+    files = [f"--requirement={path}" for path in locks]
     quiet = ["--quiet", "--disable-pip-version-check"]
-    execute(*pip_for(venv / IN_VENV), "install", *quiet, "--require-hashes", "-r", lock)
+    execute(venv / IN_VENV, "-m", "pip", "install", *quiet, "--require-hashes", *files)
+    stamp.write_text("\n".join(needed))
 
 
-def pip_for(python: Path) -> list[str | Path]:
-    """Return the command that is pip for this Python; Debian splits ensurepip out of Python, and pip too."""
-    if not (has_module("ensurepip") or has_module("pip")) and may_use_apt():
-        apt_install("python3-venv")
-    if has_module("ensurepip"):
-        execute(python, "-m", "ensurepip", stdout=subprocess.DEVNULL)
-        return [python, "-m", "pip"]
-    if has_module("pip"):
-        return [BASE_PYTHON, "-m", "pip", "--python", python]
-    sys.exit(f"{BASE_PYTHON} has neither ensurepip nor pip. On Debian or Ubuntu: sudo apt-get install python3-venv")
+def fingerprint(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes() + sys.version.encode()).hexdigest()
 
 
-def has_module(name: str) -> bool:
-    """Can the Python under .venv import this? Asked of it, since this one may be a virtual environment's."""
-    return quietly(BASE_PYTHON, "-c", f"import {name}").returncode == 0
+def create_venv(venv: Path, *, clear: bool) -> None:
+    """Create a virtual environment with pip. Debian has what that needs in a package of its own."""
+    has_ensurepip = quietly(BASE_PYTHON, "-c", "import ensurepip").returncode == 0
+    if not (has_ensurepip or apt_install("python3-venv")):
+        sys.exit(f"{BASE_PYTHON} has no ensurepip. On Debian or Ubuntu: sudo apt-get install python3-venv")
+    execute(BASE_PYTHON, "-m", "venv", *(["--clear"] if clear else []), venv)
 
 
-# --- What the tests need beside packages ----------------------------------------------------------
-
-
-def ensure_browser() -> None:
-    """See to it that a browser starts, or end: the end-to-end tests are never left out in silence."""
+def install_browser() -> None:
+    """Install a browser if none starts, or exit: the browser tests are never skipped."""
     probe: list[str | Path] = [PYTHON, "-m", "e2e.browser"]
-    if attempt(*probe, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+    if quietly(*probe).returncode == 0:
         return
-    for install in (
-        lambda: apt_install("chromium-headless-shell", *BROWSER_NEEDS),
-        lambda: apt_install("chromium", *BROWSER_NEEDS),
-        lambda: attempt(PYTHON, "-m", "playwright", "install", "chromium"),
+    # A browser named by E2E_BROWSER must be the one that runs.
+    if "E2E_BROWSER" not in os.environ and not (
+        apt_install("chromium-headless-shell", *BROWSER_PACKAGES) or apt_install("chromium", *BROWSER_PACKAGES)
     ):
-        # One that was named is to be the one that runs, whatever else could be had.
-        if "E2E_BROWSER" not in os.environ and install() and attempt(*probe):
-            return
-    said = quietly(*probe).stdout
-    sys.exit(f"{said}Install Chromium or Chrome, or set E2E_BROWSER=/path/to/it.")
-
-
-def ensure_oathtool() -> None:
-    """Install the other program that makes codes, where we may; else its tests name themselves skipped."""
-    if not shutil.which("oathtool"):
-        apt_install("oathtool")
-
-
-def may_use_apt() -> bool:
-    return bool(shutil.which("apt-get")) and os.geteuid() == 0
+        attempt(PYTHON, "-m", "playwright", "install", "chromium")
+    result = quietly(*probe)
+    if result.returncode != 0:
+        sys.exit(f"{result.stdout}Install Chromium or Chrome, or set E2E_BROWSER to its path.")
 
 
 def apt_install(*packages: str) -> bool:
-    """Install Debian packages where we may; return whether they are there."""
+    """Install Debian packages if this is Debian and the user is root. Return whether they are installed."""
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return False
     quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"]
-    options = [*quiet, "--yes", "--no-install-recommends"]
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    return (
-        may_use_apt()
-        and attempt("apt-get", "update", *quiet, env=env)
-        and attempt("apt-get", "install", *options, *packages, env=env)
+    return attempt("apt-get", "update", *quiet, env=env) and attempt(
+        "apt-get", "install", *quiet, "--yes", "--no-install-recommends", *packages, env=env
     )
 
 
 # --- Settings -------------------------------------------------------------------------------------
 
 
-def ensure_env_file() -> None:
-    """Write a .env for work on this machine unless there is one: random keys, readable by its owner alone."""
+def create_env_file() -> None:
+    """Create a .env for development with random keys, unless there is one."""
     try:
         handle = os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -270,7 +250,7 @@ def new_sealing_keys() -> str:
 
 
 def production_environment(folder: str) -> dict[str, str]:
-    """Return an environment as a real site would have it, so that a developer's own .env decides nothing."""
+    """Return the environment of a production site, so that the developer's .env has no effect."""
     return os.environ | {
         "DEBUG": "false",
         "USE_HTTPS": "true",
@@ -291,13 +271,13 @@ def production_environment(folder: str) -> dict[str, str]:
 
 
 def listening_address(address: str) -> tuple[str, int]:
-    """Split `host:port`, or a port alone; end with a sentence if nothing can listen there."""
+    """Split PORT or HOST:PORT. Exit with a message if the server could not listen there."""
     host, _, port = address.rpartition(":")
     host, port = host or "127.0.0.1", port or "8000"
     if not (port.isdecimal() and int(port) < 2**16):
         sys.exit(f"{address!r} is not a port: expected PORT or HOST:PORT.")
     with socket.socket() as probe:
-        # As the servers do: connections that have ended hold a port for a minute.
+        # As the servers do. Without it, closed connections block the port for a minute.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, int(port)))
@@ -307,35 +287,36 @@ def listening_address(address: str) -> tuple[str, int]:
 
 
 def process_count() -> str:
-    """Return WEB_CONCURRENCY, the number of processes, by default two; end with a sentence if it is none."""
-    said = os.environ.get("WEB_CONCURRENCY", "").strip() or "2"
-    if not (said.isascii() and said.isdecimal() and int(said) > 0):
-        sys.exit(f"WEB_CONCURRENCY={said!r} is no number of processes: expected 1 or more.")
-    return said
+    """Return WEB_CONCURRENCY, the number of server processes. Exit with a message if it is invalid."""
+    value = os.environ.get("WEB_CONCURRENCY", "").strip() or "2"
+    if not (value.isascii() and value.isdecimal() and int(value) > 0):
+        sys.exit(f"WEB_CONCURRENCY={value!r} is not a number of processes: expected 1 or more.")
+    return value
 
 
 def site_url(host: str, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-# --- Running things -------------------------------------------------------------------------------
+# --- Processes ------------------------------------------------------------------------------------
 
 
 def say(sentence: str) -> None:
     print(sentence, flush=True)
 
 
-def execute(*command: str | Path, **how: Any) -> None:
-    """Run this from the project's root; CalledProcessError if it fails."""
-    subprocess.run(command, cwd=ROOT, check=True, **how)
+def execute(*command: str | Path, **options: Any) -> None:
+    """Run a command in the project's root. Raise CalledProcessError if it fails."""
+    subprocess.run(command, cwd=ROOT, check=True, **options)
 
 
-def attempt(*command: str | Path, **how: Any) -> bool:
-    return subprocess.run(command, cwd=ROOT, check=False, **how).returncode == 0
+def attempt(*command: str | Path, **options: Any) -> bool:
+    """Run a command in the project's root. Return whether it succeeded."""
+    return subprocess.run(command, cwd=ROOT, check=False, **options).returncode == 0
 
 
-def quietly(*command: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Run this and keep what it says, errors included, in `.stdout`."""
+def quietly(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project's root, with its output and its errors in `.stdout` of the result."""
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -344,7 +325,7 @@ def quietly(*command: str | Path, **how: Any) -> subprocess.CompletedProcess[str
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        **how,
+        **options,
     )
 
 
@@ -353,19 +334,19 @@ def manage(*arguments: str, env: dict[str, str]) -> None:
 
 
 def become(*command: str | Path, env: dict[str, str] | None = None) -> NoReturn:
-    """Hand this process over to the command, so that signals and the exit status are its own."""
+    """Replace this process by the command, which then gets the signals and sets the exit status."""
     os.chdir(ROOT)
     arguments = [str(part) for part in command]
-    if os.name == "nt":  # where exec would give the prompt back at once
+    if os.name == "nt":  # On Windows, exec would return to the prompt at once.
         sys.exit(subprocess.run(arguments, env=env, check=False).returncode)
     os.execve(arguments[0], arguments, os.environ if env is None else env)
 
 
-def passed(step: str, result: subprocess.CompletedProcess[str]) -> bool:
-    """Print the step's verdict, and what it said if it failed."""
-    good = result.returncode == 0
-    say(f"ok      {step}" if good else f"FAILED  {step}\n{result.stdout.rstrip()}\n")
-    return good
+def report(step: str, result: subprocess.CompletedProcess[str]) -> bool:
+    """Print whether a step succeeded, and its output if it failed. Return whether it succeeded."""
+    succeeded = result.returncode == 0
+    say(f"ok      {step}" if succeeded else f"FAILED  {step}\n{result.stdout.rstrip()}\n")
+    return succeeded
 
 
 def main(arguments: list[str]) -> None:

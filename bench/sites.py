@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.journeys import Dialect, Ours, Peers, Person
 from bench.services import Store
-from dev import GIVES_BACK_MEMORY, SERVER
+from dev import MEMORY_SETTINGS, SERVER
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTS_WITHIN = 60  # seconds
@@ -85,7 +85,7 @@ class Site:
         entry = "bench.meter:application" if measured else "config.wsgi:application"
         command = [PYTHON, "-m", "granian", *SERVER, *size, *where, entry]
         with self.log.open("ab") as log:
-            env = GIVES_BACK_MEMORY | self.env
+            env = MEMORY_SETTINGS | self.env
             self.server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
         try:
             self._wait()

@@ -10,7 +10,7 @@ def start(monkeypatch):
     """Run a command of dev.py without starting the server. Return the server's command and environment."""
     started = []
     monkeypatch.delenv("SITE_URL", raising=False)
-    for step in ("ensure_venv", "ensure_env_file", "manage"):
+    for step in ("install", "create_env_file", "manage"):
         monkeypatch.setattr(dev, step, lambda *args, **options: None)
     monkeypatch.setattr(dev, "become", lambda *command, env: started.append((command, env)))
 
@@ -60,5 +60,5 @@ def test_web_concurrency_sets_the_number_of_processes_default_two(monkeypatch, v
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²", "1;2"])
 def test_an_invalid_web_concurrency_is_an_error(monkeypatch, value):
     monkeypatch.setenv("WEB_CONCURRENCY", value)
-    with pytest.raises(SystemExit, match="is no number of processes"):
+    with pytest.raises(SystemExit, match="is not a number of processes"):
         dev.process_count()

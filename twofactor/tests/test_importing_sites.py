@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import IN_VENV, ROOT, ensure_venv
+from dev import IN_VENV, ROOT, install
 
 HERE = Path(__file__).parent / "importing_sites"
 
@@ -20,7 +20,7 @@ def python_of(environment):
     with Path(f"{venv}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            ensure_venv(HERE / f"{environment}.txt", venv)
+            install(HERE / f"{environment}.txt", venv=venv)
         except (subprocess.CalledProcessError, SystemExit) as error:
             pytest.skip(f"cannot install {environment}.txt, is there no network? {error}")
     return venv / IN_VENV

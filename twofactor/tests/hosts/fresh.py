@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -62,7 +61,7 @@ def environment(wheel: Path, python: Path, *, django: str = "") -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not asked.exists():
             (HOSTS / f"{where.name}.txt").write_text(pins)
-            make(python, where)
+            create(python, where)
             install(where, "--constraint", HOSTS / f"{where.name}.txt", wheel)
         elif not held.exists():
             install(where, "--no-deps", "--force-reinstall", wheel)
@@ -84,18 +83,12 @@ def metadata(wheel: Path) -> list[str]:
         return [line for line in opened.read(name).decode().splitlines() if line.startswith(("Name: ", "Requires-"))]
 
 
-def make(python: Path, where: Path) -> None:
-    if shutil.which("uv"):
-        dev.execute("uv", "venv", "--quiet", "--clear", "--python", python, where)
-    else:
-        dev.execute(python, "-m", "venv", "--clear", "--without-pip", where)
+def create(python: Path, where: Path) -> None:
+    dev.execute(python, "-m", "venv", "--clear", where)
 
 
 def install(where: Path, *what: str | Path) -> None:
-    python = where / dev.IN_VENV
-    pip = ["uv", "pip"] if shutil.which("uv") else dev.pip_for(python)
-    target = ["--python", python] if shutil.which("uv") else ["--disable-pip-version-check"]
-    dev.execute(*pip, "install", "--quiet", *target, *what)
+    dev.execute(where / dev.IN_VENV, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what)
 
 
 def constraints(django: str) -> str:
