@@ -466,7 +466,7 @@ def second_factor_pages(page: Page, user: User) -> Iterator[str]:
     yield "account, 2FA on"
     page.goto(SETTINGS)
     expect(page.get_by_role("heading", name=_("Trusted browsers"))).to_be_visible()
-    expect(page.get_by_role("main").locator(".note.warning")).to_contain_text("2")
+    expect(page.get_by_role("main").locator(".tf-note.tf-warning")).to_contain_text("2")
     yield "settings, few codes, a trusted browser"
     let_an_hour_pass(page)
     for path, title in (

@@ -38,7 +38,8 @@ class CodeField(forms.CharField):
         attrs = {
             "autocomplete": "one-time-code",
             "inputmode": "numeric",
-            "class": "code",
+            "class": "tf-code",
+            "data-code": True,
             "spellcheck": "false",
         }
         super().__init__(label=_("Code"), widget=SecretInput(attrs=attrs), **kwargs)
@@ -74,7 +75,8 @@ class BackupCodeField(forms.CharField):
         attrs = {
             "autocomplete": "off",
             "autocapitalize": "none" if imported else "characters",
-            "class": "code",
+            "class": "tf-code",
+            "data-code": True,
             "spellcheck": "false",
         }
         super().__init__(label=_("Backup code"), widget=SecretInput(attrs=attrs), **kwargs)

@@ -12,7 +12,7 @@ MASK = 2  # every mask can be scanned; looking for the best one takes three quar
 
 
 def svg(uri: str) -> SafeString:
-    """Return a QR code of this URI as `<svg class="qr">`, under 6 KB for names of usual length."""
+    """Return a QR code of this URI as `<svg class="tf-qr">`, under 6 KB for names of usual length."""
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_L, border=QUIET_ZONE, mask_pattern=MASK)
     code.add_data(uri)
     code.make()
@@ -21,7 +21,7 @@ def svg(uri: str) -> SafeString:
     path = "".join(_rows(matrix))
     # Safe: the markup contains only numbers that were computed here, and no input.
     return mark_safe(  # noqa: S308
-        f'<svg class="qr" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" aria-hidden="true"'
+        f'<svg class="tf-qr" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" aria-hidden="true"'
         f' shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{size}v{size}H0z"/>'
         f'<path stroke="#000" d="{path}"/></svg>'
     )

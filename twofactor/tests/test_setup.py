@@ -83,7 +83,7 @@ def test_the_password_gives_the_qr_code_and_the_key(signed_in_client):
     assert response.status_code == 200
     assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", response.context["key"])
     assert response.context["key"] in response.content.decode()
-    assert '<svg class="qr"' in response.content.decode()
+    assert '<svg class="tf-qr"' in response.content.decode()
     assert not Authenticator.objects.exists()
 
 

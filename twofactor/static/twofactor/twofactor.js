@@ -37,7 +37,7 @@ const SIX_DIGITS = /^[0-9]{6}$/;
 const PAUSE = 250; // milliseconds after the sixth key, so that a seventh does not end up in the next form
 let sending;
 
-const isCodeField = (field) => field.matches("input.code[name=code]");
+const isCodeField = (field) => field.matches("[data-code][name=code]");
 const hasLetters = (field) => /[^0-9]/.test(canonical(field.value));
 
 /** Drop spaces, dashes and format characters as they are typed, and keep the caret in its place. */
@@ -91,12 +91,12 @@ document.addEventListener("beforeinput", (event) => {
 
 document.addEventListener("submit", ({ target }) => {
   clearTimeout(sending);
-  for (const field of target.querySelectorAll("input.code")) field.dataset.sent = "";
+  for (const field of target.querySelectorAll("[data-code]")) field.dataset.sent = "";
 });
 
 /** What is typed while a code is checked belongs to no form. */
 function lock({ detail: { elt } }, isLocked) {
-  for (const field of elt.querySelectorAll("input.code")) field.readOnly = isLocked;
+  for (const field of elt.querySelectorAll("[data-code]")) field.readOnly = isLocked;
 }
 
 document.addEventListener("htmx:beforeSend", (event) => lock(event, true));
@@ -124,7 +124,7 @@ const pathOf = (field) => field.form?.getAttribute("action")?.split("?")[0];
 /** Remember what the server never sends back: passwords, and after a change of the method the other fields. */
 function remember(panel) {
   typed = [];
-  for (const field of panel.querySelectorAll("input:is([type=password], [name=trust], .code[name=code])")) {
+  for (const field of panel.querySelectorAll("input:is([type=password], [name=trust], [data-code][name=code])")) {
     const { name, value, checked } = field;
     if (!isCodeField(field)) typed.push({ path: pathOf(field), name, value, checked });
     else if (hasLetters(field)) typed.push({ path: pathOf(field), name: "backup_code", value });
@@ -183,21 +183,21 @@ function arrive(panel) {
   window.scrollTo(0, 0);
   (wrong ?? find("[autofocus]", panel) ?? title).focus();
   if (wrong?.select) wrong.select();
-  const said = find(".errorlist", panel) ?? find(".note", panel) ?? title;
+  const said = find(".errorlist", panel) ?? find(".tf-note", panel) ?? title;
   announce(panel.dataset.announce || said.textContent);
 }
 
 /** Say beside what was pressed that it did not work, in place of what was said before. What was typed stays. */
 function complain({ detail: { elt, target } }, template) {
   if (target?.id !== "panel") return;
-  for (const old of target.querySelectorAll(".note[role], .errorlist")) old.remove();
+  for (const old of target.querySelectorAll(".tf-note[role], .errorlist")) old.remove();
   for (const field of target.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   const notice = find(template).content.firstElementChild.cloneNode(true);
   if (elt.matches("form")) elt.prepend(notice);
   else find("#panel-title").after(notice);
   // The button is disabled until the request is over, and cannot take the focus.
   notice.tabIndex = -1;
-  const secret = find("input[type=password], input.code", elt);
+  const secret = find("input[type=password], [data-code]", elt);
   (secret ?? notice).focus();
   secret?.select();
 }

@@ -1,0 +1,56 @@
+"""The two stylesheets: twofactor.css has the components, site.css has the site's frame and landing page."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(settings.BASE_DIR)
+STYLESHEETS = {
+    "app": ROOT / "twofactor/static/twofactor/twofactor.css",
+    "site": ROOT / "static/css/site.css",
+}
+TEMPLATES = {
+    # Emails carry their own style, and the admin's page has the look of Django's admin.
+    "app": [
+        path for path in (ROOT / "twofactor/templates").rglob("*.html") if not {"admin", "email"} & set(path.parts)
+    ],
+    "site": [*(ROOT / "templates").rglob("*.html")],
+}
+
+
+def rules_of(name):
+    return re.sub(r"/\*.*?\*/", "", STYLESHEETS[name].read_text(), flags=re.DOTALL)
+
+
+def classes_of(name):
+    return set(re.findall(r"\.([a-z][\w-]*)", rules_of(name)))
+
+
+def classes_used_by(name):
+    used = set()
+    for path in TEMPLATES[name]:
+        for value in re.findall(r'\bclass="([^"]*)"', path.read_text()):
+            used.update(word for word in re.sub(r"\{[{%].*?[%}]\}", " ", value).split() if word != "tf-")
+    return used
+
+
+def test_no_class_is_defined_in_both_stylesheets():
+    assert classes_of("app") & classes_of("site") == set()
+
+
+@pytest.mark.parametrize("name", STYLESHEETS)
+def test_each_declaration_has_its_own_line(name):
+    lines = rules_of(name).splitlines()
+    assert [line for line in lines if line.count(";") > 1 or (";" in line and re.search("[{}]", line))] == []
+
+
+def test_every_class_of_the_app_is_prefixed_and_defined_by_the_app():
+    used = classes_used_by("app")
+    assert {name for name in used if not name.startswith("tf-")} == {"twofactor"}
+    assert used - classes_of("app") == set()
+
+
+def test_every_class_of_the_sites_pages_is_defined():
+    assert classes_used_by("site") - classes_of("app") - classes_of("site") == set()
