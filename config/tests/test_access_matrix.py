@@ -26,7 +26,7 @@ from twofactor.tests.rfc6238 import code_at
 # One client for all requests: each new client loads the middleware again.
 CLIENT = Client(raise_request_exception=False)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-MODELS_METHODS = ("GET", "POST", "DELETE")
+MODEL_ADMIN_METHODS = ("GET", "POST", "DELETE")
 STATES = ("signed out", "pending", "without 2FA", "with 2FA", "staff without 2FA", "staff")
 
 LOGIN = "302 /accounts/login/"
@@ -47,23 +47,23 @@ def public(answers: str, **others: str) -> dict[str, str]:
     return dict.fromkeys(STATES, answers) | {"staff without 2FA": SETUP} | _by_state(others)
 
 
-def own(answers: str, **others: str) -> dict[str, str]:
+def signed_in(answers: str, **others: str) -> dict[str, str]:
     """A page for signed-in users. Others are redirected to sign-in."""
     return public(answers) | dict.fromkeys(SIGNED_OUT_STATES, LOGIN) | _by_state(others)
 
 
-def admins(answers: str = "200", *, strangers: str = LOGIN) -> dict[str, str]:
+def staff_only(answers: str = "200", *, signed_out: str = LOGIN) -> dict[str, str]:
     """A page for staff with 2FA. Others are redirected to the admin's sign-in, which redirects to the site's."""
-    return own(answers) | dict.fromkeys(SIGNED_OUT_STATES, strangers) | {"without 2FA": ADMIN, "with 2FA": ADMIN}
+    return signed_in(answers) | dict.fromkeys(SIGNED_OUT_STATES, signed_out) | {"without 2FA": ADMIN, "with 2FA": ADMIN}
 
 
-def models_admin(path: str, **others: str) -> dict[str, dict[str, str]]:
+def model_admin(path: str, **others: str) -> dict[str, dict[str, str]]:
     """The admin's pages of one model. `others` are responses to GET that differ from 200, by page."""
     one = f"{path}<path:object_id>/"
     pages = {"list": path, "one": one} | {n: f"{one}{n}/" for n in ("history", "delete", "change")}
     looks = dict.fromkeys(pages, "200") | {"one": f"302 {path}1/change/"} | others
     answers = {pages[name]: f"GET {looks[name]}; else {PROOF}" for name in pages} | {f"{path}add/": PROOF}
-    return {page: admins(answers[page]) for page in answers}
+    return {page: staff_only(answers[page]) for page in answers}
 
 
 def _by_state(names: dict[str, str]) -> dict[str, str]:
@@ -79,25 +79,27 @@ TABLE: dict[str, dict[str, str]] = {
     "/": public("GET HEAD 200; else 405"),
     "/language/": public(HOME, staff_without_2fa=HOME),
     # --- The second factor ---
-    "/accounts/2fa/": own("GET HEAD 200; else 405"),
-    "/accounts/2fa/status/": own(f"GET HEAD {SETTINGS}; else 405"),
-    "/accounts/2fa/setup/": own(
+    "/accounts/2fa/": signed_in("GET HEAD 200; else 405"),
+    "/accounts/2fa/status/": signed_in(f"GET HEAD {SETTINGS}; else 405"),
+    "/accounts/2fa/setup/": signed_in(
         *["GET HEAD 200; POST 422; else 405"], staff_without_2fa="GET HEAD 200; POST 422; else 405"
     ),
-    "/accounts/2fa/verify-setup/": own(
+    "/accounts/2fa/verify-setup/": signed_in(
         f"GET HEAD POST {SETUP}; else 405", staff_without_2fa=f"GET HEAD POST {SETUP}; else 405"
     ),
-    "/accounts/2fa/cancel-setup/": own(f"POST {SETTINGS}; else 405", staff_without_2fa=f"POST {SETTINGS}; else 405"),
-    "/accounts/2fa/regenerate-backup-codes/": own(
+    "/accounts/2fa/cancel-setup/": signed_in(
+        f"POST {SETTINGS}; else 405", staff_without_2fa=f"POST {SETTINGS}; else 405"
+    ),
+    "/accounts/2fa/regenerate-backup-codes/": signed_in(
         "GET HEAD 200; POST 422; else 405", without_2fa=f"GET HEAD POST {SETTINGS}; else 405"
     ),
-    "/accounts/2fa/reauthenticate/": own("GET HEAD 200; POST 422; else 405"),
-    "/accounts/2fa/disable/": own(
+    "/accounts/2fa/reauthenticate/": signed_in("GET HEAD 200; POST 422; else 405"),
+    "/accounts/2fa/disable/": signed_in(
         "GET HEAD 200; POST 422; else 405",
         without_2fa=f"GET HEAD POST {SETTINGS}; else 405",
         staff=f"GET HEAD POST {SETTINGS}; else 405",  # the site requires 2FA of staff
     ),
-    "/accounts/2fa/confirm/": own(
+    "/accounts/2fa/confirm/": signed_in(
         f"GET HEAD POST {HOME}; else 405",  # the client has just submitted a code
         without_2fa=f"GET HEAD POST {SETUP}; else 405",
     ),
@@ -109,8 +111,8 @@ TABLE: dict[str, dict[str, str]] = {
     "/accounts/2fa/cancel-login/": public(
         f"POST {HOME}; else 405", signed_out=f"POST {LOGIN}; else 405", pending=f"POST {LOGIN}; else 405"
     ),
-    "/accounts/2fa/trusted-browsers/<int:pk>/forget/": own("POST 404; else 405"),
-    "/accounts/2fa/trusted-browsers/forget/": own(f"POST {SETTINGS}; else 405"),
+    "/accounts/2fa/trusted-browsers/<int:pk>/forget/": signed_in("POST 404; else 405"),
+    "/accounts/2fa/trusted-browsers/forget/": signed_in(f"POST {SETTINGS}; else 405"),
     # --- The account ---
     "/accounts/login/": public(
         HOME,
@@ -125,40 +127,42 @@ TABLE: dict[str, dict[str, str]] = {
     ),
     "/accounts/inactive/": public(PAGE),
     "/accounts/signup/": public(HOME, signed_out=FORM, pending=FORM),
-    "/accounts/reauthenticate/": own(PROOF),
-    "/accounts/email/": own("GET HEAD OPTIONS 200; POST PUT 302 /accounts/email/; else 405"),
+    "/accounts/reauthenticate/": signed_in(PROOF),
+    "/accounts/email/": signed_in("GET HEAD OPTIONS 200; POST PUT 302 /accounts/email/; else 405"),
     "/accounts/confirm-email/": public(PAGE),
     r"/accounts/^confirm-email/(?P<key>[-:\w]+)/$": public("GET HEAD OPTIONS 200; POST 404; else 405"),
     "/accounts/confirm-email/<str:key>/": public("GET HEAD OPTIONS 200; POST 404; else 405"),
     "/accounts/confirm-email/<str:key>/not-me/": public("GET HEAD POST 200; else 405"),
-    "/accounts/password/change/": own(FORM),
-    "/accounts/password/set/": own("302 /accounts/password/change/"),
+    "/accounts/password/change/": signed_in(FORM),
+    "/accounts/password/set/": signed_in("302 /accounts/password/change/"),
     "/accounts/password/reset/": public(FORM),
     "/accounts/password/reset/done/": public(PAGE),
     r"/accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": public("200"),
     "/accounts/password/reset/key/done/": public(PAGE),
     "/accounts/login/code/confirm/": public(HOME, signed_out=LOGIN, pending=LOGIN),
-    "/accounts/sessions/": own("GET HEAD OPTIONS 200; POST PUT 302 /accounts/sessions/; else 405"),
-    "/accounts/sessions/<int:pk>/end/": own("POST 404; else 405"),
+    "/accounts/sessions/": signed_in("GET HEAD OPTIONS 200; POST PUT 302 /accounts/sessions/; else 405"),
+    "/accounts/sessions/<int:pk>/end/": signed_in("POST 404; else 405"),
     # --- The admin ---
-    "/admin/": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
-    "/admin/login/": own("403", staff="302 /admin/"),  # Django's own form must not be shown to any client
-    "/admin/logout/": admins(f"POST {HOME}; OPTIONS 200; else 405", strangers=ADMIN)
+    "/admin/": staff_only(f"{LOOK} 200; else {PROOF}", signed_out=ADMIN),
+    "/admin/login/": signed_in("403", staff="302 /admin/"),  # Django's own form must not be shown to any client
+    "/admin/logout/": staff_only(f"POST {HOME}; OPTIONS 200; else 405", signed_out=ADMIN)
     | {"without 2FA": NOT_FOUND, "with 2FA": NOT_FOUND},
-    "/admin/password_change/": admins("302 /accounts/password/change/", strangers=ADMIN),
-    "/admin/password_change/done/": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
-    "/admin/autocomplete/": admins(f"GET HEAD 403; OPTIONS 200; else {PROOF}", strangers=ADMIN),
-    "/admin/jsi18n/": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
-    "/admin/r/<path:content_type_id>/<path:object_id>/": admins(f"{LOOK} 404; else {PROOF}", strangers=ADMIN),
-    r"/admin/^(?P<app_label>twofactor|auth|account|accounts)/$": admins(f"{LOOK} 200; else {PROOF}", strangers=ADMIN),
-    "/admin/(?P<url>.*)$": admins(f"{LOOK} 404; else {PROOF}", strangers=ADMIN),
+    "/admin/password_change/": staff_only("302 /accounts/password/change/", signed_out=ADMIN),
+    "/admin/password_change/done/": staff_only(f"{LOOK} 200; else {PROOF}", signed_out=ADMIN),
+    "/admin/autocomplete/": staff_only(f"GET HEAD 403; OPTIONS 200; else {PROOF}", signed_out=ADMIN),
+    "/admin/jsi18n/": staff_only(f"{LOOK} 200; else {PROOF}", signed_out=ADMIN),
+    "/admin/r/<path:content_type_id>/<path:object_id>/": staff_only(f"{LOOK} 404; else {PROOF}", signed_out=ADMIN),
+    r"/admin/^(?P<app_label>twofactor|auth|account|accounts)/$": staff_only(
+        f"{LOOK} 200; else {PROOF}", signed_out=ADMIN
+    ),
+    "/admin/(?P<url>.*)$": staff_only(f"{LOOK} 404; else {PROOF}", signed_out=ADMIN),
     # Read-only in the admin.
-    **models_admin("/admin/twofactor/authenticator/", delete="403"),
-    **models_admin("/admin/twofactor/securityevent/", delete="403", history=NOT_FOUND, change=NOT_FOUND),
-    **models_admin("/admin/account/emailaddress/", delete="403"),
-    **models_admin("/admin/auth/group/", **dict.fromkeys(["history", "delete", "change"], NOT_FOUND)),
-    **models_admin("/admin/accounts/user/"),
-    "/admin/accounts/user/<id>/password/": admins(PROOF),
+    **model_admin("/admin/twofactor/authenticator/", delete="403"),
+    **model_admin("/admin/twofactor/securityevent/", delete="403", history=NOT_FOUND, change=NOT_FOUND),
+    **model_admin("/admin/account/emailaddress/", delete="403"),
+    **model_admin("/admin/auth/group/", **dict.fromkeys(["history", "delete", "change"], NOT_FOUND)),
+    **model_admin("/admin/accounts/user/"),
+    "/admin/accounts/user/<id>/password/": staff_only(PROOF),
 }
 SAMPLES = {
     "<str:key>": "MQ:x:y",
@@ -245,7 +249,7 @@ def test_every_url_pattern_of_the_site_is_in_the_table() -> None:
 def test_every_path_answers_every_method_as_the_table_says(cookies: dict[str, dict[str, str]], state: str) -> None:
     wrong = []
     for route in sorted(set(routes()) & set(TABLE)):
-        for method in MODELS_METHODS if re.match(r"/admin/\w+/\w+/", route) else METHODS:
+        for method in MODEL_ADMIN_METHODS if re.match(r"/admin/\w+/\w+/", route) else METHODS:
             before = transaction.savepoint()
             CLIENT.cookies.clear()
             CLIENT.cookies.load(cookies[state])
