@@ -27,7 +27,7 @@ class StageOnlyAdapter(DefaultAccountAdapter):
 
 
 class CustomStage(VerifyStage):
-    """The stage as a site may customize it."""
+    """A subclass of the stage, as a site may have one."""
 
 
 def reported_ids():

@@ -101,7 +101,7 @@ def test_the_field_of_the_chosen_method_has_autofocus(rf, user, authenticator):
 @pytest.fixture
 def setup_form(request_, secret):
     request_.session = SessionStore()
-    request_.session["twofactor_setup"] = {"sealed": "what only this setup has", "tries": 0}
+    request_.session["twofactor_setup"] = {"sealed": "the sealed secret", "tries": 0}
     return lambda code: VerifySetupForm({"code": code}, request=request_, secret=secret, now=NOW)
 
 

@@ -121,7 +121,7 @@ def test_a_pending_sign_in_has_five_tries(user):
     assert [pending.charge() for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_of_parallel_requests_one_ends_a_used_up_sign_in(user):
+def test_one_of_two_parallel_requests_ends_a_used_up_sign_in(user):
     pending = PendingSignIn.objects.create(user=user, tries=4)
     assert not pending.end_if_used_up()
     assert pending.charge()

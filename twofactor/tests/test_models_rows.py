@@ -81,7 +81,7 @@ def test_activate_requires_the_version_that_the_caller_read(user, secret, replac
         assert (list(Authenticator.objects.values()), list(BackupCode.objects.values())) == before
 
 
-def test_of_two_parallel_setups_one_succeeds(user, secret):
+def test_one_of_two_parallel_setups_succeeds(user, secret):
     Authenticator.objects.activate(user, secret=secret, replaces="")
     with pytest.raises(ChangedMeanwhile):
         Authenticator.objects.activate(user, secret=OTHER_SECRET, replaces="")

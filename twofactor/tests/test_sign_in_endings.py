@@ -28,7 +28,7 @@ EXPIRED = "Your sign-in took longer than ten minutes. Please sign in again."
 WRONG_CODES = "Too many wrong codes. Please sign in again."
 CHANGED = "Your password or two-factor authentication changed meanwhile. Please sign in again."
 REPLACED = "Another sign-in or sign-up in this browser replaced yours. Please sign in again."
-OVER = "That sign-in is over. Please sign in again."
+ENDED = "That sign-in is over. Please sign in again."
 
 
 def change_password(client, user):
@@ -61,15 +61,15 @@ def sign_up(client, user):
 
 ENDINGS = {
     "ten minutes": (lambda client, user: age_pending_sign_in(client, 601), EXPIRED),
-    "an hour, and allauth forgot it": (lambda client, user: age_pending_sign_in(client, 3600), EXPIRED),
+    "an hour, after which allauth has dropped it": (lambda client, user: age_pending_sign_in(client, 3600), EXPIRED),
     "five wrong codes": (give_five_wrong_codes, WRONG_CODES),
     "a new password": (change_password, CHANGED),
     "2FA turned off": (turn_off, CHANGED),
     "a new phone": (move_to_a_new_phone, CHANGED),
     "new backup codes": (make_new_backup_codes, CHANGED),
     "a sign-up in another tab": (sign_up, REPLACED),
-    "a closed account": (lambda client, user: type(user).objects.update(is_active=False), OVER),
-    "a deleted account": (lambda client, user: user.delete(), OVER),
+    "a deactivated account": (lambda client, user: type(user).objects.update(is_active=False), ENDED),
+    "a deleted account": (lambda client, user: user.delete(), ENDED),
 }
 each_ending = pytest.mark.parametrize("end_sign_in, expected", ENDINGS.values(), ids=ENDINGS)
 
@@ -118,14 +118,14 @@ def test_a_reload_and_back_show_the_same_message(pending_client, user, end_sign_
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_without_a_session_the_message_says_that_the_sign_in_ended(signed_out_client, db, method):
     assert redirect_target(request_stage(signed_out_client, method, code="123456")) == LOGIN
-    assert messages_on(signed_out_client.get(LOGIN)) == [OVER]
+    assert messages_on(signed_out_client.get(LOGIN)) == [ENDED]
 
 
 def test_after_cancel_a_message_is_shown_only_after_a_return_to_the_stage(pending_client):
     request_stage(pending_client, "post", CANCEL)
     assert messages_on(pending_client.get(LOGIN)) == []
     request_stage(pending_client)
-    assert messages_on(pending_client.get(LOGIN)) == [OVER]
+    assert messages_on(pending_client.get(LOGIN)) == [ENDED]
 
 
 def test_a_new_sign_in_clears_the_message_of_the_last_one(pending_client, user, secret):

@@ -140,12 +140,12 @@ def change_password(user):
 
 
 ENDINGS = {
-    "its days are over": lambda user: TrustedBrowser.objects.update(expires_at=timezone.now()),
+    "it expires": lambda user: TrustedBrowser.objects.update(expires_at=timezone.now()),
     "it is forgotten": lambda user: TrustedBrowser.objects.all().delete(),
     "the password changes": change_password,
     "new backup codes are made": lambda user: Authenticator.objects.for_user(user).regenerate_backup_codes(),
     "2FA moves to a new phone": lambda user: Authenticator.objects.activate(user, secret="B" * 32),
-    "2FA goes off and on": lambda user: (
+    "2FA is turned off and on": lambda user: (
         Authenticator.objects.for_user(user).turn_off(),
         Authenticator.objects.activate(user, secret="B" * 32),
     ),

@@ -103,7 +103,7 @@ def change_password(user):
 
 ENDINGS = {
     "the password changes": change_password,
-    "the account is closed": lambda user: type(user).objects.update(is_active=False),
+    "the account is deactivated": lambda user: type(user).objects.update(is_active=False),
     "the account is deleted": lambda user: user.delete(),
     "2FA is turned off": lambda user: Authenticator.objects.for_user(user).turn_off(),
     "2FA moves to a new phone": lambda user: Authenticator.objects.activate(user, secret="B" * 32),
