@@ -57,7 +57,8 @@ def parallel_client(pending_client: Client) -> Client:
 def request_(rf: RequestFactory, user: User) -> HttpRequest:
     """A POST request of the user, for a form without a view."""
     request = rf.post("/", REMOTE_ADDR="192.0.2.1")
-    request.user, request.session = user, SessionStore()
+    request.user = user
+    request.session = SessionStore()
     request.session.create()
     return request
 

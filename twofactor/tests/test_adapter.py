@@ -43,7 +43,8 @@ def failing_adapter(settings):
 @pytest.fixture
 def provisioning_uris(monkeypatch):
     """The provisioning URIs that were created."""
-    drawn, draw = [], totp.provisioning_uri
+    drawn = []
+    draw = totp.provisioning_uri
     monkeypatch.setattr(
         totp, "provisioning_uri", lambda *args, **named: drawn.append(draw(*args, **named)) or drawn[-1]
     )

@@ -43,7 +43,8 @@ def test_a_second_rotation_changes_nothing(run_command, three_secrets, settings)
 
 def test_an_interrupted_rotation_can_be_run_again(run_command, three_secrets, settings, monkeypatch):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
-    sealed, seal = [], crypto.Keyring.seal
+    sealed = []
+    seal = crypto.Keyring.seal
 
     def interrupted_at_the_second(keyring, secret, *, owner):
         sealed.append(owner)

@@ -65,7 +65,8 @@ def test_sessions_and_their_list_stay_since_they_belong_to_the_site(run_command,
 
 
 def test_signed_in_users_and_pending_sign_ins_are_not_affected(run_command, user, authenticator, secret):
-    owner, halfway = sign_in(new_client(), user, code=code_now(secret)), new_client()
+    owner = sign_in(new_client(), user, code=code_now(secret))
+    halfway = new_client()
     give_password(halfway, user)
     halfway.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
     assert run_command("twofactor", "prune").splitlines() == NOTHING

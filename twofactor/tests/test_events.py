@@ -50,7 +50,8 @@ def request_(rf):
 @pytest.fixture
 def log():
     """The log lines of the app, in the format of the site."""
-    stream, logger = io.StringIO(), logging.getLogger("twofactor")
+    stream = io.StringIO()
+    logger = logging.getLogger("twofactor")
     handler = logging.StreamHandler(stream)
     line = dict(site.LOGGING["formatters"]["line"])
     handler.setFormatter(import_string(line.pop("()"))(line["format"]))
@@ -81,7 +82,8 @@ def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, authenticator, r
 @pytest.mark.parametrize("kind", RECORD)
 def test_row_and_email_have_ip_and_browser_except_for_events_of_staff(kind, user, authenticator, request_, mails_to):
     RECORD[kind](request_, user)
-    row, (email,) = SecurityEvent.objects.get(), mails_to(user.email)
+    row = SecurityEvent.objects.get()
+    (email,) = mails_to(user.email)
     by_owner = kind != "reset_by_staff"
     assert (row.ip, row.user_agent) == (("192.0.2.7", FIREFOX) if by_owner else (None, ""))
     assert ("192.0.2.7" in email.body) == ("Firefox on Linux" in email.body) == by_owner
@@ -137,7 +139,9 @@ def test_log_rows_and_emails_contain_no_secrets_codes_or_passwords(user, log, ma
     give_password(browser, user)
     key = browser.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
     codes = backup_codes_on(browser.post(VERIFY_SETUP, {"code": code_now(key)}))
-    other, wrong, right = new_client(), wrong_code(key), code_now(key, steps_ahead=1)
+    other = new_client()
+    wrong = wrong_code(key)
+    right = code_now(key, steps_ahead=1)
     give_password(other, user)
     other.post(VERIFY_LOGIN, {"code": wrong})
     other.post(VERIFY_LOGIN, {"backup_code": "7KQ2-9MXD-4RTB-W8HN"})

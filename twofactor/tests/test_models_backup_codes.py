@@ -56,7 +56,8 @@ def test_a_wrong_backup_code_is_refused_and_changes_no_counter(authenticator, ty
 
 
 def test_a_try_takes_one_hash_and_a_malformed_code_none(authenticator, backup_codes, monkeypatch):
-    calls, real = [], codes.digest
+    calls = []
+    real = codes.digest
     monkeypatch.setattr(codes, "digest", lambda *args, **kwargs: calls.append(args) or real(*args, **kwargs))
     for typed, hashes in [(backup_codes[9], 1), (backup_codes[9], 1), (UNKNOWN_BACKUP_CODE, 1), ("nonsense", 0)]:
         calls.clear()

@@ -92,7 +92,8 @@ def test_one_of_two_parallel_setups_succeeds(user, secret):
 
 
 def test_new_backup_codes_invalidate_the_old_ones_and_keep_the_secret(authenticator, backup_codes, secret):
-    version, salt = authenticator.version, bytes(authenticator.backup_salt)
+    version = authenticator.version
+    salt = bytes(authenticator.backup_salt)
     fresh = authenticator.regenerate_backup_codes()
     row = Authenticator.objects.get()
     assert row.version == authenticator.version != version

@@ -161,7 +161,8 @@ def test_required_2fa_allows_the_page_for_verifying_an_address(signed_in_client,
 
 @pytest.mark.parametrize("days_ago, is_redirected", [(6, False), (8, True)])
 def test_grace_days_delay_the_requirement(signed_out_client, user, settings, days_ago, is_redirected):
-    settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_GRACE_DAYS = "all", 7
+    settings.TWOFACTOR_REQUIRED = "all"
+    settings.TWOFACTOR_GRACE_DAYS = 7
     user.date_joined -= timedelta(days=days_ago)
     user.save()
     response = sign_in(signed_out_client, user).get(SETTINGS)
@@ -172,7 +173,8 @@ def test_grace_days_delay_the_requirement(signed_out_client, user, settings, day
 
 @pytest.mark.parametrize("paths", [["/accounts/sessions/"], "/accounts/sessions/"])
 def test_exempt_paths_are_not_redirected(signed_in_client, settings, paths):
-    settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_EXEMPT_PATHS = "all", paths
+    settings.TWOFACTOR_REQUIRED = "all"
+    settings.TWOFACTOR_EXEMPT_PATHS = paths
     assert signed_in_client.get("/accounts/sessions/").status_code == 200
     assert redirect_target(signed_in_client.get("/accounts/password/change/")).startswith(SETUP)
 

@@ -21,7 +21,9 @@ from twofactor.tests.helpers import (
     wrong_code,
 )
 
-CANCEL, SIGNUP, NEXT = "/accounts/2fa/cancel-login/", "/accounts/signup/", "/accounts/email/?a=b&c=d"
+CANCEL = "/accounts/2fa/cancel-login/"
+SIGNUP = "/accounts/signup/"
+NEXT = "/accounts/email/?a=b&c=d"
 NEW_USER = {"email": "bob@example.com", "full_name": "Bob New", "password1": PASSWORD}
 
 EXPIRED = "Your sign-in took longer than ten minutes. Please sign in again."

@@ -31,7 +31,8 @@ SIGNALS = {name: value for name, value in vars(signals).items() if isinstance(va
 @pytest.fixture
 def received():
     """The signals that were sent so far: name and keyword arguments."""
-    received, receivers = [], []
+    received = []
+    receivers = []
     for name, signal in SIGNALS.items():
         receiver = functools.partial(_receive, received, name)
         receivers.append((signal, receiver))

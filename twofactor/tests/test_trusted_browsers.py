@@ -80,7 +80,8 @@ def test_trusting_stores_a_digest_sets_a_cookie_and_notifies_the_owner(
 ):
     give_password(signed_out_client, user)
     signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"}, headers={"User-Agent": "curl/8.0"})
-    row, cookie = TrustedBrowser.objects.get(), signed_out_client.cookies[COOKIE]
+    row = TrustedBrowser.objects.get()
+    cookie = signed_out_client.cookies[COOKIE]
     assert len(cookie.value) >= 43  # 256 bits
     assert cookie.value not in str(TrustedBrowser.objects.values().get())
     assert row.digest == TrustedBrowser.digest_of(cookie.value)
@@ -216,7 +217,8 @@ def trust_with_cookie(trust_enabled, rf):
     """Trust a browser that sends the given cookie; return its new cookie."""
 
     def trust_with_cookie(cookie, user):
-        request, response = rf.get("/"), HttpResponse()
+        request = rf.get("/")
+        response = HttpResponse()
         request.COOKIES[COOKIE] = cookie
         trust.trust(request, response, user, Authenticator(user=user, version="1"))
         return response.cookies[COOKIE].value
@@ -225,7 +227,8 @@ def trust_with_cookie(trust_enabled, rf):
 
 
 def test_a_browser_is_trusted_for_the_last_ten_users(trust_with_cookie, make_user):
-    cookie, users = "", [make_user(f"{number}@example.com") for number in range(12)]
+    cookie = ""
+    users = [make_user(f"{number}@example.com") for number in range(12)]
     for each_user in users:
         cookie = trust_with_cookie(cookie, each_user)
     assert len(cookie) < 500

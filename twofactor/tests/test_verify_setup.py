@@ -203,7 +203,8 @@ def test_if_2fa_is_required_the_setup_offers_sign_out_and_not_cancel(signed_in_c
 
 
 def test_during_the_grace_days_the_setup_offers_cancel(signed_in_client, settings):
-    settings.TWOFACTOR_REQUIRED, settings.TWOFACTOR_GRACE_DAYS = "all", 7
+    settings.TWOFACTOR_REQUIRED = "all"
+    settings.TWOFACTOR_GRACE_DAYS = 7
     assert "Cancel" in signed_in_client.get(SETUP).content.decode()
 
 
