@@ -37,7 +37,7 @@ STAGE = "302 /accounts/2fa/verify-login/"
 HOME = "302 /"
 SIGNED_OUT_STATES = ("signed out", "pending")
 
-# allauth's pages handle PUT as POST, and OPTIONS lists the methods.
+# allauth's pages handle PUT like POST, and answer OPTIONS with the list of methods.
 PAGE = "GET HEAD OPTIONS 200; else 405"
 FORM = "PATCH DELETE 405; else 200"
 

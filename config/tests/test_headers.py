@@ -11,7 +11,7 @@ CSP = (
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 DISABLED_FEATURES = {"camera", "microphone", "geolocation", "payment", "usb", "display-capture"}
-# Under no-referrer a browser posts a form with `Origin: null`, which Django refuses. Pages with a form need the first.
+# Under no-referrer a browser posts a form with `Origin: null`, which Django refuses. Forms need strict-origin.
 WITHOUT_A_PATH = ("strict-origin", "no-referrer")
 pytestmark = pytest.mark.django_db
 

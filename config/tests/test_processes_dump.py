@@ -79,7 +79,7 @@ class StolenFiles:
         self.small = self.all.lower()
         self.url_safe = self.all.translate(TO_URL_SAFE)
 
-    def contain(self, secret: str) -> bool:
+    def contains(self, secret: str) -> bool:
         """Return whether the secret is there in any encoding. Six digits count only as a separate word."""
         if re.fullmatch("[0-9]{6}", secret):
             apart = rf"(?<![0-9A-Za-z./+=_-])(?:{secret}|{secret[:3]}[ -]{secret[3:]})(?![0-9A-Za-z/+=_-])"
@@ -134,17 +134,17 @@ def test_the_search_finds_a_secret_in_any_encoding(
 ) -> None:
     noise = hashlib.sha512(b"noise").digest() * 20
     (tmp_path / "site.sqlite3").write_bytes(noise + b" " + encode(secret.encode()) + b" " + noise)
-    assert StolenFiles(tmp_path).contain(secret)
-    assert not StolenFiles(tmp_path).contain("another-Secret-than-that-1")
+    assert StolenFiles(tmp_path).contains(secret)
+    assert not StolenFiles(tmp_path).contains("another-Secret-than-that-1")
 
 
 def test_the_search_finds_the_bytes_of_a_key_and_a_separate_code(tmp_path: Path) -> None:
     key = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     (tmp_path / "a").write_bytes(b"x" + base64.b32decode(key) + b'y "123456" 12:34:56.654321 d123456e')
     files = StolenFiles(tmp_path)
-    assert files.contain(key)
-    assert files.contain("123456")
-    assert not files.contain("654321")
+    assert files.contains(key)
+    assert files.contains("123456")
+    assert not files.contains("654321")
 
 
 # --- The whole journey ----------------------------------------------------------------------------
@@ -264,11 +264,11 @@ def test_the_journey_is_complete(stolen: tuple[Site, StolenFiles, set[str]]) -> 
     assert len(secrets) > 70
     assert {path.name for path in site.folder.iterdir()} > {"site.sqlite3", "site.sqlite3-wal", "site.cache"}
     assert len(list(site.mail.iterdir())) > 5
-    assert files.contain("twofactor_setup"), "sessions are not decoded"
-    assert files.contain("ada@example.com")
+    assert files.contains("twofactor_setup"), "sessions are not decoded"
+    assert files.contains("ada@example.com")
 
 
 def test_no_secret_code_or_password_is_stored_or_logged_in_clear(stolen: tuple[Site, StolenFiles, set[str]]) -> None:
     _, files, secrets = stolen
-    found = {secret for secret in secrets if files.contain(secret)}
+    found = {secret for secret in secrets if files.contains(secret)}
     assert not found, f"{len(found)} of {len(secrets)}"

@@ -244,7 +244,7 @@ def send_and_kill(site: Site, when: Callable[[], object], browser: Browser, path
     wait_until(when, "the change to be in progress")
     site.kill()
     sender.join(60)
-    assert lost, "the change was answered before the server was killed"
+    assert lost, "the response arrived before the server was killed"
     site.start()
 
 
