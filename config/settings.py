@@ -94,6 +94,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "config.middleware.end_old_sessions",
+    "django_htmx.middleware.HtmxMiddleware",
+    "twofactor.htmx.HtmxRedirectMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "twofactor.middleware.TwofactorMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",

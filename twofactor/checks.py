@@ -20,10 +20,12 @@ from twofactor.adapter import Adapter
 from twofactor.models import Authenticator
 
 MIDDLEWARE = "twofactor.middleware.TwofactorMiddleware"
+HTMX_MIDDLEWARE = "django_htmx.middleware.HtmxMiddleware"
 AFTER = (
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    HTMX_MIDDLEWARE,
 )
 KEY_HINT = (
     'Set TWOFACTOR_KEYS = "kid:base64key,...", where each key has 32 bytes. The first key seals, all keys open. '
@@ -109,9 +111,16 @@ def _middleware() -> Findings:
             f'Add "{MIDDLEWARE}" to MIDDLEWARE, after "allauth.account.middleware.AccountMiddleware".',
         )
         return
+    if HTMX_MIDDLEWARE not in settings.MIDDLEWARE:
+        yield (
+            "E018",
+            f"{HTMX_MIDDLEWARE} is not in MIDDLEWARE, so htmx would swap whole pages into a page.",
+            f'Add "{HTMX_MIDDLEWARE}" to MIDDLEWARE, before "{MIDDLEWARE}".',
+        )
+        return
     place = settings.MIDDLEWARE.index(MIDDLEWARE)
     if late := [name for name in AFTER if name not in settings.MIDDLEWARE[:place]]:
-        yield "E003", f"{MIDDLEWARE} is listed before {late[0]}.", "List it after allauth's AccountMiddleware."
+        yield "E003", f"{MIDDLEWARE} is listed before {late[0]}.", f"List it after {late[0]}."
 
 
 def _urls() -> Findings:

@@ -43,7 +43,6 @@ def second_factor_required(
         if is_async(view):
             raise TypeError(SYNC_ONLY)
 
-        @login_required
         @never_cache
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -63,9 +62,11 @@ def is_async(view: View) -> bool:
     return iscoroutinefunction(view) or getattr(getattr(method, "__self__", None), "view_is_async", False)
 
 
+@htmx.with_hx_redirect
+@login_required
 def _ask(request: HttpRequest, authenticator: Authenticator | None, setup_url: str) -> HttpResponse:
     """A program is told where to go, htmx gets the form in the place of the panel, a person is led to it."""
-    query: dict[str, Any] = {"next": htmx.way_back(request), "unsent": request.method not in SAFE}
+    query: dict[str, Any] = {"next": htmx.return_path(request), "unsent": request.method not in SAFE}
     if authenticator:
         url = address(**query)
     else:

@@ -1,9 +1,11 @@
-"""Page or panel: the only place that asks whether a request comes from htmx."""
+"""Page or panel, and HX-Redirect. No other module asks whether a request comes from htmx."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
+from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse
@@ -13,25 +15,26 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from twofactor import adapter
 
-PANEL = "panel"  # the id of what is swapped, in every template
+PANEL = "panel"  # the id of the element that htmx swaps, in every template
+
+View = Callable[..., HttpResponse]
 
 
 def wants_panel(request: HttpRequest) -> bool:
-    """True if the answer is swapped into a page that is there already.
+    """Return whether htmx swaps the response into a page that is already there.
 
-    When htmx restores a page from its history, or a host boosts its links into a place of its own, it wants a
-    whole one.
+    htmx wants a whole page when it restores its history, and when a host boosts links into an element of its own.
     """
     htmx: Any = getattr(request, "htmx", None)
     return bool(htmx) and not htmx.history_restore_request and (not htmx.boosted or htmx.target == PANEL)
 
 
 def panel(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: what the site's templates extend, `base.html` or `_panel_base.html`."""
-    alone = wants_panel(request)
+    """Context processor: the template that the site's pages extend, `base.html` or `_panel_base.html`."""
+    is_panel = wants_panel(request)
     return {
-        "wants_panel": alone,
-        "base_template": "_panel_base.html" if alone else "base.html",
+        "wants_panel": is_panel,
+        "base_template": "_panel_base.html" if is_panel else "base.html",
         "site_name": adapter.current().issuer(request),
     }
 
@@ -55,66 +58,97 @@ def render_page(request: HttpRequest, page: str, context: dict[str, Any], *, at:
     return response
 
 
-class RedirectMiddleware:
-    """Turn a redirect into HX-Redirect for htmx, which would follow a 302 itself and swap a page into a panel.
+# --- Redirects ------------------------------------------------------------------------------------
 
-    In place, so that cookies survive. Stands right after HtmxMiddleware.
+
+def hx_redirect(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Turn a redirect into HX-Redirect if htmx wants a panel. htmx would follow a 302 and swap in a whole page.
+
+    Change the response in place, so that it keeps its cookies. A response that is not a redirect gets `Vary` alone.
+    """
+    patch_vary_headers(response, ["HX-Request"])
+    if wants_panel(request) and 300 <= response.status_code < 400 and "Location" in response:
+        response["HX-Redirect"] = _with_page_as_next(request, response["Location"])
+        del response["Location"]
+        response.status_code = 204
+        response.content = b""
+    return response
+
+
+def with_hx_redirect(view: View) -> View:
+    """Decorate a view of the app: its redirects reach htmx as HX-Redirect, also those raised by allauth."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response = view(request, *args, **kwargs)
+        except ImmediateHttpResponse as immediate:
+            response = immediate.response
+        return hx_redirect(request, response)
+
+    return answer
+
+
+class HtmxRedirectMiddleware:
+    """Send the redirects of all views to htmx as HX-Redirect. The app's own views need no middleware for this.
+
+    List it after HtmxMiddleware and before allauth's AccountMiddleware.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        patch_vary_headers(response, ["HX-Request"])
-        if wants_panel(request) and 300 <= response.status_code < 400 and "Location" in response:
-            response["HX-Redirect"] = _back_to_the_page(request, response["Location"])
-            del response["Location"]
-            response.status_code, response.content = 204, b""
-        return response
+        return hx_redirect(request, self.get_response(request))
+
+
+def _with_page_as_next(request: HttpRequest, location: str) -> str:
+    """Return this redirect target. If it is sign-in, `next` becomes the page that htmx is on, not the panel's URL."""
+    parts = urlsplit(location)
+    query = parse_qs(parts.query)
+    panel_urls = (request.get_full_path(), request.build_absolute_uri())
+    if parts.path != resolve_url(settings.LOGIN_URL) or query.get(REDIRECT_FIELD_NAME, [""])[0] not in panel_urls:
+        return location
+    page = _current_page(request)
+    if not page:
+        return location
+    query[REDIRECT_FIELD_NAME] = [page]
+    return urlunsplit(parts._replace(query=urlencode(query, doseq=True)))
+
+
+# --- Where a request comes from -------------------------------------------------------------------
 
 
 def targets_panel(request: HttpRequest) -> bool:
-    """True if htmx is about to swap the answer for the page's `#panel`: a panel stands there as well as on a page."""
-    return wants_panel(request) and request.htmx.target == "panel"  # type: ignore[attr-defined]
+    """Return whether htmx swaps the response for the page's `#panel`, where a form of the app fits."""
+    return wants_panel(request) and request.htmx.target == PANEL  # type: ignore[attr-defined]
 
 
 def is_scripted(request: HttpRequest) -> bool:
-    """True if this is asked by a program of its own, `fetch()` or a client that takes no HTML: it shows no page."""
+    """Return whether a program asks, such as `fetch()` or a client that does not accept HTML. It shows no page."""
     if getattr(request, "htmx", None):
         return False
     return request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or not request.accepts("text/html")
 
 
-def way_back(request: HttpRequest) -> str:
-    """Return where a GET leads the person back to: this page, or the one that asked for something of it.
+def return_path(request: HttpRequest) -> str:
+    """Return the page that the user is on: this one after a GET, else the one with the form or button.
 
-    Empty if that is not known. It is the client's word: whoever follows it looks at the host first.
+    It is empty if unknown. The client chooses it: check its host before you redirect there.
     """
     htmx: Any = getattr(request, "htmx", None)
     if request.method in ("GET", "HEAD") and (not wants_panel(request) or htmx.boosted):
         return request.get_full_path()
-    return (_current_page(request) or "") if wants_panel(request) else request.headers.get("Referer", "")
+    if wants_panel(request):
+        return _current_page(request) or ""
+    return request.headers.get("Referer", "")
 
 
 def _current_page(request: HttpRequest) -> str | None:
-    """Return the page that htmx says it is on, as a path of this host."""
+    """Return the page that htmx reports in HX-Current-URL, as a path of this host."""
     try:
-        here = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
-    except ValueError:  # such as "http://[", which no browser sends
+        page = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+    except ValueError:  # for example "http://[", which no browser sends
         return None
-    # `//evil` has no scheme and no host of another page, as far as django-htmx can tell.
-    return here if here and url_has_allowed_host_and_scheme(here, allowed_hosts=None) else None
-
-
-def _back_to_the_page(request: HttpRequest, location: str) -> str:
-    """Sign-in must lead back to the page that the person was on, not to the fragment that it asked for."""
-    parts = urlsplit(location)
-    query = parse_qs(parts.query)
-    fragment = (request.get_full_path(), request.build_absolute_uri())
-    if parts.path != resolve_url(settings.LOGIN_URL) or query.get(REDIRECT_FIELD_NAME, [""])[0] not in fragment:
-        return location
-    if not (here := _current_page(request)):
-        return location
-    query[REDIRECT_FIELD_NAME] = [here]
-    return urlunsplit(parts._replace(query=urlencode(query, doseq=True)))
+    # django-htmx accepts `//evil`, which has no scheme and no other host, but which browsers follow to another host.
+    return page if page and url_has_allowed_host_and_scheme(page, allowed_hosts=None) else None

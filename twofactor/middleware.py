@@ -1,7 +1,4 @@
-"""The second wall, behind the stage: it closes every way round, and holds whoever must have 2FA and has not.
-
-A site puts TwofactorMiddleware into MIDDLEWARE, which is all that the app does around a view.
-"""
+"""The middleware of the second factor. It checks every request before a view runs."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,13 +13,12 @@ from django.shortcuts import redirect
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django_htmx.middleware import HtmxMiddleware
 
 from twofactor import adapter, conf, reauthentication, sessions, setup
-from twofactor.htmx import RedirectMiddleware
+from twofactor.htmx import hx_redirect
 from twofactor.models import Authenticator
 
-# Names of the pages that turning 2FA on takes, and the way out.
+# URL names that stay open while 2FA is due: the setup, and signing out.
 SETUP = {
     "twofactor:setup",
     "twofactor:verify_setup",
@@ -30,43 +26,18 @@ SETUP = {
     "account_logout",
     "set_language",
 }
-# Where to get the verified address that setup asks for, for whoever has none.
+# URL names that stay open for users without the verified address that the setup requires.
 ADDRESS = {"account_email", "account_confirm_email", "account_reauthenticate", "twofactor:reauthenticate"}
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class TwofactorMiddleware:
-    """Stands after allauth's AccountMiddleware: htmx, its redirects, the second wall, the admin's sign-in."""
+    """Check the second factor of each request. List it after HtmxMiddleware and allauth's AccountMiddleware.
 
-    def __init__(self, get_response: GetResponse) -> None:
-        wall = SecondWallMiddleware(get_response)
-        self.around: GetResponse = HtmxMiddleware(RedirectMiddleware(wall))  # type: ignore[assignment]
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.around(request)
-
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        """Lead from the sign-in of any admin site to the one that asks for a code."""
-        match = request.resolver_match
-        if match and match.url_name == "login" and "admin" in match.app_names:
-            return secure_admin_login(view)(request, *args, **kwargs)
-        return None
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Ask for a proof before a page of allauth's, and drop what was posted.
-
-        allauth's own middleware, which comes later, would keep it in the session and carry it out after the proof.
-        """
-        return reauthentication.redirect_if_required(exception, request)
-
-
-class SecondWallMiddleware:
-    """Signs out a session whose mark does not fit its user's 2FA, before any view runs.
-
-    A stray `login()`, sessions from before 2FA was on, other backends: none has the mark that the stage leaves.
-    The user's authenticator comes with the user, so that this costs no query. Stands after
-    AuthenticationMiddleware, MessageMiddleware and allauth's AccountMiddleware.
+    Sign out sessions that have not passed the current second factor, and redirect users who are required to have 2FA
+    to its setup. Redirect the sign-in page of every admin site to the one that asks for a code, and answer allauth's
+    requests for a step-up with the app's page.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -74,21 +45,46 @@ class SecondWallMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
-            authenticator = getattr(request.user, "authenticator", None)
-            if not sessions.is_marked(request, authenticator):
-                logout(request)
-                messages.info(
-                    request,
-                    _("You were signed out, because two-factor authentication changed. Please sign in again."),
-                )
-            else:
-                # For templates: the notice that counts down on every page of the site, and the way out of the setup.
-                due = grace_ends_at(request.user, authenticator)
-                request.twofactor_due = due  # type: ignore[attr-defined]
-                request.twofactor_is_due = is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined]
-                if is_due and not _is_open(request):
-                    return redirect(setup.url(request))
+            check_session(request)
+        if getattr(request, "twofactor_is_due", False) and not _is_exempt(request):
+            return hx_redirect(request, redirect(setup.url(request)))
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        match = request.resolver_match
+        if match and match.url_name == "login" and "admin" in match.app_names:
+            return hx_redirect(request, secure_admin_login(view)(request, *args, **kwargs))
+        return None
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Redirect to the step-up page, and drop what was posted.
+
+        Django calls this before allauth's own middleware, which would store the POST in the session and carry it out
+        after the step-up.
+        """
+        response = reauthentication.redirect_if_required(exception, request)
+        return hx_redirect(request, response) if response else None
+
+
+def check_session(request: HttpRequest) -> None:
+    """Sign the user out if the session does not carry the current version of 2FA.
+
+    Every way to sign in that bypasses the stage leaves such a session: a bare `login()`, another backend, or a session
+    from before 2FA was turned on. The authenticator is loaded with the user, so this costs no query.
+
+    Otherwise set `twofactor_due`, when the user has to have 2FA, and `twofactor_is_due` for the templates.
+    """
+    authenticator = getattr(request.user, "authenticator", None)
+    if not sessions.is_marked(request, authenticator):
+        logout(request)
+        messages.info(
+            request,
+            _("You were signed out, because two-factor authentication changed. Please sign in again."),
+        )
+        return
+    due = grace_ends_at(request.user, authenticator)
+    request.twofactor_due = due  # type: ignore[attr-defined]
+    request.twofactor_is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined]
 
 
 def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | None:
@@ -102,7 +98,7 @@ def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | 
     return joined + timedelta(days=conf.grace_days()) if joined else timezone.now()
 
 
-def _is_open(request: HttpRequest) -> bool:
+def _is_exempt(request: HttpRequest) -> bool:
     if request.path.startswith(conf.exempt_paths()):
         return True
     try:

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from twofactor import conf, limits, totp
 from twofactor.crypto import Unsealable
-from twofactor.htmx import way_back
+from twofactor.htmx import return_path
 from twofactor.models import Authenticator
 
 KEY = "twofactor_setup"
@@ -23,7 +23,7 @@ class Setup:
 
 def url(request: HttpRequest) -> str:
     """Return the URL of the setup. Afterwards it redirects to the page that this request asked for."""
-    page = way_back(request)
+    page = return_path(request)
     return reverse("twofactor:setup", query={"next": page} if page else None)
 
 

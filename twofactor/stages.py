@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 
 from twofactor import conf, sessions, trust
 from twofactor.forms import VerifyLoginForm
-from twofactor.htmx import render_page, wants_panel
+from twofactor.htmx import render_page, wants_panel, with_hx_redirect
 from twofactor.models import Authenticator, PendingSignIn, new_pending_id
 
 # Session key: when the last pending sign-in began, its next URL, and why it ended. It stays after the sign-in ended.
@@ -134,8 +134,9 @@ def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., Ht
     Redirect users who are already signed in to their next page.
     """
 
-    @never_cache
     @login_not_required
+    @with_hx_redirect
+    @never_cache
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:

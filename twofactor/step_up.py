@@ -21,7 +21,7 @@ def query_for(request: HttpRequest) -> dict[str, str]:
 
 def _page_of_the_form(request: HttpRequest) -> str:
     """Return the page of this host that the form was on; empty if unknown. Its own address may take a POST alone."""
-    page = htmx.way_back(request)
+    page = htmx.return_path(request)
     if not url_has_allowed_host_and_scheme(page, {request.get_host()}):
         return ""
     parts = urlsplit(page)

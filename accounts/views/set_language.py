@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views import i18n
 
 from accounts.models import User
-from twofactor.htmx import wants_panel, way_back
+from twofactor.htmx import return_path, wants_panel
 
 
 @login_not_required
@@ -19,6 +19,6 @@ def set_language(request: HttpRequest) -> HttpResponseBase:
     if language in dict(settings.LANGUAGES) and request.user.is_authenticated:
         User.objects.filter(pk=request.user.pk).update(language=language)
     response = i18n.set_language(request)
-    if request.method == "POST" and wants_panel(request) and (page := way_back(request)):
+    if request.method == "POST" and wants_panel(request) and (page := return_path(request)):
         response["Location"] = page
     return response

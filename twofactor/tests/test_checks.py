@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from twofactor.account import AccountAdapter
-from twofactor.checks import AFTER, MIDDLEWARE, check_all, check_deploy
+from twofactor.checks import AFTER, HTMX_MIDDLEWARE, MIDDLEWARE, check_all, check_deploy
 from twofactor.models import Authenticator
 from twofactor.stages import VerifyStage
 
@@ -50,6 +50,7 @@ WRONG_SETTINGS = [
     ("E013", {"ROOT_URLCONF": "allauth.urls"}),
     ("E015", {"INSTALLED_APPS": [*site.INSTALLED_APPS, "allauth.headless"]}),
     ("E002", {"MIDDLEWARE": WITHOUT_MIDDLEWARE}),
+    ("E018", {"MIDDLEWARE": [name for name in site.MIDDLEWARE if name != HTMX_MIDDLEWARE]}),
     *[("E003", {"MIDDLEWARE": middleware_before(name)}) for name in AFTER],
     ("W005", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
     ("E006", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}),

@@ -15,7 +15,8 @@ NEWEST_DJANGO = "6.1.3"
 FORGOTTEN = {
     'INSTALLED_APPS += ["twofactor"]': ["ImproperlyConfigured", '"twofactor" in INSTALLED_APPS'],
     "ACCOUNT_ADAPTER": ["twofactor.E001", 'ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter"'],
-    "TwofactorMiddleware": ["twofactor.E002", '"twofactor.middleware.TwofactorMiddleware" in MIDDLEWARE'],
+    "HtmxMiddleware": ["twofactor.E018", '"django_htmx.middleware.HtmxMiddleware" to MIDDLEWARE'],
+    "TwofactorMiddleware": ["twofactor.E002", '"twofactor.middleware.TwofactorMiddleware" to MIDDLEWARE'],
     "urlpatterns": ["twofactor.E013", 'path("accounts/2fa/", include("twofactor.urls"))'],
     "TWOFACTOR_KEYS": ["twofactor.E007", 'TWOFACTOR_KEYS = "kid:base64key,..."'],
 }

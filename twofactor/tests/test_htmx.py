@@ -9,7 +9,7 @@ from django.test import RequestFactory
 from django_htmx.middleware import HtmxMiddleware
 
 from conftest import PASSWORD
-from twofactor.htmx import RedirectMiddleware, wants_panel
+from twofactor.htmx import HtmxRedirectMiddleware, wants_panel
 from twofactor.tests.helpers import (
     CONFIRM,
     DISABLE,
@@ -28,6 +28,7 @@ from twofactor.tests.helpers import (
     redirect_target,
     sign_in,
 )
+from twofactor.tests.hosts.pages import DELETE, HOST, ROW
 
 PUBLIC = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
           "/accounts/password/reset/key/1-x/", "/accounts/confirm-email/x/", "/accounts/inactive/"]  # fmt: skip
@@ -134,7 +135,7 @@ def test_a_redirect_of_a_history_restore_is_unchanged(db):
 
 def through_middleware(response, **headers):
     """Pass a view's response through the middleware, as for a request of htmx."""
-    middleware = HtmxMiddleware(RedirectMiddleware(lambda request: response))
+    middleware = HtmxMiddleware(HtmxRedirectMiddleware(lambda request: response))
     return middleware(RequestFactory().get("/", headers={"HX-Request": "true", **headers}))
 
 
@@ -149,6 +150,82 @@ def test_a_response_that_is_not_a_redirect_is_unchanged(status):
     response = through_middleware(HttpResponse(b"text", status=status))
     assert response.status_code == status
     assert "HX-Redirect" not in response
+
+
+# --- A site without HtmxRedirectMiddleware --------------------------------------------------------
+
+ADMIN_LOGIN = "/admin/login/"
+EMAIL = "/accounts/email/"
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
+
+
+@pytest.fixture(params=["with LoginRequiredMiddleware", "without LoginRequiredMiddleware"])
+def host(request, settings):
+    """A site that lists HtmxMiddleware, but not HtmxRedirectMiddleware."""
+    unlisted = ["twofactor.htmx.HtmxRedirectMiddleware"]
+    if request.param.startswith("without"):
+        unlisted.append("django.contrib.auth.middleware.LoginRequiredMiddleware")
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name not in unlisted]
+    settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
+
+
+@pytest.fixture
+def htmx_client(host, user):
+    """Signed in, with the header of htmx; 2FA is off."""
+    return sign_in(new_client(htmx=True), user)
+
+
+def hx_redirect_path(response):
+    assert response.status_code == 204
+    assert "HX-Request" in response["Vary"]
+    return urlsplit(response["HX-Redirect"]).path
+
+
+@pytest.mark.parametrize("path", [SETTINGS, STATUS, SETUP, DISABLE, CONFIRM, REAUTHENTICATE, VERIFY_LOGIN])
+def test_the_apps_pages_send_signed_out_users_to_sign_in_with_hx_redirect(host, db, path):
+    for method in (new_client(htmx=True).get, new_client(htmx=True).post):
+        assert hx_redirect_path(method(path)) == LOGIN
+
+
+def test_the_apps_views_redirect_with_hx_redirect(htmx_client):
+    assert hx_redirect_path(htmx_client.get(DISABLE)) == SETTINGS
+    assert hx_redirect_path(htmx_client.post(VERIFY_SETUP)) == SETUP
+    assert hx_redirect_path(htmx_client.post(REAUTHENTICATE, {"password": PASSWORD, "next": EMAIL})) == EMAIL
+
+
+def test_the_stage_signs_in_with_hx_redirect(host, user, authenticator, secret):
+    client = new_client(htmx=True)
+    give_password(client, user)
+    response = client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert hx_redirect_path(response) == "/"
+    assert response.cookies["sessionid"].value
+    assert hx_redirect_path(client.get(VERIFY_LOGIN)) == "/"
+
+
+def test_a_response_that_is_raised_is_sent_with_hx_redirect(htmx_client):
+    for _ in range(9):
+        assert htmx_client.post(SETUP, {"password": "wrong"}).status_code == 422
+    assert hx_redirect_path(htmx_client.post(SETUP, {"password": "wrong"})) == LOGIN
+
+
+def test_the_middlewares_own_redirects_are_sent_with_hx_redirect(htmx_client, settings):
+    assert hx_redirect_path(htmx_client.post(EMAIL, {"email": "a@example.com", "action_add": ""})) == REAUTHENTICATE
+    assert hx_redirect_path(new_client(htmx=True).get(ADMIN_LOGIN)) == LOGIN
+    settings.TWOFACTOR_REQUIRED = "all"
+    assert hx_redirect_path(htmx_client.get(HOST)) == SETUP
+
+
+def test_the_decorator_for_other_views_redirects_with_hx_redirect(htmx_client):
+    assert hx_redirect_path(htmx_client.get(ROW)) == SETUP
+
+
+def test_the_redirects_of_other_views_are_unchanged(host, user, authenticator, secret):
+    client = new_client(htmx=True)
+    assert client.post("/accounts/logout/").status_code == 302
+    give_password(client, user)
+    client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    response = client.post(DELETE, {"note": "old"})
+    assert (response.status_code, response["Location"]) == (302, HOST)
 
 
 # --- Back to the current page ---------------------------------------------------------------------

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -14,6 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
+
+from twofactor.htmx import with_hx_redirect
 
 View = Callable[..., HttpResponse]
 
@@ -29,8 +31,10 @@ def second_factor_page(*methods: str) -> Callable[[View], View]:
     """
 
     def decorate(view: View) -> View:
-        @require_http_methods([*methods])
+        @login_not_required  # Django's LoginRequiredMiddleware would redirect without HX-Redirect
+        @with_hx_redirect
         @login_required
+        @require_http_methods([*methods])
         @never_cache
         @sensitive_post_parameters("password", "code", "backup_code")
         @transaction.non_atomic_requests  # an error must not roll back a charged attempt

@@ -36,6 +36,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     *(["allauth.usersessions.middleware.UserSessionsMiddleware"] if "sessions" in EXTRAS else []),
     "twofactor.middleware.TwofactorMiddleware",

@@ -20,9 +20,8 @@ HERE = "twofactor.tests.importing_sites"
 APPS = ["twofactor", "allauth", "allauth.account", "django_htmx"]
 MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
-    "twofactor.htmx.RedirectMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "twofactor.middleware.SecondWallMiddleware",
+    "twofactor.middleware.TwofactorMiddleware",
 ]
 
 
