@@ -1,47 +1,47 @@
 "use strict";
 
-// Everything works without this file. Over a swap it keeps what was typed, the focus and the title, and announces the new panel.
-// It reads codes in any spelling, and sends, copies, downloads and prints.
+// Every page works without this file. Over a swap it keeps typed values, sets focus and title, and announces the panel.
+// It normalizes typed codes, submits a complete code, and copies, downloads and prints.
 
 const find = (selector, root = document) => root.querySelector(selector);
 
-/** Tell screen readers. */
+/** Announce a text to screen readers. */
 function announce(text) {
   find("#live").textContent = text.trim().replace(/\s+/g, " ");
 }
 
-/** Show what only works with this file. */
-function reveal(root) {
+/** Show the elements that need this file. */
+function showScripted(root) {
   const scripted = "[data-scripted], [data-download], [data-print], [data-recall]";
   for (const element of root.querySelectorAll(scripted)) element.hidden = false;
-  // Without HTTPS a browser has no clipboard to offer.
+  // navigator.clipboard exists on HTTPS and localhost only.
   if (navigator.clipboard) for (const element of root.querySelectorAll("[data-copy]")) element.hidden = false;
 }
 
 // --- Codes ----------------------------------------------------------------------------------------
 
-/** Return the value of a decimal digit of any script: Unicode has them in runs of ten. */
-function valueOf(digit) {
+/** Return the value of a decimal digit of any script. Unicode has the digits in runs of ten. */
+function digitValue(digit) {
   const point = digit.codePointAt(0);
   let first = point;
   while (/\p{Nd}/u.test(String.fromCodePoint(first - 1))) first -= 1;
   return (point - first) % 10;
 }
 
-/** The canonical form of a code, as in canonical.py. */
+/** Return the canonical form of a code, as canonical.py does. */
 function canonical(text) {
-  return text.replace(/[\s\x1c-\x1f\x85\p{Pd}\p{Cf}]/gu, "").replace(/\p{Nd}/gu, valueOf);
+  return text.replace(/[\s\x1c-\x1f\x85\p{Pd}\p{Cf}]/gu, "").replace(/\p{Nd}/gu, digitValue);
 }
 
 const SIX_DIGITS = /^[0-9]{6}$/;
-const PAUSE = 250; // milliseconds after the sixth key, so that a seventh does not end up in the next form
-let sending;
+const SUBMIT_DELAY = 250; // milliseconds after the sixth key, so that a seventh key is not typed into the next form
+let submitTimer;
 
 const isCodeField = (field) => field.matches("[data-code][name=code]");
 const hasLetters = (field) => /[^0-9]/.test(canonical(field.value));
 
-/** Drop spaces, dashes and format characters as they are typed, and keep the caret in its place. */
-function tidy(field) {
+/** Remove spaces, dashes and format characters as they are typed, and keep the caret in place. */
+function normalizeField(field) {
   const code = canonical(field.value);
   if (code === field.value) return;
   const caret = canonical(field.value.slice(0, field.selectionStart)).length;
@@ -49,40 +49,40 @@ function tidy(field) {
   if (field === document.activeElement) field.setSelectionRange(caret, caret);
 }
 
-/** Offer the backup code once a letter was typed; until the field is empty again, nothing is sent by itself. */
-function watchForLetters(field) {
+/** Offer the backup code once a letter was typed. The form then does not submit itself until the field is emptied. */
+function updateLettersHint(field) {
   if (!field.value) {
-    delete field.dataset.lettered;
-    delete field.dataset.sent;
+    delete field.dataset.hadLetters;
+    delete field.dataset.submitted;
   } else if (hasLetters(field)) {
-    field.dataset.lettered = "";
+    field.dataset.hadLetters = "";
   }
   const hint = find("[data-letters]", field.form);
-  const isNews = hint.hidden && "lettered" in field.dataset;
-  hint.hidden = !("lettered" in field.dataset);
-  if (isNews) announce(hint.textContent);
+  const appears = hint.hidden && "hadLetters" in field.dataset;
+  hint.hidden = !("hadLetters" in field.dataset);
+  if (appears) announce(hint.textContent);
 }
 
-/** Send the form once, when its six digits are there; a code that was refused is corrected without haste. */
-function sendWhenComplete(field, wait) {
-  clearTimeout(sending);
-  const isHeld = "lettered" in field.dataset || "sent" in field.dataset;
-  if (field.form.matches("[data-autosubmit]") && SIX_DIGITS.test(field.value) && !isHeld) {
-    sending = setTimeout(() => field.form?.requestSubmit(), wait);
+/** Submit a form with six digits, but only once: a refused code can be corrected at leisure. */
+function submitWhenComplete(field, delay) {
+  clearTimeout(submitTimer);
+  const isManual = "hadLetters" in field.dataset || "submitted" in field.dataset;
+  if (field.form.matches("[data-autosubmit]") && SIX_DIGITS.test(field.value) && !isManual) {
+    submitTimer = setTimeout(() => field.form?.requestSubmit(), delay);
   }
 }
 
-function readCode({ target: field, inputType, isComposing }) {
+function onCodeInput({ target: field, inputType, isComposing }) {
   if (!isCodeField(field) || isComposing) return;
-  tidy(field);
-  watchForLetters(field);
-  sendWhenComplete(field, /^(insertText|delete)/.test(inputType) ? PAUSE : 0);
+  normalizeField(field);
+  updateLettersHint(field);
+  submitWhenComplete(field, /^(insertText|delete)/.test(inputType) ? SUBMIT_DELAY : 0);
 }
 
-document.addEventListener("input", readCode);
-document.addEventListener("compositionend", readCode); // input methods, such as those for full-width digits
+document.addEventListener("input", onCodeInput);
+document.addEventListener("compositionend", onCodeInput); // input methods, for example for full-width digits
 
-// A seventh digit is not taken.
+// Ignore a seventh digit.
 document.addEventListener("beforeinput", (event) => {
   const { target: field, inputType, data } = event;
   if (!isCodeField(field) || inputType !== "insertText" || !/^\p{Nd}$/u.test(data)) return;
@@ -90,92 +90,93 @@ document.addEventListener("beforeinput", (event) => {
 });
 
 document.addEventListener("submit", ({ target }) => {
-  clearTimeout(sending);
-  for (const field of target.querySelectorAll("[data-code]")) field.dataset.sent = "";
+  clearTimeout(submitTimer);
+  for (const field of target.querySelectorAll("[data-code]")) field.dataset.submitted = "";
 });
 
-/** What is typed while a code is checked belongs to no form. */
-function lock({ detail: { elt } }, isLocked) {
-  for (const field of elt.querySelectorAll("[data-code]")) field.readOnly = isLocked;
+/** Ignore keys while a code is checked. */
+function setReadOnly({ detail: { elt } }, isReadOnly) {
+  for (const field of elt.querySelectorAll("[data-code]")) field.readOnly = isReadOnly;
 }
 
-document.addEventListener("htmx:beforeSend", (event) => lock(event, true));
-document.addEventListener("htmx:afterRequest", (event) => lock(event, false));
+document.addEventListener("htmx:beforeSend", (event) => setReadOnly(event, true));
+document.addEventListener("htmx:afterRequest", (event) => setReadOnly(event, false));
 
-/** Compare a code typed back with those on the page; nothing is sent. */
-function recall(input) {
+/** Compare a code that the user typed from their copy with the codes on the page. Nothing is sent. */
+function checkCopy(input) {
   const plain = (text) => canonical(text).toUpperCase().replace(/O/g, "0").replace(/[IL]/g, "1");
   const typed = plain(input.value);
-  const known = [...find("#codes").children].some((item) => plain(item.textContent) === typed);
+  const isKnown = [...find("#codes").children].some((item) => plain(item.textContent) === typed);
   const result = find("#recalled");
-  result.textContent = typed.length < 16 ? "" : known ? result.dataset.right : result.dataset.wrong;
+  const verdict = isKnown ? result.dataset.right : result.dataset.wrong;
+  result.textContent = typed.length < 16 ? "" : verdict;
 }
 
 document.addEventListener("input", ({ target }) => {
-  if (target.id === "recall") recall(target);
+  if (target.id === "recall") checkCopy(target);
 });
 
-// --- What was typed, over a swap ------------------------------------------------------------------
+// --- Typed values over a swap ---------------------------------------------------------------------
 
-let typed = [];
+let savedValues = [];
 
 const pathOf = (field) => field.form?.getAttribute("action")?.split("?")[0];
 
-/** Remember what the server never sends back: passwords, and after a change of the method the other fields. */
-function remember(panel) {
-  typed = [];
+/** Save the values that the server never sends back: passwords, and the other fields when the method changes. */
+function saveValues(panel) {
+  savedValues = [];
   for (const field of panel.querySelectorAll("input:is([type=password], [name=trust], [data-code][name=code])")) {
     const { name, value, checked } = field;
-    if (!isCodeField(field)) typed.push({ path: pathOf(field), name, value, checked });
-    else if (hasLetters(field)) typed.push({ path: pathOf(field), name: "backup_code", value });
+    if (!isCodeField(field)) savedValues.push({ path: pathOf(field), name, value, checked });
+    else if (hasLetters(field)) savedValues.push({ path: pathOf(field), name: "backup_code", value });
   }
 }
 
-/** Put it into the same form of the new panel, unless the server says that it is wrong. */
-function restore(panel) {
-  for (const { path, name, value, checked } of typed) {
+/** Put the values into the same form of the new panel, except into fields that the server marked as wrong. */
+function restoreValues(panel) {
+  for (const { path, name, value, checked } of savedValues) {
     for (const field of panel.querySelectorAll(`input[name="${name}"]:not([aria-invalid=true])`)) {
       if (pathOf(field) !== path) continue;
       if (field.type === "checkbox") field.checked ||= checked;
       else field.value ||= value;
     }
   }
-  typed = [];
+  savedValues = [];
 }
 
-/** Return the box that says that the backup codes on the page are saved, as long as it is not ticked. */
-const unsavedBox = () => find("#saved:not(:checked)");
+/** Return the checkbox "I have saved these codes" while it is not checked. */
+const uncheckedSavedBox = () => find("#saved:not(:checked)");
 
 window.addEventListener("beforeunload", (event) => {
-  if (unsavedBox()) event.preventDefault();
+  if (uncheckedSavedBox()) event.preventDefault();
 });
 
 // --- One request for the panel at a time ----------------------------------------------------------
 
-let underWay = null;
+let currentRequest = null;
 
-// As in a browser without script, a later click replaces an earlier request. A form is sent once.
+// A later click replaces an earlier request, as in a browser without script. A form is submitted once.
 document.addEventListener("htmx:confirm", (event) => {
   const { elt, target } = event.detail;
   if (target.id !== "panel") return;
-  const box = unsavedBox();
+  const box = uncheckedSavedBox();
   if (box && elt.closest("#panel") && !window.confirm(box.dataset.leave)) event.preventDefault();
-  else if (elt.matches("form") && elt === underWay?.elt) event.preventDefault();
-  else underWay?.xhr.abort();
+  else if (elt.matches("form") && elt === currentRequest?.elt) event.preventDefault();
+  else currentRequest?.xhr.abort();
 });
 document.addEventListener("htmx:beforeSend", ({ detail: { elt, target, xhr } }) => {
-  if (target.id === "panel") underWay = { elt, xhr };
+  if (target.id === "panel") currentRequest = { elt, xhr };
 });
 document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
-  if (xhr === underWay?.xhr) underWay = null;
+  if (xhr === currentRequest?.xhr) currentRequest = null;
 });
 
 // --- Swaps ----------------------------------------------------------------------------------------
 
-/** A new panel is there: bring focus and title to it, and announce it. */
-function arrive(panel) {
-  reveal(panel);
-  restore(panel);
+/** Set focus and title for a new panel, and announce it. */
+function onNewPanel(panel) {
+  showScripted(panel);
+  restoreValues(panel);
   const title = find("#panel-title", panel);
   const wrong = find("[aria-invalid=true]", panel);
   const site = find("meta[name=application-name]");
@@ -183,19 +184,19 @@ function arrive(panel) {
   window.scrollTo(0, 0);
   (wrong ?? find("[autofocus]", panel) ?? title).focus();
   if (wrong?.select) wrong.select();
-  const said = find(".errorlist", panel) ?? find(".tf-note", panel) ?? title;
-  announce(panel.dataset.announce || said.textContent);
+  const message = find(".errorlist", panel) ?? find(".tf-note", panel) ?? title;
+  announce(message.textContent);
 }
 
-/** Say beside what was pressed that it did not work, in place of what was said before. What was typed stays. */
-function complain({ detail: { elt, target } }, template) {
+/** Show a notice in the form or link that failed, and remove the previous one. Typed values stay. */
+function showFailure({ detail: { elt, target } }, template) {
   if (target?.id !== "panel") return;
   for (const old of target.querySelectorAll(".tf-note[role], .errorlist")) old.remove();
   for (const field of target.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   const notice = find(template).content.firstElementChild.cloneNode(true);
   if (elt.matches("form")) elt.prepend(notice);
   else find("#panel-title").after(notice);
-  // The button is disabled until the request is over, and cannot take the focus.
+  // The button is disabled until the request has ended, and cannot be focused.
   notice.tabIndex = -1;
   const secret = find("input[type=password], [data-code]", elt);
   (secret ?? notice).focus();
@@ -204,21 +205,21 @@ function complain({ detail: { elt, target } }, template) {
 
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.target.id !== "panel") return;
-  // An answer without a panel (a proxy's own error page, say) would leave nothing to go on with.
+  // Do not swap in a response without a panel, such as an error page of a proxy.
   if (detail.shouldSwap && !/\bid="panel"/.test(detail.serverResponse)) {
     detail.shouldSwap = false;
     detail.isError = true;
   }
-  if (detail.shouldSwap) remember(detail.target);
+  if (detail.shouldSwap) saveValues(detail.target);
 });
 document.addEventListener("htmx:afterSettle", ({ target }) => {
-  if (target.id === "panel") arrive(target);
+  if (target.id === "panel") onNewPanel(target);
 });
-document.addEventListener("htmx:responseError", (event) => complain(event, "#notice-error"));
-document.addEventListener("htmx:sendError", (event) => complain(event, "#notice-offline"));
-document.addEventListener("htmx:timeout", (event) => complain(event, "#notice-offline"));
+document.addEventListener("htmx:responseError", (event) => showFailure(event, "#notice-error"));
+document.addEventListener("htmx:sendError", (event) => showFailure(event, "#notice-offline"));
+document.addEventListener("htmx:timeout", (event) => showFailure(event, "#notice-offline"));
 
-// A page from the back/forward cache may show what its owner has signed out of.
+// A page from the back/forward cache may belong to a session that has ended.
 window.addEventListener("pageshow", ({ persisted }) => {
   if (persisted) window.location.reload();
 });
@@ -232,7 +233,7 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(textOf(source));
   } catch {
-    window.getSelection().selectAllChildren(source); // refused by the browser: Ctrl+C is left
+    window.getSelection().selectAllChildren(source); // the browser refused: the user can press Ctrl+C
     return;
   }
   button.dataset.label ??= button.textContent;
@@ -258,4 +259,4 @@ document.addEventListener("click", ({ target }) => {
   if ("print" in button.dataset) window.print();
 });
 
-reveal(document);
+showScripted(document);
