@@ -1,4 +1,4 @@
-"""For a host's own views: a second factor used within so many minutes. docs/reuse.md says when to ask for which."""
+"""For a host's own views: require a recently used second factor. docs/reuse.md explains when to use which step-up."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,12 +16,11 @@ from django.views.decorators.cache import never_cache
 from twofactor import htmx, sessions, setup
 from twofactor.forms import ConfirmForm
 from twofactor.models import Authenticator
-from twofactor.step_up import SAFE
-from twofactor.views.confirm import JUST_NOW, address, show
+from twofactor.step_up import MIN_MAX_AGE, SAFE, confirm_context, confirm_url
 
 MAX_AGE = timedelta(minutes=10)
 SETUP_URL = "twofactor:setup"
-SYNC_ONLY = "A second factor can be required of sync views only, and this one is async."
+SYNC_ONLY = "A second factor can be required for sync views only, and this view is async."
 
 View = Callable[..., HttpResponse]
 
@@ -29,15 +28,17 @@ View = Callable[..., HttpResponse]
 def second_factor_required(
     view: View | None = None, *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL
 ) -> Any:
-    """Let in whoever is signed in and typed a code or backup code within `max_age`.
+    """Decorate a view: it runs only if a code or backup code was used in this session within `max_age`.
 
-    That is a timedelta, or seconds, 60 at least. Everybody else types one first and comes back by a GET; what they sent
-    is neither looked at nor kept. Whoever has no 2FA is led to `setup_url`, a path or the name of one. No browser or
-    cache stores what the view answers, or it would be shown without asking.
+    Other users are asked for one first, and then return to the page by a GET. A form that they posted is dropped. The
+    view's responses are never cached, because a cached response would be shown without the check.
+
+    `max_age` is a timedelta or seconds, at least 60. `setup_url`, a URL or the name of one, is for users without 2FA.
+    Raise ValueError if `max_age` is too small, and TypeError if the view is async.
     """
     within = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
-    if within < JUST_NOW:
-        raise ValueError(f"max_age is {within} seconds: {JUST_NOW} is the least that somebody can keep to.")
+    if within < MIN_MAX_AGE:
+        raise ValueError(f"max_age is {within} seconds. It has to be at least {MIN_MAX_AGE}.")
 
     def decorate(view: View) -> View:
         if is_async(view):
@@ -57,7 +58,7 @@ def second_factor_required(
 
 
 def is_async(view: View) -> bool:
-    """Return True for an async view, and for the `dispatch` of an async class, itself a plain method."""
+    """Return whether this is an async view, or the `dispatch` of an async class, which is itself a plain method."""
     method = getattr(view, "func", view)  # method_decorator passes a partial
     return iscoroutinefunction(view) or getattr(getattr(method, "__self__", None), "view_is_async", False)
 
@@ -65,10 +66,10 @@ def is_async(view: View) -> bool:
 @htmx.with_hx_redirect
 @login_required
 def _ask(request: HttpRequest, authenticator: Authenticator | None, setup_url: str) -> HttpResponse:
-    """A program is told where to go, htmx gets the form in the place of the panel, a person is led to it."""
+    """Ask for the second factor: with JSON for a program, in place for htmx, and otherwise with a redirect."""
     query: dict[str, Any] = {"next": htmx.return_path(request), "unsent": request.method not in SAFE}
     if authenticator:
-        url = address(**query)
+        url = confirm_url(**query)
     else:
         url = setup.url(request) if setup_url == SETUP_URL else resolve_url(setup_url)
     if htmx.is_scripted(request):
@@ -76,12 +77,14 @@ def _ask(request: HttpRequest, authenticator: Authenticator | None, setup_url: s
     if authenticator is None:
         messages.info(request, _("That page asks for a second factor: turn on two-factor authentication first."))
     elif htmx.targets_panel(request):
-        return _in_place(show(request, ConfirmForm(request=request, authenticator=authenticator), **query), url)
+        form = ConfirmForm(request=request, authenticator=authenticator)
+        context = {"form": form, **confirm_context(form, **query)}
+        return _in_place(htmx.render_page(request, "confirm", context), url)
     return HttpResponseRedirect(url)
 
 
 def _in_place(response: HttpResponse, url: str) -> HttpResponse:
-    """The form takes the panel's place, however the host's own button would have swapped, and has its own address."""
+    """Make htmx swap this response for the panel, whatever the host's button targets, and show its own URL."""
     response.status_code = 403
     response["HX-Push-Url"] = url
     response["HX-Retarget"] = response["HX-Reselect"] = "#panel"

@@ -1,4 +1,4 @@
-"""What twofactor.decorators does, for views that are classes."""
+"""twofactor.decorators for class-based views."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,10 @@ from twofactor.decorators import MAX_AGE, SETUP_URL, SYNC_ONLY, second_factor_re
 
 
 class SecondFactorRequiredMixin(View):
-    """Stands first among the bases: nothing of the view runs before the second factor was used."""
+    """Require a second factor that was used recently. List it first among the bases, so that it is checked first.
+
+    `second_factor_max_age` and `second_factor_setup_url` are the arguments of `second_factor_required`.
+    """
 
     second_factor_max_age: timedelta | float = MAX_AGE
     second_factor_setup_url = SETUP_URL
@@ -21,5 +24,5 @@ class SecondFactorRequiredMixin(View):
             raise TypeError(SYNC_ONLY)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        ask = second_factor_required(max_age=self.second_factor_max_age, setup_url=self.second_factor_setup_url)
-        return ask(super().dispatch)(request, *args, **kwargs)
+        require = second_factor_required(max_age=self.second_factor_max_age, setup_url=self.second_factor_setup_url)
+        return require(super().dispatch)(request, *args, **kwargs)

@@ -69,4 +69,4 @@ def step_up_url(request: HttpRequest) -> str:
     """Return the URL of the step-up page that the adapter names, or of sign-in if the user has nothing to prove."""
     methods = get_adapter().get_reauthentication_methods(request.user)
     page = methods[0]["url"] if methods else reverse("account_login")
-    return f"{page}?{urlencode(step_up.query_for(request))}"
+    return f"{page}?{urlencode(step_up.step_up_query(request))}"

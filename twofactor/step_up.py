@@ -1,26 +1,32 @@
-"""What the pages for a step-up have in common: a form that had to wait is dropped, and they say so before the proof."""
+"""What the app's two step-up pages share: their URLs, and the notice that a form was not kept."""
 
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest
+from django.shortcuts import resolve_url
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from twofactor import htmx
+from twofactor.forms import ConfirmForm
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+MIN_MAX_AGE = 60  # seconds: the least max_age of a view, and how long confirm/ does not ask again
 
 
-def query_for(request: HttpRequest) -> dict[str, str]:
-    """Return what the step-up page has to know: where to lead back to, and whether something was sent there."""
+def step_up_query(request: HttpRequest) -> dict[str, str]:
+    """Return the query string of the step-up page: `next`, and `unsent` if this request posted a form."""
     if request.method in SAFE:
         return {"next": request.get_full_path()}
-    return {"next": _page_of_the_form(request) or request.get_full_path(), "unsent": "1"}
+    return {"next": _page_of_form(request) or request.get_full_path(), "unsent": "1"}
 
 
-def _page_of_the_form(request: HttpRequest) -> str:
-    """Return the page of this host that the form was on; empty if unknown. Its own address may take a POST alone."""
+def _page_of_form(request: HttpRequest) -> str:
+    """Return the page of this host that the form was on, or "" if unknown. The form's own URL may accept POST only."""
     page = htmx.return_path(request)
     if not url_has_allowed_host_and_scheme(page, {request.get_host()}):
         return ""
@@ -28,12 +34,32 @@ def _page_of_the_form(request: HttpRequest) -> str:
     return urlunsplit(("", "", parts.path, parts.query, ""))
 
 
+def confirm_url(*, unsent: bool = False, **query: str) -> str:
+    """Return the URL of confirm/. `next` and `method` may be in the query; `unsent` says that a form was posted."""
+    known = {name: value for name, value in query.items() if value}
+    if unsent:
+        known["unsent"] = "1"
+    return reverse("twofactor:confirm", query=known)
+
+
+def confirm_context(form: ConfirmForm, **query: Any) -> dict[str, Any]:
+    """Return the template context of confirm/ for this form. `query` is that of `confirm_url`."""
+    other_method = "code" if form.method == "backup" else "backup"
+    return {
+        "title": _("Confirm that it is you"),
+        "url": confirm_url(**query),
+        "unsent": query.get("unsent"),
+        "toggle_url": confirm_url(method=other_method, **query),
+        "cancel_url": resolve_url(settings.LOGIN_REDIRECT_URL),
+    }
+
+
 def is_unsent(request: HttpRequest) -> bool:
-    """True if the request that had to wait was a form. It is not kept."""
+    """Return whether the request that needed the step-up posted a form. The form is not kept."""
     return "unsent" in request.GET or "unsent" in request.POST
 
 
 def ask_to_send_again(request: HttpRequest) -> None:
-    """Repeat, after the proof, that the form has to be sent again."""
+    """Repeat after the step-up that the form has to be sent again."""
     if is_unsent(request):
         messages.info(request, _("Thank you. What you sent before was not kept: please send it again."))

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -45,6 +45,11 @@ def second_factor_page(*methods: str) -> Callable[[View], View]:
         return page
 
     return decorate
+
+
+def post_data(request: HttpRequest) -> QueryDict | None:
+    """Return what binds a form: the data of a POST, and None for any other method."""
+    return request.POST if request.method == "POST" else None
 
 
 def changed_meanwhile(request: HttpRequest) -> HttpResponse:

@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 from twofactor.forms import ProofForm, SecondFactorForm, method_of
 from twofactor.htmx import render_page
 from twofactor.models import Authenticator
+from twofactor.views.common import post_data
 
 
 def proof_form(request: HttpRequest, authenticator: Authenticator | None) -> ProofForm:
     """Return the step-up form: the password and, where 2FA is on, a code. It is bound if the request is a POST."""
-    data = request.POST if request.method == "POST" else None
-    return ProofForm(data, request=request, authenticator=authenticator, method=method_of(request))
+    return ProofForm(post_data(request), request=request, authenticator=authenticator, method=method_of(request))
 
 
 def show_form(request: HttpRequest, page: str, form: SecondFactorForm, **context: Any) -> HttpResponse:
