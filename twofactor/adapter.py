@@ -1,4 +1,4 @@
-"""Where a host says otherwise: the name of the site and of an account, and who must have 2FA."""
+"""What a host can customize: the name of the site and of an account, and who is required to have 2FA."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,32 +11,32 @@ from twofactor import conf
 
 
 class Adapter:
-    """What the app asks its host. One object serves all requests of a process: it keeps nothing between two."""
+    """Override these methods, and name the class in TWOFACTOR_ADAPTER. One object serves all requests of a process."""
 
     def issuer(self, request: HttpRequest | None = None) -> str:
-        """The site's name: in titles, in mails and, without a colon, beside the account in the authenticator app.
+        """Return the site's name. It is in titles, emails and (without its colons) in the authenticator app.
 
-        `request` is None where a command is the cause.
+        `request` is None in a management command.
         """
         return conf.issuer()
 
     def label(self, user: Any) -> str:
-        """The account's name in the authenticator app: its address, or else what its owner signs in with."""
+        """Return the account's name in the authenticator app: the email address, or else the username."""
         return user_email(user) or user.get_username()
 
     def is_required(self, user: Any) -> bool:
-        """True if this user must have 2FA on. Asked at each request of a user who has not, so let it be quick.
+        """Return whether this user is required to have 2FA. Called in each request of a user without 2FA: be quick.
 
-        What it raises is not caught: then no page is served to them, and nobody turns 2FA off.
+        Exceptions are not caught. While it raises, users without 2FA get an error, and nobody can turn 2FA off.
         """
         return conf.required() == "all" or (conf.required() == "staff" and getattr(user, "is_staff", False))
 
 
 def current() -> Adapter:
-    """Return the one that TWOFACTOR_ADAPTER names."""
-    return _made(conf.adapter())
+    """Return the adapter that TWOFACTOR_ADAPTER names."""
+    return _instance(conf.adapter())
 
 
 @lru_cache(maxsize=1)
-def _made(path: str) -> Adapter:
+def _instance(path: str) -> Adapter:
     return import_string(path)()

@@ -88,9 +88,9 @@ def check_session(request: HttpRequest) -> None:
 
 
 def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | None:
-    """When a user who must have 2FA and has not is held at its setup; None for everybody else.
+    """Return when this user has to have 2FA, or None if it is on or not required.
 
-    At once where users have no `date_joined` that the days of grace could be counted from.
+    The days of grace are counted from `date_joined`. Without that field the time is now.
     """
     if authenticator is not None or not adapter.current().is_required(user):
         return None

@@ -1,4 +1,4 @@
-"""The answer that shows the backup codes, and what follows if its page is left before they are saved."""
+"""Show the backup codes once, and remind a user who left their page without saving them."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -9,13 +9,13 @@ from twofactor import conf
 from twofactor.htmx import render_page
 from twofactor.models import Authenticator
 
-SHOWN = "twofactor_codes_shown"  # in the session until the codes are saved: where the person was going
+SHOWN = "twofactor_codes_shown"  # in the session until the codes are saved: the URL to go to afterwards
 
 
 def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool, destination: str = "") -> HttpResponse:
-    """The one answer that shows the backup codes. A reload must find the settings, not a form sent twice."""
+    """Return the only response that shows the backup codes. Its address is that of the settings, for a reload."""
     request.session[SHOWN] = destination
-    request.twofactor_due = None  # type: ignore[attr-defined] # what the middleware set before 2FA was on
+    request.twofactor_due = None  # type: ignore[attr-defined] # set by the middleware while 2FA was off
     context = {
         "title": _("Save your backup codes"),
         "codes": codes,
@@ -29,7 +29,7 @@ def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool, destin
 
 
 def remind_of_codes(request: HttpRequest, authenticator: Authenticator | None) -> bool:
-    """Say, after Back or a reload, that the codes are shown once. False if there is nothing to say."""
+    """Add a message that the codes are shown only once, after Back or a reload. Return whether it was needed."""
     if request.session.pop(SHOWN, None) is None or authenticator is None:
         return False
     messages.warning(

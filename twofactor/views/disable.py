@@ -1,4 +1,4 @@
-"""2FA off, for whoever has the password and a code."""
+"""Turn 2FA off, with the password and a code."""
 
 from django.contrib import messages
 from django.db import transaction
@@ -7,11 +7,10 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from twofactor import adapter, events, sessions
-from twofactor.htmx import wants_panel
 from twofactor.models import Authenticator, ChangedMeanwhile
 from twofactor.views.common import AuthenticatedRequest, changed_meanwhile, second_factor_page
 from twofactor.views.form_page import proof_form, show_form
-from twofactor.views.settings import show_settings
+from twofactor.views.settings import back_to_settings
 
 
 @second_factor_page("GET", "HEAD", "POST")
@@ -35,4 +34,4 @@ def disable(request: AuthenticatedRequest, authenticator: Authenticator | None) 
         return changed_meanwhile(request)
     events.turned_off(request, request.user)
     messages.success(request, _("Two-factor authentication is off."))
-    return show_settings(request, None) if wants_panel(request) else redirect("twofactor:settings")
+    return back_to_settings(request, None)

@@ -1,4 +1,4 @@
-"""New backup codes; the old ones are dead."""
+"""Replace the backup codes."""
 
 from django.db import transaction
 from django.http import HttpResponse
@@ -18,7 +18,7 @@ def regenerate_backup_codes(request: AuthenticatedRequest, authenticator: Authen
         return redirect("twofactor:settings")
     form = proof_form(request, authenticator)
     if not form.is_valid():
-        if remind_of_codes(request, authenticator):  # Back, or the same form sent again by a reload
+        if remind_of_codes(request, authenticator):  # the Back button, or a reload that posts the form again
             return redirect("twofactor:settings")
         context = {"title": _("New backup codes"), "codes_left": authenticator.codes_left}
         return show_form(request, "regenerate_backup_codes", form, **context)

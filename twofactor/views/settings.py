@@ -1,5 +1,6 @@
-"""Status, backup codes left, and every action."""
+"""The settings page: status, backup codes left, trusted browsers, recent activity, and every action."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
@@ -8,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from twofactor import adapter, conf, trust
 from twofactor.htmx import render_page, wants_panel
-from twofactor.models import Authenticator
+from twofactor.models import Authenticator, TrustedBrowser
 from twofactor.views._backup_codes import SHOWN, remind_of_codes
 from twofactor.views.common import AuthenticatedRequest, second_factor_page
 
@@ -22,36 +23,42 @@ def settings(request: AuthenticatedRequest, authenticator: Authenticator | None)
 
 
 def leave_codes(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    """The codes are saved: go on to where the person was going, or to the settings."""
+    """Redirect after the codes were saved: to the page that started the setup, or to the settings."""
     if url := request.session.pop(SHOWN, ""):
         return HttpResponseRedirect(url)
-    return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")
+    return back_to_settings(request, authenticator)
 
 
 @second_factor_page("GET", "HEAD")
 def status(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    """The status block alone, which the settings page refreshes itself from."""
+    """Return the status block, which the settings page refreshes over htmx."""
     if not wants_panel(request):
         return redirect("twofactor:settings")
     return render(request, "twofactor/status.html", status_of(request, authenticator))
 
 
+def back_to_settings(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
+    """Return the settings as a panel for htmx, and otherwise redirect to them."""
+    return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")
+
+
 def show_settings(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     user = request.user
+    browsers: Iterable[TrustedBrowser] = ()
+    if authenticator and conf.trust_days():
+        browsers = trust.valid_browsers(user, authenticator).order_by("-last_used_at")
     context = {
         "title": _("Two-factor authentication"),
         **status_of(request, authenticator),
         "events": user.security_events.order_by("-created_at", "-pk")[: conf.EVENTS_SHOWN],
-        "browsers": trust.valid_browsers(user, authenticator).order_by("-last_used_at")
-        if authenticator and conf.trust_days()
-        else (),
+        "browsers": browsers,
         "trust_days": conf.trust_days(),
     }
     return render_page(request, "settings", context, at=conf.settings_path())
 
 
 def status_of(request: AuthenticatedRequest, authenticator: Authenticator | None) -> dict[str, Any]:
-    """What the status block says, and what can be done from there."""
+    """Return the context of the status block."""
     left = authenticator.codes_left if authenticator else 0
     return {
         "authenticator": authenticator,

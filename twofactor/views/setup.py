@@ -1,4 +1,4 @@
-"""Step-up, then step 1 of turning 2FA on or of moving to a new phone: the QR code and the key."""
+"""Step-up, then step 1 of the setup: the QR code and the key. A setup turns 2FA on, or replaces the phone."""
 
 from typing import Any
 
@@ -10,24 +10,24 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from twofactor import adapter, qr, totp
-from twofactor import setup as under_way
-from twofactor.htmx import render_page, wants_panel
+from twofactor import setup as setups
+from twofactor.htmx import render_page
 from twofactor.models import Authenticator
 from twofactor.reauthentication import signed_in_recently
 from twofactor.views._backup_codes import remind_of_codes
 from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
 from twofactor.views.form_page import proof_form, show_form
-from twofactor.views.settings import show_settings
+from twofactor.views.settings import back_to_settings
 
 
 @second_factor_page("GET", "HEAD", "POST")
 def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    if current := under_way.resume(request, authenticator):
-        under_way.set_destination(request, next_url(request))
+    if current := setups.resume(request, authenticator):
+        setups.set_destination(request, next_url(request))
         return show_key(request, authenticator, current.secret)
     if request.method != "POST" and remind_of_codes(request, authenticator):
         return redirect("twofactor:settings")
-    if owes_address(request.user):
+    if lacks_verified_address(request.user):
         messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
         return redirect("account_email")
     if authenticator is None and not (request.user.has_usable_password() or signed_in_recently(request)):
@@ -37,7 +37,7 @@ def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) ->
         return redirect("account_logout")
     form = proof_form(request, authenticator)
     if form.is_valid():
-        current = under_way.begin(request, authenticator, destination=next_url(request))
+        current = setups.begin(request, authenticator, destination=next_url(request))
         return show_key(request, authenticator, current.secret)
     context = {
         "title": title_of(authenticator),
@@ -47,8 +47,8 @@ def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) ->
     return show_form(request, "setup", form, **context)
 
 
-def owes_address(user: Any) -> bool:
-    """Nobody turns 2FA on for the owner of an address that is not theirs, where the site verifies addresses at all."""
+def lacks_verified_address(user: Any) -> bool:
+    """Return whether the user has to verify an address first. Otherwise a stranger could turn 2FA on for its owner."""
     return app_settings.EMAIL_VERIFICATION != "none" and not has_verified_email(user)
 
 
@@ -70,5 +70,5 @@ def title_of(authenticator: Authenticator | None) -> str:
 
 @second_factor_page("POST")
 def cancel_setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    under_way.forget(request)
-    return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")
+    setups.forget(request)
+    return back_to_settings(request, authenticator)

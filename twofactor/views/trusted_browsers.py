@@ -1,21 +1,20 @@
-"""Forget one trusted browser, or all of them."""
+"""Forget one trusted browser, or all."""
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
 
-from twofactor.htmx import wants_panel
 from twofactor.models import Authenticator
 from twofactor.views.common import AuthenticatedRequest, second_factor_page
-from twofactor.views.settings import show_settings
+from twofactor.views.settings import back_to_settings
 
 
 @second_factor_page("POST")
 def forget_browser(request: AuthenticatedRequest, authenticator: Authenticator | None, pk: int) -> HttpResponse:
     get_object_or_404(request.user.trusted_browsers, pk=pk).delete()
-    return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")
+    return back_to_settings(request, authenticator)
 
 
 @second_factor_page("POST")
 def forget_browsers(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
     request.user.trusted_browsers.all().delete()
-    return show_settings(request, authenticator) if wants_panel(request) else redirect("twofactor:settings")
+    return back_to_settings(request, authenticator)

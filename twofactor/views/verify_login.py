@@ -1,4 +1,4 @@
-"""The sign-in stage: a code, or by the toggle a backup code."""
+"""The sign-in stage: a code from the app, or a backup code."""
 
 from django.contrib import messages
 from django.db import transaction
@@ -12,14 +12,15 @@ from twofactor import conf, events, sessions, trust
 from twofactor.forms import VerifyLoginForm, method_of
 from twofactor.reauthentication import record_code
 from twofactor.stages import Ending, VerifyStage, verify_stage_required
+from twofactor.views.common import post_data
 
 
 @sensitive_post_parameters("code", "backup_code")
 @require_http_methods(["GET", "HEAD", "POST"])
-@transaction.non_atomic_requests  # an error after a try was charged must not give it back
+@transaction.non_atomic_requests  # an error must not roll back a charged attempt
 @verify_stage_required
 def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
-    form = stage.form(request.POST if request.method == "POST" else None, method=method_of(request))
+    form = stage.form(post_data(request), method=method_of(request))
     if form.is_valid():
         return sign_in(request, stage, form)
     if form.is_bound and stage.authenticator.has_closed(stage.pending.pk):
