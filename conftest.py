@@ -83,14 +83,14 @@ def nothing_left_over() -> Iterator[None]:
 
 
 @pytest.fixture
-def mails_to(mailoutbox: list[EmailMessage]) -> Callable[[str], list[EmailMessage]]:
+def emails_to(mailoutbox: list[EmailMessage]) -> Callable[[str], list[EmailMessage]]:
     """The mails that this address got so far, oldest first."""
 
-    def mails(address: str) -> list[EmailMessage]:
+    def emails(address: str) -> list[EmailMessage]:
         mail.flush()
         return [message for message in mailoutbox if address in message.to]
 
-    return mails
+    return emails
 
 
 @pytest.fixture

@@ -375,7 +375,7 @@ def test_a_change_signs_out_every_other_browser(
 
 
 def test_recent_activity_lists_events_newest_first(
-    page: Page, user: User, mails_to: Callable[[str], list[Any]]
+    page: Page, user: User, emails_to: Callable[[str], list[Any]]
 ) -> None:
     phone = Phone("")
     client = client_after_password(user)
@@ -393,4 +393,4 @@ def test_recent_activity_lists_events_newest_first(
         "Two-factor authentication turned on",
     ]
     expect(activity).to_contain_text("127.0.0.1")
-    assert len(mails_to(user.email)) == 4
+    assert len(emails_to(user.email)) == 4

@@ -31,10 +31,10 @@ def link_in(message: EmailMessage) -> str:
     return found[0]
 
 
-def test_signing_up_confirming_the_address_and_signing_in(page: Page, mails_to: Emails) -> None:
+def test_signing_up_confirming_the_address_and_signing_in(page: Page, emails_to: Emails) -> None:
     sign_up(page)
     expect_heading(page, "Check your inbox")
-    page.goto(link_in(mails_to(GRACE)[0]))
+    page.goto(link_in(emails_to(GRACE)[0]))
     expect(page.get_by_role("main")).to_contain_text(f"This confirms your new account for {GRACE}.")
     press(page, "Yes, confirm")
     expect_heading(page, "Sign in")
@@ -44,13 +44,13 @@ def test_signing_up_confirming_the_address_and_signing_in(page: Page, mails_to: 
     sign_out(page)
 
 
-def test_the_confirmation_link_uses_site_url_not_the_host_header(page: Page, mails_to: Emails, base_url: str) -> None:
+def test_the_confirmation_link_uses_site_url_not_the_host_header(page: Page, emails_to: Emails, base_url: str) -> None:
     sign_up(page, at=base_url.replace("localhost", "127.0.0.1"))
     expect_heading(page, "Check your inbox")
-    assert urlsplit(link_in(mails_to(GRACE)[0])).netloc == urlsplit(base_url).netloc
+    assert urlsplit(link_in(emails_to(GRACE)[0])).netloc == urlsplit(base_url).netloc
 
 
-def test_nobody_signs_in_before_the_address_is_confirmed(page: Page, mails_to: Emails) -> None:
+def test_nobody_signs_in_before_the_address_is_confirmed(page: Page, emails_to: Emails) -> None:
     sign_up(page)
     expect_heading(page, "Check your inbox")
     sign_in(page, User.objects.get(email=GRACE))
@@ -59,10 +59,10 @@ def test_nobody_signs_in_before_the_address_is_confirmed(page: Page, mails_to: E
     expect_heading(page, "Sign in")
 
 
-def test_a_used_confirmation_link_shows_a_message(page: Page, mails_to: Emails) -> None:
+def test_a_used_confirmation_link_shows_a_message(page: Page, emails_to: Emails) -> None:
     sign_up(page)
     expect_heading(page, "Check your inbox")
-    link = link_in(mails_to(GRACE)[0])
+    link = link_in(emails_to(GRACE)[0])
     page.goto(link)
     press(page, "Yes, confirm")
     expect_heading(page, "Sign in")
@@ -70,10 +70,10 @@ def test_a_used_confirmation_link_shows_a_message(page: Page, mails_to: Emails) 
     expect_heading(page, "This link no longer works")
 
 
-def test_a_taken_address_gets_the_same_answer_and_its_owner_an_email(page: Page, user: User, mails_to: Emails) -> None:
+def test_a_taken_address_gets_the_same_answer_and_its_owner_an_email(page: Page, user: User, emails_to: Emails) -> None:
     sign_up(page, email=user.email)
     expect_heading(page, "Check your inbox")
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 @pytest.mark.parametrize("password,words", [("short", "at least 12"), ("password1234", "too common")])

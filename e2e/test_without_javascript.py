@@ -37,10 +37,10 @@ from twofactor.models import Authenticator
 pytestmark = pytest.mark.browser_context_args(java_script_enabled=False)
 
 
-def test_signing_up_and_confirming_the_address(page: Page, mails_to: Callable[[str], list[Any]]) -> None:
+def test_signing_up_and_confirming_the_address(page: Page, emails_to: Callable[[str], list[Any]]) -> None:
     sign_up(page)
     expect_heading(page, "Check your inbox")
-    page.goto(link_in(mails_to(GRACE)[0]))
+    page.goto(link_in(emails_to(GRACE)[0]))
     press(page, "Yes, confirm")
     expect_heading(page, "Sign in")
     submit_password(page, User.objects.get(email=GRACE))

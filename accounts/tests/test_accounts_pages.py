@@ -59,7 +59,7 @@ def follow(client, response):
 # --- Sign-up --------------------------------------------------------------------------------------
 
 
-def test_a_new_user_signs_up_confirms_the_address_and_signs_in(anonymous_client, db, mails_to):
+def test_a_new_user_signs_up_confirms_the_address_and_signs_in(anonymous_client, db, emails_to):
     assert set(inputs(anonymous_client.get(SIGNUP))) == {"csrfmiddlewaretoken", "full_name", "email", "password1"}
     follow(anonymous_client, anonymous_client.post(SIGNUP, NEWCOMER))
     user = User.objects.get()
@@ -67,7 +67,7 @@ def test_a_new_user_signs_up_confirms_the_address_and_signs_in(anonymous_client,
     assert not is_signed_in(anonymous_client)
     give_password(anonymous_client, user)
     assert not is_signed_in(anonymous_client), "An unconfirmed address can sign in."
-    path = link_in(mails_to("bob@example.com")[0])
+    path = link_in(emails_to("bob@example.com")[0])
     assert anonymous_client.get(path).status_code == 200
     assert not EmailAddress.objects.get().verified, "A GET confirms the address, and mail scanners send GETs."
     anonymous_client.post(path)
@@ -78,9 +78,9 @@ def test_a_new_user_signs_up_confirms_the_address_and_signs_in(anonymous_client,
 
 
 @pytest.mark.parametrize("host", ["testserver", "other.example"])
-def test_links_in_emails_use_site_url_and_not_the_host_header(db, different_site_url, mails_to, host):
+def test_links_in_emails_use_site_url_and_not_the_host_header(db, different_site_url, emails_to, host):
     new_client().post(SIGNUP, NEWCOMER, headers={"Host": host})
-    assert link_in(mails_to("bob@example.com")[0], site="https://2fa.example").startswith("/accounts/confirm-email/")
+    assert link_in(emails_to("bob@example.com")[0], site="https://2fa.example").startswith("/accounts/confirm-email/")
 
 
 @pytest.mark.parametrize("typed, field", [
@@ -95,18 +95,18 @@ def test_an_invalid_sign_up_shows_an_error_at_the_field(anonymous_client, db, ty
     assert not User.objects.exists()
 
 
-def test_sign_up_with_a_taken_address_gets_the_same_response_and_emails_the_owner(anonymous_client, user, mails_to):
+def test_sign_up_with_a_taken_address_gets_the_same_response_and_emails_the_owner(anonymous_client, user, emails_to):
     taken = anonymous_client.post(SIGNUP, {**NEWCOMER, "email": user.email.upper()})
     free = new_client(htmx="HX-Request" in taken["Vary"] and taken.status_code == 204).post(SIGNUP, NEWCOMER)
     assert (taken.status_code, redirect_target(taken)) == (free.status_code, redirect_target(free))
     assert User.objects.filter(full_name="Bob New").count() == 1
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 # --- Password -------------------------------------------------------------------------------------
 
 
-def test_a_password_change_ends_other_sessions_and_notifies_the_owner(anonymous_client, user, mails_to):
+def test_a_password_change_ends_other_sessions_and_notifies_the_owner(anonymous_client, user, emails_to):
     other = sign_in(new_client(), user)
     sign_in(anonymous_client, user)
     before = anonymous_client.session.session_key
@@ -115,7 +115,7 @@ def test_a_password_change_ends_other_sessions_and_notifies_the_owner(anonymous_
     assert anonymous_client.session.session_key != before
     assert anonymous_client.get(SETTINGS).status_code == 200
     assert redirect_target(other.get(SETTINGS)).startswith(LOGIN)
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 @pytest.mark.parametrize("typed, field", [
@@ -136,9 +136,9 @@ def test_the_session_list_shows_this_browser_after_a_password_change(user):
     assert session.session_key == client.session.session_key
 
 
-def test_a_reset_changes_the_password_without_signing_in(anonymous_client, user, different_site_url, mails_to):
+def test_a_reset_changes_the_password_without_signing_in(anonymous_client, user, different_site_url, emails_to):
     anonymous_client.post(RESET, {"email": user.email.upper()}, headers={"Host": "other.example"})
-    path = link_in(mails_to(user.email)[0], site="https://2fa.example")
+    path = link_in(emails_to(user.email)[0], site="https://2fa.example")
     page = anonymous_client.get(path)
     form_at = redirect_target(page) or path
     anonymous_client.post(form_at, {"password1": NEW_PASSWORD})
@@ -147,11 +147,11 @@ def test_a_reset_changes_the_password_without_signing_in(anonymous_client, user,
     assert not is_signed_in(follow(anonymous_client, anonymous_client.get(path)).client), "The link works twice."
 
 
-def test_a_reset_keeps_2fa_on_and_clears_its_delay(user, authenticator, secret, mails_to):
+def test_a_reset_keeps_2fa_on_and_clears_its_delay(user, authenticator, secret, emails_to):
     Authenticator.objects.update(failures=9, delayed_until=int(time.time()) + 3600)
     client = new_client()
     client.post(RESET, {"email": user.email})
-    path = link_in(mails_to(user.email)[0])
+    path = link_in(emails_to(user.email)[0])
     client.post(redirect_target(client.get(path)), {"password1": NEW_PASSWORD})
     give_password(client, user, password=NEW_PASSWORD)
     assert not is_signed_in(client)

@@ -123,11 +123,11 @@ def test_an_unconfirmed_address_does_not_block_the_sign_up_of_its_owner(user):
     assert EmailAddress.objects.get(user=new_user, email=SHARED).primary
 
 
-def test_an_unconfirmed_sign_up_counts_as_taken(sign_up, mails_to):
+def test_an_unconfirmed_sign_up_counts_as_taken(sign_up, emails_to):
     sign_up()
     new_client().post(SIGNUP, NEWCOMER)
     assert User.objects.filter(full_name="Bob New").count() == 0
-    assert "tried to sign up" in mails_to(SHARED)[-1].body
+    assert "tried to sign up" in emails_to(SHARED)[-1].body
 
 
 def test_concurrent_sign_ups_create_one_account(db, monkeypatch):
@@ -212,10 +212,10 @@ def test_a_link_confirms_the_address_that_it_was_sent_to(sign_up):
     lambda: new_client().post("/accounts/password/reset/", {"email": SHARED}),
     lambda: new_client().post(SIGNUP, NEWCOMER),
 ])  # fmt: skip
-def test_a_password_reset_confirms_a_new_account(sign_up, mails_to, ask):
+def test_a_password_reset_confirms_a_new_account(sign_up, emails_to, ask):
     holder = sign_up()
     ask()
-    (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", mails_to(SHARED)[-1].body)
+    (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", emails_to(SHARED)[-1].body)
     client = new_client()
     client.post(redirect_target(client.get(link)), NEW_OWNER)
     holder.refresh_from_db()
@@ -240,11 +240,11 @@ def test_confirming_a_second_address_requires_a_session_of_its_account(user, mak
     assert is_confirmed(SHARED)
 
 
-def test_the_page_and_the_email_show_the_masked_address_of_the_account(user, mails_to):
+def test_the_page_and_the_email_show_the_masked_address_of_the_account(user, emails_to):
     client = sign_in(new_client(), user)
     step_up(client)
     client.post(EMAIL, {"action_add": "1", "email": SHARED})
-    for text in (mails_to(SHARED)[-1].body, new_client().get(link_to(SHARED)).content.decode()):
+    for text in (emails_to(SHARED)[-1].body, new_client().get(link_to(SHARED)).content.decode()):
         assert "a•••@e•••.com" in text
         assert user.email not in text
         assert user.full_name not in text
@@ -368,10 +368,10 @@ def test_an_account_in_use_cannot_be_rejected(sign_up):
 # --- Other writers of an address ------------------------------------------------------------------
 
 
-def test_an_unconfirmed_address_gets_no_password_reset(user, mails_to):
+def test_an_unconfirmed_address_gets_no_password_reset(user, emails_to):
     claim(user)
     new_client().post("/accounts/password/reset/", {"email": SHARED})
-    assert "There is no account with this address" in mails_to(SHARED)[-1].body
+    assert "There is no account with this address" in emails_to(SHARED)[-1].body
 
 
 def test_an_unconfirmed_address_cannot_be_made_primary(user):
@@ -394,11 +394,11 @@ def test_an_address_of_another_account_in_use_cannot_be_made_primary(user, sign_
     assert (user.email, EmailAddress.objects.get_primary(user).email) == ("ada@example.com",) * 2
 
 
-def test_an_unconfirmed_address_gets_no_notification(user, make_user, mails_to, rf):
+def test_an_unconfirmed_address_gets_no_notification(user, make_user, emails_to, rf):
     claim(user)
     with context.request_context(rf.get("/")):
         get_adapter().send_notification_mail("account/email/password_changed", user, email=SHARED)
-    assert mails_to(SHARED) == []
+    assert emails_to(SHARED) == []
 
 
 def test_create_superuser_takes_over_unconfirmed_addresses_only(user, make_user):
@@ -415,7 +415,7 @@ def test_create_superuser_takes_over_unconfirmed_addresses_only(user, make_user)
 
 
 @pytest.mark.parametrize("claimed", ["before", "after"])
-def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, secret, mails_to, claimed):
+def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, secret, emails_to, claimed):
     """The attacker adds the owner's address to an account with 2FA. The owner can still sign up with it."""
     if claimed == "after":
         Authenticator.objects.activate(user, secret=secret)
@@ -437,6 +437,6 @@ def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, secret, mails_to, 
     assert is_signed_in(owner)
     assert owner.session["_auth_user_id"] != str(user.pk)
     new_client().post("/accounts/password/reset/", {"email": SHARED})
-    reset = mails_to(SHARED)[-1].body
+    reset = emails_to(SHARED)[-1].body
     uid = re.search(r"/password/reset/key/(\w+)-", reset)[1]
     assert url_str_to_user_pk(uid) == User.objects.get(email=SHARED).pk

@@ -105,7 +105,7 @@ def test_the_admin_shows_no_secret_digest_or_counter(superuser_client, user, aut
     assert Authenticator.objects.filter(pk=authenticator.pk).exists()
 
 
-def test_turning_2fa_off_requires_a_reason(superuser_client, user, authenticator, mails_to):
+def test_turning_2fa_off_requires_a_reason(superuser_client, user, authenticator, emails_to):
     step_up(superuser_client)
     chosen = {"action": "turn_off", "_selected_action": [authenticator.pk]}
     form = superuser_client.post("/admin/twofactor/authenticator/", chosen)
@@ -115,7 +115,7 @@ def test_turning_2fa_off_requires_a_reason(superuser_client, user, authenticator
     assert Authenticator.objects.filter(user=user).exists()
     superuser_client.post("/admin/twofactor/authenticator/", {**chosen, "reason": "lost phone"})
     assert not Authenticator.objects.filter(user=user).exists()
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert "lost phone" in email.body
 
 
@@ -272,7 +272,7 @@ def test_cancel_returns_to_a_page_that_does_not_require_step_up(superuser_client
 
 @pytest.mark.parametrize("typed", [NEW, {"usable_password": "false", "unset-password": "1"}], ids=["new", "none"])
 def test_a_password_set_by_staff_ends_all_sessions_and_is_emailed_and_logged(
-    superuser_client, superuser, user, mails_to, caplog, typed
+    superuser_client, superuser, user, emails_to, caplog, typed
 ):
     browser = sign_in(new_client(), user)
     step_up(superuser_client)
@@ -282,7 +282,7 @@ def test_a_password_set_by_staff_ends_all_sessions_and_is_emailed_and_logged(
     assert not user.check_password(PASSWORD)
     assert not is_signed_in(browser)
     assert not UserSession.objects.filter(user=user).exists()
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert "your password was changed" in email.subject
     assert "The staff of Twofactor" in email.body
     assert "127.0.0.1" not in email.body
@@ -297,13 +297,13 @@ def test_staff_who_set_a_password_stay_signed_in_and_listed(superuser_client, su
     assert UserSession.objects.get(user=superuser).session_key == superuser_client.session.session_key
 
 
-def test_an_invalid_password_ends_no_session(superuser_client, user, mails_to):
+def test_an_invalid_password_ends_no_session(superuser_client, user, emails_to):
     browser = sign_in(new_client(), user)
     step_up(superuser_client)
     response = superuser_client.post(password_page(user), {**NEW, "password1": "short", "password2": "short"})
     assert response.status_code == 200
     assert is_signed_in(browser)
-    assert not mails_to(user.email)
+    assert not emails_to(user.email)
 
 
 # --- Privilege escalation -------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def anonymous_client(request):
     return new_client(htmx=request.param == "htmx")
 
 
-def test_adding_an_address_requires_the_password(anonymous_client, user, mails_to):
+def test_adding_an_address_requires_the_password(anonymous_client, user, emails_to):
     response = sign_in(anonymous_client, user).post(EMAIL, ADD)
     assert redirect_target(response).startswith(REAUTHENTICATE)
     assert not EmailAddress.objects.filter(email="second@example.com").exists()
@@ -35,7 +35,7 @@ def test_adding_an_address_requires_the_password(anonymous_client, user, mails_t
     assert not EmailAddress.objects.filter(email="second@example.com").exists()
     anonymous_client.post(EMAIL, ADD)
     assert EmailAddress.objects.get(email="second@example.com").verified is False
-    assert "http://testserver/accounts/confirm-email/" in mails_to("second@example.com")[0].body
+    assert "http://testserver/accounts/confirm-email/" in emails_to("second@example.com")[0].body
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_step_up_uses_up_the_code(client_with_2fa, secret):
     assert errors(response) == {"code": ["wrong_code"]}
 
 
-def test_a_backup_code_used_at_step_up_is_recorded(client_with_2fa, user, backup_codes, mails_to):
+def test_a_backup_code_used_at_step_up_is_recorded(client_with_2fa, user, backup_codes, emails_to):
     target = redirect_target(client_with_2fa.post(EMAIL, ADD))
     client_with_2fa.post(target, {"password": PASSWORD, "backup_code": backup_codes[0]})
     assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]

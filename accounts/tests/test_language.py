@@ -21,11 +21,11 @@ def german_user(user, authenticator):
 # --- Storing the language -------------------------------------------------------------------------
 
 
-def test_sign_up_stores_the_language(db, mails_to):
+def test_sign_up_stores_the_language(db, emails_to):
     fields = {"full_name": "Grace", "email": "grace@example.com", "password1": PASSWORD}
     new_client(language="de").post("/accounts/signup/", fields)
     assert User.objects.get().language == "de"
-    assert "bestätigen" in mails_to("grace@example.com")[-1].body
+    assert "bestätigen" in emails_to("grace@example.com")[-1].body
 
 
 def test_sign_in_does_not_change_the_language(german_user, secret):
@@ -62,26 +62,26 @@ def test_the_language_is_not_stored_before_the_second_factor(german_user):
 # --- Emails ---------------------------------------------------------------------------------------
 
 
-def test_an_alert_about_wrong_codes_is_in_the_owners_language(german_user, secret, mails_to):
+def test_an_alert_about_wrong_codes_is_in_the_owners_language(german_user, secret, emails_to):
     stranger = new_client(language="ja")
     give_password(stranger, german_user)
     for _ in range(5):
         stranger.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
-    assert "Falsche Codes" in mails_to(german_user.email)[-1].subject
+    assert "Falsche Codes" in emails_to(german_user.email)[-1].subject
 
 
-def test_a_password_reset_email_is_in_the_owners_language(german_user, mails_to):
+def test_a_password_reset_email_is_in_the_owners_language(german_user, emails_to):
     new_client(language="ja").post("/accounts/password/reset/", {"email": german_user.email})
-    assert "Passwort" in mails_to(german_user.email)[-1].subject
+    assert "Passwort" in emails_to(german_user.email)[-1].subject
 
 
-def test_emails_of_a_command_are_in_the_owners_language(german_user, mails_to):
+def test_emails_of_a_command_are_in_the_owners_language(german_user, emails_to):
     call_command("twofactor", "reset", german_user.email, reason="lost")
-    assert "deaktiviert" in mails_to(german_user.email)[-1].body
+    assert "deaktiviert" in emails_to(german_user.email)[-1].body
 
 
-def test_a_notification_of_allauth_is_in_the_owners_language(german_user, secret, mails_to):
+def test_a_notification_of_allauth_is_in_the_owners_language(german_user, secret, emails_to):
     browser = sign_in(new_client(), german_user, code=code_now(secret))
     new = {"oldpassword": PASSWORD, "password1": "another-Quarry-4-thimble"}
     browser.post("/accounts/password/change/", new)
-    assert "Passwort" in mails_to(german_user.email)[-1].subject
+    assert "Passwort" in emails_to(german_user.email)[-1].subject

@@ -114,26 +114,26 @@ def test_another_spelling_of_an_address_gives_no_more_tries(db):
     assert "Too many tries" in str(password_errors(guess_password("nobody@example.com", 20)))
 
 
-def reset_password(user, mails_to):
+def reset_password(user, emails_to):
     browser = new_client(REMOTE_ADDR="192.0.2.9")
     browser.post(RESET, {"email": user.email})
-    (link,) = re.findall(r"http://testserver(/\S+/key/\S+)", mails_to(user.email)[-1].body)
+    (link,) = re.findall(r"http://testserver(/\S+/key/\S+)", emails_to(user.email)[-1].body)
     browser.post(browser.get(link)["Location"], {"password1": "zinc-Harbour-9-lantern"})
 
 
-def test_a_password_reset_clears_the_limit(user, mails_to):
+def test_a_password_reset_clears_the_limit(user, emails_to):
     guess_passwords(user, 20)
-    reset_password(user, mails_to)
+    reset_password(user, emails_to)
     other = new_client(REMOTE_ADDR="192.0.2.2")
     give_password(other, user, password="zinc-Harbour-9-lantern")
     assert is_signed_in(other)
 
 
-def test_a_password_reset_clears_no_limit_of_another_account_with_the_same_address(user, make_user, mails_to):
+def test_a_password_reset_clears_no_limit_of_another_account_with_the_same_address(user, make_user, emails_to):
     attacker = make_user("eve@example.com")
     EmailAddress.objects.create(user=attacker, email=user.email)
     guess_passwords(user, 20)
-    reset_password(attacker, mails_to)
+    reset_password(attacker, emails_to)
     assert "Too many tries" in str(password_errors(guess_password(user.email, 20)))
 
 
@@ -169,23 +169,23 @@ def sign_up_data(email):
     (RESET, {"email": "nobody@example.com"}),
     (SIGNUP, sign_up_data("ada@example.com")),
 ])  # fmt: skip
-def test_an_address_gets_three_emails_an_hour_and_the_response_does_not_change(user, mails_to, path, fields):
+def test_an_address_gets_three_emails_an_hour_and_the_response_does_not_change(user, emails_to, path, fields):
     answers = []
     for number in range(6):
         answer = new_client(REMOTE_ADDR=f"198.51.100.{number + 1}").post(path, fields)
         answers.append((answer.status_code, answer.headers.get("Location"), answer.content))
-    assert len(mails_to(fields["email"])) == 3
+    assert len(emails_to(fields["email"])) == 3
     assert answers == [answers[0]] * 6
     cache.clear()
     new_client().post(path, fields)
-    assert len(mails_to(fields["email"])) == 4
+    assert len(emails_to(fields["email"])) == 4
 
 
-def test_all_emails_with_a_reset_link_share_one_limit(user, mails_to):
+def test_all_emails_with_a_reset_link_share_one_limit(user, emails_to):
     for _ in range(2):
         new_client().post(RESET, {"email": user.email.upper()})
         new_client().post(SIGNUP, sign_up_data(user.email))
-    assert len(mails_to(user.email)) == 3
+    assert len(emails_to(user.email)) == 3
 
 
 def test_all_spellings_of_a_mailbox_share_one_limit(db, mailoutbox):
@@ -195,40 +195,40 @@ def test_all_spellings_of_a_mailbox_share_one_limit(db, mailoutbox):
     assert len(mailoutbox) == 3
 
 
-def test_other_emails_share_one_limit_and_the_first_confirmation_is_not_counted(db, mails_to):
+def test_other_emails_share_one_limit_and_the_first_confirmation_is_not_counted(db, emails_to):
     new_client().post(RESET, {"email": "bob@example.com"})
     new_client().post(SIGNUP, sign_up_data("bob@example.com"))
     for _ in range(4):
         new_client().post(LOGIN, {"login": "bob@example.com", "password": PASSWORD})
-    unknown, *confirmations = mails_to("bob@example.com")
+    unknown, *confirmations = emails_to("bob@example.com")
     assert "/signup/" in unknown.body
     assert ["/confirm-email/" in message.body for message in confirmations] == [True] * 3
 
 
-def test_repeated_sign_ups_do_not_block_a_new_confirmation_link(db, mails_to):
+def test_repeated_sign_ups_do_not_block_a_new_confirmation_link(db, emails_to):
     new_client().post(SIGNUP, sign_up_data("bob@example.com"))
     for _ in range(6):
         new_client().post(SIGNUP, sign_up_data("bob@example.com"))
-    before = len(mails_to("bob@example.com"))
+    before = len(emails_to("bob@example.com"))
     new_client().post(LOGIN, {"login": "bob@example.com", "password": PASSWORD})
-    assert len(mails_to("bob@example.com")) == before + 1
+    assert len(emails_to("bob@example.com")) == before + 1
 
 
-def test_an_account_sends_at_most_three_links_to_an_address_of_another_account(user, make_user, mails_to):
+def test_an_account_sends_at_most_three_links_to_an_address_of_another_account(user, make_user, emails_to):
     client = sign_in(new_client(), make_user("eve@example.com"))
     client.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD})
     client.post(EMAIL, {"action_add": "", "email": user.email})
     for _ in range(6):
         answer = client.post(EMAIL, {"action_send": "", "email": user.email}, follow=True)
-    assert len(mails_to(user.email)) == 3
+    assert len(emails_to(user.email)) == 3
     assert f"If we can email {user.email}, a link is on its way." in answer.content.decode()
 
 
-def test_emails_requested_by_the_signed_in_owner_are_not_counted(user, mails_to):
+def test_emails_requested_by_the_signed_in_owner_are_not_counted(user, emails_to):
     client = sign_in(new_client(), user)
     for _ in range(5):
         client.post(RESET, {"email": user.email})
-    assert len(mails_to(user.email)) == 5
+    assert len(emails_to(user.email)) == 5
 
 
 @pytest.mark.parametrize("path, fields", [

@@ -83,7 +83,7 @@ def test_saving_without_a_new_address_changes_no_record_and_ends_no_session(supe
 
 
 def test_a_changed_address_ends_all_sessions_and_is_emailed_to_both_addresses_and_logged(
-    superuser_client, user, mails_to, caplog
+    superuser_client, user, emails_to, caplog
 ):
     browser = sign_in(new_client(), user)
     old = user.email
@@ -91,20 +91,20 @@ def test_a_changed_address_ends_all_sessions_and_is_emailed_to_both_addresses_an
         change(superuser_client, user)
     assert not is_signed_in(browser)
     for address in (old, WANTED):
-        (email,) = mails_to(address)
+        (email,) = emails_to(address)
         assert f"from {old} to {WANTED}" in email.body
         assert "The staff of Twofactor" in email.body
         assert "127.0.0.1" not in email.body
     assert f"event=address_changed_by_staff user={user.pk} staff=" in caplog.text
 
 
-def test_a_replaced_unconfirmed_address_gets_no_email(superuser_client, user, mails_to):
+def test_a_replaced_unconfirmed_address_gets_no_email(superuser_client, user, emails_to):
     """It may belong to a stranger, and the email would contain the new address."""
     old = user.email
     user.emailaddress_set.update(verified=False)
     change(superuser_client, user)
-    assert not mails_to(old)
-    assert len(mails_to(WANTED)) == 1
+    assert not emails_to(old)
+    assert len(emails_to(WANTED)) == 1
 
 
 def test_superusers_cannot_change_their_own_address_in_the_admin(superuser_client):
@@ -150,7 +150,7 @@ def taken(request, make_user):
 
 
 @pytest.mark.parametrize("typed", [WANTED, WANTED.upper()])
-def test_an_address_of_another_account_shows_an_error_at_the_field(superuser_client, user, taken, mails_to, typed):
+def test_an_address_of_another_account_shows_an_error_at_the_field(superuser_client, user, taken, emails_to, typed):
     before = records(user)
     users = User.objects.count()
     for page in (change(superuser_client, user, typed), add(superuser_client, typed)):
@@ -159,7 +159,7 @@ def test_an_address_of_another_account_shows_an_error_at_the_field(superuser_cli
     assert records(user) == before
     assert user.full_name != "Changed"
     assert User.objects.count() == users
-    assert not mails_to(WANTED)
+    assert not emails_to(WANTED)
 
 
 @pytest.mark.parametrize("write", [change, lambda client, user: add(client)], ids=["change", "add"])
@@ -180,7 +180,7 @@ def test_a_change_takes_over_the_address_of_an_unused_sign_up(superuser_client, 
 
 @pytest.mark.parametrize("write", [change, lambda client, user: add(client)], ids=["change", "add"])
 def test_an_address_confirmed_concurrently_is_refused_with_a_message(
-    superuser_client, user, make_user, mails_to, write
+    superuser_client, user, make_user, emails_to, write
 ):
     bob = make_user("bob@example.com")
     before = records(user)
@@ -197,4 +197,4 @@ def test_an_address_confirmed_concurrently_is_refused_with_a_message(
     assert message_levels(superuser_client.get(page["Location"])) == ["error"]
     assert records(user) == before
     assert User.objects.count() == users
-    assert not mails_to(WANTED)
+    assert not emails_to(WANTED)

@@ -282,12 +282,12 @@ def test_untrusted_input_is_escaped(emails):
 
 
 @pytest.mark.parametrize("language, direction", [("en", "ltr"), ("de", "ltr"), ("ar", "rtl")])
-def test_html_has_language_and_direction(user, authenticator, request_, mails_to, language, direction):
+def test_html_has_language_and_direction(user, authenticator, request_, emails_to, language, direction):
     user.language = language
     RECORD["turned_on"](request_, user)
     with translation.override(language):
         words = translation.gettext("Open your settings")
-    (message,) = mails_to(user.email)
+    (message,) = emails_to(user.email)
     html = HtmlEmail(html_of(message))
     assert html.tags[0] == ("html", {"lang": language, "dir": direction})
     assert " ".join(html.words["button"]) == words

@@ -88,11 +88,11 @@ def test_issuer_and_label_of_a_custom_adapter_are_in_the_uri_without_colons(shop
     assert parse_qs(uri.query)["issuer"] == ["Shop testserver"]
 
 
-def test_the_issuer_of_a_custom_adapter_is_in_titles_and_emails(shop_adapter, user, mails_to, run_command):
+def test_the_issuer_of_a_custom_adapter_is_in_titles_and_emails(shop_adapter, user, emails_to, run_command):
     assert "· Shop: testserver</title>" in new_client().get("/accounts/login/").content.decode()
     Authenticator.objects.activate(user, secret=totp.new_secret())
     run_command("twofactor", "reset", user.email)
-    assert mails_to(user.email)[-1].subject.startswith("Shop")
+    assert emails_to(user.email)[-1].subject.startswith("Shop")
 
 
 def test_a_custom_adapter_decides_who_is_required_to_have_2fa(shop_adapter, user, make_user, run_command):

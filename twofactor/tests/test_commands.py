@@ -68,7 +68,7 @@ def test_an_unknown_address_is_an_error(run_command, db, action):
 
 
 def test_reset_turns_2fa_off_logs_the_reason_notifies_the_owner_and_ends_all_sessions(
-    run_command, user, authenticator, secret, mails_to, caplog, settings
+    run_command, user, authenticator, secret, emails_to, caplog, settings
 ):
     browser = sign_in(new_client(), user, code=code_now(secret))
     TrustedBrowser.objects.create(user=user, digest="x", binding="y", expires_at=authenticator.created_at)
@@ -79,14 +79,14 @@ def test_reset_turns_2fa_off_logs_the_reason_notifies_the_owner_and_ends_all_ses
     assert not TrustedBrowser.objects.exists()
     assert [event.kind for event in SecurityEvent.objects.all()] == ["reset_by_staff"]
     assert "lost phone, passport seen" in caplog.text
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert "lost phone, passport seen" in email.body
 
 
-def test_reset_with_2fa_off_sends_no_email(run_command, user, mails_to):
+def test_reset_with_2fa_off_sends_no_email(run_command, user, emails_to):
     assert "already off" in run_command("twofactor", "reset", user.email)
     assert not SecurityEvent.objects.exists()
-    assert not mails_to(user.email)
+    assert not emails_to(user.email)
 
 
 def test_reset_does_not_affect_other_users(run_command, make_user, authenticator):

@@ -69,7 +69,7 @@ def test_a_code_updates_the_mark_of_the_session(client_with_2fa, authenticator, 
     }
 
 
-def test_a_backup_code_updates_the_mark_and_is_used(client_with_2fa, backup_codes, user, mails_to):
+def test_a_backup_code_updates_the_mark_and_is_used(client_with_2fa, backup_codes, user, emails_to):
     before = mark(client_with_2fa)
     assert redirect_target(client_with_2fa.post(confirm_url(next="/"), {"backup_code": backup_codes[0]})) == "/"
     assert mark(client_with_2fa)["method"] == "backup"
@@ -152,7 +152,7 @@ def test_during_the_delay_the_status_is_429(client_with_2fa, secret):
     assert is_signed_in(client_with_2fa)
 
 
-def test_five_wrong_codes_end_the_session_and_notify_the_owner(client_with_2fa, user, secret, mails_to):
+def test_five_wrong_codes_end_the_session_and_notify_the_owner(client_with_2fa, user, secret, emails_to):
     for _ in range(4):
         assert client_with_2fa.post(CONFIRM, {"code": wrong_code(secret)}).status_code == 422
     response = client_with_2fa.post(CONFIRM, {"code": wrong_code(secret)})
@@ -160,7 +160,7 @@ def test_five_wrong_codes_end_the_session_and_notify_the_owner(client_with_2fa, 
     assert not is_signed_in(client_with_2fa)
     assert message_levels(client_with_2fa.get(LOGIN)) == ["error"]
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert "was signed in" in email.body
     assert "right password" not in email.body
 

@@ -133,14 +133,14 @@ def test_the_password_alone_signs_in_afterwards(client_with_2fa, user, secret):
     assert is_signed_in(browser)
 
 
-def test_the_owner_is_notified(client_with_2fa, user, secret, mails_to):
+def test_the_owner_is_notified(client_with_2fa, user, secret, emails_to):
     client_with_2fa.post(DISABLE, proof(secret))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["turned_off"]
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
-def test_five_wrong_codes_notify_the_owner(client_with_2fa, user, secret, mails_to):
+def test_five_wrong_codes_notify_the_owner(client_with_2fa, user, secret, emails_to):
     for _ in range(5):
         client_with_2fa.post(DISABLE, {"password": PASSWORD, "code": wrong_code(secret)})
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
-    assert "wrong codes" in mails_to(user.email)[-1].subject
+    assert "wrong codes" in emails_to(user.email)[-1].subject

@@ -65,14 +65,14 @@ def test_every_kind_has_a_function():
 
 
 @pytest.mark.parametrize("kind", RECORD)
-def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, authenticator, request_, mails_to, log):
+def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, authenticator, request_, emails_to, log):
     RECORD[kind](request_, user)
     row = SecurityEvent.objects.get()
     assert (row.user, row.kind) == (user, kind)
     assert timezone.now() - row.created_at < timedelta(minutes=1)
     (line,) = log.getvalue().splitlines()
     assert f"event={kind} user={user.pk} ip=192.0.2.7" in line
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert email.subject
     assert "\n" not in email.subject
     assert "http://testserver/accounts/2fa/" in email.body
@@ -80,10 +80,10 @@ def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, authenticator, r
 
 
 @pytest.mark.parametrize("kind", RECORD)
-def test_row_and_email_have_ip_and_browser_except_for_events_of_staff(kind, user, authenticator, request_, mails_to):
+def test_row_and_email_have_ip_and_browser_except_for_events_of_staff(kind, user, authenticator, request_, emails_to):
     RECORD[kind](request_, user)
     row = SecurityEvent.objects.get()
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     by_owner = kind != "reset_by_staff"
     assert (row.ip, row.user_agent) == (("192.0.2.7", FIREFOX) if by_owner else (None, ""))
     assert ("192.0.2.7" in email.body) == ("Firefox on Linux" in email.body) == by_owner
@@ -102,27 +102,27 @@ def test_each_verified_address_gets_its_own_email_and_no_other_address_gets_one(
     assert not any(email.cc or email.bcc for email in mailoutbox)
 
 
-def test_the_emails_have_the_details_of_their_event(user, authenticator, request_, mails_to):
+def test_the_emails_have_the_details_of_their_event(user, authenticator, request_, emails_to):
     events.backup_code_used(request_, user, codes_left=7)
     events.reset_by_staff(None, user, reason="lost <phone> & codes")
-    used, reset = mails_to(user.email)
+    used, reset = emails_to(user.email)
     assert "7" in used.body
     assert "lost <phone> & codes" in reset.body
 
 
-def test_links_use_the_setting_and_not_the_host_header(user, authenticator, rf, mails_to, settings):
+def test_links_use_the_setting_and_not_the_host_header(user, authenticator, rf, emails_to, settings):
     settings.TWOFACTOR_SITE_URL = "https://2fa.example"
     events.turned_on(rf.get("/", headers={"Host": "localhost"}), user)
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert "https://2fa.example/accounts/2fa/" in email.body
     assert "localhost" not in email.body
 
 
-def test_wrong_codes_send_one_email_an_hour_and_create_an_event_each_time(user, authenticator, request_, mails_to):
+def test_wrong_codes_send_one_email_an_hour_and_create_an_event_each_time(user, authenticator, request_, emails_to):
     for _ in range(3):
         events.wrong_codes(request_, authenticator)
     assert SecurityEvent.objects.count() == 3
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 def test_a_refused_code_is_logged_and_creates_no_event(user, authenticator, request_, log):
@@ -194,10 +194,10 @@ def test_any_user_agent_fits_into_a_row(user, rf, agent):
     assert len(SecurityEvent.objects.get().user_agent) <= 200
 
 
-def test_the_issuer_cannot_add_an_email_header(user, authenticator, request_, mails_to, settings):
+def test_the_issuer_cannot_add_an_email_header(user, authenticator, request_, emails_to, settings):
     settings.TWOFACTOR_ISSUER = "Two\r\nBcc: evil@example.com"
     events.turned_on(request_, user)
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert email.message()["Bcc"] is None
 
 

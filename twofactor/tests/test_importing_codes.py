@@ -210,10 +210,10 @@ def test_while_the_secret_does_not_open_the_form_does_not_promise_it_either(bind
     assert PendingSignIn.objects.get().tries == 0
 
 
-def test_the_mail_about_a_lock_does_not_promise_it_either(bind, brought, user, mails_to):
+def test_the_mail_about_a_lock_does_not_promise_it_either(bind, brought, user, emails_to):
     Authenticator.objects.update(budget_spent=99, budget_began=4_000_000_000)
     assert not bind(UNKNOWN_BACKUP_CODE).is_valid()
-    (mail,) = mails_to(user.email)
+    (mail,) = emails_to(user.email)
     assert "and backup codes are no longer taken" in mail.body
     assert "A backup code still signs you in" not in mail.body
 

@@ -60,11 +60,11 @@ def test_the_method_decides_which_field_is_shown(client_with_2fa):
     }
 
 
-def test_password_and_backup_code_show_a_new_key_and_notify_the_owner(client_with_2fa, user, backup_codes, mails_to):
+def test_password_and_backup_code_show_a_new_key_and_notify_the_owner(client_with_2fa, user, backup_codes, emails_to):
     assert key_shown(client_with_2fa.post(SETUP, {"password": PASSWORD, "backup_code": backup_codes[0]}))
     assert Authenticator.objects.get().codes_left == 9
     assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 def test_a_wrong_backup_code_shows_no_key(client_with_2fa):

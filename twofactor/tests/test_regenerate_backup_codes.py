@@ -76,11 +76,11 @@ def test_any_site_name_gives_a_valid_file_name(client_with_2fa, secret, settings
     assert re.findall(r'data-download="([^"]*)"', response.content.decode()) == [file_name]
 
 
-def test_a_backup_code_is_accepted_and_its_use_is_reported(client_with_2fa, user, backup_codes, mails_to):
+def test_a_backup_code_is_accepted_and_its_use_is_reported(client_with_2fa, user, backup_codes, emails_to):
     response = client_with_2fa.post(REGENERATE, {"password": PASSWORD, "backup_code": backup_codes[0]})
     assert len(backup_codes_on(response)) == 10
     assert [event.kind for event in SecurityEvent.objects.order_by("pk")] == ["backup_code_used", "codes_regenerated"]
-    assert len(mails_to(user.email)) == 2
+    assert len(emails_to(user.email)) == 2
 
 
 @pytest.mark.parametrize("typed, expected", [
@@ -130,7 +130,7 @@ def test_this_session_gets_a_new_key_and_all_others_end(client_with_2fa, user, s
     assert not is_signed_in(other)
 
 
-def test_the_owner_is_notified(client_with_2fa, user, secret, mails_to):
+def test_the_owner_is_notified(client_with_2fa, user, secret, emails_to):
     client_with_2fa.post(REGENERATE, proof(secret))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["codes_regenerated"]
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1

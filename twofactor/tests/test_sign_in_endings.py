@@ -209,10 +209,10 @@ def test_a_fifth_wrong_code_sent_twice_in_parallel_shows_the_message_in_both(pen
 
 
 def test_a_correct_backup_code_at_the_fifth_try_sent_twice_in_parallel_sends_no_warning(
-    pending_client, parallel_client, user, backup_codes, mails_to
+    pending_client, parallel_client, user, backup_codes, emails_to
 ):
     for _ in range(4):
         pending_client.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == NEXT
     assert next_of(request_stage(parallel_client, "post", backup_code=backup_codes[0])) == NEXT
-    assert [mail.subject for mail in mails_to(user.email) if "backup code" not in mail.subject] == []
+    assert [mail.subject for mail in emails_to(user.email) if "backup code" not in mail.subject] == []

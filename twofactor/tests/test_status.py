@@ -54,13 +54,13 @@ def client_without_backup_codes(pending_client, authenticator, backup_codes):
     return pending_client
 
 
-def test_no_backup_codes_left_is_said_in_words(client_without_backup_codes, user, mails_to, run_command):
+def test_no_backup_codes_left_is_said_in_words(client_without_backup_codes, user, emails_to, run_command):
     home_page, settings_page = (client_without_backup_codes.get(path).content.decode() for path in ("/", SETTINGS))
     assert "You used your last backup code. Make new ones now." in home_page
     assert NONE_LEFT in home_page
     assert NONE_LEFT in settings_page
     assert "Backup codes left" not in settings_page
-    assert NONE_LEFT in mails_to(user.email)[-1].body
+    assert NONE_LEFT in emails_to(user.email)[-1].body
     assert "no backup codes left" in run_command("twofactor", "status", user.email)
     assert "no backup codes left" in run_command("twofactor", "report")
 

@@ -76,7 +76,7 @@ def test_a_browser_is_trusted_only_with_the_checkbox_and_a_correct_code(
 
 
 def test_trusting_stores_a_digest_sets_a_cookie_and_notifies_the_owner(
-    signed_out_client, trust_enabled, user, authenticator, secret, mails_to
+    signed_out_client, trust_enabled, user, authenticator, secret, emails_to
 ):
     give_password(signed_out_client, user)
     signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"}, headers={"User-Agent": "curl/8.0"})
@@ -90,7 +90,7 @@ def test_trusting_stores_a_digest_sets_a_cookie_and_notifies_the_owner(
     assert (row.user, row.user_agent) == (user, "curl/8.0")
     assert timedelta(days=29) < row.expires_at - timezone.now() <= timedelta(days=30)
     assert [event.kind for event in SecurityEvent.objects.all()] == ["browser_trusted"]
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 def test_with_https_the_cookie_has_the_host_prefix(trust_enabled, settings, user, authenticator, secret):

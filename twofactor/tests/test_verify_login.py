@@ -140,14 +140,14 @@ def test_any_input_gets_the_form_again(pending_client, field, typed):
 
 
 def test_a_backup_code_signs_in_shows_how_many_are_left_and_notifies_the_owner(
-    pending_client, user, backup_codes, mails_to
+    pending_client, user, backup_codes, emails_to
 ):
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})) == "/"
     home = pending_client.get("/")
     assert message_levels(home) == ["info"]
     assert "9" in str(next(iter(home.context["messages"])))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert "9" in email.body
 
 

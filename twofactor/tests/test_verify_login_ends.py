@@ -31,7 +31,7 @@ CANCEL = "/accounts/2fa/cancel-login/"
 
 @pytest.mark.parametrize("field, code", [("code", None), ("backup_code", UNKNOWN_BACKUP_CODE)])
 def test_five_wrong_codes_end_the_sign_in_and_notify_the_owner(
-    pending_client, user, secret, field, code, backup_codes, mails_to
+    pending_client, user, secret, field, code, backup_codes, emails_to
 ):
     typed = {field: code or wrong_code(secret)}
     assert [pending_client.post(VERIFY_LOGIN, typed).status_code for _ in range(4)] == [422] * 4
@@ -40,28 +40,28 @@ def test_five_wrong_codes_end_the_sign_in_and_notify_the_owner(
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == LOGIN
     assert not is_signed_in(pending_client)
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
-def test_wrong_codes_are_counted_across_sign_ins(pending_client, user, secret, mails_to):
+def test_wrong_codes_are_counted_across_sign_ins(pending_client, user, secret, emails_to):
     for _ in range(4):
         pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
     pending_client.post(CANCEL)
-    assert not mails_to(user.email)
+    assert not emails_to(user.email)
     give_password(pending_client, user)
     pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
     assert [event.kind for event in SecurityEvent.objects.all()] == ["wrong_codes"]
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 def test_a_secret_that_does_not_open_ends_no_sign_in_and_sends_no_email(
-    pending_client, user, secret, backup_codes, settings, mails_to
+    pending_client, user, secret, backup_codes, settings, emails_to
 ):
     settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
     for _ in range(6):
         assert errors(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == {"code": ["unreadable"]}
     assert not SecurityEvent.objects.exists()
-    assert not mails_to(user.email)
+    assert not emails_to(user.email)
     pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
     assert is_signed_in(pending_client)
 
@@ -85,12 +85,12 @@ def test_a_flushed_cache_resets_neither_the_delay_nor_the_tries(pending_client, 
     assert pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
 
 
-def test_the_failure_that_locks_the_account_notifies_the_owner(pending_client, user, secret, mails_to):
+def test_the_failure_that_locks_the_account_notifies_the_owner(pending_client, user, secret, emails_to):
     Authenticator.objects.update(budget_spent=99, budget_began=int(time.time()))
     assert pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)}).status_code == 422
     assert pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
     assert [event.kind for event in SecurityEvent.objects.all()] == ["locked"]
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 # --- What ends a sign-in --------------------------------------------------------------------------

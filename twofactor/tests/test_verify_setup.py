@@ -243,10 +243,10 @@ def test_this_session_gets_a_new_key_and_all_others_end(signed_in_client, user):
     assert not other.session.exists(before)
 
 
-def test_the_owner_is_notified(signed_in_client, user, mails_to):
+def test_the_owner_is_notified(signed_in_client, user, emails_to):
     turn_on(signed_in_client)
     assert [event.kind for event in SecurityEvent.objects.all()] == ["turned_on"]
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 def test_a_setup_does_not_replace_the_secret_of_another_tab(signed_in_client, user, secret):

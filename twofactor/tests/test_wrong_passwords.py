@@ -40,14 +40,14 @@ def event_kinds():
 
 
 @pytest.mark.parametrize("path", [SETUP, DISABLE, REGENERATE, REAUTHENTICATE, CHANGE])
-def test_ten_wrong_passwords_in_a_row_end_the_session_and_notify_the_owner(client_with_2fa, user, mails_to, path):
+def test_ten_wrong_passwords_in_a_row_end_the_session_and_notify_the_owner(client_with_2fa, user, emails_to, path):
     responses = post_passwords(client_with_2fa, path, 10)
     assert not any(redirect_target(response) for response in responses[:9])
     assert redirect_target(responses[9]).startswith(LOGIN)
     assert has_ended(client_with_2fa)
     assert not Session.objects.exists()
     assert event_kinds() == ["wrong_passwords"]
-    (email,) = mails_to(user.email)
+    (email,) = emails_to(user.email)
     assert "Ten wrong passwords" in email.body
     assert "Too many wrong passwords" in client_with_2fa.get(LOGIN).content.decode()
 
@@ -88,11 +88,11 @@ def test_other_sessions_of_the_user_are_not_affected(user, authenticator, secret
     sign_in(new_client(), user, code=code_now(secret, steps_ahead=1))
 
 
-def test_one_email_an_hour_is_sent_and_each_session_creates_an_event(user, mails_to):
+def test_one_email_an_hour_is_sent_and_each_session_creates_an_event(user, emails_to):
     for _ in range(3):
         post_passwords(sign_in(new_client(), user), SETUP, 10)
     assert event_kinds() == ["wrong_passwords"] * 3
-    assert len(mails_to(user.email)) == 1
+    assert len(emails_to(user.email)) == 1
 
 
 def test_each_wrong_password_is_logged(client_with_2fa, user, caplog):
