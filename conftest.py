@@ -23,12 +23,12 @@ PASSWORD = "umbel-4-Quarry-thimble"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
-# --- People and their second factor ---------------------------------------------------------------
+# --- Users and their second factor ----------------------------------------------------------------
 
 
 @pytest.fixture
 def make_user(db: None) -> Callable[..., User]:
-    """Make a user with a verified address; `password` is PASSWORD unless told."""
+    """Make a user with a verified address; the password is PASSWORD by default."""
 
     def make(
         email: str = "ada@example.com",
@@ -56,7 +56,7 @@ def secret() -> str:
 
 @pytest.fixture
 def backup_codes(user: User, secret: str) -> list[str]:
-    """The ten codes, in clear, of the user's second factor, which this turns on."""
+    """Turn 2FA on for the user, and return the ten backup codes in clear."""
     return Authenticator.objects.activate(user, secret=secret)
 
 
@@ -67,16 +67,16 @@ def authenticator(user: User, backup_codes: list[str]) -> Authenticator:
 
 @pytest.fixture
 def code_at(secret: str) -> Callable[[float], str]:
-    """The code of `secret` at a Unix time, by an implementation that shares nothing with the site's."""
+    """The code of `secret` at a Unix time, from an implementation that is independent of the app."""
     return lambda unix_time: rfc6238.code_at(secret, unix_time)
 
 
-# --- The world around them ------------------------------------------------------------------------
+# --- Isolation and emails -------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_over() -> Iterator[None]:
-    """Neither the limits of one test are the next one's, nor its mails, which leave beside the request."""
+def isolate_limits_and_emails() -> Iterator[None]:
+    """Clear the limits before each test, and wait for its emails, which are sent in a thread."""
     cache.clear()
     yield
     mail.flush()
@@ -84,7 +84,7 @@ def nothing_left_over() -> Iterator[None]:
 
 @pytest.fixture
 def emails_to(mailoutbox: list[EmailMessage]) -> Callable[[str], list[EmailMessage]]:
-    """The mails that this address got so far, oldest first."""
+    """Return the emails sent to an address so far, oldest first."""
 
     def emails(address: str) -> list[EmailMessage]:
         mail.flush()
@@ -95,16 +95,16 @@ def emails_to(mailoutbox: list[EmailMessage]) -> Callable[[str], list[EmailMessa
 
 @pytest.fixture
 def real_hasher(settings) -> None:
-    """Hash passwords as the site does, where that is the point."""
+    """Use the password hashers of the site."""
     settings.PASSWORD_HASHERS = PASSWORD_HASHERS
 
 
-# --- Programs that may be there -------------------------------------------------------------------
+# --- Optional programs and services ---------------------------------------------------------------
 
 
 @pytest.fixture
 def oathtool() -> Callable[[str, float], str]:
-    """The code of a base32 secret at a Unix time, by a program that others wrote."""
+    """The code of a base32 secret at a Unix time, from oathtool."""
     program = shutil.which("oathtool")
     if program is None:
         pytest.skip("oathtool is not installed")
@@ -116,9 +116,9 @@ def oathtool() -> Callable[[str, float], str]:
     return code
 
 
-def services_that_do_not_answer() -> str:
-    """Why there is no PostgreSQL or no Redis to test with; empty if there are both."""
-    import psycopg  # here, since both take longer to import than a test to run
+def unavailable_services() -> str:
+    """Return why PostgreSQL or Redis cannot be used, or "" if both answer."""
+    import psycopg  # imported here, since both are slow to import
     import redis
 
     try:
@@ -130,8 +130,8 @@ def services_that_do_not_answer() -> str:
 
 
 def pytest_configure() -> None:
-    if TEST_ON_POSTGRESQL and (silence := services_that_do_not_answer()):
-        pytest.exit(f"Skipped on PostgreSQL and Redis: twofactor/tests, accounts/tests, config/tests. {silence}", 0)
+    if TEST_ON_POSTGRESQL and (reason := unavailable_services()):
+        pytest.exit(f"Skipped on PostgreSQL and Redis: twofactor/tests, accounts/tests, config/tests. {reason}", 0)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -139,25 +139,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("services"):
             item.fixturenames.insert(0, "services")  # type: ignore[attr-defined]
     if TEST_ON_POSTGRESQL:
-        again = [item for item in items if depends_on_the_pair(item)]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
-        items[:] = again
+        selected = [item for item in items if is_run_on_services(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(selected)])
+        items[:] = selected
 
 
-def depends_on_the_pair(item: pytest.Item) -> bool:
-    """True if the test asks the database, and is not the same once more over htmx."""
-    asks = item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ())
-    return bool(asks) and "htmx" not in getattr(getattr(item, "callspec", None), "params", {}).values()
+def is_run_on_services(item: pytest.Item) -> bool:
+    """Return whether the test uses the database and is not the htmx variant of another test."""
+    uses_database = item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ())
+    return bool(uses_database) and "htmx" not in getattr(getattr(item, "callspec", None), "params", {}).values()
 
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[dict[str, str]]:
-    """The environment of a site on PostgreSQL and Redis, with a database of its own."""
+    """The environment of a site on PostgreSQL and Redis, with its own database."""
     import psycopg
     from psycopg import sql
 
-    if silence := services_that_do_not_answer():
-        pytest.skip(silence)
+    if reason := unavailable_services():
+        pytest.skip(reason)
     name = f"twofactor_test_{os.getpid()}"
     with closing(psycopg.connect(f"{TEST_POSTGRESQL}/postgres", autocommit=True)) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
