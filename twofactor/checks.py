@@ -72,9 +72,9 @@ def check_secrets(app_configs: Any, databases: Any = None, **kwargs: Any) -> lis
 
 def _messages(*checks: Callable[[], Findings]) -> list[CheckMessage]:
     return [
-        CheckMessage(LEVELS[number[0]], words, hint=hint, id=f"twofactor.{number}")
+        CheckMessage(LEVELS[number[0]], message, hint=hint, id=f"twofactor.{number}")
         for check in checks
-        for number, words, hint in check()
+        for number, message, hint in check()
     ]
 
 
@@ -119,8 +119,8 @@ def _middleware() -> Findings:
         )
         return
     place = settings.MIDDLEWARE.index(MIDDLEWARE)
-    if late := [name for name in AFTER if name not in settings.MIDDLEWARE[:place]]:
-        yield "E003", f"{MIDDLEWARE} is listed before {late[0]}.", f"List it after {late[0]}."
+    if misplaced := [name for name in AFTER if name not in settings.MIDDLEWARE[:place]]:
+        yield "E003", f"{MIDDLEWARE} is listed before {misplaced[0]}.", f"List it after {misplaced[0]}."
 
 
 def _urls() -> Findings:
