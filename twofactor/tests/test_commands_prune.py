@@ -111,7 +111,7 @@ def test_events_are_kept_for_the_days_given(run_command, user):
 @pytest.mark.parametrize("days", ["89", "0", "-1", "x", "", "1e3"])
 def test_events_of_the_last_90_days_are_never_deleted(run_command, user, days):
     kept = event(user, days=89)
-    with pytest.raises(CommandError, match="90 days at least"):
+    with pytest.raises(CommandError, match="at least 90 days"):
         run_command("twofactor", "prune", f"--keep-events={days}")
     list(prune.prune(keep_events=1))
     assert list(SecurityEvent.objects.all()) == [kept]

@@ -32,7 +32,7 @@ UNREADABLE = (
 
 def days(text: str) -> int:
     if not text.isdecimal() or int(text) < conf.EVENTS_KEPT_AT_LEAST:
-        raise ArgumentTypeError(f"{conf.EVENTS_KEPT_AT_LEAST} days at least.")
+        raise ArgumentTypeError(f"must be at least {conf.EVENTS_KEPT_AT_LEAST} days")
     return int(text)
 
 
