@@ -1,4 +1,4 @@
-"""How this site uses allauth: the second factor's stage, mails that cannot be bent or block, own redirects only."""
+"""This site's allauth adapter: addresses, limits of wrong passwords, emails, and redirects to this host only."""
 
 import logging
 from typing import Any
@@ -26,16 +26,16 @@ from twofactor.account import AccountAdapter as TwofactorAccountAdapter
 from twofactor.events import log
 
 logger = logging.getLogger("accounts")
-# Emails that anybody can cause to any address. All others tell the owner of an account what happened to it.
-WITH_A_RESET_LINK = {"account/email/account_already_exists", "account/email/password_reset_key"}
-WITH_ANOTHER_LINK = {
+# Emails that anyone can trigger for any address, so they are limited. All others notify the owner of an account.
+RESET_LINK_EMAILS = {"account/email/account_already_exists", "account/email/password_reset_key"}
+OTHER_LINK_EMAILS = {
     "account/email/unknown_account",
     "account/email/email_confirmation",
     "account/email/email_confirmation_signup",
 }
 
-# What the one link of a mail does, by its name in the context.
-ACTIONS = {
+# The label of the link in an email, by the name of the link in the context.
+LINK_LABELS = {
     "activate_url": _("Confirm your address"),
     "password_reset_url": _("Choose a new password"),
     "signup_url": _("Sign up"),
@@ -52,30 +52,31 @@ class AccountAdapter(TwofactorAccountAdapter):
     }
 
     def save_user(self, request: Any, user: Any, form: Any, commit: bool = True) -> Any:
-        user.full_name, user.language = form.cleaned_data.get("full_name", ""), get_language() or ""
+        user.full_name = form.cleaned_data.get("full_name", "")
+        user.language = get_language() or ""
         return super().save_user(request, user, form, commit)
 
     # --- Addresses ----------------------------------------------------------------------------
 
     def clean_email(self, email: str) -> str:
-        """Refuse a new address that is another spelling of the same mailbox, or too long in lower case."""
+        """Reject a new address that is not canonical, or too long in lower case."""
         if not addresses.is_canonical(email) or len(email) > EmailAddress._meta.get_field("email").max_length:
             raise ValidationError(EmailValidator.message, code=EmailValidator.code)
         return super().clean_email(email)
 
     def confirm_email(self, request: Any, email_address: EmailAddress) -> bool:
-        """Give the address to the account that confirms it; False, and a message, if it belongs to another one."""
+        """Give the address to the confirming account. If another account has it, add a message and return False."""
         try:
             with transaction.atomic():
                 addresses.prepare_confirmation(email_address)
                 return super().confirm_email(request, email_address)
-        # Of two confirmations at once, the database refuses one. The account may be removed at the same moment.
+        # The database rejects one of two parallel confirmations. The account may be removed at the same time.
         except (addresses.Taken, IntegrityError, User.DoesNotExist):
             self.add_message(request, messages.ERROR, message=str(addresses.TAKEN))
             return False
 
     def can_delete_email(self, email_address: EmailAddress) -> bool:
-        """Keep the address that `User.email` names: it is the primary one."""
+        """Keep the address in `User.email`, which is the primary one."""
         return email_address.email != email_address.user.email and super().can_delete_email(email_address)
 
     def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
@@ -84,37 +85,35 @@ class AccountAdapter(TwofactorAccountAdapter):
         return super().get_email_verification_redirect_url(email_address)
 
     def is_safe_url(self, url: str) -> bool:
-        """Lead people on to this very host only; allauth would take every allowed host and trusted origin."""
+        """Allow redirects to this host only. allauth would accept every allowed host and trusted origin."""
         request = context.request
         return url_has_allowed_host_and_scheme(
             url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
         )
 
     def is_ajax(self, request: Any) -> bool:
-        """Never: allauth's JSON gives back what was typed, the password included."""
+        """Return False always, because allauth's JSON responses contain what was typed, including the password."""
         return False
 
     def authentication_failed(self, request: Any, **credentials: Any) -> None:
         log(logger, logging.WARNING, "password_refused", ip=self.get_client_ip(request))
 
     def _get_login_attempts_cache_key(self, request: Any, **credentials: Any) -> str:
-        """The account that owns the address, else the address; and the browser, if the account knows it.
+        """Return the key that counts wrong passwords: the account and its known browser, or the address of no account.
 
-        allauth's key has the Host header in it, and with another spelling of that one has more tries.
+        allauth's key contains the Host header. Another spelling of that would give more attempts.
         """
         email = credentials.get("email", "").lower()
         owner = cached_owner(request, email)
-        return (
-            known_browsers.attempts_key(owner, known_browsers.browser_id(request, owner))
-            if owner
-            else f"address:{email}"
-        )
+        if owner is None:
+            return f"address:{email}"
+        return known_browsers.attempts_key(owner, known_browsers.browser_id(request, owner))
 
     def _delete_login_attempts_cached_email(self, request: Any, **credentials: Any) -> None:
-        """Clear nothing by address: an unconfirmed one may belong to another account. A receiver clears the account."""
+        """Do nothing: an unconfirmed address may belong to another account. A receiver clears the account's count."""
 
     def seconds_until_next_try(self, request: Any, **credentials: Any) -> int:
-        """Return for how long wrong passwords, of this source or for this address, refuse the next one."""
+        """Return the seconds until a password is checked again, after too many from this source or for this address."""
         key = self._get_login_attempts_cache_key(request, **credentials)
         return limits.seconds_to_wait(request, app="allauth.account", action="login_failed", key=key)
 
@@ -126,7 +125,7 @@ class AccountAdapter(TwofactorAccountAdapter):
     # --- Emails -------------------------------------------------------------------------------
 
     def send_confirmation_mail(self, request: Any, emailconfirmation: Any, signup: bool) -> None:
-        """Say whether the link confirms a new account or a further address of one, whichever form asked for it."""
+        """Choose the email by the state of the account: a new one, or one that gets another address."""
         claim = emailconfirmation.email_address
         is_new = addresses.is_new(claim.user)
         template = "email_confirmation_signup" if is_new else "email_confirmation"
@@ -140,33 +139,35 @@ class AccountAdapter(TwofactorAccountAdapter):
         self.send_mail(f"account/email/{template}", claim.email, context)
 
     def send_account_already_exists_mail(self, email: str) -> None:
-        """Send a link that sets a new password, so that the owner need not ask for one."""
+        """Send a link that sets a new password, so that the owner does not have to request one."""
         if owner := addresses.owner_of(email):
             key = f"{user_pk_to_url_str(owner)}-{default_token_generator.make_token(owner)}"
             context = {"user": owner, "password_reset_url": self.get_reset_password_from_key_url(key)}
             self.send_mail("account/email/account_already_exists", email, context)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Text and HTML, in its reader's language, links from SITE_URL, whatever a request said; sent beside it.
+        """Send text and HTML in the language of the recipient, with links that start with SITE_URL.
 
-        Nobody is told that a mail was one too many: the owner finds those before it, and a stranger learns nothing.
+        An email over the limit is dropped silently: the owner has the ones before it, and a stranger learns nothing.
         """
-        if not self._may_email(template_prefix, email, is_first=context.get("is_first", False)):
+        if not self._charge_email(template_prefix, email, is_first=context.get("is_first", False)):
             return
-        links = {name: on_this_site(value) for name, value in context.items() if name.endswith("_url")}
+        links = {name: site_link(value) for name, value in context.items() if name.endswith("_url")}
         context = {"email": email, **context, **links, "site_name": settings.TWOFACTOR_ISSUER}
         with override(mail.language_of(context.get("user"))):
             message = self.render_mail(template_prefix, email, context)
-            mail.add_html(message, **action_of(message.body.splitlines(), links), other_url=links.get("reject_url", ""))
+            mail.add_html(
+                message, **find_action(message.body.splitlines(), links), other_url=links.get("reject_url", "")
+            )
         mail.post(message)
 
-    def _may_email(self, template_prefix: str, email: str, *, is_first: bool) -> bool:
-        """Charge an email that anybody but the signed-in owner of the address can cause.
+    def _charge_email(self, template_prefix: str, email: str, *, is_first: bool) -> bool:
+        """Charge an email that was not triggered by the signed-in owner of the address. Return whether to send it.
 
-        The first confirmation of a new account is not charged: there is one for each account.
+        The first confirmation of a new account is not charged, since there is one per account.
         """
-        kind = "reset" if template_prefix in WITH_A_RESET_LINK else "other"
-        if is_first or template_prefix not in WITH_A_RESET_LINK | WITH_ANOTHER_LINK:
+        kind = "reset" if template_prefix in RESET_LINK_EMAILS else "other"
+        if is_first or template_prefix not in RESET_LINK_EMAILS | OTHER_LINK_EMAILS:
             return True
         user = getattr(self.request, "user", None)
         if user is not None and user.is_authenticated:
@@ -178,7 +179,7 @@ class AccountAdapter(TwofactorAccountAdapter):
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
-        """As allauth does, telling `send_mail` whom it is for. An unconfirmed address gets no notices."""
+        """Pass the recipient to `send_mail`, for the language. Unconfirmed addresses get no notifications."""
         email = email or EmailAddress.objects.get_primary_email(user)
         if EmailAddress.objects.filter(user=user, email=email, verified=False).exists():
             return
@@ -186,15 +187,15 @@ class AccountAdapter(TwofactorAccountAdapter):
         super().send_notification_mail(template_prefix, user, context, email)
 
 
-def action_of(lines: list[str], links: dict[str, str]) -> dict[str, str]:
-    """Return the one link that stands among these lines, and what it does; nothing where there is none."""
-    for name, words in ACTIONS.items():
+def find_action(lines: list[str], links: dict[str, str]) -> dict[str, str]:
+    """Return the URL and label of the link that is one of these lines, or an empty dict."""
+    for name, label in LINK_LABELS.items():
         if links.get(name) in lines:
-            return {"url": links[name], "words": str(words)}
+            return {"url": links[name], "words": str(label)}
     return {}
 
 
-def on_this_site(url: str) -> str:
-    """The same path, at SITE_URL."""
-    site, parts = urlsplit(settings.SITE_URL), urlsplit(url)
-    return urlunsplit(parts._replace(scheme=site.scheme, netloc=site.netloc))
+def site_link(url: str) -> str:
+    """Return this URL with the scheme and host of SITE_URL."""
+    site = urlsplit(settings.SITE_URL)
+    return urlunsplit(urlsplit(url)._replace(scheme=site.scheme, netloc=site.netloc))

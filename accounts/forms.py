@@ -1,4 +1,4 @@
-"""What this site adds to allauth's forms."""
+"""allauth's forms with the site's labels, messages and rules."""
 
 from typing import Any
 
@@ -20,12 +20,11 @@ from accounts import addresses
 from twofactor import passwords, sessions
 from twofactor.forms import FocusFirstError, LimitedForm, in_words
 
-SIGNED_UP = "signed_up"  # in the session of the browser that signed up: the key of the new account
+SIGNED_UP = "signed_up"  # session key: the primary key of the account that this browser signed up
 
 LABELS = {"login": _("E-mail"), "email": _("E-mail"), "oldpassword": _("Current password")}
 
-
-# In place of Django's, which are missing or wrong in some languages: Spanish says "fewer than" for "at most".
+# These replace messages of Django that are missing or wrong in some languages.
 ERRORS = {
     "invalid": _("Enter an email address, like name@example.com."),
     "invalid_choice": _("Choose one of the entries."),
@@ -34,8 +33,8 @@ ERRORS = {
 }
 
 
-class OurWords(FocusFirstError):
-    """The site's own words for labels and errors, and no placeholders, which vanish as one types."""
+class SiteFormMixin(FocusFirstError):
+    """The site's labels and error messages, and no placeholders, because they disappear while the user types."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,8 +44,8 @@ class OurWords(FocusFirstError):
             field.widget.attrs.pop("placeholder", None)
 
 
-class NewPassword(OurWords):
-    """A new password, asked for once: the browser shows or keeps it, and a reset mends a slip."""
+class NewPasswordMixin(SiteFormMixin):
+    """Ask for a new password once. The browser can show and store it, and a reset corrects a mistake."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,8 +57,8 @@ class NewPassword(OurWords):
             self.fields["password1"].label = _("New password")
 
 
-class SignupForm(NewPassword, allauth_forms.SignupForm):
-    """allauth's, with a name; the adapter saves it."""
+class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
+    """Add the full name, which the adapter saves."""
 
     full_name = forms.CharField(
         label=_("Full name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"})
@@ -67,37 +66,37 @@ class SignupForm(NewPassword, allauth_forms.SignupForm):
     field_order = ("full_name", "email", "password1")
 
     def validate_unique_email(self, value: str) -> str:
-        """Count an address as taken if it signs an account in. allauth counts unconfirmed claims as well."""
+        """Treat an address as taken if an account signs in with it. allauth also counts unconfirmed addresses."""
         self.account_already_exists = addresses.owner_of(value) is not None
         return value
 
     def try_save(self, request: HttpRequest) -> Any:
-        """Answer an address that is taken like a free one, as late, also if another sign-up took it just now."""
+        """Prevent enumeration: answer a taken address like a free one, after the same time, also after a race."""
         if not self.account_already_exists:
             try:
                 with transaction.atomic():
                     return self.save(request), None
             except IntegrityError:
                 self.account_already_exists = True
-        make_password(self.cleaned_data["password1"])
+        make_password(self.cleaned_data["password1"])  # equalizes the response times
         return super().try_save(request)
 
     def save(self, request: HttpRequest) -> Any:
         user = super().save(request)
-        # allauth leaves this row out where another account claims the address.
+        # allauth does not create this row if another account has the address unconfirmed.
         address, _created = EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
         EmailAddress.objects.fill_cache_for_user(user, [address])
         request.session[SIGNED_UP] = str(user.pk)
         return user
 
 
-class LoginForm(OurWords, LimitedForm, allauth_forms.LoginForm):
+class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].widget.attrs.update({"autocomplete": "username", "autofocus": True})
 
     def clean(self) -> dict[str, Any] | None:
-        """Say beside the password what allauth says of the whole form: that is the field to type in again."""
+        """Move allauth's errors of the whole form to the password, the field that has to be typed again."""
         try:
             return super().clean()
         except forms.ValidationError as error:
@@ -106,7 +105,7 @@ class LoginForm(OurWords, LimitedForm, allauth_forms.LoginForm):
             return self.cleaned_data
 
     def too_many_tries(self) -> forms.ValidationError:
-        """Say for how long no password is checked. allauth says "later"."""
+        """Return an error with the time until a password is checked again. allauth says only "later"."""
         self.retry_after = get_adapter().seconds_until_next_try(self.request, **self.user_credentials())
         words = _("Too many tries. Try again in %(wait)s, or reset your password.") % {
             "wait": in_words(self.retry_after)
@@ -114,12 +113,12 @@ class LoginForm(OurWords, LimitedForm, allauth_forms.LoginForm):
         return forms.ValidationError(words, code="too_many_login_attempts")
 
 
-class AddEmailForm(OurWords, allauth_forms.AddEmailForm):
+class AddEmailForm(SiteFormMixin, allauth_forms.AddEmailForm):
     pass
 
 
-class ResetPasswordForm(OurWords, allauth_forms.ResetPasswordForm):
-    """allauth's, for the owner of the address alone. allauth also takes those who claim it without a confirmation."""
+class ResetPasswordForm(SiteFormMixin, allauth_forms.ResetPasswordForm):
+    """Send a reset to the owner of the address only. allauth also accepts accounts that never confirmed it."""
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"].lower()
@@ -128,23 +127,23 @@ class ResetPasswordForm(OurWords, allauth_forms.ResetPasswordForm):
         return email
 
 
-class ChangePasswordForm(NewPassword, allauth_forms.ChangePasswordForm):
+class ChangePasswordForm(NewPasswordMixin, allauth_forms.ChangePasswordForm):
     def clean_oldpassword(self) -> str:
-        """Count wrong ones by session, as at every step-up."""
+        """Check the password, and count wrong ones by session as every step-up does."""
         password = self.cleaned_data["oldpassword"]
         if not passwords.is_right(context.request, password):
             raise get_adapter().validation_error("enter_current_password")
         return password
 
 
-class SetPasswordForm(NewPassword, allauth_forms.SetPasswordForm):
+class SetPasswordForm(NewPasswordMixin, allauth_forms.SetPasswordForm):
     pass
 
 
-class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
-    """allauth's; for an account that never confirmed an address, the link proves the address as well.
+class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm):
+    """Set a new password. In an account that never confirmed an address, the link also confirms the address.
 
-    A stranger may have signed up. So the owner of the address also gives the name and the language.
+    A stranger may have signed up with it, so the owner also enters the name and the language.
     """
 
     full_name = forms.CharField(
@@ -154,7 +153,7 @@ class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
     field_order = ("full_name", "language", "password1")
 
     def __init__(self, *args: Any, claim: EmailAddress | None = None, **kwargs: Any) -> None:
-        """`claim` is the address that the link was sent to, if that is not the account's own."""
+        """`claim` is the address that the link was sent to, if it is not the account's own."""
         super().__init__(*args, **kwargs)
         self.fields["password1"].label = _("New password")
         self.claim = claim
@@ -163,25 +162,26 @@ class ResetPasswordKeyForm(NewPassword, allauth_forms.ResetPasswordKeyForm):
             del self.fields["full_name"], self.fields["language"]
             return
         own = EmailAddress.objects.filter(user=self.user, email=self.user.email)
-        # If the account was removed meanwhile: an address that cannot be confirmed.
+        # If the account was removed meanwhile, use an unsaved address, which cannot be confirmed.
         self.claim = claim or own.first() or EmailAddress(user=self.user, email=self.user.email)
         self.fields["full_name"].initial = self.user.full_name
         self.fields["language"].initial = get_language()
 
     def clean(self) -> dict[str, Any] | None:
         cleaned_data = super().clean()
-        # A confirmation link sets no password of an account that was confirmed meanwhile.
+        # The account may have been confirmed meanwhile. A confirmation link must not set its password.
         if self.claim and not (self.is_new and self.claim.can_set_verified()):
             raise forms.ValidationError(addresses.TAKEN, code="email_taken")
         return cleaned_data
 
     @transaction.atomic
     def save(self) -> None:
-        """Set the password, which ends every session. A new account's address is confirmed with it."""
+        """Set the password, which ends every session. Confirm the address of a new account too."""
         if self.claim:
-            if not get_adapter().confirm_email(context.request, self.claim):  # another account did, just now
+            if not get_adapter().confirm_email(context.request, self.claim):  # another account confirmed it first
                 raise ImmediateHttpResponse(redirect("account_login"))
             self.user.refresh_from_db(fields=["email"])
-            self.user.full_name, self.user.language = self.cleaned_data["full_name"], self.cleaned_data["language"]
+            self.user.full_name = self.cleaned_data["full_name"]
+            self.user.language = self.cleaned_data["language"]
         super().save()
         sessions.end_all(self.user)

@@ -12,7 +12,7 @@ class SiteConfig(AppConfig):
 
         from config import checks, errors, middleware  # noqa: F401 - importing checks registers them
 
-        user_logged_in.connect(middleware.note_sign_in)
+        user_logged_in.connect(middleware.record_sign_in_time)
         if settings.SENTRY_DSN:
             errors.init_sentry(settings.SENTRY_DSN)
 

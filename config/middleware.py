@@ -1,4 +1,4 @@
-"""What every answer of this site carries, and what it does with a body that has no end."""
+"""Middleware of the site: request IDs, security headers, limits of bodies, and the lifetime of sessions."""
 
 import re
 import secrets
@@ -32,45 +32,43 @@ PERMISSIONS_POLICY = ", ".join(
 SIGNED_IN_AT = "signed_in_at"
 SESSION_LIFETIME = 30 * 24 * 60 * 60  # seconds
 SIGN_OUT = ("/accounts/logout/", "/admin/logout/")
-# These carry a token in their address or a secret on their page: no path goes with a request from them. It is not
-# no-referrer, with which a browser also says `Origin: null` of a plain form, and Django refuses that.
-SECRETIVE = ("/accounts/confirm-email/", "/accounts/password/reset/key/", "/accounts/2fa/")
-
-
-# What nginx, HAProxy and the cloud's balancers make of an id, and nothing that a stranger could hide words in.
+# These pages have a token in their URL or a secret on them, so their Referer has no path. With `no-referrer` browsers
+# would also send `Origin: null` with forms, which Django's CSRF check rejects.
+WITHOUT_REFERRER_PATH = ("/accounts/confirm-email/", "/accounts/password/reset/key/", "/accounts/2fa/")
+# The IDs of nginx, HAProxy and cloud load balancers. Longer or other values could inject text into the log.
 REQUEST_ID = re.compile(r"[0-9A-Za-z._=-]{8,64}")
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id, for the log and for whoever asks about an answer; a proxy of our own may choose it."""
+    """Give each request an ID, for the log and the X-Request-ID header. A trusted proxy may choose it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        told = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXY_COUNT > 0 else ""
-        own = told if REQUEST_ID.fullmatch(told) else secrets.token_hex(16)
-        request.id = own  # type: ignore[attr-defined] # Django's request is where middleware puts things
+        sent_id = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXY_COUNT > 0 else ""
+        new_id = sent_id if REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(16)
+        request.id = new_id  # type: ignore[attr-defined]
         token = logs.current_request.set(request)
         try:
             response = get_response(request)
         finally:
             logs.current_request.reset(token)
-        response.headers["X-Request-ID"] = own
+        response.headers["X-Request-ID"] = new_id
         return response
 
     return middleware
 
 
 def security_headers(get_response: GetResponse) -> GetResponse:
-    """Around all that answers, so that error pages carry them too."""
+    """Set security headers on every response, including error pages."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
-        if request.path.startswith(SECRETIVE):
+        if request.path.startswith(WITHOUT_REFERRER_PATH):
             response.headers["Referrer-Policy"] = "strict-origin"
         user = getattr(request, "user", None)
         if request.path.startswith(("/accounts/", "/admin/")) or (user is not None and user.is_authenticated):
-            if "no-store" not in response.headers.get("Cache-Control", ""):  # as most of these views said already
+            if "no-store" not in response.headers.get("Cache-Control", ""):
                 add_never_cache_headers(response)
             patch_vary_headers(response, ["Cookie"])
         if request.method == "POST" and request.path in SIGN_OUT and response.status_code < 400:
@@ -81,7 +79,7 @@ def security_headers(get_response: GetResponse) -> GetResponse:
 
 
 def health_check(get_response: GetResponse) -> GetResponse:
-    """Answer /healthz before Django checks the Host header: load balancers ask by IP address."""
+    """Answer /healthz before Django checks the Host header, because load balancers use IP addresses."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         return healthz(request) if request.path_info == "/healthz" else get_response(request)
@@ -90,22 +88,21 @@ def health_check(get_response: GetResponse) -> GetResponse:
 
 
 def refuse_nul(get_response: GetResponse) -> GetResponse:
-    """No address of ours has a NUL, and PostgreSQL takes none in a question."""
+    """Reject NUL in the path and query string. No URL of the site has it, and PostgreSQL rejects it in queries."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
-            raise BadRequest("NUL in the address")
+            raise BadRequest("NUL in the URL")
         return get_response(request)
 
     return middleware
 
 
 def cut_oversized_body(get_response: GetResponse) -> GetResponse:
-    """Cut a form's body at the limit, so that the field that made it so long gets its message.
+    """Cut a form's body at the limit, so that the field that is too long gets an error message.
 
-    Django would answer 400 for the whole page, and the person would lose the form. The CSRF token
-    stands first in every form of this site and so outlives the cut. Nothing here takes a file: a long
-    body of another kind is refused before Django writes it to the disk.
+    Django would answer 400, and the user would lose the form. The CSRF token is the first field of every form, so it is
+    never cut off. No page accepts files: a long body of another type is rejected before Django writes it to disk.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -119,7 +116,7 @@ def cut_oversized_body(get_response: GetResponse) -> GetResponse:
             response = get_response(request)
         else:
             response = render(request, "413.html", status=413)
-        # A server that closes on unread input resets the connection before the answer is read.
+        # If input is unread when the server closes, the connection is reset before the client reads the response.
         drain(rest, at_most=8 * 1024 * 1024)
         return response
 
@@ -138,15 +135,15 @@ def drain(stream: Any, *, at_most: int) -> None:
         at_most -= len(chunk)
 
 
-def note_sign_in(request: HttpRequest, **kwargs: Any) -> None:
-    """Receive Django's `user_logged_in`: a session knows when it began."""
+def record_sign_in_time(request: HttpRequest, **kwargs: Any) -> None:
+    """Store the time of sign-in in the session. Receives Django's `user_logged_in`."""
     request.session[SIGNED_IN_AT] = int(time.time())
 
 
 def end_old_sessions(get_response: GetResponse) -> GetResponse:
-    """Sign users out 30 days after they signed in, whatever they did since.
+    """Sign users out 30 days after they signed in.
 
-    A session that does not know when it began, from before this rule, gets 30 days from its next request.
+    A session without the time of sign-in, from before this rule, ends 30 days after its next request.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -1,6 +1,6 @@
-"""All of the site's settings, read from the environment or from a `.env` beside manage.py.
+"""The site's settings, read from the environment or from a `.env` beside manage.py.
 
-With DEBUG off the site refuses to start without SECRET_KEY, ALLOWED_HOSTS and TWOFACTOR_KEYS.
+With DEBUG off, the site does not start without SECRET_KEY, ALLOWED_HOSTS and TWOFACTOR_KEYS.
 """
 
 from email.utils import formataddr
@@ -19,8 +19,8 @@ env.read_env(BASE_DIR / ".env")
 DEBUG = env.bool("DEBUG", default=False)
 
 
-def needed(name: str, in_debug: str) -> str:
-    """Return what the environment says of `name`; only with DEBUG on may it be absent."""
+def required(name: str, in_debug: str) -> str:
+    """Return this variable of the environment, or `in_debug` if it is missing and DEBUG is on."""
     value = env.str(name, default=in_debug if DEBUG else "")
     if not value.strip(" ,"):
         raise ImproperlyConfigured(
@@ -30,13 +30,13 @@ def needed(name: str, in_debug: str) -> str:
     return value
 
 
-# --- Who we are -------------------------------------------------------------------------------
+# --- The site ---------------------------------------------------------------------------------
 
-SECRET_KEY = needed("SECRET_KEY", in_debug="only-for-debugging-" + "0" * 40)
-ALLOWED_HOSTS = needed("ALLOWED_HOSTS", in_debug="127.0.0.1,localhost,[::1]").replace(" ", "").strip(",").split(",")
+SECRET_KEY = required("SECRET_KEY", in_debug="only-for-debugging-" + "0" * 40)
+ALLOWED_HOSTS = required("ALLOWED_HOSTS", in_debug="127.0.0.1,localhost,[::1]").replace(" ", "").strip(",").split(",")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 USE_HTTPS = env.bool("USE_HTTPS", default=not DEBUG)
-# Links in mails are built from this and never from the Host header, which any visitor may choose.
+# Links in emails start with this and never use the Host header, which the client chooses.
 SITE_URL = env.str(
     "SITE_URL",
     default=f"{'https' if USE_HTTPS else 'http'}://{ALLOWED_HOSTS[0].lstrip('.')}" + (":8000" if DEBUG else ""),
@@ -44,11 +44,11 @@ SITE_URL = env.str(
 
 # --- The second factor ------------------------------------------------------------------------
 
-# 32 zero bytes: a key that anyone can read here, and therefore only for debugging.
+# 32 zero bytes. Anyone can read this key here, so it is for debugging only.
 _debug_key = "debug:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-TWOFACTOR_KEYS = needed("TWOFACTOR_KEYS", in_debug=_debug_key)
+TWOFACTOR_KEYS = required("TWOFACTOR_KEYS", in_debug=_debug_key)
 if DEBUG and _debug_key not in TWOFACTOR_KEYS:
-    # Last, so that it opens what a first run sealed before there was a .env, and seals nothing more.
+    # As the last key it only decrypts what was encrypted before there was a .env.
     TWOFACTOR_KEYS += f",{_debug_key}"
 TWOFACTOR_ISSUER = " ".join(env.str("TWOFACTOR_ISSUER", default="Twofactor").split())
 TWOFACTOR_DRIFT_WINDOW = env.int("TWOFACTOR_DRIFT_WINDOW", default=1)
@@ -122,33 +122,32 @@ TEMPLATES = [
     },
 ]
 
-# --- Database, cache, sessions, mail ----------------------------------------------------------
+# --- Database, cache, sessions, email ---------------------------------------------------------
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
 _on_sqlite = _database["ENGINE"] == "django.db.backends.sqlite3"
 if _on_sqlite:
-    # WAL lets readers read while one writes; IMMEDIATE makes a writer wait its turn at the start of its
-    # transaction, where waiting works, and not fail in its middle.
+    # WAL lets others read during a write. IMMEDIATE takes the write lock when a transaction begins: there `timeout`
+    # applies, while taking it later would fail at once.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # A connection keeps up to this many KiB of pages, and there is one a thread.
+        # The page cache of one connection, in KiB. Each thread has a connection.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512;",
     }
-    # Opened anew for each request, it costs more than most of what is asked of it; the last one to close also
-    # writes the whole log back.
+    # Opening a connection takes longer than most queries, and closing the last one writes back the whole WAL.
     _database["CONN_MAX_AGE"] = None
 else:
-    # A connection a thread would be 64 for two processes, and PostgreSQL has 100 for all.
+    # One connection per thread would be 64 for two processes, of the 100 that PostgreSQL allows.
     _database["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8}, **_database.get("OPTIONS", {})}
     _database["CONN_HEALTH_CHECKS"] = True
 
-# The default cache is a file of its own, beside the database, that every process of the machine shares.
+# The default cache is a file beside the database, shared by all processes of the machine.
 _cache_file = Path(_database["NAME"]).with_suffix(".cache") if _on_sqlite else BASE_DIR / "db.cache"
 if env.str("CACHE_URL", default=""):
-    # In upper case: of `?key_prefix=` django-environ makes a name that Django does not know.
+    # django-environ keeps options such as `?key_prefix=` in lower case; Django expects upper case.
     CACHES = {"default": {name.upper(): value for name, value in env.cache_url("CACHE_URL").items()}}
     if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
         CACHES["default"]["BACKEND"] = "config.cache.RedisCache"
@@ -156,7 +155,7 @@ if env.str("CACHE_URL", default=""):
 else:
     CACHES = {"default": {"BACKEND": "config.cache.SQLiteCache", "LOCATION": str(_cache_file)}}
 
-# What templates/base.html says to everybody in the same words; each process makes it once.
+# Fragments of templates/base.html that are the same for all users. Each process renders them once.
 _fragments = "dummy.DummyCache" if DEBUG else "locmem.LocMemCache"
 CACHES["fragments"] = {"BACKEND": f"django.core.cache.backends.{_fragments}", "LOCATION": "fragments"}
 
@@ -219,12 +218,12 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
-# Well above twofactor.conf.PENDING_SECONDS: allauth ends a sign-in without a word.
+# Longer than twofactor.conf.PENDING_SECONDS, because allauth ends a sign-in without a message.
 ACCOUNT_LOGIN_TIMEOUT = 30 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-# Emails are limited by the adapter: allauth's `confirm_email` skips them without a word, and its `reset_password` would
-# refuse the owner's own request after a stranger's. Wrong passwords of a signed-in user are counted by session: allauth
-# counts them by user, and a stolen session could keep the owner out.
+# The adapter limits emails: allauth's `confirm_email` drops them without a message, and its `reset_password` would
+# reject the owner's request after those of a stranger. Wrong passwords of a signed-in user are counted by session:
+# allauth counts them by user, so a stolen session could lock the owner out.
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,20/5m/key",
     "reset_password": "20/m/ip",
@@ -233,11 +232,11 @@ ACCOUNT_RATE_LIMITS = {
     "reauthenticate": None,
 }
 
-# --- Words, time, files -----------------------------------------------------------------------
+# --- Language, time, files --------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
 USE_I18N = True
-# Each by its own name, for whoever reads no other.
+# Each name is in its own language, for users who read no other.
 LANGUAGES = [
     ("en", "English"),
     ("de", "Deutsch"),
@@ -270,7 +269,7 @@ STORAGES = {
 
 # --- The web ----------------------------------------------------------------------------------
 
-# The numbers of docs/security.md: a password of one megabyte costs half a second to hash.
+# docs/security.md explains the limits. Hashing a password of one megabyte takes half a second.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 50
 
@@ -296,7 +295,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 if USE_HTTPS:
-    # The prefix makes a browser refuse the cookie from a subdomain or over plain http.
+    # Browsers reject a cookie with this prefix from a subdomain or over HTTP.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
     LANGUAGE_COOKIE_NAME = "__Host-language"
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
@@ -304,7 +303,7 @@ if USE_HTTPS:
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    # Preloading binds a whole domain for months; that is its owner's decision, not a template's.
+    # HSTS preloading affects the whole domain for months, so the owner of the domain has to decide it.
     SILENCED_SYSTEM_CHECKS = ["security.W021"]
     if TRUSTED_PROXY_COUNT > 0:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -323,7 +322,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
-        # Without this one Django's own handler says everything a second time.
+        # Without this, Django's own handler logs each message again.
         "django": {"level": "WARNING", "handlers": []},
         "accounts": {"level": "INFO"},
         "twofactor": {"level": "INFO"},

@@ -1,4 +1,4 @@
-"""The site's addresses. The app's own come first, so that nothing of allauth's can shadow them."""
+"""URLs of the site. Those of twofactor and accounts come first, because they override some of allauth's."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -246,7 +246,7 @@ def test_the_page_says_the_same_for_every_address(user, path, fields):
 def test_every_email_with_a_link_is_rate_limited():
     sources = Path(settings.BASE_DIR, "templates", "account", "email").glob("*_message.txt")
     with_a_link = {f"account/email/{path.name[:-12]}" for path in sources if "_url }}" in path.read_text()}
-    assert with_a_link == adapter.WITH_A_RESET_LINK | adapter.WITH_ANOTHER_LINK
+    assert with_a_link == adapter.RESET_LINK_EMAILS | adapter.OTHER_LINK_EMAILS
 
 
 def password_errors(response):

@@ -1,4 +1,4 @@
-"""What allauth's pages have in common with those of the second factor."""
+"""HTTP status codes of allauth's forms, as in the app's views."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from django.http import HttpResponse
 
 
 class FormStatusMixin:
-    """For a view with a LimitedForm: 422 if the form is invalid, 429 with Retry-After if nothing was checked."""
+    """For views with a LimitedForm: 422 if the form is invalid, 429 with Retry-After if it was not checked."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        response = super().form_invalid(form)  # type: ignore[misc] # allauth's view has it
+        response = super().form_invalid(form)  # type: ignore[misc] # defined by allauth's view
         response.status_code = form.status
         for header, value in form.headers.items():
             response[header] = value

@@ -12,20 +12,20 @@ from accounts.forms import SIGNED_UP, ResetPasswordKeyForm
 
 
 class ConfirmEmailView(allauth_views.ConfirmEmailView):
-    """Confirm an address, if the browser that opened the link may.
+    """Confirm an address, if this browser may.
 
-    A further address is confirmed only while signed in to its account. A new account is confirmed by one click in the
-    browser that signed up. Anywhere else the link asks for a new password, since a stranger may have signed up. allauth
+    Confirming a further address requires being signed in to its account. The browser that signed up confirms its new
+    account by one click; any other browser has to set a new password, since a stranger may have signed up. allauth
     confirms in any browser, and signs other users out.
     """
 
     def logout_other_user(self, confirmation: EmailConfirmationHMAC) -> None:
-        """Sign nobody out."""
+        """Keep the other user signed in."""
 
     def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             self.object = self.get_object()
-        except Http404:  # a second click, or a link that has been used: the same words as for a GET
+        except Http404:  # a second click, or a used link: the page of a GET
             self.object = None
             return self.render_to_response(self.get_context_data(), status=404)
         if self.is_new and not self.signed_up_here:

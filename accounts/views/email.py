@@ -14,13 +14,13 @@ from accounts import addresses
 
 
 class EmailView(allauth_views.EmailView):
-    """allauth's, in one transaction: what another account holds is refused in words, and nothing is half changed."""
+    """allauth's view in one transaction, with a message if another account has the address."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             with transaction.atomic():
                 self.lock(request)
-                if "action_primary" in request.POST and not self.make_room(request):
+                if "action_primary" in request.POST and not self.release_primary(request):
                     return redirect("account_email")
                 return super().post(request, *args, **kwargs)
         except (addresses.Taken, IntegrityError):
@@ -28,16 +28,16 @@ class EmailView(allauth_views.EmailView):
             return redirect("account_email")
 
     def lock(self, request: HttpRequest) -> None:
-        """Let the second of two requests about one address wait, so that it sees what the first one did."""
+        """Make parallel requests for one of the user's addresses wait for each other."""
         typed = request.POST.get("email", "").lower()
-        # Compared here: PostgreSQL takes no NUL in a query.
+        # Compared in Python, because PostgreSQL rejects NUL in a query.
         if any(row.email == typed for row in EmailAddress.objects.filter(user=request.user)):
             addresses.lock(typed)
 
-    def make_room(self, request: HttpRequest) -> bool:
-        """Free the address that is to be primary; False, and a message, unless this account confirmed it."""
+    def release_primary(self, request: HttpRequest) -> bool:
+        """Release the new primary address from other accounts. Add a message and return False if it is unconfirmed."""
         confirmed = EmailAddress.objects.filter(user=request.user, verified=True)
-        # Compared here: PostgreSQL takes no NUL in a query.
+        # Compared in Python, because PostgreSQL rejects NUL in a query.
         own = next((row for row in confirmed if row.email == request.POST.get("email", "").lower()), None)
         if own is None:
             get_adapter().add_message(request, messages.ERROR, "account/messages/unverified_primary_email.txt")

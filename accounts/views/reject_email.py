@@ -1,4 +1,4 @@
-""" "This wasn't me": the other link of a confirmation email."""
+"""The page of the "This wasn't me" link in a confirmation email."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -13,9 +13,9 @@ from accounts import addresses
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reject_email(request: HttpRequest, key: str) -> HttpResponse:
-    """ "This wasn't me": remove an unconfirmed address, and the new account that signed up with it.
+    """Remove an unconfirmed address, and the new account that signed up with it.
 
-    A GET changes nothing, since mail scanners follow links.
+    A GET changes nothing, because mail scanners follow links.
     """
     confirmation = addresses.confirmation_of(key)
     if confirmation is None:

@@ -11,9 +11,9 @@ from twofactor.htmx import return_path, wants_panel
 
 @login_not_required
 def set_language(request: HttpRequest) -> HttpResponseBase:
-    """Django's. What a signed-in user chooses is the language of their emails as well.
+    """Django's view. The choice of a signed-in user is also the language of their emails.
 
-    Over htmx it leads back to the page that is shown: `next` is as old as the page's frame.
+    Over htmx, redirect to the current page: `next` in the footer is from the last full page load.
     """
     language = request.POST.get("language")
     if language in dict(settings.LANGUAGES) and request.user.is_authenticated:
