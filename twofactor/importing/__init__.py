@@ -1,1 +1,1 @@
-"""The way over from other apps: one module reads each, `write.py` writes. Docs: docs/importing.md."""
+"""Imports from other apps: one module reads each app, `write.py` writes the rows. See docs/importing.md."""

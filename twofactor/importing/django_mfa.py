@@ -1,4 +1,4 @@
-"""django-mfa: since 4.0 a table with JSON in it, before that a table of secrets and one of recovery codes, in clear."""
+"""Reads django-mfa: one table with JSON since 4.0; before, a table of secrets and one of recovery codes, in clear."""
 
 import time
 from collections import defaultdict
@@ -11,86 +11,85 @@ from django.db import models
 
 from twofactor import totp
 from twofactor.importing import tables
-from twofactor.importing.person import Person, base32, last_step, read
+from twofactor.importing.users import ImportedUser, base32, build_or_report, last_step
 
 SIGNED, SALT = "mfa1:", "django_mfa.secret"
-OTHERS = {"webauthn": "a security key", "email": "e-mail"}
+OTHERS = {"webauthn": "a security key", "email": "email"}
 ONLY = {**OTHERS, "recovery_codes": "recovery codes"}
-UNREADABLE = "the secret does not open, or is no secret"
+UNREADABLE = "the secret cannot be decrypted or is invalid"
 
 
 def source() -> "Source | OldSource":
-    """Return what reads the tables that are there; an upgrade to 4.0 leaves both for a while, and uses the new one."""
+    """Return the source for the tables that exist. An upgrade to 4.0 keeps the old tables, but does not use them."""
     return Source() if tables.columns_of("django_mfa_authenticator") else OldSource()
 
 
 class Source(tables.OneTable):
-    """4.x."""
+    """django-mfa 4."""
 
     def __init__(self) -> None:
         super().__init__("django_mfa_authenticator")
 
-    def person(self, key: Any, rows: dict[str, Any]) -> Person:
+    def build(self, key: Any, rows: dict[str, Any]) -> ImportedUser:
         app = rows.get("totp")
         if app is None:
-            return Person(
-                key, why_not=f"has {next((ONLY[kind] for kind in ONLY if kind in rows), 'something unknown')} only"
-            )
-        secret = base32(opened(app.data.get("secret", "")))
+            others = [words for kind, words in ONLY.items() if kind in rows]
+            return ImportedUser(key, problem=f"has {others[0] if others else 'an unknown kind'} only")
+        secret = base32(unsigned(app.data.get("secret", "")))
         if secret is None:
-            return Person(key, why_not=UNREADABLE)
+            return ImportedUser(key, problem=UNREADABLE)
         codes = rows["recovery_codes"].data if "recovery_codes" in rows else {}
         in_clear = bool(codes.get("migrated_plaintext"))
-        # It takes a code of the step ahead, and notes the step; of the code that turned it on only the time is known.
+        # django-mfa accepts a code of the next step and stores its step. For the first code it stores the time only.
         steps = app.data.get("last_verified_counter", -1), last_step([app.created_at], ahead=1)
-        return Person(
+        return ImportedUser(
             key,
             secret,
             last_time_step=max(steps),
             created_at=app.created_at,
             codes=unused(codes) if in_clear else (),
             hashed_codes=() if in_clear else unused(codes),
-            notes=tuple(f"{OTHERS[kind]} stays behind" for kind in OTHERS if kind in rows),
+            notes=tuple(f"not imported: {words}" for kind, words in OTHERS.items() if kind in rows),
         )
 
 
 class OldSource:
-    """1.x to 3.x. Its `otp_type` says what a form sent; the codes were always by time."""
+    """django-mfa 1 to 3. The codes are TOTP codes whatever `otp_type` says, which a form had sent."""
 
     def __init__(self) -> None:
-        self.secrets = tables.table(
-            "django_mfa_userotp", user_id=tables.user_key(), secret_key=models.CharField(max_length=100)
+        self.secrets = tables.table_model(
+            "django_mfa_userotp", user_id=tables.user_key_field(), secret_key=models.CharField(max_length=100)
         )
-        # Here `user_id` is the key of the row above, not of a user.
-        self.codes = tables.table(
+        # In this table, `user_id` is the key of a row of the table above, not of a user.
+        self.codes = tables.table_model(
             "django_mfa_userrecoverycodes",
             user_id=models.BigIntegerField(),
             secret_code=models.CharField(max_length=16),
         )
         has_keys = tables.columns_of("django_mfa_u2fkey")
-        self.keys_ = tables.table("django_mfa_u2fkey", user_id=tables.user_key()) if has_keys else None
+        self.keys_ = tables.table_model("django_mfa_u2fkey", user_id=tables.user_key_field()) if has_keys else None
 
     def keys(self) -> list[Any]:
-        return tables.keys_in(*filter(None, [self.secrets, self.keys_]))
+        return tables.user_keys(*filter(None, [self.secrets, self.keys_]))
 
-    def people(self, keys: list[Any]) -> Iterator[Person]:
+    def users(self, keys: list[Any]) -> Iterator[ImportedUser]:
         rows = {row.user_id: row for row in self.secrets.objects.filter(user_id__in=keys)}
         codes = defaultdict(list)
         for code in self.codes.objects.filter(user_id__in=[row.pk for row in rows.values()]):
             codes[code.user_id].append(code.secret_code)
         for key in keys:
             yield (
-                read(self.person, key, rows[key], codes[rows[key].pk])
+                build_or_report(self.build, key, rows[key], codes[rows[key].pk])
                 if key in rows
-                else Person(key, why_not="has a security key only")
+                else ImportedUser(key, problem="has a security key only")
             )
 
-    def person(self, key: Any, row: Any, codes: list[str]) -> Person:
+    def build(self, key: Any, row: Any, codes: list[str]) -> ImportedUser:
         secret = base32(row.secret_key)
         if secret is None:
-            return Person(key, why_not=UNREADABLE)
-        # It notes neither the code nor the time it was used at. So every code up to now counts as used.
-        return Person(key, secret, last_time_step=totp.time_step_at(time.time()), codes=tuple(codes))
+            return ImportedUser(key, problem=UNREADABLE)
+        # The row says nothing about used codes, so every code up to now counts as used.
+        return ImportedUser(key, secret, last_time_step=totp.time_step_at(time.time()), codes=tuple(codes))
 
 
 def unused(data: dict[str, Any]) -> tuple[str, ...]:
@@ -98,8 +97,8 @@ def unused(data: dict[str, Any]) -> tuple[str, ...]:
     return tuple(code for i, code in enumerate(data.get("codes", [])) if i not in used)
 
 
-def opened(secret: str) -> str:
-    """Return the secret, which MFA_SECRET_ENCRYPTION_KEYS may have signed; empty if none of these keys did."""
+def unsigned(secret: str) -> str:
+    """Return a secret without its signature, or an empty string if no key of MFA_SECRET_ENCRYPTION_KEYS signed it."""
     if not secret.startswith(SIGNED):
         return secret
     for key in getattr(settings, "MFA_SECRET_ENCRYPTION_KEYS", None) or []:

@@ -1,4 +1,4 @@
-"""The tables of other apps, read as they lie in the database, whether or not the app is still installed."""
+"""Models for the tables of other apps, which may no longer be installed."""
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -9,57 +9,57 @@ from django.apps.registry import Apps
 from django.contrib.auth import get_user_model
 from django.db import connection, models
 
-from twofactor.importing.person import CannotImport, Person, read
+from twofactor.importing.users import CannotImport, ImportedUser, build_or_report
 
 
-def table(name: str, /, **fields: models.Field) -> Any:
-    """Return a model of this table; CannotImport if it is not there, or is not as it is known here.
+def table_model(name: str, /, **fields: models.Field) -> Any:
+    """Return a model of this table. Raise CannotImport if the table or a column is missing.
 
-    A field that may be null may be missing altogether: older versions of the app had no such column.
+    A column of a nullable field may be missing, because older versions of the app did not have it.
     """
-    there = columns_of(name)
-    if not there:
+    columns = columns_of(name)
+    if not columns:
         raise CannotImport(f"There is no table {name} in this database.")
     for field_name, field in list(fields.items()):
-        if field_name not in there and not field.null:
+        if field_name not in columns and not field.null:
             raise CannotImport(
-                f"The table {name} has no column {field_name}: no version of the app that is known here."
+                f"The table {name} has no column {field_name}. This version of the app is not supported."
             )
-        if field_name not in there:
+        if field_name not in columns:
             del fields[field_name]
-    # A registry of its own: the app itself may be installed, and has this model too.
+    # A separate registry, because the app itself may be installed and has the same model.
     meta = type("Meta", (), {"db_table": name, "managed": False, "app_label": "twofactor_importing", "apps": Apps()})
     return type(name, (models.Model,), {"__module__": __name__, "Meta": meta, **fields})
 
 
 def columns_of(name: str) -> set[str]:
-    """Return the names of this table's columns; none if there is no such table."""
+    """Return the names of this table's columns, or an empty set if the table does not exist."""
     with connection.cursor() as cursor:
         if name not in connection.introspection.table_names(cursor):
             return set()
         return {column.name for column in connection.introspection.get_table_description(cursor, name)}
 
 
-def name_of(columns: set[str]) -> str:
-    """Return the name of the table that has these columns; CannotImport if it is not exactly one."""
+def find_table(columns: set[str]) -> str:
+    """Return the name of the table with these columns. Raise CannotImport unless there is exactly one."""
     with connection.cursor() as cursor:
         names = connection.introspection.table_names(cursor)
     found = [name for name in names if columns <= columns_of(name)]
-    words = ", ".join(sorted(columns))
+    listed = ", ".join(sorted(columns))
     if not found:
-        raise CannotImport(f"There is no table with the columns {words} in this database.")
+        raise CannotImport(f"There is no table with the columns {listed} in this database.")
     if len(found) > 1:
-        raise CannotImport(f"More than one table has the columns {words}: {', '.join(found)}. Rename all but one.")
+        raise CannotImport(f"More than one table has the columns {listed}: {', '.join(found)}. Rename all but one.")
     return found[0]
 
 
 class OneTable(ABC):
-    """A source that has a row for each kind of second factor, with what belongs to it in JSON."""
+    """A source whose table has a row per user and kind of second factor, with details in JSON."""
 
     def __init__(self, name: str) -> None:
-        self.rows = table(
+        self.rows = table_model(
             name,
-            user_id=user_key(),
+            user_id=user_key_field(),
             type=models.CharField(max_length=32),
             data=models.JSONField(),
             created_at=models.DateTimeField(null=True),
@@ -67,35 +67,35 @@ class OneTable(ABC):
         )
 
     @abstractmethod
-    def person(self, key: Any, rows: dict[str, Any]) -> Person:
-        """Return what these rows, by their kind, say of the user with this key."""
+    def build(self, key: Any, rows: dict[str, Any]) -> ImportedUser:
+        """Return the second factor of the user with this key from their rows, given by kind."""
 
     def keys(self) -> list[Any]:
-        return keys_in(self.rows)
+        return user_keys(self.rows)
 
-    def people(self, keys: list[Any]) -> Iterator[Person]:
-        for key, rows in by_user(self.rows.objects.filter(user_id__in=keys)).items():
-            yield read(self.person, key, {row.type: row for row in rows})
+    def users(self, keys: list[Any]) -> Iterator[ImportedUser]:
+        for key, rows in group_by_user(self.rows.objects.filter(user_id__in=keys)).items():
+            yield build_or_report(self.build, key, {row.type: row for row in rows})
 
 
-def user_key() -> "models.Field[Any, Any]":
-    """Return a field for a column that holds the key of a user, be it a number, a UUID or a name."""
+def user_key_field() -> "models.Field[Any, Any]":
+    """Return a field for a foreign key column to the user, whose key may be an integer, a UUID or a string."""
     key: Any = get_user_model()._meta.pk
     while key.remote_field:
         key = key.target_field
-    if isinstance(key, models.IntegerField):  # the ones that count by themselves are such too
+    if isinstance(key, models.IntegerField):  # includes the auto-incrementing fields
         return models.BigIntegerField()
     _, _, args, options = key.deconstruct()
     return type(key)(*args, **{name: options[name] for name in options if name == "max_length"})
 
 
-def keys_in(*models_: Any) -> list[Any]:
-    """Return the key of every user who has a row in one of these, in order."""
+def user_keys(*models_: Any) -> list[Any]:
+    """Return the sorted keys of the users who have a row in any of these models."""
     return sorted({key for model in models_ for key in model.objects.values_list("user_id", flat=True).distinct()})
 
 
-def by_user(rows: Iterable[Any]) -> dict[Any, list[Any]]:
-    """Return these rows by the key of their user."""
+def group_by_user(rows: Iterable[Any]) -> dict[Any, list[Any]]:
+    """Return the rows grouped by the key of their user."""
     found = defaultdict(list)
     for row in rows:
         found[row.user_id].append(row)

@@ -1,16 +1,16 @@
-"""django-two-factor-auth: django-otp's tables, of which it asks for the device named `default` alone."""
+"""Reads django-two-factor-auth: the tables of django-otp, of which it uses the device named `default` only."""
 
 from typing import Any
 
 from twofactor.importing import django_otp
-from twofactor.importing.person import Person
+from twofactor.importing.users import ImportedUser
 
 NAME = "default"
 
 
 class Source(django_otp.Source):
-    def person(self, key: Any, devices: list[Any], codes: list[str], others: set[str]) -> Person:
-        asked_for = [device for device in devices if device.name == NAME]
-        if devices and not asked_for and not others:
-            return Person(key, why_not=f"has no device named {NAME}: that app did not ask for a code")
-        return super().person(key, asked_for, codes, others)
+    def build(self, key: Any, devices: list[Any], codes: list[str], others: set[str]) -> ImportedUser:
+        default = [device for device in devices if device.name == NAME]
+        if devices and not default and not others:
+            return ImportedUser(key, problem=f"has no device named {NAME}: the other app did not ask for a code")
+        return super().build(key, default, codes, others)

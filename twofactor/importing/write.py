@@ -1,9 +1,9 @@
-"""Brings people over, in batches of one transaction each: it can be killed and run again."""
+"""Writes imported users in batches, each in a transaction: an interrupted import can be run again."""
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
@@ -12,89 +12,94 @@ from django.db import transaction
 from django.utils import timezone
 
 from twofactor import codes, conf, events
-from twofactor.importing.person import Person
+from twofactor.importing.users import ImportedUser
 from twofactor.models import Authenticator, BackupCode, new_version
 
 BATCH = 500
 logger = logging.getLogger("twofactor")
-Row = tuple[Person, set[str], list[str]]  # who comes, the digests of their codes, and what they lose
 
 
 class Source(Protocol):
-    def keys(self) -> list[Any]: ...
-    def people(self, keys: list[Any]) -> Iterator[Person]: ...
+    """What another app has stored."""
+
+    def keys(self) -> list[Any]:
+        """Return the primary keys of the users to import, sorted."""
+
+    def users(self, keys: list[Any]) -> Iterator[ImportedUser]:
+        """Yield the users with these keys."""
 
 
-def bring_over(source: Source, *, name: str, dry_run: bool, say: Callable[[str], None]) -> Counter[str]:
-    """Turn 2FA on here for whoever has it there; return how many `came`, with how many `codes`, and who did not.
+class Row(NamedTuple):
+    """A user to write, with the digests of their codes and notes on what is not imported."""
 
-    Whoever has it on here is left alone, and counted as `already`. Nobody is mailed: nothing changed for them.
+    user: ImportedUser
+    digests: set[str]
+    notes: list[str]
+
+
+class Batch(NamedTuple):
+    importable: list[ImportedUser]
+    active: list[ImportedUser]  # have 2FA on here
+    refused: list[ImportedUser]
+
+
+def import_users(source: Source, *, name: str, dry_run: bool, output: Callable[[str], None]) -> Counter[str]:
+    """Turn 2FA on here for the users of this source. Return how many were `imported`, `skipped` and `refused`.
+
+    The result also counts the imported `codes`, and the `unconfirmed`: imported users without a confirmed address.
+    Users who have 2FA on here are skipped. Nobody gets an email, because nothing has changed for the users.
     """
     totals: Counter[str] = Counter()
     keys = source.keys()
     for start in range(0, len(keys), BATCH):
-        coming, already, staying = sort_out(source, keys[start : start + BATCH])
-        rows = [(person, *digests_of(person)) for person in coming]
-        came = rows if dry_run else write(rows)
-        tell(came, staying, say)
-        for person, digests, _ in [] if dry_run else came:
-            events.log(logger, logging.INFO, "imported", user=person.key, source=name, codes=len(digests))
-        totals.update(came=len(came), codes=sum(len(digests) for _, digests, _ in came), stayed=len(staying))
-        totals.update(already=len(already) + len(rows) - len(came))
-        if unconfirmed := count_unconfirmed(came):
-            totals.update(unconfirmed=unconfirmed)
+        batch = sort_batch(source, keys[start : start + BATCH])
+        rows = [row_of(user) for user in batch.importable]
+        imported = rows if dry_run else create_rows(rows)
+        report(imported, batch.refused, output)
+        if not dry_run:
+            log_imported(imported, name)
+        totals["imported"] += len(imported)
+        totals["codes"] += sum(len(row.digests) for row in imported)
+        totals["refused"] += len(batch.refused)
+        # With those who turned 2FA on here during the import.
+        totals["skipped"] += len(batch.active) + len(rows) - len(imported)
+        totals["unconfirmed"] += count_unconfirmed(imported)
     return totals
 
 
-def count_unconfirmed(came: list[Row]) -> int:
-    """Return how many of these people have no confirmed email address, which turning 2FA on here would ask for."""
-    keys = [person.key for person, _, _ in came]
-    confirmed = EmailAddress.objects.filter(user_id__in=keys, verified=True)
-    return len(keys) - confirmed.values("user_id").distinct().count()
-
-
-def tell(came: list[Row], staying: list[Person], say: Callable[[str], None]) -> None:
-    """A line for each who cannot come, or comes with less than they had."""
-    for person in staying:
-        say(f"user {person.key}: could not come: {person.why_not}")
-    for person, _, notes in came:
-        if lost := [*person.notes, *notes]:
-            say(f"user {person.key}: comes, but: {'; '.join(lost)}")
-
-
-def sort_out(source: Source, keys: list[Any]) -> tuple[list[Person], list[Person], list[Person]]:
-    """Return who comes, who has it on here already, and who cannot come."""
-    # By the manager that the least is done in: a site's own may hide people, or read more of them.
-    here = set(get_user_model()._base_manager.filter(pk__in=keys).values_list("pk", flat=True))
-    on = set(Authenticator.objects.filter(user_id__in=keys).values_list("user_id", flat=True))
-    coming, already, staying = [], [], []
-    for person in source.people(keys):
-        if person.key not in here:
-            staying.append(Person(person.key, why_not="there is no user with this key"))
-        elif person.key in on:
-            already.append(person)
-        elif person.why_not:
-            staying.append(person)
+def sort_batch(source: Source, keys: list[Any]) -> Batch:
+    """Sort the users with these keys by what will happen to them."""
+    # `_base_manager`, because a site's default manager may filter users out or add joins.
+    existing = set(get_user_model()._base_manager.filter(pk__in=keys).values_list("pk", flat=True))
+    active = set(Authenticator.objects.filter(user_id__in=keys).values_list("user_id", flat=True))
+    batch = Batch([], [], [])
+    for user in source.users(keys):
+        if user.key not in existing:
+            batch.refused.append(ImportedUser(user.key, problem="there is no user with this key"))
+        elif user.key in active:
+            batch.active.append(user)
+        elif user.problem:
+            batch.refused.append(user)
         else:
-            coming.append(person)
-    return coming, already, staying
+            batch.importable.append(user)
+    return batch
 
 
-def digests_of(person: Person) -> tuple[set[str], list[str]]:
-    """Return what is kept of the codes, and what became of those that are not."""
-    typed = [codes.normalize_imported(code) for code in person.codes]
-    owner = str(person.key)
-    digests = {codes.imported_digest(code, secret=person.secret, owner=owner).hex() for code in typed if code}
-    known = [encoded for encoded in person.hashed_codes if is_known(encoded)]
+def row_of(user: ImportedUser) -> Row:
+    """Return the digests to store for a user's codes, and notes on the codes that cannot be stored."""
+    normalized = [codes.normalize_imported(code) for code in user.codes]
+    owner = str(user.key)
+    digests = {codes.imported_digest(code, secret=user.secret, owner=owner).hex() for code in normalized if code}
+    known = [encoded for encoded in user.hashed_codes if has_known_hasher(encoded)]
     notes = []
-    if None in typed:
-        notes.append(f"recovery codes that are too short or no ASCII stay behind ({typed.count(None)})")
-    if unknown := len(person.hashed_codes) - len(known):
-        notes.append(f"recovery codes of a hasher that PASSWORD_HASHERS does not name stay behind ({unknown})")
-    return digests | set(known), notes
+    if None in normalized:
+        notes.append(f"not imported: recovery codes that are too short or not ASCII ({normalized.count(None)})")
+    if unknown := len(user.hashed_codes) - len(known):
+        notes.append(f"not imported: recovery codes whose hasher is not in PASSWORD_HASHERS ({unknown})")
+    return Row(user, digests.union(known), notes)
 
 
-def is_known(encoded: str) -> bool:
+def has_known_hasher(encoded: str) -> bool:
     try:
         identify_hasher(encoded)
     except ValueError:
@@ -103,34 +108,57 @@ def is_known(encoded: str) -> bool:
 
 
 @transaction.atomic
-def write(rows: list[Row]) -> list[Row]:
-    """Write these people's authenticators and codes; return those who did not turn 2FA on here meanwhile."""
-    versions = {person.key: new_version() for person, _, _ in rows}
+def create_rows(rows: list[Row]) -> list[Row]:
+    """Create authenticators and backup codes. Return the rows of users who did not have 2FA on by now."""
+    versions = {row.user.key: new_version() for row in rows}
     Authenticator.objects.bulk_create(
-        [authenticator_of(person, digests, version=versions[person.key]) for person, digests, _ in rows],
+        [authenticator_of(row, version=versions[row.user.key]) for row in rows],
         ignore_conflicts=True,
     )
-    written = Authenticator.objects.filter(user_id__in=list(versions)).values_list("user_id", "pk", "version")
-    ids = {key: pk for key, pk, version in written if version == versions[key]}
-    came = [row for row in rows if row[0].key in ids]
+    # A row with another version is not ours: the user turned 2FA on during the import.
+    found = Authenticator.objects.filter(user_id__in=list(versions)).values_list("user_id", "pk", "version")
+    created = {key: pk for key, pk, version in found if version == versions[key]}
+    imported = [row for row in rows if row.user.key in created]
     BackupCode.objects.bulk_create(
         (
-            BackupCode(authenticator_id=ids[person.key], digest=digest)
-            for person, digests, _ in came
-            for digest in digests
+            BackupCode(authenticator_id=created[row.user.key], digest=digest)
+            for row in imported
+            for digest in row.digests
         ),
         batch_size=2000,
     )
-    return came
+    return imported
 
 
-def authenticator_of(person: Person, digests: set[str], *, version: str) -> Authenticator:
+def authenticator_of(row: Row, *, version: str) -> Authenticator:
     return Authenticator(
-        user_id=person.key,
-        sealed_secret=conf.keyring().seal(person.secret, owner=str(person.key)),
-        last_time_step=person.last_time_step,
-        codes_left=len(digests),
-        backup_salt=b"" if digests else codes.new_salt(),  # without one, the codes are those of another app
+        user_id=row.user.key,
+        sealed_secret=conf.keyring().seal(row.user.secret, owner=str(row.user.key)),
+        last_time_step=row.user.last_time_step,
+        codes_left=len(row.digests),
+        # An empty salt marks the codes as imported.
+        backup_salt=b"" if row.digests else codes.new_salt(),
         version=version,
-        created_at=person.created_at or timezone.now(),
+        created_at=row.user.created_at or timezone.now(),
     )
+
+
+def report(imported: list[Row], refused: list[ImportedUser], output: Callable[[str], None]) -> None:
+    """Write a line for each user who is not imported, or not completely."""
+    for user in refused:
+        output(f"user {user.key}: cannot be imported: {user.problem}")
+    for row in imported:
+        if notes := [*row.user.notes, *row.notes]:
+            output(f"user {row.user.key}: imported, but {'; '.join(notes)}")
+
+
+def log_imported(imported: list[Row], source: str) -> None:
+    for row in imported:
+        events.log(logger, logging.INFO, "imported", user=row.user.key, source=source, codes=len(row.digests))
+
+
+def count_unconfirmed(imported: list[Row]) -> int:
+    """Return how many of these users have no confirmed address, which turning 2FA on in the pages requires."""
+    keys = [row.user.key for row in imported]
+    confirmed = EmailAddress.objects.filter(user_id__in=keys, verified=True)
+    return len(keys) - confirmed.values("user_id").distinct().count()

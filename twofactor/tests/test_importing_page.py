@@ -1,4 +1,4 @@
-"""The commands of docs/importing.md, run as they are printed, in a site that had allauth.mfa."""
+"""The commands of docs/importing.md, run as printed, in a site that had allauth.mfa."""
 
 import json
 import re
@@ -27,7 +27,7 @@ class Adapter(DefaultMFAAdapter):
 
 @pytest.fixture
 def site(tmp_path):
-    """A new site, with the table of allauth.mfa and one user in it."""
+    """A new site with the table of allauth.mfa and one user."""
     site = FreshSite(Path(sys.executable), tmp_path / "site")
     site.env |= {
         "PYTHONPATH": str(ROOT),
@@ -40,30 +40,30 @@ def site(tmp_path):
     return site
 
 
-def keep(site, secret):
-    """Write this as the user's secret, as allauth.mfa keeps it."""
+def store_secret(site, secret):
+    """Store the user's secret in the table of allauth.mfa."""
     with closing(sqlite3.connect(site.folder / "db.sqlite3", isolation_level=None)) as database:
         database.execute("DELETE FROM mfa_authenticator")
         insert = "INSERT INTO mfa_authenticator (user_id, type, created_at, data) VALUES (1, 'totp', '2026-01-01', ?)"
         database.execute(insert, (json.dumps({"secret": secret}),))
 
 
-def test_the_commands_of_the_page_run_as_they_are_printed(site):
+def test_the_commands_of_the_page_run_as_printed(site):
     commands = iter(COMMANDS)
-    keep(site, SECRET)
-    assert site.run("bash", "-euc", next(commands)).startswith("1 would come")
-    assert site.run("bash", "-euc", next(commands)).startswith("1 came")
+    store_secret(site, SECRET)
+    assert site.run("bash", "-euc", next(commands)).startswith("Users: 1 would be imported")
+    assert site.run("bash", "-euc", next(commands)).startswith("Users: 1 imported")
     assert "1 of 1 secrets open" in site.run("bash", "-euc", next(commands))
     site.run("bash", "-euc", next(commands))
     assert "0 of 0 secrets open" in site.run("python", "manage.py", "twofactor", "report")
-    keep(site, f"sealed:{SECRET}")
+    store_secret(site, f"sealed:{SECRET}")
     (site.folder / "adapter.py").write_text(ADAPTER)
     with (site.folder / "mysite/settings.py").open("a") as file:
         file.write('MFA_ADAPTER = "adapter.Adapter"\n')
-    assert site.run("bash", "-euc", next(commands)).startswith("1 would come")
-    assert site.run("bash", "-euc", next(commands)).startswith("1 came")
+    assert site.run("bash", "-euc", next(commands)).startswith("Users: 1 would be imported")
+    assert site.run("bash", "-euc", next(commands)).startswith("Users: 1 imported")
     assert list(commands) == []
 
 
-def test_every_command_of_the_page_is_in_one_of_its_blocks():
+def test_every_command_of_the_page_is_in_a_code_block():
     assert "manage.py" not in re.sub(r"^ *```.*?^ *```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""Importing: who comes, who cannot and why, cut off and run again. The real packages are in test_importing_sites.py."""
+"""Who is imported, who is not and why, and interruptions. test_importing_sites.py uses the real packages."""
 
 import logging
 import time
@@ -15,14 +15,14 @@ from django.test.utils import CaptureQueriesContext
 
 from conftest import NOW, SECRET
 from twofactor.importing import allauth, django_mfa, django_otp, pair, tables, write
-from twofactor.importing.person import Person, base32, base32_of_hex, last_step, read, unfit
+from twofactor.importing.users import ImportedUser, base32, base32_of_hex, build_or_report, last_step, unsupported
 from twofactor.models import Authenticator, BackupCode
 from twofactor.totp import code_at, time_step_at
 
 HEX = "48656c6c6f21deadbeef48656c6c6f21deadbeef"  # SECRET
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
-# --- What is read, purely -------------------------------------------------------------------------
+# --- Pure functions -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text, secret", [
@@ -41,7 +41,7 @@ def test_a_secret_of_django_otp_is_hexadecimal(text, secret):
     assert base32_of_hex(text) == secret
 
 
-def test_a_short_secret_that_is_filled_up_gives_the_codes_it_gave():
+def test_a_padded_short_secret_gives_the_same_codes():
     fourteen = "GEZDGNBVGY3TQOJQGEZDGNA="  # 112 bits, the fewest that pyotp takes
     assert [code_at(base32(fourteen), step) for step in range(9)] == [code_at(fourteen, step) for step in range(9)]
 
@@ -49,28 +49,29 @@ def test_a_short_secret_that_is_filled_up_gives_the_codes_it_gave():
 @pytest.mark.parametrize("kind, why", [
     ({}, ""), ({"digits": 8}, "8 digits"), ({"period": 60}, "60 seconds"), ({"t0": 1}, "t0"),
 ])  # fmt: skip
-def test_codes_of_another_kind_cannot_be_taken(kind, why):
-    assert why in unfit(**kind)
-    assert bool(unfit(**kind)) is bool(kind)
+def test_unsupported_parameters_are_refused(kind, why):
+    assert why in unsupported(**kind)
+    assert bool(unsupported(**kind)) is bool(kind)
 
 
-def test_whatever_code_may_have_been_used_counts_as_used():
+def test_every_code_that_may_have_been_used_counts_as_used():
     at = datetime.fromtimestamp(NOW, UTC)
     assert last_step([None, at - timedelta(days=1), at], ahead=1) == NOW // 30 + 1
     assert last_step([None], ahead=1) == -1
 
 
 @pytest.mark.parametrize("codes", [{"codes": (412857,)}, {"hashed_codes": (None,)}])
-def test_a_code_that_is_not_a_string_cannot_be_read(codes):
-    assert read(lambda key: Person(key, SECRET, **codes), 1) == Person(1, why_not="its row cannot be read")
+def test_a_code_that_is_not_a_string_makes_the_row_unreadable(codes):
+    user = build_or_report(lambda key: ImportedUser(key, SECRET, **codes), 1)
+    assert user == ImportedUser(1, problem="its row cannot be read")
 
 
-# --- Tables as they lie there ---------------------------------------------------------------------
+# --- Reading tables -------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def make_table(db):
-    """Make a table like another app's; return its model."""
+    """Create a table of another app. Return its model."""
 
     def make(table, /, **fields):
         meta = type("Meta", (), {"db_table": table, "app_label": "elsewhere", "apps": Apps()})
@@ -84,7 +85,7 @@ def make_table(db):
 
 @pytest.fixture
 def devices(make_table):
-    """django-otp's tables, as its first version made them: without times. Make a device, or one with other values."""
+    """The tables of the first version of django-otp, without times. Returns a function that creates a device."""
     common = {"user_id": models.BigIntegerField(), "name": models.TextField(), "confirmed": models.BooleanField()}
     numbers = {name: models.BigIntegerField() for name in ("step", "t0", "digits", "tolerance", "drift", "last_t")}
     model = make_table("otp_totp_totpdevice", **common, key=models.TextField(), **numbers)
@@ -96,45 +97,46 @@ def devices(make_table):
     return make
 
 
-def person_of(source, key):
-    (person,) = source.people([key])
-    return person
+def user_of(source, key):
+    (user,) = source.users([key])
+    return user
 
 
 @pytest.mark.parametrize("fields, why", [
-    ({"confirmed": False}, "never confirmed the app"), ({"digits": 8}, "its codes have 8 digits, not 6"),
+    ({"confirmed": False}, "the app was never confirmed"), ({"digits": 8}, "its codes have 8 digits, not 6"),
     ({"step": 60}, "its codes change every 60 seconds, not every 30"),
-    ({"t0": 5}, "its time does not begin in 1970 (t0)"),
-    ({"key": "no hex"}, "the secret is no secret"),
+    ({"t0": 5}, "its time steps do not start in 1970 (t0)"),
+    ({"key": "no hex"}, "the secret is invalid"),
 ])  # fmt: skip
-def test_a_device_of_django_otp_that_codes_cannot_be_taken_from(devices, fields, why):
+def test_an_unsupported_device_of_django_otp_is_refused(devices, fields, why):
     devices(1, **fields)
-    assert person_of(django_otp.Source(), 1) == Person(1, why_not=why)
+    assert user_of(django_otp.Source(), 1) == ImportedUser(1, problem=why)
 
 
-def test_of_two_devices_the_one_used_last_comes_and_the_other_is_told_of(devices):
+def test_the_device_used_last_is_imported_and_the_others_are_reported(devices):
     devices(1, key="00" * 20, last_t=NOW // 30)
     devices(1, key=HEX, last_t=NOW // 30 + 1)
     devices(1, key="11" * 20, last_t=NOW // 30 + 2, digits=8)
-    person = person_of(django_otp.Source(), 1)
-    assert (person.secret, person.last_time_step) == (SECRET, NOW // 30 + 1)
-    assert person.notes == ("of 3 apps the one used last",)
+    imported = user_of(django_otp.Source(), 1)
+    assert (imported.secret, imported.last_time_step) == (SECRET, NOW // 30 + 1)
+    assert imported.notes == ("only one of 3 apps, the one used last",)
 
 
 @pytest.mark.parametrize("drift, notes", [
-    (1, ()), (-1, ()), (2, ("their clock is off by 60 s",)), (-3, ("their clock is off by -90 s",)),
+    (1, ()), (-1, ()),
+    (2, ("the clock of the phone is off by 60 s",)), (-3, ("the clock of the phone is off by -90 s",)),
 ])  # fmt: skip
-def test_a_clock_that_is_further_off_than_codes_are_looked_for_is_told_of(devices, drift, notes):
+def test_clock_drift_beyond_the_drift_window_is_reported(devices, drift, notes):
     devices(1, drift=drift)
-    assert person_of(django_otp.Source(), 1).notes == notes
+    assert user_of(django_otp.Source(), 1).notes == notes
 
 
-def test_two_factor_auth_asks_for_the_device_named_default_alone(devices, run_command):
+def test_two_factor_auth_imports_only_the_device_named_default(devices, run_command):
     devices(1, name="spare")
-    assert "user 1: could not come: there is no user" in run_command("twofactor", "import", "two-factor-auth")
+    assert "user 1: cannot be imported: there is no user" in run_command("twofactor", "import", "two-factor-auth")
     from twofactor.importing import two_factor_auth
 
-    assert "no device named default" in person_of(two_factor_auth.Source(), 1).why_not
+    assert "no device named default" in user_of(two_factor_auth.Source(), 1).problem
 
 
 @pytest.fixture
@@ -144,35 +146,35 @@ def allauth_rows(make_table):
     )
 
 
-def test_codes_that_came_to_allauth_from_elsewhere_come_along(allauth_rows):
+def test_codes_that_allauth_had_imported_are_imported(allauth_rows):
     allauth_rows.objects.create(user_id=1, type="totp", data={"secret": SECRET})
     allauth_rows.objects.create(user_id=1, type="recovery_codes", data={"migrated_codes": ["abc-defgh-12"]})
-    person = person_of(allauth.Source(), 1)
-    assert (person.secret, person.codes, person.last_time_step) == (SECRET, ("abc-defgh-12",), -1)
+    imported = user_of(allauth.Source(), 1)
+    assert (imported.secret, imported.codes, imported.last_time_step) == (SECRET, ("abc-defgh-12",), -1)
 
 
 @pytest.mark.parametrize("rows, settings_, why", [
     ([("recovery_codes", {})], {}, "has recovery codes only"),
-    ([("totp", {"secret": "not base32!"})], {}, "the secret does not open, or is no secret"),
-    ([("totp", {})], {}, "the secret does not open, or is no secret"),
+    ([("totp", {"secret": "not base32!"})], {}, "the secret cannot be decrypted or is invalid"),
+    ([("totp", {})], {}, "the secret cannot be decrypted or is invalid"),
     ([("totp", [])], {}, "its row cannot be read"),
     ([("totp", {"secret": SECRET}), ("recovery_codes", {"seed": "s", "used_mask": []})], {}, "its row cannot be read"),
     ([("totp", {"secret": SECRET})], {"MFA_TOTP_DIGITS": 8}, "its codes have 8 digits, not 6"),
     ([("totp", {"secret": SECRET})], {"MFA_TOTP_PERIOD": 60}, "its codes change every 60 seconds, not every 30"),
 ])  # fmt: skip
-def test_an_authenticator_of_allauth_that_cannot_come(allauth_rows, settings, rows, settings_, why):
+def test_an_unsupported_authenticator_of_allauth_is_refused(allauth_rows, settings, rows, settings_, why):
     for name, value in settings_.items():
         setattr(settings, name, value)
     for kind, data in rows:
         allauth_rows.objects.create(user_id=1, type=kind, data=data)
-    assert person_of(allauth.Source(), 1) == Person(1, why_not=why)
+    assert user_of(allauth.Source(), 1) == ImportedUser(1, problem=why)
 
 
 @pytest.mark.parametrize("data, why", [
-    ({"secret": "mfa1:forged"}, "the secret does not open, or is no secret"), ({"secret": SECRET}, ""),
+    ({"secret": "mfa1:forged"}, "the secret cannot be decrypted or is invalid"), ({"secret": SECRET}, ""),
     ({"secret": None}, "its row cannot be read"),
 ])  # fmt: skip
-def test_a_secret_that_no_key_of_django_mfa_signed_cannot_come(make_table, settings, data, why):
+def test_a_secret_that_no_key_of_django_mfa_signed_is_refused(make_table, settings, data, why):
     settings.MFA_SECRET_ENCRYPTION_KEYS = ["k" * 50]
     times = {"created_at": models.DateTimeField(), "last_used_at": models.DateTimeField(null=True)}
     fields = {"user_id": models.BigIntegerField(), "type": models.TextField(), "data": models.JSONField()}
@@ -180,10 +182,10 @@ def test_a_secret_that_no_key_of_django_mfa_signed_cannot_come(make_table, setti
     rows.objects.create(
         user_id=1, type="totp", data={**data, "last_verified_counter": NOW}, created_at=LONG_AGO, last_used_at=None
     )
-    person = person_of(django_mfa.source(), 1)
-    assert person.why_not == why
+    imported = user_of(django_mfa.source(), 1)
+    assert imported.problem == why
     if not why:
-        assert (person.secret, person.last_time_step, person.created_at) == (SECRET, NOW, LONG_AGO)
+        assert (imported.secret, imported.last_time_step, imported.created_at) == (SECRET, NOW, LONG_AGO)
 
 
 @pytest.fixture
@@ -210,30 +212,30 @@ def test_a_row_of_the_pair_is_found_in_any_app(pair_rows, label):
     pair_rows(label).objects.create(user_id=1, secret_key=SECRET, backup_codes=["0A1B2C3D", "00412857"])
     source = pair.Source()
     assert source.keys() == [1]
-    person = person_of(source, 1)
-    assert (person.secret, person.codes, person.created_at) == (SECRET, ("0A1B2C3D", "00412857"), LONG_AGO)
+    imported = user_of(source, 1)
+    assert (imported.secret, imported.codes, imported.created_at) == (SECRET, ("0A1B2C3D", "00412857"), LONG_AGO)
 
 
-def test_every_code_that_the_pair_may_have_taken_counts_as_used(pair_rows):
+def test_every_code_that_the_pair_may_have_accepted_counts_as_used(pair_rows):
     pair_rows().objects.create(user_id=1, secret_key=SECRET)
     before = time_step_at(time.time())
-    assert before + 1 <= person_of(pair.Source(), 1).last_time_step <= time_step_at(time.time()) + 1
+    assert before + 1 <= user_of(pair.Source(), 1).last_time_step <= time_step_at(time.time()) + 1
 
 
 @pytest.mark.parametrize("row, why", [
-    ({"secret_key": ""}, "it is on, but has no secret"),
-    ({"secret_key": "not base32!"}, "the secret is no secret"),
+    ({"secret_key": ""}, "2FA is on without a secret"),
+    ({"secret_key": "not base32!"}, "the secret is invalid"),
     ({"secret_key": SECRET, "backup_codes": {}}, "its row cannot be read"),
     ({"secret_key": SECRET, "backup_codes": "0A1B2C3D"}, "its row cannot be read"),
     ({"secret_key": SECRET, "backup_codes": [412857]}, "its row cannot be read"),
 ])  # fmt: skip
-def test_a_row_of_the_pair_that_cannot_come(pair_rows, row, why):
+def test_an_invalid_row_of_the_pair_is_refused(pair_rows, row, why):
     pair_rows().objects.create(user_id=1, **row)
-    assert person_of(pair.Source(), 1) == Person(1, why_not=why)
+    assert user_of(pair.Source(), 1) == ImportedUser(1, problem=why)
 
 
-def test_a_secret_that_two_users_of_the_pair_share_cannot_come(pair_rows):
-    """Also if one of them never turned it on: the setup showed it to them."""
+def test_a_secret_that_two_users_of_the_pair_share_is_refused(pair_rows):
+    """Even if one of them never turned 2FA on, because the setup page showed them the secret."""
     rows = pair_rows()
     for user_id, secret, is_enabled in [
         (1, SECRET, True),
@@ -243,30 +245,30 @@ def test_a_secret_that_two_users_of_the_pair_share_cannot_come(pair_rows):
     ]:
         rows.objects.create(user_id=user_id, secret_key=secret, is_enabled=is_enabled)
     shared = "another user has the same secret"
-    assert [(person.key, person.why_not) for person in pair.Source().people([1, 3])] == [(1, shared), (3, shared)]
-    assert person_of(pair.Source(), 2).why_not == shared
+    assert [(user.key, user.problem) for user in pair.Source().users([1, 3])] == [(1, shared), (3, shared)]
+    assert user_of(pair.Source(), 2).problem == shared
 
 
-def test_who_did_not_turn_it_on_in_the_pair_is_left_without_a_word(pair_rows):
+def test_users_of_the_pair_without_2fa_are_not_reported(pair_rows):
     pair_rows().objects.create(user_id=1, secret_key="", is_enabled=False)
     source = pair.Source()
     assert source.keys() == []
-    assert list(source.people([1])) == []
+    assert list(source.users([1])) == []
 
 
-def test_two_tables_like_the_pairs_are_an_error(pair_rows, run_command):
+def test_two_tables_with_the_columns_of_the_pair_are_an_error(pair_rows, run_command):
     pair_rows("shop")
     pair_rows("users")
     with pytest.raises(CommandError, match="shop_twofactorauth, users_twofactorauth"):
         run_command("twofactor", "import", "pair")
 
 
-def test_no_table_like_the_pairs_is_an_error(db, run_command):
+def test_a_missing_table_of_the_pair_is_an_error(db, run_command):
     with pytest.raises(CommandError, match="no table with the columns backup_codes, is_enabled, secret_key, user_id"):
         run_command("twofactor", "import", "pair")
 
 
-def test_a_table_that_is_not_there_is_an_error(db, run_command):
+def test_a_missing_table_is_an_error(db, run_command):
     for app, name in [
         ("allauth", "mfa_authenticator"),
         ("django-otp", "otp_totp_totpdevice"),
@@ -277,15 +279,15 @@ def test_a_table_that_is_not_there_is_an_error(db, run_command):
             run_command("twofactor", "import", app)
 
 
-def test_a_table_of_another_shape_is_an_error(make_table, run_command):
+def test_a_missing_column_is_an_error(make_table, run_command):
     make_table("mfa_authenticator", user_id=models.BigIntegerField(), type=models.TextField())
     with pytest.raises(CommandError, match="The table mfa_authenticator has no column data"):
         run_command("twofactor", "import", "allauth")
 
 
-def test_an_adapter_that_cannot_be_asked_is_an_error(allauth_rows, run_command, settings):
+def test_an_adapter_that_cannot_be_loaded_is_an_error(allauth_rows, run_command, settings):
     settings.MFA_ADAPTER = "site.Adapter"
-    with pytest.raises(CommandError, match=r"cannot be asked without allauth\.mfa in INSTALLED_APPS"):
+    with pytest.raises(CommandError, match=r"cannot be used without allauth\.mfa in INSTALLED_APPS"):
         run_command("twofactor", "import", "allauth")
 
 
@@ -294,141 +296,147 @@ def test_an_adapter_that_cannot_be_asked_is_an_error(allauth_rows, run_command, 
     (models.UUIDField(primary_key=True, default=str), models.UUIDField),
     (models.CharField(primary_key=True, max_length=9), models.CharField),
 ])  # fmt: skip
-def test_the_key_of_a_user_may_be_a_number_a_uuid_or_a_name(monkeypatch, key, kind):
+def test_the_key_of_a_user_may_be_an_integer_a_uuid_or_a_string(monkeypatch, key, kind):
     monkeypatch.setattr(tables, "get_user_model", lambda: type("User", (), {"_meta": type("Meta", (), {"pk": key})}))
-    field = tables.user_key()
+    field = tables.user_key_field()
     assert type(field) is kind
     assert not field.primary_key
 
 
-# --- What is written ------------------------------------------------------------------------------
+# --- Writing rows ---------------------------------------------------------------------------------
 
 
-class People:
-    """A source that has these people; it breaks off before the one with this key."""
+class ListSource:
+    """A source with these users, which is interrupted at the batch of the user with the key `interrupted_at`."""
 
-    def __init__(self, people, *, breaks_at=None):
-        self.by_key, self.breaks_at = {person.key: person for person in people}, breaks_at
+    def __init__(self, imported, *, interrupted_at=None):
+        self.by_key = {user.key: user for user in imported}
+        self.interrupted_at = interrupted_at
 
     def keys(self):
         return sorted(self.by_key)
 
-    def people(self, keys):
-        if self.breaks_at in keys:
+    def users(self, keys):
+        if self.interrupted_at in keys:
             raise KeyboardInterrupt
         return (self.by_key[key] for key in keys)
 
 
 @pytest.fixture
-def bring():
-    """Bring these people over; return the totals, and what was said."""
+def run_import():
+    """Import these users. Return the totals and the lines of output."""
 
-    def bring(people, *, dry_run=False, **how):
-        said = []
-        totals = write.bring_over(People(people, **how), name="a test", dry_run=dry_run, say=said.append)
-        return dict(totals), said
+    def run_import(imported, *, dry_run=False, **options):
+        lines = []
+        source = ListSource(imported, **options)
+        totals = write.import_users(source, name="a test", dry_run=dry_run, output=lines.append)
+        return dict(totals), lines
 
-    return bring
+    return run_import
 
 
 @pytest.fixture
-def users(make_user):
+def keys(make_user):
+    """The primary keys of five users."""
     return [make_user(f"user-{number}@example.com").pk for number in range(5)]
 
 
-def test_people_without_a_confirmed_address_come_and_are_counted(bring, users):
-    EmailAddress.objects.filter(user=users[0]).update(verified=False)
-    people = [Person(key, SECRET) for key in users[:2]]
-    assert bring(people, dry_run=True)[0]["unconfirmed"] == 1
-    assert bring(people)[0]["unconfirmed"] == 1
+def test_users_without_a_confirmed_address_are_imported_and_counted(run_import, keys):
+    EmailAddress.objects.filter(user=keys[0]).update(verified=False)
+    users = [ImportedUser(key, SECRET) for key in keys[:2]]
+    assert run_import(users, dry_run=True)[0]["unconfirmed"] == 1
+    assert run_import(users)[0]["unconfirmed"] == 1
     assert Authenticator.objects.count() == 2
 
 
-def test_who_comes_has_their_secret_sealed_their_last_step_their_day_and_their_codes(bring, users):
-    person = Person(users[0], SECRET, last_time_step=NOW // 30, created_at=LONG_AGO, codes=("00412857", "abcd2345"))
-    assert bring([person]) == ({"came": 1, "codes": 2, "stayed": 0, "already": 0}, [])
+def test_secret_last_time_step_date_and_codes_are_imported(run_import, keys):
+    user = ImportedUser(keys[0], SECRET, last_time_step=NOW // 30, created_at=LONG_AGO, codes=("00412857", "abcd2345"))
+    totals = {"imported": 1, "codes": 2, "refused": 0, "skipped": 0, "unconfirmed": 0}
+    assert run_import([user]) == (totals, [])
     row = Authenticator.objects.get()
-    assert (row.user_id, row.secret, row.created_at, row.codes_left) == (users[0], SECRET, LONG_AGO, 2)
+    assert (row.user_id, row.secret, row.created_at, row.codes_left) == (keys[0], SECRET, LONG_AGO, 2)
     assert not row.accept(code_at(SECRET, NOW // 30), now=NOW)
     assert row.accept(code_at(SECRET, NOW // 30 + 1), now=NOW)
     assert SECRET not in row.sealed_secret
-    assert not BackupCode.objects.filter(digest__in=person.codes).exists()
+    assert not BackupCode.objects.filter(digest__in=user.codes).exists()
 
 
-def test_who_brings_no_codes_has_none_and_our_own_kind_from_now_on(bring, users):
-    bring([Person(users[0], SECRET)])
+def test_a_user_without_codes_has_no_imported_codes(run_import, keys):
+    run_import([ImportedUser(keys[0], SECRET)])
     assert not Authenticator.objects.get().has_imported_codes
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing(bring, users):
-    people = [Person(users[0], SECRET, codes=("00412857", "7")), Person(users[1], why_not="because")]
-    dry = bring(people, dry_run=True)
+def test_a_dry_run_has_the_same_output_and_writes_nothing(run_import, keys):
+    users = [ImportedUser(keys[0], SECRET, codes=("00412857", "7")), ImportedUser(keys[1], problem="because")]
+    dry = run_import(users, dry_run=True)
     assert not Authenticator.objects.exists()
-    assert bring(people) == dry
+    assert run_import(users) == dry
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_who_has_it_on_here_is_left_alone_and_counted(bring, user, authenticator, backup_codes, dry_run):
-    totals, said = bring([Person(user.pk, "B" * 32, codes=("00412857",))], dry_run=dry_run)
-    assert (totals["came"], totals["already"], said) == (0, 1, [])
+def test_users_with_2fa_on_here_are_skipped_and_counted(run_import, user, authenticator, backup_codes, dry_run):
+    totals, lines = run_import([ImportedUser(user.pk, "B" * 32, codes=("00412857",))], dry_run=dry_run)
+    assert (totals["imported"], totals["skipped"], lines) == (0, 1, [])
     authenticator.refresh_from_db()
     assert authenticator.secret == SECRET
     assert authenticator.spend_backup_code(backup_codes[0])
 
 
-def test_who_turns_it_on_here_meanwhile_is_left_alone_too(user, authenticator, users):
+def test_users_who_turn_2fa_on_during_the_import_are_skipped(user, authenticator, keys):
     digest = "0" * 64
-    rows = [(Person(user.pk, "B" * 32), {digest}, []), (Person(users[0], "B" * 32), {digest}, [])]
-    assert write.write(rows) == rows[1:]
+    rows = [write.Row(ImportedUser(key, "B" * 32), {digest}, []) for key in (user.pk, keys[0])]
+    assert write.create_rows(rows) == rows[1:]
     assert Authenticator.objects.get(user=user).secret == SECRET
     assert BackupCode.objects.filter(digest=digest).count() == 1
 
 
-def test_a_row_without_a_user_cannot_come(bring, db):
-    assert bring([Person(404, SECRET)])[1] == ["user 404: could not come: there is no user with this key"]
+def test_a_row_without_a_user_is_refused(run_import, db):
+    lines = run_import([ImportedUser(404, SECRET)])[1]
+    assert lines == ["user 404: cannot be imported: there is no user with this key"]
 
 
-def test_codes_that_are_too_weak_or_hashed_by_whom_nobody_knows_stay_behind(bring, users):
+def test_codes_that_are_too_short_or_have_an_unknown_hasher_are_not_imported(run_import, keys):
     hashes = (make_password("Ab3dEf9hIj"), "argon9$what$is$this")
-    totals, said = bring([Person(users[0], SECRET, codes=("1234567", "12345678", "1234 5678"), hashed_codes=hashes)])
+    typed = ("1234567", "12345678", "1234 5678")
+    totals, lines = run_import([ImportedUser(keys[0], SECRET, codes=typed, hashed_codes=hashes)])
     assert totals["codes"] == 2
-    (line,) = said
-    assert "too short or no ASCII stay behind (1)" in line
-    assert "a hasher that PASSWORD_HASHERS does not name stay behind (1)" in line
+    (line,) = lines
+    assert "not imported: recovery codes that are too short or not ASCII (1)" in line
+    assert "not imported: recovery codes whose hasher is not in PASSWORD_HASHERS (1)" in line
 
 
-def test_cut_off_and_run_again_it_goes_on(bring, users, monkeypatch):
+def test_an_interrupted_import_continues_when_it_is_run_again(run_import, keys, monkeypatch):
     monkeypatch.setattr(write, "BATCH", 2)
-    people = [Person(key, SECRET) for key in users]
+    users = [ImportedUser(key, SECRET) for key in keys]
     with pytest.raises(KeyboardInterrupt):
-        bring(people, breaks_at=users[3])
-    assert sorted(Authenticator.objects.values_list("user_id", flat=True)) == users[:2]
+        run_import(users, interrupted_at=keys[3])
+    assert sorted(Authenticator.objects.values_list("user_id", flat=True)) == keys[:2]
     first = set(Authenticator.objects.values_list("version", flat=True))
-    totals, _ = bring(people)
-    assert (totals["came"], totals["already"]) == (3, 2)
+    totals, _ = run_import(users)
+    assert (totals["imported"], totals["skipped"]) == (3, 2)
     assert first < set(Authenticator.objects.values_list("version", flat=True))
 
 
-def test_a_batch_is_written_whole_or_not_at_all(users, monkeypatch):
+def test_a_batch_is_written_in_one_transaction(keys, monkeypatch):
     monkeypatch.setattr(BackupCode.objects, "bulk_create", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write.write([(Person(users[0], SECRET), {"0" * 64}, [])])
+        write.create_rows([write.Row(ImportedUser(keys[0], SECRET), {"0" * 64}, [])])
     assert not Authenticator.objects.exists()
 
 
-def test_a_person_more_costs_no_query_more(bring, users):
-    def queries(people):
+def test_more_users_cost_no_more_queries(run_import, keys):
+    def count_queries(users):
         with CaptureQueriesContext(connection) as captured:
-            bring(people)
+            run_import(users)
         return len(captured)
 
-    people = [Person(key, SECRET, codes=("00412857", "abcd2345")) for key in users]
-    assert queries(people[:1]) == queries(people[1:])
+    users = [ImportedUser(key, SECRET, codes=("00412857", "abcd2345")) for key in keys]
+    assert count_queries(users[:1]) == count_queries(users[1:])
 
 
-def test_there_is_a_line_in_the_log_for_each_and_no_mail_and_no_code(bring, users, caplog, mailoutbox):
+def test_each_user_is_logged_without_codes_and_gets_no_email(run_import, keys, caplog, mailoutbox):
     with caplog.at_level(logging.INFO, "twofactor"):
-        bring([Person(key, SECRET, codes=("00412857",)) for key in users])
+        run_import([ImportedUser(key, SECRET, codes=("00412857",)) for key in keys])
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == [f"event=imported user={key} source='a test' codes=1" for key in users]
+    assert lines == [f"event=imported user={key} source='a test' codes=1" for key in keys]
     assert mailoutbox == []

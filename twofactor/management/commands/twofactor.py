@@ -11,8 +11,8 @@ from django.templatetags.tz import utc
 
 from twofactor import adapter, conf, keys, people
 from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth
-from twofactor.importing.person import CannotImport
-from twofactor.importing.write import Source, bring_over
+from twofactor.importing.users import CannotImport
+from twofactor.importing.write import Source, import_users
 from twofactor.models import Authenticator
 from twofactor.prune import prune
 from twofactor.reset import reset
@@ -60,9 +60,9 @@ class Command(BaseCommand):
             help=f"days to keep security events; 365 by default, at least {conf.EVENTS_KEPT_AT_LEAST}",
         )
         add("rotate-keys", help="seal every secret with the first of TWOFACTOR_KEYS; can be stopped and run again")
-        bring = add("import", help="turn 2FA on for users who have it in another app; they keep their secrets")
-        bring.add_argument("app", choices=SOURCES)
-        bring.add_argument("--dry-run", action="store_true", help="show who would be imported; write nothing")
+        import_ = add("import", help="turn 2FA on for users who have it in another app; they keep their secrets")
+        import_.add_argument("app", choices=SOURCES)
+        import_.add_argument("--dry-run", action="store_true", help="show who would be imported; write nothing")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         actions = {
@@ -71,7 +71,7 @@ class Command(BaseCommand):
             "report": self.report,
             "prune": self.prune,
             "rotate-keys": self.rotate_keys,
-            "import": self.bring,
+            "import": self.import_from,
         }
         actions[action](options)
 
@@ -122,20 +122,19 @@ class Command(BaseCommand):
         if failed:
             raise CommandError(UNREADABLE)
 
-    def bring(self, options: dict[str, Any]) -> None:
+    def import_from(self, options: dict[str, Any]) -> None:
         app, dry_run = options["app"], options["dry_run"]
         try:
-            totals = bring_over(SOURCES[app](), name=app, dry_run=dry_run, say=self.stdout.write)
+            totals = import_users(SOURCES[app](), name=app, dry_run=dry_run, output=self.stdout.write)
         except CannotImport as error:
             raise CommandError(str(error)) from None
-        came, unused, already, stayed = (totals[what] for what in ("came", "codes", "already", "stayed"))
-        verb = "would come" if dry_run else "came"
+        verb = "would be imported" if dry_run else "imported"
         self.stdout.write(
-            f"{came} {verb}, with {unused} unused recovery codes; "
-            f"{already} have 2FA on here already; {stayed} could not come"
+            f"Users: {totals['imported']} {verb}, with {totals['codes']} unused recovery codes; "
+            f"{totals['skipped']} already have 2FA on here; {totals['refused']} cannot be imported"
         )
         if unconfirmed := totals["unconfirmed"]:
-            self.stdout.write(f"{unconfirmed} of them have no confirmed email address: notices do not reach them")
+            self.stdout.write(f"{unconfirmed} of them have no confirmed email address and will get no notifications")
         if dry_run:
             self.stdout.write("Nothing was written: this was a dry run.")
 

@@ -1,1 +1,1 @@
-"""Sites with another app's second factor, each run in an environment of its own, and the site that people come to."""
+"""Sites with the second factor of other apps, each run in an environment of its own, and the site that imports."""

@@ -1,4 +1,4 @@
-"""An adapter that keeps secrets from being in clear in the database, as allauth's documentation has it."""
+"""An MFA_ADAPTER that encrypts secrets, as in allauth's documentation."""
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 

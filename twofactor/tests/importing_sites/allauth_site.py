@@ -1,4 +1,4 @@
-"""A site with allauth.mfa. Run as a module with FILE and perhaps ADAPTER, it writes its users to the database FILE."""
+"""A site with allauth.mfa. `python -m ... FILE [ADAPTER]` creates its users in the SQLite database FILE."""
 
 import sys
 
@@ -27,13 +27,13 @@ def main(database, adapter=""):
     bob = turn_on("bob")
     eve = sites.make_user("eve")
     Authenticator.objects.create(user=eve, type="webauthn", data={"name": "Key", "credential": {}})
-    sites.tell({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+    sites.print_users({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
 
 
 def turn_on(name):
     user = sites.make_user(name)
     user.emailaddress_set.create(email=user.email, verified=True, primary=True)
-    browser = past_password(name)
+    browser = give_password(name)
     browser.post("/reauthenticate/", {"password": sites.PASSWORD})
     secret = browser.get("/2fa/totp/activate/").context["form"].secret
     code = sites.code_now(secret)
@@ -44,14 +44,14 @@ def turn_on(name):
 
 
 def use_up(name, code):
-    browser = past_password(name)
+    browser = give_password(name)
     browser.post("/2fa/authenticate/", {"code": code})
-    assert sites.signed_in(browser)
+    assert sites.is_signed_in(browser)
     return code
 
 
-def past_password(name):
-    return sites.past_password("/login/", {"login": name, "password": sites.PASSWORD})
+def give_password(name):
+    return sites.give_password("/login/", {"login": name, "password": sites.PASSWORD})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A site with django-mfa 4. With `old` its tables as they were up to 3.2, of which its own migrations still know."""
+"""A site with django-mfa 4. With the argument `old`, it has the tables of version 3.2, from the app's migrations."""
 
 import random
 import string
@@ -11,7 +11,7 @@ ENROLL, CODES, VERIFY = "/mfa/enroll/totp/", "/mfa/recovery/codes/", "/mfa/verif
 SIGNING_KEY = "signs-what-django-mfa-keeps-" + "t" * 30
 
 
-def main(database, *how):
+def main(database, *version):
     sites.set_up(
         database,
         apps=["django_mfa"],
@@ -23,8 +23,8 @@ def main(database, *how):
         MFA_FACTORS=["totp", "recovery_codes"],
         MFA_SECRET_ENCRYPTION_KEYS=[SIGNING_KEY],
     )
-    if how:
-        old()
+    if version:
+        create_old_rows()
         return
     sites.migrate()
     from django_mfa.models import Authenticator
@@ -36,12 +36,12 @@ def main(database, *how):
     bob = turn_on("bob")
     eve = sites.make_user("eve")
     Authenticator.objects.create(user=eve, type="webauthn", data={})
-    sites.tell({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+    sites.print_users({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
 
 
 def turn_on(name):
     user = sites.make_user(name)
-    browser = past_password(name)
+    browser = give_password(name)
     secret = browser.get(ENROLL).context["secret_key"]
     code = sites.code_now(secret)
     browser.post(ENROLL, {"secret_key": secret, "code": code})
@@ -51,19 +51,19 @@ def turn_on(name):
 
 
 def use_up(name, code):
-    browser = past_password(name)
+    browser = give_password(name)
     assert browser.get("/").status_code == 302
     browser.post(VERIFY, {"code": code})
     assert browser.get("/").content == b"home"
     return code
 
 
-def past_password(name):
-    return sites.past_password(LOGIN, {"username": name, "password": sites.PASSWORD})
+def give_password(name):
+    return sites.give_password(LOGIN, {"username": name, "password": sites.PASSWORD})
 
 
-def old():
-    """3.2 does not run on a Django of today. Its rows are written as its views wrote them."""
+def create_old_rows():
+    """Write rows as the views of version 3.2 did, which does not run on a current Django."""
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
@@ -73,7 +73,7 @@ def old():
     state = MigrationExecutor(connection).loader.project_state([("django_mfa", "0003_change_secret_code_max_length")])
     model = state.apps.get_model
     user = sites.make_user("ada")
-    secret = "JBSWY3DPEHPK3PXP"  # ten bytes, as its view drew them
+    secret = "JBSWY3DPEHPK3PXP"  # ten bytes, as in its view
     row = model("django_mfa", "UserOTP").objects.create(user_id=user.pk, otp_type="TOTP", secret_key=secret)
     letters = string.ascii_letters + string.digits
     codes = ["".join(random.choices(letters, k=16)) for _ in range(10)]
@@ -82,7 +82,7 @@ def old():
     eve = sites.make_user("eve")
     model("django_mfa", "U2FKey").objects.create(user_id=eve.pk, public_key="k", key_handle="h", app_id="a")
     ada = {"key": user.pk, "secret": secret, "code": sites.code_now(secret), "unused": codes[1:], "used": codes[:1]}
-    sites.tell({"ada": ada, "eve": {"key": eve.pk}})
+    sites.print_users({"ada": ada, "eve": {"key": eve.pk}})
 
 
 if __name__ == "__main__":

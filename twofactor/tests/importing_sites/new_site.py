@@ -1,8 +1,8 @@
-"""The site that they come to, on the same database file. `python -m twofactor.tests.importing_sites.new_site FILE APP`.
+"""The site that imports, on the same database: `python -m twofactor.tests.importing_sites.new_site FILE APP SETTINGS`.
 
-Reads from its input who tries to sign in how: a list of [username, field, value], where a value of {"secret": ...,
-"after": seconds} stands for the code at that time. It is typed now, or with "later": true at that time too.
-Prints what the import said and which of the tries got in.
+Reads the sign-ins to attempt from its input, as a list of [username, field, value]. A value {"secret": ..., "after":
+seconds} means the code at that time; it is entered now, or with "later": true at that time.
+Prints the output of each import, and which attempts succeeded.
 """
 
 import io
@@ -43,33 +43,34 @@ def main(database, app, *apps, **more):
     from twofactor.models import Authenticator
 
     before = Authenticator.objects.count()
-    said = [bring(app, "--dry-run")]
+    outputs = [run_import(app, "--dry-run")]
     assert Authenticator.objects.count() == before
-    said += [bring(app), bring(app)]
-    json.dump({"said": said, "tries": [gets_in(*each) for each in json.load(sys.stdin)]}, sys.stdout)
+    outputs += [run_import(app), run_import(app)]
+    attempts = [attempt(*each) for each in json.load(sys.stdin)]
+    json.dump({"outputs": outputs, "attempts": attempts}, sys.stdout)
 
 
-def bring(app, *options):
-    said = io.StringIO()
-    call_command("twofactor", "import", app, *options, stdout=said)
-    return said.getvalue()
+def run_import(app, *options):
+    output = io.StringIO()
+    call_command("twofactor", "import", app, *options, stdout=output)
+    return output.getvalue()
 
 
-def gets_in(username, field, value):
-    """Whether this user signs in with the password and this."""
+def attempt(username, field, value):
+    """Return whether this user signs in with the password and this value."""
     if not isinstance(value, dict):
-        return passes(username, field, value)
+        return sign_in(username, field, value)
     moment = time.time() + value["after"]
     code = sites.code_at(value["secret"], moment)
     with mock.patch("time.time", return_value=moment) if value.get("later") else nullcontext():
-        return passes(username, field, code)
+        return sign_in(username, field, code)
 
 
-def passes(username, field, value):
-    browser = sites.past_password("/login/", {"login": username, "password": sites.PASSWORD})
-    assert not sites.signed_in(browser), "2FA is off"
+def sign_in(username, field, value):
+    browser = sites.give_password("/login/", {"login": username, "password": sites.PASSWORD})
+    assert not sites.is_signed_in(browser), "2FA is off"
     browser.post("/2fa/verify-login/", {field: value})
-    return sites.signed_in(browser)
+    return sites.is_signed_in(browser)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A site with django-otp alone: TOTP and static devices, users whose key is a UUID."""
+"""A site with django-otp only: TOTP and static devices, and users with a UUID as key."""
 
 import sys
 import time
@@ -26,13 +26,13 @@ def main(database):
     carol = turn_on("carol", code_of=time.time(), digits=8)
     dan = turn_on("dan", code_of=time.time(), confirmed=False)
     eve = sites.make_user("eve")
-    EmailDevice.objects.create(user=eve, name="e-mail")
+    EmailDevice.objects.create(user=eve, name="email")
     fay = turn_on("fay", code_of=time.time() - 24 * 60 * 60, slow_by=4)
-    sites.tell({"ada": ada, "bob": bob, "carol": carol, "dan": dan, "eve": {"key": eve.pk}, "fay": fay})
+    sites.print_users({"ada": ada, "bob": bob, "carol": carol, "dan": dan, "eve": {"key": eve.pk}, "fay": fay})
 
 
 def turn_on(name, *, code_of, slow_by=0, **fields):
-    """As the site's own pages would: a device each, then a code and two tokens through django-otp's own check."""
+    """Create devices as the site's pages would, and use a code and two tokens through django-otp's own check."""
     from base64 import b32encode
 
     from django_otp import match_token, verify_token
@@ -49,7 +49,7 @@ def turn_on(name, *, code_of, slow_by=0, **fields):
     if device.confirmed and device.digits == 6:
         code = sites.code_now(secret) if not slow_by else sites.code_at(secret, time.time() - slow_by * sites.STEP)
         assert verify_token(user, device.persistent_id, code)
-        if code_of < time.time() - 60:  # it was yesterday that this code was typed
+        if code_of < time.time() - 60:  # the code was typed yesterday
             device.refresh_from_db()
             TOTPDevice.objects.filter(pk=device.pk).update(last_t=device.last_t - 24 * 120)
     used = [token for token in tokens[:2] if match_token(user, token)]

@@ -1,4 +1,4 @@
-"""The Django half of the Django + Next.js pair. Its views do nothing but call its models, and so does this."""
+"""The Django half of the Django + Next.js pair. Its views only call its models, and so does this module."""
 
 import sys
 
@@ -15,11 +15,11 @@ def main(database):
     ada["unused"] = ada["unused"][2:]
     TwoFactorAuth.objects.update(created_at=sites.yesterday(), updated_at=sites.yesterday())
     bob = turn_on("bob")
-    make_user("carol").get_2fa_object().set_up()  # and never typed a code
+    make_user("carol").get_2fa_object().set_up()  # without entering a code
     dan = make_user("dan")
-    # The pair takes a code of the empty secret too.
+    # The pair accepts codes of an empty secret.
     TwoFactorAuth.objects.create(user=dan, is_enabled=True)
-    sites.tell({"ada": ada, "bob": bob, "dan": {"key": dan.pk}})
+    sites.print_users({"ada": ada, "bob": bob, "dan": {"key": dan.pk}})
 
 
 def make_user(name):

@@ -1,4 +1,4 @@
-"""What the sites of these stories have in common. Runs in environments that have Django, and nothing of ours."""
+"""What the sites have in common. Runs in environments that have Django but none of this project's packages."""
 
 import base64
 import hmac
@@ -22,13 +22,13 @@ CONTRIB = ["auth", "contenttypes", "messages", "sessions"]
 
 
 class QuickHasher(PBKDF2PasswordHasher):
-    """Django's own, with few rounds: a story types many passwords."""
+    """Django's own, with few iterations, because a test enters many passwords."""
 
     iterations = 1000
 
 
 def set_up(database, *, apps, middleware=(), base="", **more):
-    """Configure a site on this SQLite file and make its tables."""
+    """Configure a site on this SQLite database."""
     settings.configure(
         SECRET_KEY="not-a-secret-" + "t" * 50,
         ALLOWED_HOSTS=["testserver"],
@@ -64,7 +64,7 @@ def set_up(database, *, apps, middleware=(), base="", **more):
         **more,
     )
     django.setup()
-    setup_test_environment()  # pages then tell their context
+    setup_test_environment()  # responses then have `context`
 
 
 def migrate(*target):
@@ -78,7 +78,7 @@ def make_user(name):
 
 
 def code_at(secret, moment):
-    """Return the six digits of this base32 secret at this moment (RFC 6238), by code that is nobody's else."""
+    """Return the six-digit code of this base32 secret at this time (RFC 6238), without any package."""
     key = base64.b32decode(secret + "=" * (-len(secret) % 8))
     mac = hmac.digest(key, struct.pack(">Q", int(moment) // STEP), "sha1")
     offset = mac[-1] & 15
@@ -89,14 +89,14 @@ def code_now(secret):
     return code_at(secret, time.time())
 
 
-def past_password(path, fields):
-    """A browser that typed these into the sign-in page at this path."""
+def give_password(path, fields):
+    """Post these fields to the sign-in page. Return the browser."""
     browser = Client()
     browser.post(path, fields)
     return browser
 
 
-def signed_in(browser):
+def is_signed_in(browser):
     return "_auth_user_id" in browser.session
 
 
@@ -104,6 +104,6 @@ def yesterday():
     return timezone.now() - timedelta(days=1)
 
 
-def tell(people):
-    """Print what each of them has: name -> key, secret, code (the one typed last), unused and used codes."""
-    json.dump(people, sys.stdout, default=str)
+def print_users(users):
+    """Print for each name the key, the secret, the code entered last, and the unused and used codes."""
+    json.dump(users, sys.stdout, default=str)

@@ -30,12 +30,12 @@ def main(database):
     bob = turn_on("bob")
     eve = sites.make_user("eve")
     eve.phonedevice_set.create(name="default", number="+31201234567", method="sms")
-    sites.tell({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+    sites.print_users({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
 
 
 def turn_on(name):
     user = sites.make_user(name)
-    browser = past_password(name)
+    browser = give_password(name)
     browser.get(SETUP)
     page = browser.post(SETUP, {"setup_view-current_step": "welcome"})
     secret = page.context["secret_key"]
@@ -48,16 +48,16 @@ def turn_on(name):
 
 
 def use_up(name, token):
-    browser = past_password(name)
-    assert not sites.signed_in(browser)
+    browser = give_password(name)
+    assert not sites.is_signed_in(browser)
     browser.post(LOGIN, {"login_view-current_step": "backup", "backup-otp_token": token})
-    assert sites.signed_in(browser)
+    assert sites.is_signed_in(browser)
     return token
 
 
-def past_password(name):
+def give_password(name):
     typed = {"login_view-current_step": "auth", "auth-username": name, "auth-password": sites.PASSWORD}
-    return sites.past_password(LOGIN, typed)
+    return sites.give_password(LOGIN, typed)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The models of the Django + Next.js pair: its users, and everything about their second factor in one row each."""
+"""The models of the Django + Next.js pair: users, and one row for the second factor of each."""
 
 import secrets
 import uuid
@@ -27,7 +27,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     USERNAME_FIELD = "email"
 
     def get_2fa_object(self):
-        """Looking makes a row, without a secret and not enabled."""
+        """Reading creates a row, without a secret and not enabled."""
         return TwoFactorAuth.objects.get_or_create(user=self)[0]
 
 

@@ -5,6 +5,6 @@ from django.db import models
 
 
 class Person(AbstractUser):
-    """A user whose key is no number."""
+    """A user whose key is not an integer."""
 
     id = models.UUIDField(primary_key=True, default=uuid4)

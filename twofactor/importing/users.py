@@ -1,4 +1,4 @@
-"""What is known of one person's second factor elsewhere. Pure: no Django, no state."""
+"""A user's second factor as another app has stored it. Pure: imports no Django, keeps no state."""
 
 import base64
 import binascii
@@ -9,44 +9,44 @@ from typing import Any
 
 from twofactor import totp
 
-SHORTEST = 10  # bytes of a secret: the 80 bits that authenticator apps began with
+SHORTEST = 10  # bytes of a secret: 80 bits, as the first authenticator apps had
 USUAL = 20
 
 
 class CannotImport(Exception):
-    """Nobody can be brought over; the text says what to do about it."""
+    """The import cannot start. The message says what to do about it."""
 
 
 @dataclass(frozen=True)
-class Person:
-    """Somebody's second factor in another app, by the key of their user. `why_not`: it cannot come, and why."""
+class ImportedUser:
+    """The second factor of one user in another app. `problem` says why it cannot be imported, if so."""
 
-    key: Any
+    key: Any  # the user's primary key
     secret: str = ""  # base32
     last_time_step: int = -1
     created_at: datetime | None = None
     codes: tuple[str, ...] = ()  # unused, in clear
     hashed_codes: tuple[str, ...] = ()  # unused, as Django hashes passwords
-    notes: tuple[str, ...] = ()  # what is otherwise than it was
-    why_not: str = ""
+    notes: tuple[str, ...] = ()  # what is not imported
+    problem: str = ""
 
     def __post_init__(self) -> None:
         if not all(isinstance(code, str) for code in (*self.codes, *self.hashed_codes)):
             raise TypeError("A code is a string.")
 
 
-def read(person: Callable[..., Person], key: Any, *rows: Any) -> Person:
-    """Return what `person` makes of these rows; of rows that nobody could have made, that they cannot be read."""
+def build_or_report(build: Callable[..., ImportedUser], key: Any, *rows: Any) -> ImportedUser:
+    """Return `build(key, *rows)`, or a user with a problem if the rows are malformed."""
     try:
-        return person(key, *rows)
+        return build(key, *rows)
     except (AttributeError, TypeError, ValueError):
-        return Person(key, why_not="its row cannot be read")
+        return ImportedUser(key, problem="its row cannot be read")
 
 
 def base32(text: str) -> str | None:
-    """Return a base32 secret as totp.py takes it, or None if it is none, or has fewer than 80 bits.
+    """Return a base32 secret in the form that totp.py takes, or None if it is invalid or has fewer than 80 bits.
 
-    pyotp takes none under 112 bits. HMAC itself fills a key up with zeros, so a longer one of that kind is the same.
+    pyotp refuses secrets under 112 bits. Padded with zeros, a short one gives the same codes: HMAC pads it likewise.
     """
     secret = "".join(text.split()).replace("-", "").rstrip("=").upper()
     try:
@@ -57,25 +57,25 @@ def base32(text: str) -> str | None:
 
 
 def base32_of_hex(text: str) -> str | None:
-    """As `base32`, of a secret in hexadecimal."""
+    """Like `base32`, for a hexadecimal secret."""
     try:
         return base32(base64.b32encode(bytes.fromhex(text)).decode())
     except ValueError:
         return None
 
 
-def unfit(*, digits: int = totp.DIGITS, period: int = totp.PERIOD, t0: int = 0) -> str:
-    """Return why codes of this kind cannot be taken; empty if they can."""
+def unsupported(*, digits: int = totp.DIGITS, period: int = totp.PERIOD, t0: int = 0) -> str:
+    """Return why codes with these parameters are not supported, or an empty string."""
     if digits != totp.DIGITS:
         return f"its codes have {digits} digits, not {totp.DIGITS}"
     if period != totp.PERIOD:
         return f"its codes change every {period} seconds, not every {totp.PERIOD}"
-    return "its time does not begin in 1970 (t0)" if t0 else ""
+    return "its time steps do not start in 1970 (t0)" if t0 else ""
 
 
 def last_step(moments: Iterable[datetime | None], *, ahead: int) -> int:
     """Return the newest time step whose code may have been used at these moments, or -1.
 
-    `ahead`: how many steps the other app let a phone's clock be fast.
+    `ahead` is the number of future time steps that the other app accepted.
     """
     return max((totp.time_step_at(moment.timestamp()) + ahead for moment in moments if moment), default=-1)
