@@ -54,10 +54,13 @@ def stepped_up_recently(request: HttpRequest, *, now: float | None = None) -> bo
 def required_step_up_url(request: HttpRequest) -> str | None:
     """Return the URL of the step-up page, or None if the user passed a step-up recently or has nothing to prove.
 
-    The page leads back by a GET. What was posted is not kept, and the page says so.
+    The page leads back by a GET. What was posted is not kept, and the page says so. Signed-out users get the URL of
+    sign-in.
     """
-    can_prove = bool(get_adapter().get_reauthentication_methods(request.user))
-    return step_up_url(request) if can_prove and not stepped_up_recently(request) else None
+    if not request.user.is_authenticated:
+        return step_up_url(request)
+    has_nothing_to_prove = not get_adapter().get_reauthentication_methods(request.user)
+    return None if has_nothing_to_prove or stepped_up_recently(request) else step_up_url(request)
 
 
 def redirect_if_required(exception: Exception, request: HttpRequest) -> HttpResponse | None:

@@ -6,12 +6,15 @@ import pytest
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.reauthentication import stash_and_reauthenticate
 from django.contrib.admin import AdminSite
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import include, path
 from django.views.decorators.http import require_POST
 
 from conftest import PASSWORD
+from twofactor.reauthentication import required_step_up_url
 from twofactor.tests.helpers import (
+    LOGIN,
     code_now,
     errors,
     message_levels,
@@ -171,3 +174,9 @@ def test_cancel_leads_to_the_index_of_the_admin_site_that_requires_it(make_user,
     ):
         page = staff.get(REAUTHENTICATE, query)
         assert f'href="{target}" hx-boost="false">Cancel<' in page.content.decode()
+
+
+def test_a_signed_out_request_is_sent_to_sign_in(rf):
+    request = rf.get(ADMIN)
+    request.user, request.session = AnonymousUser(), {}
+    assert required_step_up_url(request) == f"{LOGIN}?next={quote(ADMIN, safe='')}"
