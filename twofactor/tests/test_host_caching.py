@@ -1,4 +1,4 @@
-"""What the app keeps to in a host whose own middleware promises nothing."""
+"""The app's own views forbid caching, also in a host without middleware for it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""docs/reuse.md is true of the seams: settings, signals, and its examples, which are run from the page."""
+"""docs/reuse.md describes settings and signals correctly, and its examples run as printed."""
 
 import ast
 import importlib
@@ -29,12 +29,12 @@ SETTINGS = {
 
 @pytest.fixture
 def shop(monkeypatch):
-    """The examples as the modules of a host that they say they are."""
+    """Import the examples as modules of a host. Return a function that returns one of them."""
     monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
     for name, code in EXAMPLES.items():
         module = ModuleType(f"shop.{name}")
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        exec(code, vars(module))  # noqa: S102 - our own page
+        exec(code, vars(module))  # noqa: S102 - the code is from our own page
     return lambda name: importlib.import_module(f"shop.{name}")
 
 
@@ -53,13 +53,13 @@ def test_every_setting_that_the_code_reads_is_in_conf_and_in_the_table():
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"TWOFACTOR_KEYS"}))
-def test_the_default_is_what_the_table_says(settings, name):
+def test_the_table_has_the_default_of_each_setting(settings, name):
     if hasattr(settings, name):
         delattr(settings, name)
     assert SETTINGS[name]() == ast.literal_eval(TABLE[name].strip("`"))
 
 
-def test_the_checks_that_the_table_names_are_there():
+def test_the_checks_in_the_table_exist():
     checks = (Path(conf.__file__).parent / "checks.py").read_text()
     named = re.findall(r"^\| `TWOFACTOR_.*\((E\d+)\)", PAGE, flags=re.MULTILINE)
     assert len(named) == 5
@@ -69,12 +69,12 @@ def test_the_checks_that_the_table_names_are_there():
 # --- Signals --------------------------------------------------------------------------------------
 
 
-def test_the_table_of_signals_names_them_all():
+def test_the_table_of_signals_is_complete():
     sent = [name for name, value in vars(signals).items() if isinstance(value, signals.Signal)]
     assert re.findall(r"^\| `([a-z_]+)` \|", PAGE, flags=re.MULTILINE) == sent
 
 
-def test_the_table_of_signals_names_every_reason_for_a_failure():
+def test_the_table_of_signals_has_every_reason_for_a_failure():
     row = re.search(r"^\| `failed` \|.*`why`: (.*) \|$", PAGE, flags=re.MULTILINE)[1]
     assert set(re.findall(r"`(\w+)`", row)) == SecondFactorForm.error_messages.keys()
 

@@ -1,4 +1,4 @@
-"""The app in sites that are not this one: each is a process of its own, since there is one user model a process."""
+"""The app in other sites. Each is a process of its own, because a process has one user model."""
 
 import os
 import subprocess
@@ -12,13 +12,13 @@ TEMPLATES = ROOT / "twofactor/templates/twofactor"
 
 
 @pytest.mark.parametrize("user, extras", [
-    ("auth.User", ""),                              # user name, whole number
-    ("hosts.NamedUser", "social sessions naive"),    # user name, UUID, and times without a zone
-    ("hosts.NumberedUser", "social"),                # e-mail, whole number
-    ("hosts.KeyedUser", "sessions login-code"),      # e-mail, UUID
-    ("hosts.KeyedUser", "mfa"),                      # and beside the app that people come from
+    ("auth.User", ""),                              # user name, integer
+    ("hosts.NamedUser", "social sessions naive"),    # user name, UUID, and times without a time zone
+    ("hosts.NumberedUser", "social"),                # email, integer
+    ("hosts.KeyedUser", "sessions login-code"),      # email, UUID
+    ("hosts.KeyedUser", "mfa"),                      # together with allauth.mfa
 ])  # fmt: skip
-def test_any_user_and_any_part_of_allauth(user, extras):
+def test_the_app_works_with_any_user_model_and_any_part_of_allauth(user, extras):
     command = [sys.executable, "-W", "error", "-m", "twofactor.tests.hosts"]
     env = {"PATH": os.environ["PATH"], "HOST_USER": user, "HOST_EXTRAS": extras}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)

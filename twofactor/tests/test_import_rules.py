@@ -17,7 +17,7 @@ def name_of(path):
 
 
 def imported(path):
-    """Every module that the file imports, with dots, wherever in the file it does so."""
+    """Yield the dotted name of every module that the file imports, at its top or in a function."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -40,7 +40,7 @@ def test_twofactor_never_imports_the_site(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_twofactor_never_names_a_module_of_the_site_by_string(path):
+def test_twofactor_never_names_a_module_of_the_site_in_a_string(path):
     assert not {s for s in strings(path) if isinstance(s, str) and s.startswith(("accounts.", "bench.", "config."))}
 
 
@@ -56,7 +56,7 @@ def test_the_site_imports_no_browser_test():
 
 
 @pytest.mark.parametrize("name", PURE)
-def test_the_pure_core_imports_no_django_and_nothing_that_does(name):
+def test_pure_modules_import_no_django(name):
     allowed = {"pyotp", "argon2", "cryptography", "twofactor"}
     assert roots(APP / name) - set(__import__("sys").stdlib_module_names) <= allowed
     own = {module.split(".")[1] for module in imported(APP / name) if module.startswith("twofactor.")}
@@ -64,7 +64,7 @@ def test_the_pure_core_imports_no_django_and_nothing_that_does(name):
 
 
 @pytest.mark.parametrize("name", PURE)
-def test_the_pure_core_reads_no_clock(name):
+def test_pure_modules_read_no_clock(name):
     assert not roots(APP / name) & {"time", "datetime"}
 
 
@@ -72,33 +72,33 @@ def test_the_pure_core_reads_no_clock(name):
     ("allauth.account.stages", "stages.py"), ("allauth.account.internal", "reauthentication.py"),
     ("allauth.core.internal", "limits.py"),
 ])  # fmt: skip
-def test_only_one_file_touches_each_private_part_of_allauth(part, file):
+def test_only_one_file_uses_each_private_part_of_allauth(part, file):
     modules = {(name_of(path), module) for path in FILES for module in imported(path)}
     assert {name for name, module in modules if module.startswith(part)} == {file}
 
 
-def test_only_reauthentication_asks_allauth_for_a_proof():
-    asking = {name_of(path) for path in FILES if any("eauthentication" in m for m in imported(path) if "allauth." in m)}
-    assert asking == {"reauthentication.py"}
+def test_only_reauthentication_uses_reauthentication_of_allauth():
+    using = {name_of(path) for path in FILES if any("eauthentication" in m for m in imported(path) if "allauth." in m)}
+    assert using == {"reauthentication.py"}
 
 
-def test_only_htmx_asks_whether_a_request_comes_from_htmx():
-    asking = set()
+def test_only_htmx_checks_for_htmx_requests():
+    using = set()
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             is_attribute = isinstance(node, ast.Attribute) and node.attr == "htmx"
             is_getattr = isinstance(node, ast.Constant) and node.value in ("htmx", "HX-Request", "HTTP_HX_REQUEST")
             if is_attribute or is_getattr:
-                asking.add(name_of(path))
-    assert asking == {"htmx.py"}
+                using.add(name_of(path))
+    assert using == {"htmx.py"}
 
 
-def test_only_crypto_knows_how_secrets_are_sealed():
-    knowing = {name_of(path) for path in FILES if "cryptography" in roots(path)}
-    assert knowing == {"crypto.py"}
+def test_only_crypto_imports_cryptography():
+    importing = {name_of(path) for path in FILES if "cryptography" in roots(path)}
+    assert importing == {"crypto.py"}
 
 
-def test_the_seams_in_allauth_are_where_they_were():
+def test_the_parts_of_allauth_that_the_app_uses_exist():
     from allauth.account.decorators import reauthentication_required
     from allauth.account.stages import LoginStage, LoginStageController
     from allauth.core.exceptions import ReauthenticationRequired

@@ -1,4 +1,4 @@
-"""The package is the app and nothing else: what `python -m build` makes of this checkout."""
+"""The package that `python -m build` makes contains the app and nothing else."""
 
 import re
 import subprocess
@@ -33,18 +33,18 @@ def wheel(dist):
         yield opened
 
 
-def of_the_app(suffixes_left_out=()):
+def app_files(without_suffixes=()):
     files = (path for path in (ROOT / "twofactor").rglob("*") if path.is_file())
     return {
         str(path.relative_to(ROOT))
         for path in files
-        if not NOT_PACKAGED & set(path.parts) and path.suffix not in suffixes_left_out
+        if not NOT_PACKAGED & set(path.parts) and path.suffix not in without_suffixes
     }
 
 
-def test_the_wheel_is_every_file_of_the_app_and_no_other(wheel):
+def test_the_wheel_contains_exactly_the_files_of_the_app(wheel):
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert packed == of_the_app(suffixes_left_out={".po"})
+    assert packed == app_files(without_suffixes={".po"})
 
 
 @pytest.mark.parametrize("name", [
@@ -52,20 +52,20 @@ def test_the_wheel_is_every_file_of_the_app_and_no_other(wheel):
     "management/commands/twofactor.py", "templates/twofactor/verify_login.html",
     *[f"locale/{language}/LC_MESSAGES/django.mo" for language in LANGUAGES],
 ])  # fmt: skip
-def test_the_wheel_has_what_is_no_module(wheel, name):
+def test_the_wheel_contains_files_other_than_modules(wheel, name):
     assert f"twofactor/{name}" in wheel.namelist()
 
 
-def test_it_is_the_same_straight_from_the_checkout(wheel, tmp_path):
-    with zipfile.ZipFile(build(tmp_path)) as straight:
-        assert sorted(straight.namelist()) == sorted(wheel.namelist())
+def test_a_wheel_built_from_the_checkout_equals_one_built_from_the_sdist(wheel, tmp_path):
+    with zipfile.ZipFile(build(tmp_path)) as built:
+        assert sorted(built.namelist()) == sorted(wheel.namelist())
 
 
-def test_the_source_has_the_translations_to_work_on_and_nothing_of_the_site(dist):
+def test_the_sdist_contains_the_app_and_its_translation_sources(dist):
     (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as opened:
         names = {name.split("/", 1)[1] for name in opened.getnames()}
-    assert names - {".gitignore", "PKG-INFO", "pyproject.toml", "docs/reuse.md", "LICENSE"} == of_the_app()
+    assert names - {".gitignore", "PKG-INFO", "pyproject.toml", "docs/reuse.md", "LICENSE"} == app_files()
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +74,17 @@ def metadata(wheel):
     return Parser().parsestr(wheel.read(name).decode())
 
 
-def test_the_distribution_has_a_name_of_its_own(metadata):
+def test_the_distribution_is_not_called_twofactor(metadata):
     """On PyPI, `twofactor` is another author's package."""
     assert metadata["Name"] == "django-allauth-twofactor"
 
 
-def test_the_page_on_reuse_installs_the_wheel_that_is_built(wheel):
+def test_reuse_md_installs_the_wheel_that_is_built(wheel):
     page = (ROOT / "docs" / "reuse.md").read_text()
     assert {Path(found).name for found in re.findall(r"\S+\.whl", page)} == {Path(wheel.filename).name}
 
 
-def test_the_wheel_asks_for_what_the_app_imports_and_for_nothing_of_the_site(metadata):
+def test_the_wheel_requires_what_the_app_imports(metadata):
     assert sorted(metadata.get_all("Requires-Dist")) == [
         "argon2-cffi>=25.1", "cryptography>=46", "django-allauth<66,>=65.21.1", "django-htmx>=1.27", "django<7,>=5.2",
         "pyotp<3,>=2.12", "qrcode<9,>=8.2",
@@ -93,7 +93,7 @@ def test_the_wheel_asks_for_what_the_app_imports_and_for_nothing_of_the_site(met
     assert "django>=5.2,<5.3" in site
 
 
-def test_an_index_would_take_it(dist):
+def test_twine_accepts_the_distributions(dist):
     command = [sys.executable, "-m", "twine", "check", "--strict", *dist.iterdir()]
     result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stdout

@@ -1,4 +1,4 @@
-"""What a stranger has to read at once: no view over 80 lines, no function over 30."""
+"""Limits of length: 80 lines for a module of views, 30 for a function."""
 
 import ast
 from pathlib import Path

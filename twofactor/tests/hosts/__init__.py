@@ -1,1 +1,1 @@
-"""A small site that is not ours, to take the app into: any user model, with more or less of allauth around it."""
+"""A small host site, to test the app with any user model and with more or less of allauth."""

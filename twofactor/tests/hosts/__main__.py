@@ -1,4 +1,4 @@
-"""`python -m twofactor.tests.hosts`: one site, chosen by its environment (settings.py), from empty to 2FA off again."""
+"""`python -m twofactor.tests.hosts` runs a site in which a user turns 2FA on and off. See settings.py for options."""
 
 import os
 import re
@@ -30,7 +30,7 @@ from twofactor.tests.hosts.journey import (  # noqa: E402
     code,
     give_code,
     give_password,
-    sign_in_elsewhere,
+    sign_in_by_provider,
     sign_out,
     turn_off,
     turn_on,
@@ -38,7 +38,7 @@ from twofactor.tests.hosts.journey import (  # noqa: E402
 
 
 class TestClient:
-    """Django's own, whose cookies are a browser's."""
+    """A `Browser` on Django's test client."""
 
     def __init__(self):
         self.client = Client()
@@ -56,7 +56,7 @@ class TestClient:
 
 
 def make_user():
-    """Ada, as this site has users; return what she signs in with."""
+    """Create Ada. Return the name or address that she signs in with."""
     users = get_user_model().objects
     if settings.BY_NAME:
         users.create_user("ada", "ada@example.com", PASSWORD)
@@ -66,17 +66,17 @@ def make_user():
     return ada.email
 
 
-def by_password_and_code(login):
+def use_password_and_code(login):
     browser = TestClient()
     give_password(browser, login)
     with override_settings(PASSWORD_HASHERS=settings.PASSWORD_HASHERS[::-1]):
-        # Checking the password replaces its hash; the session must go on.
+        # Checking the password updates its hash. The session must stay valid.
         secret, codes = turn_on(browser, password=PASSWORD)
-    tell_of_it()
+    check_email()
     sign_out(browser)
     give_code(browser, give_password(browser, login), code=code(secret))
-    assert "10 backup codes left" in say("status", login)
-    assert "1 on, 0 off" in say("report")
+    assert "10 backup codes left" in run_command("status", login)
+    assert "1 on, 0 off" in run_command("report")
     if "login-code" in settings.EXTRAS:
         sign_out(browser)
         browser.post(f"{ACCOUNTS}login/code/", email=login)
@@ -86,8 +86,8 @@ def by_password_and_code(login):
     turn_off(browser, password=PASSWORD, backup_code=codes[0])
 
 
-def tell_of_it():
-    """By mail, to an address that nobody verified only where this site verifies none; in UTC, as it says."""
+def check_email():
+    """The email goes to a verified address, or to any where the site verifies none. Its time is in UTC."""
     flush()
     (message,) = [each for each in mail.outbox if "is now on" in each.body]
     assert message.to == ["ada@example.com"]
@@ -96,27 +96,28 @@ def tell_of_it():
     assert f"When: {date_format(moment, 'DATETIME_FORMAT')} (UTC)" in message.body
 
 
-def by_a_name_that_two_have(login):
+def use_an_ambiguous_address(login):
     get_user_model().objects.create_user("eve", "ada@example.com")
-    assert "off" in say("status", login)
+    assert "off" in run_command("status", login)
     try:
-        say("reset", "ada@example.com")
+        run_command("reset", "ada@example.com")
     except CommandError as refused:
-        assert "More than one" in str(refused)  # noqa: PT017 - pytest is not in here
+        assert "More than one" in str(refused)  # noqa: PT017 - this process has no pytest
     else:
-        raise AssertionError("it took one of the two")
+        raise AssertionError("it chose one of two users")
 
 
-def say(*arguments):
-    words = StringIO()
-    call_command("twofactor", *arguments, stdout=words)
-    return words.getvalue()
+def run_command(*arguments):
+    output = StringIO()
+    call_command("twofactor", *arguments, stdout=output)
+    return output.getvalue()
 
 
-def by_somebody_elses_sign_in():
-    """Someone who has no password: a fresh sign-in stands for it, and then the code."""
-    browser, who = TestClient(), {"id": "7", "email": "bob@example.com", "email_verified": "on"}
-    sign_in_elsewhere(browser, **who)
+def use_a_provider():
+    """A user without a password proves themselves by a recent sign-in at the provider, and then by a code."""
+    browser = TestClient()
+    account = {"id": "7", "email": "bob@example.com", "email_verified": "on"}
+    sign_in_by_provider(browser, **account)
     session = browser.client.session
     fresh = session["account_authentication_methods"]
     session["account_authentication_methods"] = [{**record, "at": record["at"] - 301} for record in fresh]
@@ -126,10 +127,10 @@ def by_somebody_elses_sign_in():
     session.save()
     secret, codes = turn_on(browser)
     sign_out(browser)
-    give_code(browser, sign_in_elsewhere(browser, **who), code=code(secret))
+    give_code(browser, sign_in_by_provider(browser, **account), code=code(secret))
     assert Authenticator.objects.count() == 1
     browser.post(f"{SETTINGS}disable/")
-    assert Authenticator.objects.count() == 1, "a proof of nothing turned it off"
+    assert Authenticator.objects.count() == 1, "2FA was turned off without a proof"
     turn_off(browser, backup_code=codes[0])
 
 
@@ -138,9 +139,9 @@ if __name__ == "__main__":
     call_command("migrate", verbosity=0, run_syncdb=True)
     call_command("check", fail_level="WARNING")
     ada = make_user()
-    by_password_and_code(ada)
+    use_password_and_code(ada)
     if settings.BY_NAME:
-        by_a_name_that_two_have(ada)
+        use_an_ambiguous_address(ada)
     if "social" in settings.EXTRAS:
-        by_somebody_elses_sign_in()
+        use_a_provider()
     sys.stdout.write(f"done on Django {django.get_version()}\n")

@@ -1,4 +1,4 @@
-"""A new site by the book: an environment with the wheel in it, `startproject`, and what docs/reuse.md says to write."""
+"""A new site made as docs/reuse.md says: an environment with the wheel, `startproject`, and the page's code blocks."""
 
 import email
 import fcntl
@@ -25,14 +25,14 @@ from twofactor.tests.hosts.journey import Page
 ROOT = dev.ROOT
 HOSTS = ROOT / ".venv-hosts"
 BLOCK = re.compile(r"^```\w+ (\S+)( before)?\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-# The test's own, on top of what the page says: somebody else's sign-in, mails to read, a base template.
-BESIDES = """
+# What the tests need in addition to the page: a social provider, emails as files, and a base template.
+EXTRA_SETTINGS = """
 INSTALLED_APPS += ["allauth.socialaccount", "allauth.socialaccount.providers.dummy"]
-if "MAILERS" in globals():  # Django 6.1's way
+if "MAILERS" in globals():  # Django 6.1
     backend = "django.core.mail.backends.filebased.EmailBackend"
-    MAILERS = {"default": {"BACKEND": backend, "OPTIONS": {"file_path": BASE_DIR / "mails"}}}
+    MAILERS = {"default": {"BACKEND": backend, "OPTIONS": {"file_path": BASE_DIR / "emails"}}}
 else:
-    EMAIL_BACKEND, EMAIL_FILE_PATH = "django.core.mail.backends.filebased.EmailBackend", BASE_DIR / "mails"
+    EMAIL_BACKEND, EMAIL_FILE_PATH = "django.core.mail.backends.filebased.EmailBackend", BASE_DIR / "emails"
 TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]
 """
 
@@ -41,7 +41,7 @@ TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]
 
 
 def build(folder: Path) -> Path:
-    """Build the wheel into this folder, with the real build backend."""
+    """Build the wheel into this folder."""
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", f"--outdir={folder}", ROOT]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     (wheel,) = folder.glob("*.whl")
@@ -49,26 +49,27 @@ def build(folder: Path) -> Path:
 
 
 def environment(wheel: Path, python: Path, *, django: str = "") -> Path:
-    """Return the Python of an environment of its own with this wheel and all that it asks for, kept for the next run.
+    """Return the Python of an environment with this wheel and its dependencies, which is kept for the next run.
 
-    What it asks for comes in the versions of requirements.txt, but for Django where one is named.
+    The versions of the dependencies are those of requirements.txt, except for `django`.
     """
     where = HOSTS / f"{python.name}-django-{django or 'locked'}"
     pins = constraints(django)
-    asked, held = where / fingerprint(python, pins, metadata(wheel)), where / fingerprint(wheel.read_bytes())
+    has_dependencies = where / fingerprint(python, pins, metadata(wheel))
+    has_wheel = where / fingerprint(wheel.read_bytes())
     HOSTS.mkdir(exist_ok=True)
     with (HOSTS / f"{where.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not asked.exists():
+        if not has_dependencies.exists():
             (HOSTS / f"{where.name}.txt").write_text(pins)
             create(python, where)
             install(where, "--constraint", HOSTS / f"{where.name}.txt", wheel)
-        elif not held.exists():
+        elif not has_wheel.exists():
             install(where, "--no-deps", "--force-reinstall", wheel)
         for other in where.glob("made-of-*"):
             other.unlink()
-        asked.touch()
-        held.touch()
+        has_dependencies.touch()
+        has_wheel.touch()
     return where / dev.IN_VENV
 
 
@@ -77,7 +78,7 @@ def fingerprint(*things: object) -> str:
 
 
 def metadata(wheel: Path) -> list[str]:
-    """What the wheel is called, and what it asks for."""
+    """Return the name and the requirements of the wheel."""
     with zipfile.ZipFile(wheel) as opened:
         (name,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
         return [line for line in opened.read(name).decode().splitlines() if line.startswith(("Name: ", "Requires-"))]
@@ -102,28 +103,31 @@ def constraints(django: str) -> str:
 
 
 def blocks(*, before: bool) -> dict[str, str]:
-    """What docs/reuse.md says to write, by the file it belongs into."""
+    """Return the code blocks of docs/reuse.md by file name."""
     page = (ROOT / "docs/reuse.md").read_text()
     return {name: text for name, early, text in BLOCK.findall(page) if bool(early) is before}
 
 
 class FreshSite:
-    """`startproject`, with what the page says at the end of its files."""
+    """A site made by `startproject`, with the code blocks of the page appended to its files.
 
-    def __init__(self, python: Path, folder: Path, *, forgotten: str = "", looks: bool = False) -> None:
+    `omit` leaves out the lines that contain it. With `own_templates` the site has a base template.
+    """
+
+    def __init__(self, python: Path, folder: Path, *, omit: str = "", own_templates: bool = False) -> None:
         self.python, self.folder = python, folder
         folder.mkdir()
         self.env = {"PATH": f"{python.parent}:{os.environ['PATH']}", "PYTHONWARNINGS": "error"}
         self.run(python, "-m", "django", "startproject", "mysite", ".")
         for name in ("settings.py", "urls.py"):
-            own = [line for line in blocks(before=False)[name].splitlines() if not (forgotten and forgotten in line)]
+            own = [line for line in blocks(before=False)[name].splitlines() if not (omit and omit in line)]
             with (folder / "mysite" / name).open("a") as file:
-                file.write("\n".join([BESIDES * (name == "settings.py"), blocks(before=True)[name], *own, ""]))
-        if looks:
-            self.dress()
+                file.write("\n".join([EXTRA_SETTINGS * (name == "settings.py"), blocks(before=True)[name], *own, ""]))
+        if own_templates:
+            self.write_templates()
 
-    def dress(self) -> None:
-        """A base template of the site's own, with a block each for title, head and content."""
+    def write_templates(self) -> None:
+        """Write a base template with blocks for title, head and content."""
         (self.folder / "templates/twofactor").mkdir(parents=True)
         (self.folder / "templates/base.html").write_text(
             "<title>{% block title %}{% endblock %} - My site</title>{% block head %}{% endblock %}"
@@ -133,22 +137,22 @@ class FreshSite:
         (self.folder / name).write_text(blocks(before=False)[name])
 
     def run(self, *command: Any, fails: bool = False) -> str:
-        """Run this in the site's folder; return what it says, and on the way see that it ends as expected."""
-        how: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": 60}
-        done = subprocess.run(command, cwd=self.folder, env=self.env, check=False, **how)
+        """Run a command in the site's folder. Return its output, and assert that it succeeds, or that it `fails`."""
+        options: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": 60}
+        done = subprocess.run(command, cwd=self.folder, env=self.env, check=False, **options)
         assert bool(done.returncode) is fails, done.stdout
         return done.stdout
 
     def make_key(self) -> str:
-        """Type what the page says, in a shell, and go on with the key that this made."""
+        """Run the commands of the page. Return their output, and keep the key that they created."""
         script = blocks(before=False)["shell"] + 'printf "\\nkey=%s" "$TWOFACTOR_KEYS"'
-        said = self.run("bash", "-euc", script)
-        self.env["TWOFACTOR_KEYS"] = said.rsplit("key=", 1)[1]
-        return said
+        output = self.run("bash", "-euc", script)
+        self.env["TWOFACTOR_KEYS"] = output.rsplit("key=", 1)[1]
+        return output
 
-    def mails(self) -> str:
-        """What was mailed so far, oldest first, as it is read."""
-        sent = [email.message_from_bytes(path.read_bytes()) for path in sorted((self.folder / "mails").glob("*"))]
+    def emails(self) -> str:
+        """Return the plain text of all emails, oldest first."""
+        sent = [email.message_from_bytes(path.read_bytes()) for path in sorted((self.folder / "emails").glob("*"))]
         texts = [part for message in sent for part in message.walk() if part.get_content_type() == "text/plain"]
         return "\n".join(part.get_payload(decode=True).decode() for part in texts)
 
@@ -167,7 +171,7 @@ class FreshSite:
 
 
 class HttpBrowser:
-    """Cookies, redirects and forms over plain HTTP, as a browser without JavaScript has them."""
+    """A browser without JavaScript: cookies, redirects and forms over plain HTTP."""
 
     def __init__(self, origin: str, *, alive: Any) -> None:
         self.origin, self.cookies = origin, CookieJar()
@@ -196,5 +200,5 @@ class HttpBrowser:
             answer = refused
         with answer:
             html = answer.read().decode()
-        assert answer.status in (200, 404, 422), html  # a new site has no page at /
+        assert answer.status in (200, 404, 422), html  # A new site has no page at /.
         return Page(urlsplit(answer.url).path, html)

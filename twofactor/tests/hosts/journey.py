@@ -1,4 +1,4 @@
-"""What somebody does with the app in any site, over whatever plays the browser: see `Browser`."""
+"""What a user does with the app in any site, with any implementation of `Browser`."""
 
 import re
 import time
@@ -13,7 +13,7 @@ BACKUP_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b")
 
 
 class Page(NamedTuple):
-    """Where the browser ended up, all redirects followed, and what it shows."""
+    """The page that the browser shows, after all redirects."""
 
     path: str
     html: str
@@ -29,7 +29,7 @@ def code(secret: str, *, steps_ahead: int = 0) -> str:
 
 
 def turn_on(browser: Browser, **proof: str) -> tuple[str, list[str]]:
-    """Go through the three steps; return the key read off the page, and the backup codes."""
+    """Turn 2FA on in three steps. Return the secret and the backup codes, as the pages show them."""
     page = browser.post(f"{SETTINGS}setup/", **proof)
     assert "<svg" in page.html, page
     secret = re.search(r'data-text="([A-Z2-7]{32})"', page.html)[1]
@@ -56,18 +56,18 @@ def give_password(browser: Browser, login: str) -> Page:
 
 
 def give_code(browser: Browser, page: Page, **proof: str) -> None:
-    """At the stage: nobody is signed in before the code, and its owner is after."""
+    """Enter the code at the stage. The browser is signed in after it, and not before."""
     assert page.path == f"{SETTINGS}verify-login/", page
     assert not is_signed_in(browser)
     browser.post(page.path, **proof)
     assert is_on(browser)
 
 
-def sign_in_elsewhere(browser: Browser, process: str = "login", **who: str) -> Page:
-    """At allauth's dummy provider, which believes whatever is typed; `connect` gives the account this way in."""
+def sign_in_by_provider(browser: Browser, process: str = "login", **account: str) -> Page:
+    """Sign in at allauth's dummy provider, which accepts any values; `connect` connects it to the account."""
     page = browser.post(f"{ACCOUNTS}dummy/login/?process={process}")
     action = re.search(r'action="([^"]*dummy/authenticate[^"]*)"', page.html)[1].replace("&amp;", "&")
-    return browser.post(action, **who)
+    return browser.post(action, **account)
 
 
 def is_signed_in(browser: Browser) -> bool:

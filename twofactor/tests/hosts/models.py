@@ -1,4 +1,4 @@
-"""Users as other sites have them."""
+"""User models of other sites."""
 
 import uuid
 
@@ -7,7 +7,7 @@ from django.db import models
 
 
 class NamedUser(AbstractUser):
-    """A user name, and a UUID for a key."""
+    """A user name, and a UUID as key."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
 
@@ -24,7 +24,7 @@ class AddressManager(BaseUserManager):
 
 
 class AddressUser(AbstractBaseUser):
-    """An e-mail address and nothing else: no staff, no permissions, no date of joining."""
+    """An email address only: no staff status, no permissions, no date of joining."""
 
     email = models.EmailField(unique=True)
     is_active = models.BooleanField(default=True)

@@ -1,4 +1,4 @@
-"""A host's own pages beside the site's, for the tests of what the app offers to one: ROOT_URLCONF is this module."""
+"""Pages of a host that use the app's decorator and mixin. Tests set ROOT_URLCONF to this module."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ HOST, REPORT, DELETE, ROW = "/host/", "/host/report/", "/host/delete/", "/host/r
 BY_CLASS, ONE, ELSEWHERE = "/host/class/", "/host/one/7/", "/host/elsewhere/"
 WRAPPED, DISPATCH, CACHED = "/host/wrapped/", "/host/dispatch/", "/host/cached/"
 
-deleted: list[str] = []  # what reached the view that deletes
+deleted: list[str] = []  # notes posted to `delete`
 
 PAGE = """
 {% extends base_template %}

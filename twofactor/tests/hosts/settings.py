@@ -1,4 +1,4 @@
-"""Chosen by HOST_USER, a model, and HOST_EXTRAS, words: sessions, login-code, social, mfa."""
+"""HOST_USER names the user model, HOST_EXTRAS the optional parts: sessions, login-code, social, mfa, naive."""
 
 import os
 
@@ -13,7 +13,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memor
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("MD5", "Scrypt")]
 STATIC_URL = "static/"
-MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # Django 6.1 asks for it
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # required by Django 6.1
 USE_TZ = "naive" not in EXTRAS
 TIME_ZONE = "Asia/Tokyo"
 INSTALLED_APPS = [
