@@ -150,5 +150,5 @@ def _current_page(request: HttpRequest) -> str | None:
         page = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
     except ValueError:  # for example "http://[", which no browser sends
         return None
-    # django-htmx accepts `//evil`, which has no scheme and no other host, but which browsers follow to another host.
+    # django-htmx can return `//evil.example/`, which browsers treat as another host.
     return page if page and url_has_allowed_host_and_scheme(page, allowed_hosts=None) else None

@@ -69,10 +69,11 @@ class TwofactorMiddleware:
 def check_session(request: HttpRequest) -> None:
     """Sign the user out if the session does not carry the current version of 2FA.
 
-    Every way to sign in that bypasses the stage leaves such a session: a bare `login()`, another backend, or a session
-    from before 2FA was turned on. The authenticator is loaded with the user, so this costs no query.
+    Such a session comes from a sign-in that bypassed the stage, for example a bare `login()`, or from before 2FA was
+    turned on. The authenticator is loaded with the user, so this costs no query.
 
-    Otherwise set `twofactor_due`, when the user has to have 2FA, and `twofactor_is_due` for the templates.
+    For templates, set `request.twofactor_due`, the time from which the user has to have 2FA (or None), and
+    `request.twofactor_is_due`.
     """
     authenticator = getattr(request.user, "authenticator", None)
     if not sessions.is_marked(request, authenticator):

@@ -34,7 +34,10 @@ class ReauthenticateView(BaseReauthenticateView):
         return {**context, "unsent": is_unsent(self.request), "cancel_url": self.get_cancel_url()}
 
     def get_cancel_url(self) -> str:
-        """Return the page of the form that was sent. A page that was asked for would only ask for a step-up again."""
+        """Return the page of the dropped form. Without a form, return the admin's index or LOGIN_REDIRECT_URL.
+
+        The requested page itself would only require the step-up again.
+        """
         page = get_next_redirect_url(self.request)
         cancel_url = page if is_unsent(self.request) else admin_index(page)
         return cancel_url or resolve_url(settings.LOGIN_REDIRECT_URL)
