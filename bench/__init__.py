@@ -1,1 +1,1 @@
-"""What the site costs, measured: `python3 dev.py bench`. Nothing imports this package."""
+"""Measures what the site costs: `python3 dev.py bench`. Nothing imports this package."""

@@ -1,6 +1,6 @@
-"""What each journey costs, here and on a minimal site with django-allauth's own second factor: tables, in Markdown.
+"""Measure what each user journey costs, on this site and on a minimal site with allauth.mfa. Print Markdown tables.
 
-Both sites run on this machine, in turns, on databases made for this and gone with it. It takes about ten minutes.
+Both sites run on this machine, in turns, on temporary databases. It takes about ten minutes.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from bench.compare import journeys
 from bench.growth import growth
 from bench.lighthouse import lighthouse
 from bench.load import load
-from bench.sites import OURS, PEERS, Stand
+from bench.sites import OURS, PEERS, Configuration
 from bench.table import Table
 
 STORES = ("sqlite", "postgresql")
@@ -26,16 +26,16 @@ HASHERS = ("fast", "shipped")
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 dev.py bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all unless named")
-    parser.add_argument("--rounds", type=int, default=15, help="how often each journey is made (%(default)s)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each journey is measured (%(default)s)")
     parser.add_argument("--on", type=names_in(STORES), default=STORES, help="sqlite,postgresql")
     parser.add_argument("--hashers", type=names_in(HASHERS), default=HASHERS, help="fast,shipped")
-    parser.add_argument("--clients", type=numbers, default=(1, 8, 32), help="load: how many at once (1,8,32)")
-    parser.add_argument("--seconds", type=float, default=5, help="load: how long, each (%(default)s)")
-    parser.add_argument("--users", type=int, default=100_000, help="growth: how many (%(default)s)")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="growth: sessions, and events (%(default)s)")
-    parser.add_argument("--alone", action="store_true", help="without allauth.mfa beside it")
-    parser.add_argument("--into", type=Path, metavar="FILE", help="put the tables into this page, where its marks are")
+    parser.add_argument("--clients", type=numbers, default=(1, 8, 32), help="load: parallel clients (1,8,32)")
+    parser.add_argument("--seconds", type=float, default=5, help="load: seconds per run (%(default)s)")
+    parser.add_argument("--users", type=int, default=100_000, help="growth: number of users (%(default)s)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="growth: sessions and events (%(default)s)")
+    parser.add_argument("--alone", action="store_true", help="measure this site only")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="write the tables between the marks of this page")
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
@@ -60,42 +60,44 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def measure_journeys(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
-    for stand in stands(options, folder):
-        # A slow hash takes most of a round, and differs little from one to the next.
-        yield journeys(stand, rounds=options.rounds if stand.fast_hasher else max(3, options.rounds // 2))
+    for configuration in configurations(options, folder):
+        # A slow hash takes most of a round, and its time varies little.
+        yield journeys(
+            configuration, rounds=options.rounds if configuration.fast_hasher else max(3, options.rounds // 2)
+        )
 
 
 def measure_load(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
-    for stand in stands(options, folder):
-        yield from load(stand, clients=options.clients, seconds=options.seconds)
+    for configuration in configurations(options, folder):
+        yield from load(configuration, clients=options.clients, seconds=options.seconds)
 
 
 def measure_growth(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
-    for stand in stands(options, folder):
-        # To fill PostgreSQL takes minutes: only where it was asked for.
-        if stand.fast_hasher and (stand.store == "sqlite" or options.on != STORES):
-            yield growth(stand, users=options.users, rows=options.rows, rounds=options.rounds)
+    for configuration in configurations(options, folder):
+        # Filling PostgreSQL takes minutes, so it must be asked for.
+        if configuration.fast_hasher and (configuration.store == "sqlite" or options.on != STORES):
+            yield growth(configuration, users=options.users, rows=options.rows, rounds=options.rounds)
 
 
-def judge_pages(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
-    yield from lighthouse(Stand("sqlite", False, (OURS,), folder))
+def audit_pages(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
+    yield from lighthouse(Configuration("sqlite", False, (OURS,), folder))
 
 
-PARTS = {"journeys": measure_journeys, "load": measure_load, "growth": measure_growth, "lighthouse": judge_pages}
+PARTS = {"journeys": measure_journeys, "load": measure_load, "growth": measure_growth, "lighthouse": audit_pages}
 
 
-def stands(options: argparse.Namespace, folder: Path) -> Iterator[Stand]:
+def configurations(options: argparse.Namespace, folder: Path) -> Iterator[Configuration]:
     sites = (OURS,) if options.alone else (OURS, PEERS)
     for store in options.on:
         for hasher in options.hashers:
-            yield Stand(store, hasher == "fast", sites, folder)
+            yield Configuration(store, hasher == "fast", sites, folder)
 
 
-# --- What is said of it ---------------------------------------------------------------------------
+# --- Output ---------------------------------------------------------------------------------------
 
 
 def heading(arguments: list[str]) -> str:
-    """When, where and how this was measured."""
+    """Return a line with the date, the machine and the command."""
     busy = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy},"
@@ -104,7 +106,7 @@ def heading(arguments: list[str]) -> str:
 
 
 def put_into(page: Path, part: str, text: str) -> None:
-    """Write this between the page's marks of that part; ValueError if it has none."""
+    """Write the text between the page's marks of this part. ValueError if the page has no such marks."""
     begin, end = f"<!-- bench: {part} -->\n", f"<!-- end of bench: {part} -->"
     before, found, rest = page.read_text().partition(begin)
     _, ended, after = rest.partition(end)
@@ -116,17 +118,17 @@ def put_into(page: Path, part: str, text: str) -> None:
 def main(arguments: list[str]) -> None:
     options = parse(arguments)
     if "postgresql" in options.on and (why := services.missing()):
-        print(f"Skipped: PostgreSQL and Redis do not both answer: {why}", file=sys.stderr)
+        print(f"Skipped: PostgreSQL and Redis are not both available: {why}", file=sys.stderr)
         options.on = tuple(name for name in options.on if name != "postgresql")
     for part in options.parts or PARTS:
-        said = [heading(arguments)]
-        print(f"\n{said[0]}\n", flush=True)
+        blocks = [heading(arguments)]
+        print(f"\n{blocks[0]}\n", flush=True)
         with tempfile.TemporaryDirectory(prefix="twofactor-bench-") as folder:
             for table in PARTS[part](options, Path(folder)):
-                said.append(str(table))
+                blocks.append(str(table))
                 print(f"{table}\n", flush=True)
         if options.into:
-            put_into(options.into, part, "\n\n".join(said))
+            put_into(options.into, part, "\n\n".join(blocks))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Part `journeys`: what each costs here and with allauth.mfa, in turns on the same machine."""
+"""Part `journeys`: what each journey costs on this site and with allauth.mfa."""
 
 from contextlib import ExitStack
 
-from bench.journeys import JOURNEYS, Journey, Person
+from bench.journeys import JOURNEYS, BenchUser, Journey
 from bench.measure import Cost, cost_of, median, percentile, quartiles
-from bench.sites import Site, Stand
+from bench.sites import Configuration, Site
 from bench.table import Table
 
-WARM_UP = 2  # rounds that are not counted; the first is made with an empty browser cache
+WARM_UP = 2  # rounds that are not counted; the first starts with an empty browser cache
 COLUMNS = (
     "journey",
     "requests",
@@ -24,42 +24,42 @@ COLUMNS = (
 Costs = dict[tuple[str, str], list[Cost]]
 
 
-def journeys(stand: Stand, *, rounds: int) -> Table:
+def journeys(configuration: Configuration, *, rounds: int) -> Table:
     """Measure every journey on each site, in turns."""
     with ExitStack() as ends:
-        sites = ends.enter_context(stand.sites())
+        sites = ends.enter_context(configuration.sites())
         for site in sites:
             ends.enter_context(site.served(measured=True))
         costs = in_turns(sites, rounds)
-    table = Table(f"{stand}: {' / '.join(site.dialect.name for site in sites)}", COLUMNS)
+    table = Table(f"{configuration}: {' / '.join(site.dialect.name for site in sites)}", COLUMNS)
     for journey in JOURNEYS:
         table.add(*cells(journey, [costs[site.dialect.name, journey.title] for site in sites]))
     return table
 
 
 def in_turns(sites: list[Site], rounds: int) -> Costs:
-    """Each journey on each site, then again; who comes first changes from round to round."""
+    """Measure each journey on each site in each round. The site that is measured first changes with each round."""
     costs: Costs = {}
-    people = [casts(site, rounds + WARM_UP) for site in sites]
+    users = [assign_users(site, rounds + WARM_UP) for site in sites]
     for turn in range(rounds + WARM_UP):
         for journey in JOURNEYS:
-            order = list(zip(sites, people, strict=True))
-            for site, cast in order if turn % 2 else reversed(order):
-                cost = cost_of(site, journey, cast[journey.title, turn], cold=turn == 0)
+            order = list(zip(sites, users, strict=True))
+            for site, users_of_site in order if turn % 2 else reversed(order):
+                cost = cost_of(site, journey, users_of_site[journey.title, turn], cold=turn == 0)
                 costs.setdefault((site.dialect.name, journey.title), []).append(cost)
     return costs
 
 
-def casts(site: Site, rounds: int) -> dict[tuple[str, int], Person]:
-    """Somebody new for each journey of each round: no code works twice, and no limit is met."""
+def assign_users(site: Site, rounds: int) -> dict[tuple[str, int], BenchUser]:
+    """Create a user for each journey of each round, so that no code is used twice and no limit is reached."""
     roles = [(journey, turn) for journey in JOURNEYS for turn in range(rounds)]
-    on = iter(site.people(on=sum(journey.has_2fa for journey, _ in roles)))
-    off = iter(site.people(off=sum(not journey.has_2fa for journey, _ in roles)))
+    on = iter(site.create_users(on=sum(journey.has_2fa for journey, _ in roles)))
+    off = iter(site.create_users(off=sum(not journey.has_2fa for journey, _ in roles)))
     return {(journey.title, turn): next(on if journey.has_2fa else off) for journey, turn in roles}
 
 
 def cells(journey: Journey, costs: list[list[Cost]]) -> list[str]:
-    """A line of the table: `ours / theirs`, and the ratio of what was measured in the same round."""
+    """Return a line of the table: `ours / theirs`, and the ratio within each round."""
     cold = [runs[0].received for runs in costs]
     counted = [runs[WARM_UP:] for runs in costs]
     line = [

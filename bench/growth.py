@@ -1,25 +1,25 @@
-"""Part `growth`: what a journey costs when the site has a hundred people, and when it has a hundred thousand."""
+"""Part `growth`: what a journey costs with a hundred users, and with a hundred thousand."""
 
 from contextlib import ExitStack
 
-from bench.compare import WARM_UP, casts
+from bench.compare import WARM_UP, assign_users
 from bench.journeys import JOURNEYS
 from bench.measure import Cost, cost_of, median, quartiles
-from bench.sites import Site, Stand
+from bench.sites import Configuration, Site
 from bench.table import Table
 
 FEW = 100
 COLUMNS = ("journey", "site", "CPU ms, few", "many", "CPU grows by", "middle half", "wall ms, few", "many", "grows by")
 
 
-def growth(stand: Stand, *, users: int, rows: int, rounds: int) -> Table:
+def growth(configuration: Configuration, *, users: int, rows: int, rounds: int) -> Table:
     """Measure every journey on a small and on a large copy of the same site, in turns."""
-    table = Table(f"{stand}: from {FEW} users to {users:,} with {rows:,} sessions and events", COLUMNS)
-    for kind in stand.kinds:
+    table = Table(f"{configuration}: from {FEW} users to {users:,} with {rows:,} sessions and events", COLUMNS)
+    for kind in configuration.kinds:
         with ExitStack() as ends:
-            few, many = ends.enter_context(stand.sites(kind, kind))
-            few.rows("crowd", users=FEW, rows=FEW)
-            many.rows("crowd", users=users, rows=rows)
+            few, many = ends.enter_context(configuration.sites(kind, kind))
+            few.rows("fill", users=FEW, rows=FEW)
+            many.rows("fill", users=users, rows=rows)
             for site in (few, many):
                 ends.enter_context(site.served(measured=True))
             for title, runs in in_turns(few, many, rounds).items():
@@ -28,12 +28,12 @@ def growth(stand: Stand, *, users: int, rows: int, rounds: int) -> Table:
 
 
 def in_turns(few: Site, many: Site, rounds: int) -> dict[str, list[tuple[Cost, Cost]]]:
-    people = {site: casts(site, rounds + WARM_UP) for site in (few, many)}
+    users = {site: assign_users(site, rounds + WARM_UP) for site in (few, many)}
     costs: dict[str, list[tuple[Cost, Cost]]] = {journey.title: [] for journey in JOURNEYS}
     for turn in range(rounds + WARM_UP):
         for journey in JOURNEYS:
             order = (few, many) if turn % 2 else (many, few)
-            both = {site: cost_of(site, journey, people[site][journey.title, turn]) for site in order}
+            both = {site: cost_of(site, journey, users[site][journey.title, turn]) for site in order}
             costs[journey.title].append((both[few], both[many]))
     return {title: runs[WARM_UP:] for title, runs in costs.items()}
 

@@ -1,4 +1,4 @@
-"""Part `lighthouse`: what Google's Lighthouse says of sign-in, code and settings, served as `dev.py serve` does."""
+"""Part `lighthouse`: Lighthouse scores of the sign-in, code and settings pages, served as `dev.py serve` does."""
 
 import json
 import os
@@ -11,20 +11,20 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from bench.journeys import LOGIN, SETTINGS
-from bench.sites import ROOT, Site, Stand
+from bench.sites import ROOT, Configuration, Site
 from bench.table import Table
 from bench.visitor import Visitor
 from e2e.browser import launch_options
 
-# The last version for Node 20, which Debian's releases of these years have at most.
+# The last version for Node 20, the newest in Debian 12 and 13.
 VERSION = "12.8.2"
 CACHE = ROOT / ".bench"
 PROGRAM = CACHE / "node_modules" / "lighthouse" / "cli" / "index.js"
 CATEGORIES = {"performance": "performance", "accessibility": "accessibility", "best-practices": "best practices"}
 
 
-def lighthouse(stand: Stand) -> Iterator[Table]:
-    """Judge the three pages, on a phone and on a desktop; then name the audits below full marks."""
+def lighthouse(configuration: Configuration) -> Iterator[Table]:
+    """Audit the three pages as a phone and as a desktop. Yield the scores, then the audits below the full score."""
     try:
         install()
         browser, flags = find_browser()
@@ -32,26 +32,26 @@ def lighthouse(stand: Stand) -> Iterator[Table]:
         yield Table(f"Skipped Lighthouse: {missing}", ())
         return
     table = Table("Lighthouse " + VERSION, ("page", "as on", *CATEGORIES.values()))
-    lost = Table("Audits below full marks", ("page", "as on", "audit", "score", "says"))
+    failed = Table("Audits below full marks", ("page", "as on", "audit", "score", "says"))
     with ExitStack() as ends:
-        (site,) = ends.enter_context(stand.sites())
+        (site,) = ends.enter_context(configuration.sites())
         ends.enter_context(site.served())
         for page, path, cookies in pages(site):
             for device in ("phone", "desktop"):
-                report = judged(f"http://127.0.0.1:{site.port}{path}", cookies, device, browser, flags)
+                report = audit_page(f"http://127.0.0.1:{site.port}{path}", cookies, device, browser, flags)
                 scores = [f"{report['categories'][key]['score'] * 100:.0f}" for key in CATEGORIES]
                 table.add(page, device, *scores)
-                for audit in short_of_full(report):
-                    lost.add(
+                for audit in failed_audits(report):
+                    failed.add(
                         page, device, audit["id"], f"{audit['score']:.2f}", audit.get("displayValue", audit["title"])
                     )
     yield table
-    if lost.lines:
-        yield lost
+    if failed.lines:
+        yield failed
 
 
 def install() -> None:
-    """See to it that Lighthouse is there; LookupError, saying why, if it is not."""
+    """Install Lighthouse. LookupError with the reason if that fails."""
     if not shutil.which("npm"):
         raise LookupError("npm is not installed")
     manifest = PROGRAM.parents[1] / "package.json"
@@ -65,23 +65,23 @@ def install() -> None:
 
 
 def find_browser() -> tuple[str, list[str]]:
-    """The one of the end-to-end tests, and the flags it wants; LookupError if none starts."""
+    """Return the browser of the end-to-end tests and its flags. LookupError if none starts."""
     with sync_playwright() as playwright:
         options = launch_options(playwright)
         return options.get("executable_path") or playwright.chromium.executable_path, options["args"]
 
 
 def pages(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Name, path and cookies of each page; the second is that of somebody who has just given the password."""
-    (person,) = site.people(on=1)
+    """Yield the name, path and cookies of each page. The code page belongs to a pending sign-in."""
+    (user,) = site.create_users(on=1)
     yield "sign-in", LOGIN, {}
     visitor = Visitor(site.port)
-    site.dialect.give_password(visitor, person)
+    site.dialect.give_password(visitor, user)
     yield "code", f"{SETTINGS}verify-login/", visitor.cookies
-    yield "settings", SETTINGS, {"sessionid": person.session}
+    yield "settings", SETTINGS, {"sessionid": user.session}
 
 
-def judged(url: str, cookies: dict[str, str], device: str, browser: str, flags: list[str]) -> dict[str, Any]:
+def audit_page(url: str, cookies: dict[str, str], device: str, browser: str, flags: list[str]) -> dict[str, Any]:
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
     command = [
         "node", str(PROGRAM), url, "--quiet", "--output=json", f"--only-categories={','.join(CATEGORIES)}",
@@ -100,8 +100,8 @@ def judged(url: str, cookies: dict[str, str], device: str, browser: str, flags: 
     return report
 
 
-def short_of_full(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The audits that weigh and are not all they could be."""
+def failed_audits(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the audits that count and have less than the full score."""
     for key in CATEGORIES:
         for reference in report["categories"][key]["auditRefs"]:
             audit = report["audits"][reference["id"]]

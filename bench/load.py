@@ -1,4 +1,4 @@
-"""Part `load`: sign-ins a second with two server processes, and what one of these takes of the memory."""
+"""Part `load`: sign-ins per second with two server processes, and the memory of a process."""
 
 import json
 import time
@@ -9,14 +9,14 @@ from itertools import cycle, product
 from pathlib import Path
 from threading import Lock, Thread
 
-from bench.journeys import Person
+from bench.journeys import BenchUser
 from bench.measure import median, percentile
-from bench.sites import Site, Stand
+from bench.sites import Configuration, Site
 from bench.table import Table
 from bench.visitor import Unexpected, Visitor
 
 WORKERS = 2
-# Nobody comes back before the code of their last sign-in is over, even at so many sign-ins a second.
+# Enough users that at RATE sign-ins a second, no user returns within a time step of their last code.
 RATE, COMES_BACK_AFTER = 250, 45
 COLUMNS = (
     "site",
@@ -35,22 +35,22 @@ COLUMNS = (
 
 @dataclass
 class Load:
-    """What the clients of one run saw."""
+    """The results of the clients of one run."""
 
-    people: Iterator[Person]
+    users: Iterator[BenchUser]
     until: float
-    spent: float = 0  # seconds, with those that were begun in time and ended after it
+    spent: float = 0  # seconds, including sign-ins that ended after `until`
     took: list[float] = field(default_factory=list)  # milliseconds
     errors: list[str] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
-    def sign_in_again_and_again(self, site: Site) -> None:
+    def sign_in_repeatedly(self, site: Site) -> None:
         while time.monotonic() < self.until:
             with self.lock:
-                person = next(self.people)
+                user = next(self.users)
             visitor, began = Visitor(site.port, htmx=True), time.monotonic()
             try:
-                site.dialect.sign_in(visitor, person)
+                site.dialect.sign_in(visitor, user)
                 self.took.append((time.monotonic() - began) * 1000)
             except (Unexpected, OSError) as error:
                 self.errors.append(f"{type(error).__name__}: {error}")
@@ -58,30 +58,30 @@ class Load:
                 visitor.close()
 
 
-def load(stand: Stand, *, clients: Sequence[int], seconds: float) -> Iterator[Table]:
-    """Sign in as fast as may be, with so many clients at once; then the next site, then more clients."""
-    table = Table(f"{stand}: sign-ins with {WORKERS} server processes", COLUMNS)
+def load(configuration: Configuration, *, clients: Sequence[int], seconds: float) -> Iterator[Table]:
+    """Sign in as fast as possible with each number of parallel clients, on each site."""
+    table = Table(f"{configuration}: sign-ins with {WORKERS} server processes", COLUMNS)
     failures: list[str] = []
     with ExitStack() as ends:
-        sites = ends.enter_context(stand.sites())
+        sites = ends.enter_context(configuration.sites())
         enough = int(min(RATE * COMES_BACK_AFTER, RATE * seconds * len(clients))) + max(clients)
-        people = {site: cycle(site.people(on=enough, signed_in=False)) for site in sites}
+        users = {site: cycle(site.create_users(on=enough, signed_in=False)) for site in sites}
         for count, site in product(clients, sites):
             before = site.rows("signed_in")
-            # One server at a time: together they would want more connections than PostgreSQL has by itself.
+            # One server at a time: two would need more connections than PostgreSQL allows by default.
             with site.served(workers=WORKERS):
-                run = under_load(site, people[site], count, seconds)
+                run = run_load(site, users[site], count, seconds)
                 memory = memory_of(site.workers())
             lost = len(run.took) - site.rows("signed_in", since=before)
             table.add(site.dialect.name, str(count), f"{seconds:g}", *cells(run), str(lost), *memory)
-            failures += [*run.errors, *faults_in(site.log.read_text())] if run.errors else []
+            failures += [*run.errors, *logged_errors(site.log.read_text())] if run.errors else []
     yield table
     if failures:
         yield table_of(failures)
 
 
-def faults_in(log: str) -> Iterator[str]:
-    """What the server itself says went wrong: the last line of each traceback."""
+def logged_errors(log: str) -> Iterator[str]:
+    """Yield the last line of each traceback in the server's log."""
     for line in log.splitlines():
         if '"level": "ERROR"' in line:
             entry = json.loads(line)
@@ -95,10 +95,10 @@ def table_of(failures: list[str]) -> Table:
     return table
 
 
-def under_load(site: Site, people: Iterator[Person], clients: int, seconds: float) -> Load:
+def run_load(site: Site, users: Iterator[BenchUser], clients: int, seconds: float) -> Load:
     began = time.monotonic()
-    run = Load(people, began + seconds)
-    threads = [Thread(target=run.sign_in_again_and_again, args=[site]) for _ in range(clients)]
+    run = Load(users, began + seconds)
+    threads = [Thread(target=run.sign_in_repeatedly, args=[site]) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -119,7 +119,7 @@ def cells(run: Load) -> list[str]:
 
 
 def memory_of(workers: list[int]) -> list[str]:
-    """The most that a worker has, in MB: RSS, and PSS, which counts what they share once."""
+    """Return the highest RSS and PSS of a worker, in MB. PSS divides shared memory among the processes."""
     most = {"Rss": 0, "Pss": 0}
     for pid in workers:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

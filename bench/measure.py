@@ -1,15 +1,15 @@
-"""One journey, measured; and what many of them say together."""
+"""Measures one journey, and summarizes many measurements."""
 
 import statistics
 import time
 from dataclasses import dataclass
 
-from bench.journeys import Journey, Person
+from bench.journeys import BenchUser, Journey
 from bench.sites import Site
 from bench.visitor import Visitor
 
 STEP_SECONDS = 30
-MARGIN = 4  # seconds of a time step in which no journey is begun: its code would be over when it comes to it
+MARGIN = 4  # seconds; no journey starts so late in a time step, because its code would expire
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class Cost:
     received: int  # bytes
 
 
-def cost_of(site: Site, journey: Journey, person: Person, *, cold: bool = False) -> Cost:
-    """Make this journey once and return what the server spent on it."""
+def cost_of(site: Site, journey: Journey, user: BenchUser, *, cold: bool = False) -> Cost:
+    """Run this journey once. Return what it cost."""
     wait_for_a_whole_step()
-    session = person.session if journey.signed_in else ""
+    session = user.session if journey.signed_in else ""
     visitor = Visitor(site.port, session=session, htmx=journey.htmx, cold=cold)
     if journey.before:
-        journey.before(site.dialect, visitor, person)
+        journey.before(site.dialect, visitor, user)
     requests, received, before = visitor.requests, visitor.received, site.cost()
     began = time.perf_counter()
-    journey.run(site.dialect, visitor, person)
+    journey.run(site.dialect, visitor, user)
     wall = time.perf_counter() - began
     after = site.cost()
     visitor.close()
@@ -54,7 +54,7 @@ def median(values: list[float]) -> float:
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """The value that so many percent do not exceed."""
+    """Return the value that `percent` of the values do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 

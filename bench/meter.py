@@ -1,7 +1,7 @@
-"""The server's entry while it is measured: the site of DJANGO_SETTINGS_MODULE, and an address that says what it cost.
+"""WSGI entry point for measurements: the site of DJANGO_SETTINGS_MODULE, and a path that returns the cost so far.
 
-The server has one process and one thread for requests, so that what happened between two readings is what the
-requests between them cost.
+The server has one process and one thread for requests, so the difference of two readings is the cost of the
+requests between them.
 """
 
 import json
@@ -15,8 +15,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 PATH = "/bench-meter"
-# They open and close transactions; a database is not asked for anything by them.
-FREE = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA", "SET")
+# Statements that are not counted: they only open and close transactions, or set options.
+NOT_COUNTED = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA", "SET")
 
 site = get_wsgi_application()
 queries = 0
@@ -24,7 +24,7 @@ queries = 0
 
 def count(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
     global queries  # noqa: PLW0603 - one thread writes it
-    queries += not str(sql).lstrip().upper().startswith(FREE)
+    queries += not str(sql).lstrip().upper().startswith(NOT_COUNTED)
     return execute(sql, *rest)
 
 
@@ -39,7 +39,7 @@ connection_created.connect(meter)
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     if environ["PATH_INFO"] != PATH:
         return site(environ, start_response)
-    # What a request left to be done beside it is part of its cost.
+    # Emails that a thread sends after the request are part of its cost.
     for thread in threading.enumerate():
         if thread.name == "mail":
             thread.join(10)

@@ -1,6 +1,6 @@
-"""One call into a site's database: `python -m bench.orm FUNCTION {"argument": ...}`, the answer as JSON.
+"""Calls a function on a site's database: `python -m bench.orm FUNCTION {"argument": ...}` prints the result as JSON.
 
-A process of its own, since one process can hold the settings of one site only. BENCH_ROWS names the module.
+It is a process of its own, because a process has the settings of one site. BENCH_ROWS names the functions' module.
 """
 
 import json
@@ -15,7 +15,7 @@ from django.db import connection, models, transaction
 
 
 def session_of(user: Any, **more: Any) -> str:
-    """The key of a new session that this user is signed in with, as an hour ago."""
+    """Create a session in which this user is signed in. Return its key."""
     from django.conf import settings
 
     store = import_module(settings.SESSION_ENGINE).SessionStore()
@@ -28,7 +28,7 @@ def session_of(user: Any, **more: Any) -> str:
 
 
 def multiply(row: models.Model, count: int, **expressions: str) -> None:
-    """Insert copies of this row, in one statement; `expressions` are columns in SQL, in which i counts from 0."""
+    """Insert copies of this row in one statement. `expressions` are SQL for columns, in which i counts from 0."""
     meta = row._meta
     columns = [str(field.column) for field in meta.concrete_fields if not isinstance(field, models.AutoField)]
     quoted = connection.ops.quote_name
@@ -43,7 +43,7 @@ def multiply(row: models.Model, count: int, **expressions: str) -> None:
 
 
 def analyze() -> None:
-    """What PostgreSQL does by itself a minute later."""
+    """Update the statistics, which PostgreSQL otherwise does a minute later."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")

@@ -1,4 +1,4 @@
-"""People of our site, made without a request."""
+"""Creates rows of our site without requests."""
 
 import secrets
 import time
@@ -18,8 +18,8 @@ from twofactor.models import Authenticator, BackupCode, SecurityEvent, new_codes
 EVENTS_EACH = 10
 
 
-def people(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
-    """Make people, the first `on` of them with 2FA; all share one password hash and one set of backup codes."""
+def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
+    """Create users, the first `on` of them with 2FA. All share one password hash and one set of backup codes."""
     names = [f"user-{secrets.token_hex(6)}@example.com" for _ in range(on + off)]
     hashed = make_password(PASSWORD)
     users = User.objects.bulk_create(User(email=name, full_name="Ada Example", password=hashed) for name in names)
@@ -30,19 +30,19 @@ def people(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
     digests = [row.digest for row in code_rows]
     made = []
     for number, user in enumerate(users):
-        person: dict[str, Any] = {"email": user.email, "secret": "", "backup_codes": codes, "session": ""}
+        data: dict[str, Any] = {"email": user.email, "secret": "", "backup_codes": codes, "session": ""}
         mark = {}
         if number < on:
-            person["secret"] = totp.new_secret()
-            version = _turn_on(user, person["secret"], salt, digests)
+            data["secret"] = totp.new_secret()
+            version = _turn_on(user, data["secret"], salt, digests)
             mark = {sessions.KEY: {"version": version, "method": "code", "at": int(time.time())}}
         if signed_in:
-            person["session"] = session_of(user, **mark)
-            UserSession.objects.create(user=user, session_key=person["session"], ip="198.18.0.1", user_agent="Bench")
+            data["session"] = session_of(user, **mark)
+            UserSession.objects.create(user=user, session_key=data["session"], ip="198.18.0.1", user_agent="Bench")
             SecurityEvent.objects.bulk_create(
                 SecurityEvent(user=user, kind="turned_on", ip="198.18.0.1") for _ in range(EVENTS_EACH)
             )
-        made.append(person)
+        made.append(data)
     return made
 
 
@@ -53,9 +53,9 @@ def _turn_on(user: User, secret: str, salt: bytes, digests: list[str]) -> str:
     return version
 
 
-def crowd(users: int, rows: int) -> None:
-    """Make this many users with 2FA and ten codes each, and as many sessions and events as `rows` says."""
-    email = people(on=1, off=0)[0]["email"]
+def fill(users: int, rows: int) -> None:
+    """Create `users` users with 2FA and ten backup codes each, and `rows` sessions and events."""
+    email = create_users(on=1, off=0)[0]["email"]
     model = User.objects.get(email=email)
     multiply(model, users, email="'crowd-' || i || '@example.com'")
     first = User.objects.filter(email__startswith="crowd-").order_by("pk").values_list("pk", flat=True)[0]
@@ -72,5 +72,5 @@ def crowd(users: int, rows: int) -> None:
 
 
 def signed_in(since: int = 0) -> int:
-    """How many sign-ins left a session."""
+    """Return the number of sessions, minus `since`."""
     return UserSession.objects.count() - since

@@ -1,4 +1,4 @@
-"""Where a site keeps its rows: the embedded default, or PostgreSQL with Redis where both answer on loopback."""
+"""The databases of the measured sites: SQLite, or PostgreSQL with Redis."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ REDIS = os.environ.get("BENCH_REDIS", "redis://127.0.0.1:6379/12")
 
 
 class Store(AbstractContextManager["Store"]):
-    """A database and a cache of their own for one site; gone when the block ends."""
+    """A temporary database and cache for one site."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind, self.folder = kind, folder
@@ -51,7 +51,7 @@ def execute(statement: str) -> None:
 
 
 def missing() -> str:
-    """Why there is no PostgreSQL with Redis; empty if both answer."""
+    """Return why PostgreSQL or Redis cannot be reached, or an empty string."""
     import psycopg
     import redis
 

@@ -1,4 +1,4 @@
-"""The site as it ships, but for the folder that its static files lie in and, where asked, a hash that costs nothing."""
+"""The site's settings, with another folder for static files and, on request, a fast password hasher."""
 
 from config.settings import *  # noqa: F403 - settings on top of settings
 from config.settings import env

@@ -1,4 +1,4 @@
-"""A site that is served to be measured: its environment, its database, its server."""
+"""A measured site: its environment, its database, its server."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.journeys import Dialect, Ours, Peers, Person
+from bench.journeys import BenchUser, Dialect, Ours, Peers
 from bench.services import Store
 from dev import MEMORY_SETTINGS, SERVER
 
@@ -25,14 +25,14 @@ STARTS_WITHIN = 60  # seconds
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the two sites."""
+    """One of the two kinds of site."""
 
     dialect: Dialect
     settings: str
     rows: str
 
 
-# A Python that has what runs both, and nothing that works on them: qrcode loads Pillow where it finds it.
+# A Python without the tools for development, because qrcode loads Pillow if it is installed.
 PYTHON = os.environ.get("BENCH_PYTHON", sys.executable)
 OURS = Kind(Ours(), "bench.settings", "bench.rows")
 PEERS = Kind(Peers(), "bench.peer.settings", "bench.peer.rows")
@@ -65,11 +65,11 @@ class Site:
         self._run("-m", "django", *arguments, "--verbosity=0")
 
     def rows(self, function: str, **arguments: Any) -> Any:
-        """Call a function of this site's `rows` module."""
+        """Call a function of this site's module `rows`."""
         return json.loads(self._run("-m", "bench.orm", function, json.dumps(arguments)))
 
-    def people(self, *, on: int = 0, off: int = 0, signed_in: bool = True) -> list[Person]:
-        return [Person(**row) for row in self.rows("people", on=on, off=off, signed_in=signed_in)]
+    def create_users(self, *, on: int = 0, off: int = 0, signed_in: bool = True) -> list[BenchUser]:
+        return [BenchUser(**row) for row in self.rows("create_users", on=on, off=off, signed_in=signed_in)]
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run([PYTHON, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False)
@@ -79,7 +79,7 @@ class Site:
 
     @contextmanager
     def served(self, *, workers: int = 2, measured: bool = False) -> Iterator["Site"]:
-        """Serve it meanwhile, as `dev.py serve` does; `measured`, by one thread that tells what it spends."""
+        """Serve the site as `dev.py serve` does. If `measured`, use one thread and count its cost."""
         size = ["--workers", "1", "--blocking-threads", "1"] if measured else ["--workers", str(workers)]
         where = ["--host", "127.0.0.1", "--port", str(self.port)]
         entry = "bench.meter:application" if measured else "config.wsgi:application"
@@ -109,12 +109,12 @@ class Site:
         raise RuntimeError(f"{self.dialect.name} does not start: {self.log.read_text()[-3000:]}")
 
     def cost(self) -> dict[str, float]:
-        """What it cost so far: `queries`, and `cpu` in seconds."""
+        """Return the cost so far: `queries`, and `cpu` in seconds."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/bench-meter", timeout=60) as answer:
             return json.load(answer)
 
     def workers(self) -> list[int]:
-        """The process ids of those that serve; empty where there is no /proc."""
+        """Return the process IDs of the workers. Without /proc, the list is empty."""
         tasks = Path(f"/proc/{self.server.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
 
@@ -125,8 +125,8 @@ def free_port() -> int:
 
 
 @dataclass(frozen=True)
-class Stand:
-    """What is measured, and on what."""
+class Configuration:
+    """What is measured: a database, a hasher and the kinds of site."""
 
     store: str  # "sqlite" or "postgresql"
     fast_hasher: bool
@@ -138,7 +138,7 @@ class Stand:
 
     @contextmanager
     def sites(self, *kinds: Kind) -> Iterator[list[Site]]:
-        """One site of each kind, or of these, with all tables and no rows; their databases go with the block."""
+        """Create one site of each kind, with empty tables. The databases are deleted with the block."""
         with ExitStack() as ends:
             sites = []
             for kind in kinds or self.kinds:

@@ -1,4 +1,4 @@
-"""A table that reads in a terminal and is Markdown."""
+"""A Markdown table that is readable in a terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Table:
-    """Without columns it is only a sentence: what was skipped, and why."""
+    """Without columns, only the title is printed."""
 
     title: str
     columns: Sequence[str]

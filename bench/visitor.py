@@ -1,4 +1,4 @@
-"""A browser as far as a server can tell: cookies, one connection kept open, redirects followed, every byte counted."""
+"""A browser as the server sees it, with cookies, keep-alive and redirects, which counts the bytes it receives."""
 
 import http.client
 import itertools
@@ -37,7 +37,7 @@ class Connection(http.client.HTTPConnection):
 
 @dataclass
 class Page:
-    """Where a visit ended."""
+    """The page after all redirects."""
 
     path: str
     status: int
@@ -45,14 +45,14 @@ class Page:
 
     @property
     def secret(self) -> str:
-        """The setup key that is shown."""
+        """The secret that the page shows."""
         found = SECRET.search(self.text)
         if not found:
             raise Unexpected(self)
         return found[0]
 
     def ends_at(self, path: str, *, status: int = 200, says: str = "") -> "Page":
-        """This page; Unexpected if it is another than this one: what did not work is not measured."""
+        """Return this page, or raise Unexpected if its path, status or text differ."""
         if (self.path.partition("?")[0], self.status) != (path, status) or says not in self.text:
             raise Unexpected(self)
         return self
@@ -65,24 +65,24 @@ class Unexpected(Exception):
 
 
 class Visitor:
-    """Somebody at a browser, from an address of their own. `requests` and `received` (bytes) only grow."""
+    """A browser with its own IP address. `requests` and `received` (bytes) are totals."""
 
     def __init__(self, port: int, *, session: str = "", htmx: bool = False, cold: bool = False) -> None:
         number = next(_numbers)
         self.connection = Connection("127.0.0.1", port, timeout=120)
         self.address = f"198.{18 + number // 62_500 % 2}.{number // 250 % 250}.{number % 250 + 1}"
-        # Django takes any token that the cookie and the form agree on.
+        # Django accepts any token that is the same in the cookie and in the form.
         self.cookies = {"csrftoken": secrets.token_hex(16)} | ({"sessionid": session} if session else {})
         self.htmx, self.cold = htmx, cold
         self.requests = self.received = 0
         self.kept: set[str] = set()
 
     def get(self, path: str, *, htmx: bool = False) -> Page:
-        """Open this page, or with `htmx` a panel of the page that is open."""
+        """Open a page, or with `htmx` load a panel into the current page."""
         return self._visit("GET", path, None, htmx=htmx)
 
     def post(self, path: str, fields: Mapping[str, str]) -> Page:
-        """Send a form; over htmx where this visitor has it."""
+        """Post a form, over htmx if this visitor uses it."""
         body = urlencode({"csrfmiddlewaretoken": self.cookies["csrftoken"], **fields}).encode()
         return self._visit("POST", path, body, htmx=self.htmx)
 
@@ -128,7 +128,7 @@ class Visitor:
         return response, content.decode("utf-8", "replace")
 
     def _load_assets(self, page: Page) -> None:
-        """With an empty cache, what the page is made of as well; not counted as requests."""
+        """With an empty cache, load the page's static files. They are not counted as requests."""
         for path in ASSET.findall(page.text) if self.cold else ():
             if path not in self.kept:
                 self.kept.add(path)

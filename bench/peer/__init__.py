@@ -1,1 +1,1 @@
-"""A minimal site with django-allauth's own second factor, on the same database: what ours is measured against."""
+"""A minimal site with allauth.mfa, on the same kind of database, to compare ours with."""

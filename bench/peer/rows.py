@@ -1,4 +1,4 @@
-"""People of the minimal site with allauth.mfa, made without a request."""
+"""Creates rows of the minimal site with allauth.mfa without requests."""
 
 import secrets
 from typing import Any
@@ -16,8 +16,8 @@ from bench.orm import analyze, multiply, session_of
 from twofactor import totp
 
 
-def people(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
-    """As of our site."""
+def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
+    """Like `bench.rows.create_users`."""
     names = [f"user-{secrets.token_hex(6)}@example.com" for _ in range(on + off)]
     hashed = make_password(PASSWORD)
     users = User.objects.bulk_create(User(username=name, email=name, password=hashed) for name in names)
@@ -26,20 +26,20 @@ def people(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
     )
     made = []
     for number, user in enumerate(users):
-        person: dict[str, Any] = {"email": user.email, "secret": "", "backup_codes": [], "session": ""}
+        data: dict[str, Any] = {"email": user.email, "secret": "", "backup_codes": [], "session": ""}
         if number < on:
-            person["secret"] = totp.new_secret()
-            TOTP.activate(user, person["secret"])
-            person["backup_codes"] = RecoveryCodes.activate(user).get_unused_codes()
+            data["secret"] = totp.new_secret()
+            TOTP.activate(user, data["secret"])
+            data["backup_codes"] = RecoveryCodes.activate(user).get_unused_codes()
         if signed_in:
-            person["session"] = session_of(user)
-        made.append(person)
+            data["session"] = session_of(user)
+        made.append(data)
     return made
 
 
-def crowd(users: int, rows: int) -> None:
-    """As of our site; there are no events and no list of sessions."""
-    email = people(on=1, off=0)[0]["email"]
+def fill(users: int, rows: int) -> None:
+    """Like `bench.rows.fill`, without events and a list of sessions."""
+    email = create_users(on=1, off=0)[0]["email"]
     model = User.objects.get(email=email)
     named = "'crowd-' || i || '@example.com'"
     multiply(model, users, email=named, username=named)
@@ -53,5 +53,5 @@ def crowd(users: int, rows: int) -> None:
 
 
 def signed_in(since: int = 0) -> int:
-    """How many sign-ins left a session."""
+    """Return the number of sessions, minus `since`."""
     return Session.objects.filter(expire_date__isnull=False).count() - since

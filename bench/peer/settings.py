@@ -1,4 +1,4 @@
-"""Django's and allauth's defaults, as their documentation has one begin; where and with what keys comes from ours."""
+"""The defaults of Django and allauth, with the database and the keys of our settings."""
 
 from config import settings as ours
 from config.settings import env
@@ -6,7 +6,7 @@ from config.settings import env
 SECRET_KEY, ALLOWED_HOSTS = ours.SECRET_KEY, ours.ALLOWED_HOSTS
 DATABASES, DEFAULT_AUTO_FIELD = ours.DATABASES, ours.DEFAULT_AUTO_FIELD
 if not env.bool("BENCH_PEER_KEEPS_CONNECTIONS", default=False):
-    # Django's default: one for each request. That ours keeps them is part of what is measured.
+    # Django's default is a connection for each request. Our site keeps connections, which is part of the comparison.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"].pop("pool", None)
 EMAIL_BACKEND, DEFAULT_FROM_EMAIL = vars(ours)["EMAIL_BACKEND"], ours.DEFAULT_FROM_EMAIL
@@ -54,7 +54,7 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ALLAUTH_TRUSTED_PROXY_COUNT = 1
-# As wide as ours: a code typed at the end of its step is not what is measured.
+# As on our site, so that a code entered late in its time step is accepted.
 MFA_TOTP_TOLERANCE = 1
 STATIC_URL = "static/"
 USE_TZ = True

@@ -5,7 +5,7 @@ from django.urls import include, path
 
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """Where a sign-in ends: the least that a page for somebody can say."""
+    """The page after sign-in."""
     return HttpResponse(f"Signed in as {request.user.get_username()}.")
 
 

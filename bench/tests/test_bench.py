@@ -1,16 +1,16 @@
-"""The bench goes with the site: its journeys end where they should, and its tables say what was measured."""
+"""The journeys of the bench still work on this site, and its tables are Markdown."""
 
 import pytest
 
 from bench import __main__ as bench
 from bench.journeys import JOURNEYS
 from bench.measure import percentile
-from bench.sites import OURS, Stand
+from bench.sites import OURS, Configuration
 from bench.table import Table
 
 
 def test_every_journey_runs_and_counts_queries_and_requests(tmp_path):
-    table = bench.journeys(Stand("sqlite", True, (OURS,), tmp_path), rounds=1)
+    table = bench.journeys(Configuration("sqlite", True, (OURS,), tmp_path), rounds=1)
     titles, requests, queries = zip(*(line[:3] for line in table.lines), strict=True)
     assert titles == tuple(journey.title for journey in JOURNEYS)
     assert all(int(number) > 0 for number in (*requests, *queries))
