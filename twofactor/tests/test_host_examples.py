@@ -79,7 +79,7 @@ def test_the_table_of_signals_has_every_reason_for_a_failure():
     assert set(re.findall(r"`(\w+)`", row)) == SecondFactorForm.error_messages.keys()
 
 
-def test_the_example_hears_of_it(shop, user, authenticator, caplog, django_capture_on_commit_callbacks):
+def test_the_example_receiver_is_called(shop, user, authenticator, caplog, django_capture_on_commit_callbacks):
     receivers = shop("receivers")
     with caplog.at_level(logging.WARNING, "shop"), django_capture_on_commit_callbacks(execute=True):
         reset(user, reason="lost phone")
@@ -90,7 +90,7 @@ def test_the_example_hears_of_it(shop, user, authenticator, caplog, django_captu
 # --- Adapter and views ----------------------------------------------------------------------------
 
 
-def test_the_example_of_an_adapter_answers(shop, user, rf, settings):
+def test_the_example_adapter_works(shop, user, rf, settings):
     settings.ALLOWED_HOSTS = ["test.shop.example"]
     own = shop("adapter").ShopAdapter()
     assert own.issuer() == "Shop"
@@ -103,7 +103,7 @@ def test_the_example_of_an_adapter_answers(shop, user, rf, settings):
     assert own.is_required(user)
 
 
-def test_the_examples_of_views_ask(shop, client_with_2fa, settings):
+def test_the_example_views_require_step_up(shop, client_with_2fa, settings):
     views = shop("views")
     views.Ledger.template_name = "home.html"
     views.urlpatterns = [
@@ -120,6 +120,6 @@ def test_the_examples_of_views_ask(shop, client_with_2fa, settings):
     assert redirect_target(client_with_2fa.get("/ledger/")).startswith(CONFIRM)
 
 
-def test_the_example_of_a_test_signs_in(shop, user, client):
+def test_the_example_test_signs_in(shop, user, client):
     shop("tests").sign_in_with_2fa(client, user)
     assert client.get("/accounts/2fa/").context["authenticator"] == user.authenticator

@@ -1,4 +1,4 @@
-"""Backup codes of another app: of few bits, so kept by the sealed secret and charged to the account."""
+"""Imported backup codes have few bits: their digests need the secret, and wrong ones count for the throttle."""
 
 import pytest
 from django.contrib.auth.hashers import check_password, make_password
@@ -15,7 +15,7 @@ VERIFY_LOGIN = "/accounts/2fa/verify-login/"
 OTHER_KEY = f"other:{'A' * 43}="
 
 
-def have(authenticator, *digests):
+def set_backup_codes(authenticator, *digests):
     Authenticator.objects.update(backup_salt=b"", codes_left=len(digests))
     authenticator.backup_codes.all().delete()
     BackupCode.objects.bulk_create(BackupCode(authenticator=authenticator, digest=digest) for digest in digests)
@@ -23,10 +23,10 @@ def have(authenticator, *digests):
 
 
 @pytest.fixture
-def brought(authenticator, secret):
-    """An authenticator with two codes of another app."""
+def imported(authenticator, secret):
+    """An authenticator with two imported codes."""
     owner = str(authenticator.user_id)
-    return have(
+    return set_backup_codes(
         authenticator,
         *(codes.imported_digest(code, secret=secret, owner=owner).hex() for code in (DIGITS, TOKEN)),
     )
@@ -34,8 +34,8 @@ def brought(authenticator, secret):
 
 @pytest.fixture
 def hashed(authenticator):
-    """An authenticator with two codes that are kept as hashes, as passwords are."""
-    return have(authenticator, make_password("Ab3dEf9hIj"), make_password("Kl3mNo9pQr"))
+    """An authenticator with two imported codes that are hashed like passwords."""
+    return set_backup_codes(authenticator, make_password("Ab3dEf9hIj"), make_password("Kl3mNo9pQr"))
 
 
 def counters(authenticator):
@@ -43,55 +43,55 @@ def counters(authenticator):
     return authenticator.failures, authenticator.delayed_until, authenticator.budget_spent
 
 
-# --- What is kept ---------------------------------------------------------------------------------
+# --- Storage --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("typed, meant", [
+@pytest.mark.parametrize("typed, normalized", [
     ("0041-2857", "00412857"), (" abcd 2345\n", "abcd2345"), ("Ab3dEf9hIj", "Ab3dEf9hIj"), ("1234567", None),
     ("x" * 64, "x" * 64), ("x" * 65, None), ("１２３４５６７８", "12345678"), ("abcdefg\0", None), ("é" * 8, None),
 ])  # fmt: skip
-def test_spaces_and_dashes_do_not_matter_and_what_cannot_be_a_code_is_none(typed, meant):
-    assert codes.normalize_imported(typed) == meant
+def test_normalizing_removes_spaces_and_dashes_and_refuses_malformed_codes(typed, normalized):
+    assert codes.normalize_imported(typed) == normalized
 
 
-def test_a_digest_needs_the_secret_and_its_owner_and_is_the_same_in_capitals():
+def test_a_digest_depends_on_secret_and_user_and_ignores_case():
     digest = codes.imported_digest("abcd2345", secret="A" * 32, owner="7")
     assert digest == codes.imported_digest("ABCD2345", secret="A" * 32, owner="7")
     assert digest != codes.imported_digest("abcd2345", secret="B" * 32, owner="7")
     assert digest != codes.imported_digest("abcd2345", secret="A" * 32, owner="8")
 
 
-def test_turning_to_a_new_key_changes_no_code(brought, run_command, settings):
+def test_codes_stay_valid_when_keys_are_rotated(imported, run_command, settings):
     settings.TWOFACTOR_KEYS = f"new:{'A' * 43}=,{settings.TWOFACTOR_KEYS}"
     run_command("twofactor", "rotate-keys")
     assert Authenticator.objects.get().spend_backup_code(DIGITS)
 
 
-def test_with_a_secret_that_does_not_open_no_code_works_and_the_log_says_so(brought, settings, caplog):
+def test_no_code_is_accepted_if_the_secret_cannot_be_decrypted(imported, settings, caplog):
     settings.TWOFACTOR_KEYS = OTHER_KEY
-    assert brought.judge_backup_code(DIGITS) is UNREADABLE
+    assert imported.judge_backup_code(DIGITS) is UNREADABLE
     assert "TOTP and every backup code is refused" in caplog.text
-    assert counters(brought) == (0, 0, 0)
+    assert counters(imported) == (0, 0, 0)
 
 
-# --- Using one up ---------------------------------------------------------------------------------
+# --- Single use -----------------------------------------------------------------------------------
 
 
-def test_a_code_works_once_in_whatever_spelling(brought):
-    assert brought.spend_backup_code("ABCD-2345")
+def test_a_code_is_accepted_once_in_any_spelling(imported):
+    assert imported.spend_backup_code("ABCD-2345")
     for typed in ["ABCD-2345", "abcd2345", "aBcD 2345"]:
-        assert not brought.spend_backup_code(typed)
-    assert brought.codes_left == 1
+        assert not imported.spend_backup_code(typed)
+    assert imported.codes_left == 1
 
 
-def test_a_hashed_code_works_once_and_only_in_its_own_case(hashed):
+def test_a_hashed_code_is_accepted_once_and_is_case_sensitive(hashed):
     assert hashed.judge_backup_code("ab3def9hij") is WRONG
     assert hashed.spend_backup_code("Ab3d-Ef9h-Ij")
     assert not hashed.spend_backup_code("Ab3dEf9hIj")
     assert hashed.codes_left == 1
 
 
-def test_a_try_costs_a_hash_for_each_hashed_code_that_is_left_and_what_is_malformed_none(hashed, monkeypatch):
+def test_a_try_costs_a_hash_per_unused_hashed_code_and_a_malformed_one_costs_none(hashed, monkeypatch):
     tries = []
     monkeypatch.setattr(models, "check_password", lambda *args: tries.append(args) or check_password(*args))
     for typed, hashes in [(UNKNOWN_BACKUP_CODE, 2), ("Kl3mNo9pQr", 2), (UNKNOWN_BACKUP_CODE, 1), ("short", 0)]:
@@ -101,50 +101,50 @@ def test_a_try_costs_a_hash_for_each_hashed_code_that_is_left_and_what_is_malfor
         assert bool(tries) is bool(hashes)
 
 
-def test_a_hash_is_no_code(hashed):
+def test_a_hash_is_not_accepted_as_a_code(hashed):
     digest = hashed.backup_codes.first().digest
     assert hashed.judge_backup_code(digest) is WRONG
 
 
 @pytest.mark.parametrize("make", ["activate", "regenerate"])
-def test_new_codes_are_of_our_own_kind_and_the_old_ones_dead(brought, user, make):
+def test_new_codes_replace_imported_codes(imported, user, make):
     if make == "activate":
         fresh = Authenticator.objects.activate(user, secret="C" * 32)
     else:
-        fresh = brought.regenerate_backup_codes()
+        fresh = imported.regenerate_backup_codes()
     row = Authenticator.objects.get()
     assert not row.has_imported_codes
     assert not row.spend_backup_code(DIGITS)
     assert row.spend_backup_code(fresh[0])
 
 
-def test_a_sign_in_that_is_over_uses_no_code_up(brought):
+def test_an_ended_sign_in_spends_no_code(imported):
     Authenticator.objects.update(closed_sign_in="a" * 32)
-    assert brought.judge_backup_code(DIGITS, sign_in="a" * 32) is WRONG
-    brought.refresh_from_db()
-    assert (brought.codes_left, brought.backup_codes.filter(used_at=None).count()) == (2, 2)
-    assert brought.judge_backup_code(DIGITS, sign_in="b" * 32) is ACCEPTED
+    assert imported.judge_backup_code(DIGITS, sign_in="a" * 32) is WRONG
+    imported.refresh_from_db()
+    assert (imported.codes_left, imported.backup_codes.filter(used_at=None).count()) == (2, 2)
+    assert imported.judge_backup_code(DIGITS, sign_in="b" * 32) is ACCEPTED
 
 
 # --- Guessing -------------------------------------------------------------------------------------
 
 
-def test_a_wrong_code_is_charged_to_the_account_and_the_fifth_makes_it_wait(brought, code_at):
+def test_wrong_codes_are_charged_to_the_account_and_the_fifth_delays_it(imported, code_at):
     for failures in range(1, 5):
-        assert brought.judge_backup_code(UNKNOWN_BACKUP_CODE, now=NOW) is WRONG
-        assert counters(brought) == (failures, 0, failures)
-    assert brought.judge_backup_code(UNKNOWN_BACKUP_CODE, now=NOW) is WRONG
-    assert counters(brought) == (5, NOW + 30, 5)
-    assert brought.judge_backup_code(DIGITS, now=NOW + 29) is DELAYED
-    assert brought.judge(code_at(NOW + 29), now=NOW + 29) is DELAYED
-    assert brought.judge_backup_code(DIGITS, now=NOW + 30) is ACCEPTED
-    assert counters(brought) == (0, 0, 5)
+        assert imported.judge_backup_code(UNKNOWN_BACKUP_CODE, now=NOW) is WRONG
+        assert counters(imported) == (failures, 0, failures)
+    assert imported.judge_backup_code(UNKNOWN_BACKUP_CODE, now=NOW) is WRONG
+    assert counters(imported) == (5, NOW + 30, 5)
+    assert imported.judge_backup_code(DIGITS, now=NOW + 29) is DELAYED
+    assert imported.judge(code_at(NOW + 29), now=NOW + 29) is DELAYED
+    assert imported.judge_backup_code(DIGITS, now=NOW + 30) is ACCEPTED
+    assert counters(imported) == (0, 0, 5)
 
 
-@pytest.mark.parametrize("kind", ["brought", "hashed"])
-def test_the_accounts_budget_locks_them_and_a_password_reset_opens_it(kind, request):
+@pytest.mark.parametrize("kind", ["imported", "hashed"])
+def test_the_budget_locks_imported_codes_until_a_password_reset(kind, request):
     authenticator = request.getfixturevalue(kind)
-    right = {"brought": DIGITS, "hashed": "Ab3dEf9hIj"}[kind]
+    right = {"imported": DIGITS, "hashed": "Ab3dEf9hIj"}[kind]
     Authenticator.objects.update(budget_spent=100, budget_began=NOW)
     assert authenticator.judge_backup_code(right, now=NOW) is DELAYED
     authenticator.unlock_after_password_reset(now=NOW)
@@ -170,26 +170,26 @@ def bind(request_, user):
     return bind
 
 
-def test_the_field_takes_codes_of_any_shape_where_there_are_such_and_says_so(bind, brought):
+def test_the_field_accepts_any_shape_if_there_are_imported_codes(bind, imported):
     form = bind("12345")
     assert error_codes(form) == {"backup_code": ["malformed"]}
     assert form.errors["backup_code"] == ["Enter a backup code as you saved it."]
     assert form.fields["backup_code"].widget.attrs["autocapitalize"] == "none"
     assert bind("0041 2857").is_valid()
-    assert counters(brought) == (0, 0, 0)
+    assert counters(imported) == (0, 0, 0)
 
 
-def test_one_in_the_field_for_codes_from_the_app_is_recognized_too(request_, brought):
-    form = VerifyLoginForm({"code": "0041 2857"}, request=request_, authenticator=brought)
+def test_an_imported_code_in_the_code_field_is_recognized(request_, imported):
+    form = VerifyLoginForm({"code": "0041 2857"}, request=request_, authenticator=imported)
     assert error_codes(form) == {"code": ["backup_code"]}
-    assert counters(brought) == (0, 0, 0)
+    assert counters(imported) == (0, 0, 0)
 
 
-def test_the_field_takes_none_of_them_where_the_codes_are_our_own(bind, authenticator):
+def test_the_field_refuses_other_shapes_without_imported_codes(bind, authenticator):
     assert error_codes(bind(DIGITS)) == {"backup_code": ["malformed"]}
 
 
-def test_while_the_account_waits_the_form_does_not_promise_that_a_backup_code_works(bind, brought):
+def test_during_a_delay_the_form_does_not_offer_backup_codes(bind, imported):
     for _ in range(5):
         form = bind(UNKNOWN_BACKUP_CODE)
         assert error_codes(form) == {"backup_code": ["wrong_backup_code"]}
@@ -198,27 +198,27 @@ def test_while_the_account_waits_the_form_does_not_promise_that_a_backup_code_wo
     assert error_codes(form) == {"backup_code": ["delayed"]}
     assert "No code and no backup code is taken for " in form.errors["backup_code"][0]
     assert form.status == 429
-    assert brought.codes_left == 2
+    assert imported.codes_left == 2
 
 
-def test_while_the_secret_does_not_open_the_form_does_not_promise_it_either(bind, brought, settings):
+def test_with_an_unreadable_secret_the_form_does_not_offer_backup_codes(bind, imported, settings):
     settings.TWOFACTOR_KEYS = OTHER_KEY
     form = bind(DIGITS)
     assert error_codes(form) == {"backup_code": ["unreadable"]}
     assert "contact the people who run this site" in form.errors["backup_code"][0]
-    assert counters(brought) == (0, 0, 0)
+    assert counters(imported) == (0, 0, 0)
     assert PendingSignIn.objects.get().tries == 0
 
 
-def test_the_mail_about_a_lock_does_not_promise_it_either(bind, brought, user, emails_to):
+def test_the_email_about_a_lock_does_not_offer_backup_codes(bind, imported, user, emails_to):
     Authenticator.objects.update(budget_spent=99, budget_began=4_000_000_000)
     assert not bind(UNKNOWN_BACKUP_CODE).is_valid()
-    (mail,) = emails_to(user.email)
-    assert "and backup codes are no longer taken" in mail.body
-    assert "A backup code still signs you in" not in mail.body
+    (email,) = emails_to(user.email)
+    assert "and backup codes are no longer taken" in email.body
+    assert "A backup code still signs you in" not in email.body
 
 
-def test_one_signs_in_and_the_page_says_how_many_are_left(brought, user):
+def test_an_imported_code_signs_in_and_the_page_says_how_many_are_left(imported, user):
     browser = new_client()
     give_password(browser, user)
     assert "Backup code" in browser.get(f"{VERIFY_LOGIN}?method=backup").content.decode()
