@@ -1,4 +1,8 @@
-"""The rows of the second factor. Apart from imports, a reset by staff and pruning, only methods here change them."""
+"""The rows of the second factor.
+
+Only methods here change an authenticator and its backup codes, except for imports, key rotation and a reset by staff.
+docs/architecture.md lists what changes the other rows.
+"""
 
 import hashlib
 import logging
