@@ -1,1 +1,1 @@
-"""Measures what the site costs: `python3 dev.py bench`. Nothing imports this package."""
+"""Measure what the site costs: `python3 dev.py bench`. Nothing imports this package."""

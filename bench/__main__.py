@@ -1,6 +1,7 @@
 """Measure what each user journey costs, on this site and on a minimal site with allauth.mfa. Print Markdown tables.
 
-Both sites run on this machine, in turns, on temporary databases. It takes about ten minutes.
+The measurements run on temporary databases on this machine. Each journey runs alternately on both sites. All parts
+take about ten minutes.
 """
 
 import argparse
@@ -98,27 +99,27 @@ def configurations(options: argparse.Namespace, folder: Path) -> Iterator[Config
 
 def heading(arguments: list[str]) -> str:
     """Return a line with the date, the machine and the command."""
-    busy = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
+    load_average = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy},"
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores{load_average},"
         f" Python {platform.python_version()}: `{' '.join(['python3 dev.py bench', *arguments])}`"
     )
 
 
 def put_into(page: Path, part: str, text: str) -> None:
-    """Write the text between the page's marks of this part. ValueError if the page has no such marks."""
+    """Write the text between the page's marks of this part. Raise ValueError if it has none."""
     begin, end = f"<!-- bench: {part} -->\n", f"<!-- end of bench: {part} -->"
     before, found, rest = page.read_text().partition(begin)
     _, ended, after = rest.partition(end)
     if not (found and ended):
-        raise ValueError(f"{page} has no place for {part}")
+        raise ValueError(f"{page} has no marks for {part}")
     page.write_text(f"{before}{begin}\n{text}\n\n{end}{after}")
 
 
 def main(arguments: list[str]) -> None:
     options = parse(arguments)
-    if "postgresql" in options.on and (why := services.missing()):
-        print(f"Skipped: PostgreSQL and Redis are not both available: {why}", file=sys.stderr)
+    if "postgresql" in options.on and (reason := services.unavailable_services()):
+        print(f"Skipped: PostgreSQL and Redis are not both available: {reason}", file=sys.stderr)
         options.on = tuple(name for name in options.on if name != "postgresql")
     for part in options.parts or PARTS:
         blocks = [heading(arguments)]

@@ -1,13 +1,15 @@
-"""Part `journeys`: what each journey costs on this site and with allauth.mfa."""
+"""Part `journeys`: compare the cost of each journey on this site and on one with allauth.mfa."""
 
 from contextlib import ExitStack
+from statistics import median
 
 from bench.journeys import JOURNEYS, BenchUser, Journey
-from bench.measure import Cost, cost_of, median, percentile, quartiles
+from bench.measure import Cost, cost_of, percentile, quartiles
 from bench.sites import Configuration, Site
 from bench.table import Table
 
-WARM_UP = 2  # rounds that are not counted; the first starts with an empty browser cache
+# Warm-up rounds. Only the column KB cold counts one: the first, which starts with an empty browser cache.
+WARM_UP = 2
 COLUMNS = (
     "journey",
     "requests",
@@ -19,57 +21,57 @@ COLUMNS = (
     "KB cold",
     "KB warm",
     "CPU ratio",
-    "middle half",
+    "interquartile range",
 )
 Costs = dict[tuple[str, str], list[Cost]]
 
 
 def journeys(configuration: Configuration, *, rounds: int) -> Table:
-    """Measure every journey on each site, in turns."""
-    with ExitStack() as ends:
-        sites = ends.enter_context(configuration.sites())
+    """Measure every journey on each site."""
+    with ExitStack() as stack:
+        sites = stack.enter_context(configuration.sites())
         for site in sites:
-            ends.enter_context(site.served(measured=True))
-        costs = in_turns(sites, rounds)
-    table = Table(f"{configuration}: {' / '.join(site.dialect.name for site in sites)}", COLUMNS)
+            stack.enter_context(site.served(measured=True))
+        costs = run_rounds(sites, rounds)
+    table = Table(f"{configuration}: {' / '.join(site.client.name for site in sites)}", COLUMNS)
     for journey in JOURNEYS:
-        table.add(*cells(journey, [costs[site.dialect.name, journey.title] for site in sites]))
+        table.add(*cells(journey, [costs[site.client.name, journey.title] for site in sites]))
     return table
 
 
-def in_turns(sites: list[Site], rounds: int) -> Costs:
-    """Measure each journey on each site in each round. The site that is measured first changes with each round."""
+def run_rounds(sites: list[Site], rounds: int) -> Costs:
+    """Run each journey once per round on every site. Alternate which site comes first."""
     costs: Costs = {}
     users = [assign_users(site, rounds + WARM_UP) for site in sites]
-    for turn in range(rounds + WARM_UP):
+    for round_number in range(rounds + WARM_UP):
         for journey in JOURNEYS:
             order = list(zip(sites, users, strict=True))
-            for site, users_of_site in order if turn % 2 else reversed(order):
-                cost = cost_of(site, journey, users_of_site[journey.title, turn], cold=turn == 0)
-                costs.setdefault((site.dialect.name, journey.title), []).append(cost)
+            for site, users_of_site in order if round_number % 2 else reversed(order):
+                cost = cost_of(site, journey, users_of_site[journey.title, round_number], cold=round_number == 0)
+                costs.setdefault((site.client.name, journey.title), []).append(cost)
     return costs
 
 
 def assign_users(site: Site, rounds: int) -> dict[tuple[str, int], BenchUser]:
-    """Create a user for each journey of each round, so that no code is used twice and no limit is reached."""
-    roles = [(journey, turn) for journey in JOURNEYS for turn in range(rounds)]
-    on = iter(site.create_users(on=sum(journey.has_2fa for journey, _ in roles)))
-    off = iter(site.create_users(off=sum(not journey.has_2fa for journey, _ in roles)))
-    return {(journey.title, turn): next(on if journey.has_2fa else off) for journey, turn in roles}
+    """Create a new user for each journey and round, because a code works once and rate limits must not apply."""
+    runs = [(journey, round_number) for journey in JOURNEYS for round_number in range(rounds)]
+    on = iter(site.create_users(on=sum(journey.has_2fa for journey, _ in runs)))
+    off = iter(site.create_users(off=sum(not journey.has_2fa for journey, _ in runs)))
+    return {(journey.title, round_number): next(on if journey.has_2fa else off) for journey, round_number in runs}
 
 
 def cells(journey: Journey, costs: list[list[Cost]]) -> list[str]:
-    """Return a line of the table: `ours / theirs`, and the ratio within each round."""
+    """Return one table row: `ours / theirs` per column, and the CPU ratio of runs in the same round."""
     cold = [runs[0].received for runs in costs]
     counted = [runs[WARM_UP:] for runs in costs]
     line = [
         journey.title,
-        side_by_side(counted, "requests", "{:.0f}"),
-        side_by_side(counted, "queries", "{:.0f}"),
-        side_by_side(counted, "cpu", "{:.1f}"),
-        side_by_side(counted, "cpu", "{:.1f}", percent=95),
-        side_by_side(counted, "wall", "{:.1f}"),
-        side_by_side(counted, "wall", "{:.1f}", percent=95),
+        side_by_side(counted, "requests", ".0f"),
+        side_by_side(counted, "queries", ".0f"),
+        side_by_side(counted, "cpu", ".1f"),
+        side_by_side(counted, "cpu", ".1f", percent=95),
+        side_by_side(counted, "wall", ".1f"),
+        side_by_side(counted, "wall", ".1f", percent=95),
         " / ".join(f"{bytes_ / 1024:.1f}" for bytes_ in cold),
         " / ".join(f"{median([run.received for run in runs]) / 1024:.1f}" for runs in counted),
     ]
@@ -80,6 +82,8 @@ def cells(journey: Journey, costs: list[list[Cost]]) -> list[str]:
     return [*line, f"{median(ratios):.2f}", f"{low:.2f} to {high:.2f}"]
 
 
-def side_by_side(counted: list[list[Cost]], name: str, form: str, percent: int = 50) -> str:
-    values = [[getattr(run, name) for run in runs] for runs in counted]
-    return " / ".join(form.format(median(some) if percent == 50 else percentile(some, percent)) for some in values)
+def side_by_side(counted: list[list[Cost]], name: str, format_spec: str, percent: int = 50) -> str:
+    """Return a percentile of this field of Cost for each site, by default the median."""
+    by_site = [[getattr(run, name) for run in runs] for runs in counted]
+    results = [median(values) if percent == 50 else percentile(values, percent) for values in by_site]
+    return " / ".join(format(result, format_spec) for result in results)

@@ -29,16 +29,16 @@ def code_now(secret: str) -> str:
 
 
 def wrong_code(secret: str) -> str:
-    near = {totp.code_at(secret, totp.time_step_at(time.time()) + steps) for steps in range(-2, 3)}
-    return next(code for code in map("{:06}".format, range(10)) if code not in near)
+    accepted = {totp.code_at(secret, totp.time_step_at(time.time()) + steps) for steps in range(-2, 3)}
+    return next(code for code in map("{:06}".format, range(10)) if code not in accepted)
 
 
-class Dialect(Protocol):
-    """The requests of one site. Each method is a journey, and raises Unexpected if it fails."""
+class Client(Protocol):
+    """The requests of one site. Each method returns the last page, and raises Unexpected if that is another page."""
 
     name: str
 
-    def give_password(self, visitor: Visitor, user: BenchUser) -> Page: ...
+    def enter_password(self, visitor: Visitor, user: BenchUser) -> Page: ...
     def sign_in(self, visitor: Visitor, user: BenchUser) -> Page: ...
     def sign_in_by_backup_code(self, visitor: Visitor, user: BenchUser) -> Page: ...
     def unknown_address(self, visitor: Visitor, user: BenchUser) -> Page: ...
@@ -52,51 +52,51 @@ class Dialect(Protocol):
 class Ours:
     name = "ours"
 
-    def give_password(self, visitor: Visitor, user: BenchUser) -> Page:
+    def enter_password(self, visitor: Visitor, user: BenchUser) -> Page:
         visitor.get(LOGIN)
         page = visitor.post(LOGIN, {"login": user.email, "password": PASSWORD})
-        return page.ends_at(LOGIN if visitor.htmx else f"{SETTINGS}verify-login/", says='name="code"')
+        return page.expect(LOGIN if visitor.htmx else f"{SETTINGS}verify-login/", text='name="code"')
 
     def sign_in(self, visitor: Visitor, user: BenchUser) -> Page:
-        self.give_password(visitor, user)
-        return visitor.post(f"{SETTINGS}verify-login/", {"code": user.code()}).ends_at("/", says=user.email)
+        self.enter_password(visitor, user)
+        return visitor.post(f"{SETTINGS}verify-login/", {"code": user.code()}).expect("/", text=user.email)
 
     def sign_in_by_backup_code(self, visitor: Visitor, user: BenchUser) -> Page:
-        self.give_password(visitor, user)
+        self.enter_password(visitor, user)
         visitor.get(f"{SETTINGS}verify-login/?method=backup", htmx=visitor.htmx)
         page = visitor.post(f"{SETTINGS}verify-login/", {"backup_code": user.backup_codes[0]})
-        return page.ends_at("/", says=user.email)
+        return page.expect("/", text=user.email)
 
     def unknown_address(self, visitor: Visitor, user: BenchUser) -> Page:
         visitor.get(LOGIN)
         page = visitor.post(LOGIN, {"login": f"not-{user.email}", "password": PASSWORD})
-        return page.ends_at(LOGIN, status=422, says='name="password"')
+        return page.expect(LOGIN, status=422, text='name="password"')
 
     def wrong_code(self, visitor: Visitor, user: BenchUser) -> Page:
         page = visitor.post(f"{SETTINGS}verify-login/", {"code": wrong_code(user.secret)})
-        return page.ends_at(f"{SETTINGS}verify-login/", status=422)
+        return page.expect(f"{SETTINGS}verify-login/", status=422)
 
     def open_settings(self, visitor: Visitor, user: BenchUser) -> Page:
-        return visitor.get(SETTINGS).ends_at(SETTINGS)
+        return visitor.get(SETTINGS).expect(SETTINGS)
 
     def turn_on(self, visitor: Visitor, user: BenchUser) -> Page:
         visitor.get(f"{SETTINGS}setup/", htmx=visitor.htmx)
         secret = visitor.post(f"{SETTINGS}setup/", {"password": PASSWORD}).secret
         visitor.get(f"{SETTINGS}verify-setup/", htmx=visitor.htmx)
         page = visitor.post(f"{SETTINGS}verify-setup/", {"code": code_now(secret)})
-        return page.ends_at(f"{SETTINGS}verify-setup/", says='id="codes"')
+        return page.expect(f"{SETTINGS}verify-setup/", text='id="codes"')
 
     def new_codes(self, visitor: Visitor, user: BenchUser) -> Page:
         path = f"{SETTINGS}regenerate-backup-codes/"
         visitor.get(path, htmx=visitor.htmx)
         page = visitor.post(path, {"password": PASSWORD, "code": user.code()})
-        return page.ends_at(path, says='id="codes"')
+        return page.expect(path, text='id="codes"')
 
     def turn_off(self, visitor: Visitor, user: BenchUser) -> Page:
         path = f"{SETTINGS}disable/"
         visitor.get(path, htmx=visitor.htmx)
         page = visitor.post(path, {"password": PASSWORD, "code": user.code()})
-        return page.ends_at(path if visitor.htmx else SETTINGS)
+        return page.expect(path if visitor.htmx else SETTINGS)
 
 
 class Peers:
@@ -104,50 +104,50 @@ class Peers:
 
     name = "allauth.mfa"
 
-    def give_password(self, visitor: Visitor, user: BenchUser) -> Page:
+    def enter_password(self, visitor: Visitor, user: BenchUser) -> Page:
         visitor.get(LOGIN)
         page = visitor.post(LOGIN, {"login": user.email, "password": PASSWORD})
-        return page.ends_at(f"{SETTINGS}authenticate/")
+        return page.expect(f"{SETTINGS}authenticate/")
 
     def sign_in(self, visitor: Visitor, user: BenchUser) -> Page:
-        self.give_password(visitor, user)
-        return visitor.post(f"{SETTINGS}authenticate/", {"code": user.code()}).ends_at("/", says=user.email)
+        self.enter_password(visitor, user)
+        return visitor.post(f"{SETTINGS}authenticate/", {"code": user.code()}).expect("/", text=user.email)
 
     def sign_in_by_backup_code(self, visitor: Visitor, user: BenchUser) -> Page:
-        self.give_password(visitor, user)
+        self.enter_password(visitor, user)
         page = visitor.post(f"{SETTINGS}authenticate/", {"code": user.backup_codes[0]})
-        return page.ends_at("/", says=user.email)
+        return page.expect("/", text=user.email)
 
     def unknown_address(self, visitor: Visitor, user: BenchUser) -> Page:
         visitor.get(LOGIN)
         page = visitor.post(LOGIN, {"login": f"not-{user.email}", "password": PASSWORD})
-        return page.ends_at(LOGIN, says='name="password"')
+        return page.expect(LOGIN, text='name="password"')
 
     def wrong_code(self, visitor: Visitor, user: BenchUser) -> Page:
         page = visitor.post(f"{SETTINGS}authenticate/", {"code": wrong_code(user.secret)})
-        return page.ends_at(f"{SETTINGS}authenticate/")
+        return page.expect(f"{SETTINGS}authenticate/")
 
     def open_settings(self, visitor: Visitor, user: BenchUser) -> Page:
-        return visitor.get(SETTINGS).ends_at(SETTINGS)
+        return visitor.get(SETTINGS).expect(SETTINGS)
 
     def turn_on(self, visitor: Visitor, user: BenchUser) -> Page:
         path = f"{SETTINGS}totp/activate/"
         secret = self._reauthenticated(visitor, path).secret
-        return visitor.post(path, {"code": code_now(secret)}).ends_at(f"{SETTINGS}recovery-codes/")
+        return visitor.post(path, {"code": code_now(secret)}).expect(f"{SETTINGS}recovery-codes/")
 
     def new_codes(self, visitor: Visitor, user: BenchUser) -> Page:
         path = f"{SETTINGS}recovery-codes/generate/"
         self._reauthenticated(visitor, path)
-        return visitor.post(path, {}).ends_at(f"{SETTINGS}recovery-codes/")
+        return visitor.post(path, {}).expect(f"{SETTINGS}recovery-codes/")
 
     def turn_off(self, visitor: Visitor, user: BenchUser) -> Page:
         path = f"{SETTINGS}totp/deactivate/"
         self._reauthenticated(visitor, path)
-        return visitor.post(path, {}).ends_at(SETTINGS)
+        return visitor.post(path, {}).expect(SETTINGS)
 
     def _reauthenticated(self, visitor: Visitor, path: str) -> Page:
-        page = visitor.get(path).ends_at("/accounts/reauthenticate/")
-        return visitor.post(page.path, {"password": PASSWORD}).ends_at(path)
+        page = visitor.get(path).expect("/accounts/reauthenticate/")
+        return visitor.post(page.path, {"password": PASSWORD}).expect(path)
 
 
 @dataclass(frozen=True)
@@ -162,18 +162,18 @@ class Journey:
     htmx: bool = True
 
 
-def named(name: str) -> Callable[[Dialect, Visitor, BenchUser], Page]:
-    return lambda dialect, visitor, user: getattr(dialect, name)(visitor, user)
+def call(name: str) -> Callable[[Client, Visitor, BenchUser], Page]:
+    return lambda client, visitor, user: getattr(client, name)(visitor, user)
 
 
 JOURNEYS = (
-    Journey("sign-in", named("sign_in")),
-    Journey("sign-in, no JavaScript", named("sign_in"), htmx=False),
-    Journey("sign-in by backup code", named("sign_in_by_backup_code")),
-    Journey("sign-in, unknown address", named("unknown_address")),
-    Journey("refusal of a wrong code", named("wrong_code"), before=named("give_password")),
-    Journey("settings page", named("open_settings"), signed_in=True),
-    Journey("turning on", named("turn_on"), signed_in=True, has_2fa=False),
-    Journey("new codes", named("new_codes"), signed_in=True),
-    Journey("turning off", named("turn_off"), signed_in=True),
+    Journey("sign-in", call("sign_in")),
+    Journey("sign-in, no JavaScript", call("sign_in"), htmx=False),
+    Journey("sign-in by backup code", call("sign_in_by_backup_code")),
+    Journey("sign-in, unknown address", call("unknown_address")),
+    Journey("refusal of a wrong code", call("wrong_code"), before=call("enter_password")),
+    Journey("settings page", call("open_settings"), signed_in=True),
+    Journey("turning on", call("turn_on"), signed_in=True, has_2fa=False),
+    Journey("new codes", call("new_codes"), signed_in=True),
+    Journey("turning off", call("turn_off"), signed_in=True),
 )

@@ -31,11 +31,11 @@ def lighthouse(configuration: Configuration) -> Iterator[Table]:
     except LookupError as missing:
         yield Table(f"Skipped Lighthouse: {missing}", ())
         return
-    table = Table("Lighthouse " + VERSION, ("page", "as on", *CATEGORIES.values()))
-    failed = Table("Audits below full marks", ("page", "as on", "audit", "score", "says"))
-    with ExitStack() as ends:
-        (site,) = ends.enter_context(configuration.sites())
-        ends.enter_context(site.served())
+    table = Table("Lighthouse " + VERSION, ("page", "device", *CATEGORIES.values()))
+    failed = Table("Audits below the full score", ("page", "device", "audit", "score", "details"))
+    with ExitStack() as stack:
+        (site,) = stack.enter_context(configuration.sites())
+        stack.enter_context(site.served())
         for page, path, cookies in pages(site):
             for device in ("phone", "desktop"):
                 report = audit_page(f"http://127.0.0.1:{site.port}{path}", cookies, device, browser, flags)
@@ -51,7 +51,7 @@ def lighthouse(configuration: Configuration) -> Iterator[Table]:
 
 
 def install() -> None:
-    """Install Lighthouse. LookupError with the reason if that fails."""
+    """Install Lighthouse. Raise LookupError with the reason if that fails."""
     if not shutil.which("npm"):
         raise LookupError("npm is not installed")
     manifest = PROGRAM.parents[1] / "package.json"
@@ -65,7 +65,7 @@ def install() -> None:
 
 
 def find_browser() -> tuple[str, list[str]]:
-    """Return the browser of the end-to-end tests and its flags. LookupError if none starts."""
+    """Return the browser of the end-to-end tests and its flags. Raise LookupError if none starts."""
     with sync_playwright() as playwright:
         options = launch_options(playwright)
         return options.get("executable_path") or playwright.chromium.executable_path, options["args"]
@@ -76,7 +76,7 @@ def pages(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
     (user,) = site.create_users(on=1)
     yield "sign-in", LOGIN, {}
     visitor = Visitor(site.port)
-    site.dialect.give_password(visitor, user)
+    site.client.enter_password(visitor, user)
     yield "code", f"{SETTINGS}verify-login/", visitor.cookies
     yield "settings", SETTINGS, {"sessionid": user.session}
 
@@ -96,7 +96,7 @@ def audit_page(url: str, cookies: dict[str, str], device: str, browser: str, fla
     if problem := report.get("runtimeError"):
         raise RuntimeError(problem["message"])
     if report["finalDisplayedUrl"] != url:
-        raise RuntimeError(f"{url} led to {report['finalDisplayedUrl']}")
+        raise RuntimeError(f"{url} redirects to {report['finalDisplayedUrl']}")
     return report
 
 

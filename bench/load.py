@@ -7,17 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import cycle, product
 from pathlib import Path
+from statistics import median
 from threading import Lock, Thread
 
 from bench.journeys import BenchUser
-from bench.measure import median, percentile
+from bench.measure import percentile
 from bench.sites import Configuration, Site
 from bench.table import Table
 from bench.visitor import Unexpected, Visitor
 
 WORKERS = 2
-# Enough users that at RATE sign-ins a second, no user returns within a time step of their last code.
-RATE, COMES_BACK_AFTER = 250, 45
+MAX_RATE = 250  # sign-ins a second for which there are enough users
+REUSE_SECONDS = 45  # until a user signs in again; longer than a time step, because a code works once
 COLUMNS = (
     "site",
     "clients",
@@ -38,20 +39,20 @@ class Load:
     """The results of the clients of one run."""
 
     users: Iterator[BenchUser]
-    until: float
-    spent: float = 0  # seconds, including sign-ins that ended after `until`
-    took: list[float] = field(default_factory=list)  # milliseconds
+    deadline: float
+    elapsed: float = 0  # seconds, including sign-ins that ended after `deadline`
+    durations: list[float] = field(default_factory=list)  # milliseconds
     errors: list[str] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
     def sign_in_repeatedly(self, site: Site) -> None:
-        while time.monotonic() < self.until:
+        while time.monotonic() < self.deadline:
             with self.lock:
                 user = next(self.users)
             visitor, began = Visitor(site.port, htmx=True), time.monotonic()
             try:
-                site.dialect.sign_in(visitor, user)
-                self.took.append((time.monotonic() - began) * 1000)
+                site.client.sign_in(visitor, user)
+                self.durations.append((time.monotonic() - began) * 1000)
             except (Unexpected, OSError) as error:
                 self.errors.append(f"{type(error).__name__}: {error}")
             finally:
@@ -62,18 +63,18 @@ def load(configuration: Configuration, *, clients: Sequence[int], seconds: float
     """Sign in as fast as possible with each number of parallel clients, on each site."""
     table = Table(f"{configuration}: sign-ins with {WORKERS} server processes", COLUMNS)
     failures: list[str] = []
-    with ExitStack() as ends:
-        sites = ends.enter_context(configuration.sites())
-        enough = int(min(RATE * COMES_BACK_AFTER, RATE * seconds * len(clients))) + max(clients)
-        users = {site: cycle(site.create_users(on=enough, signed_in=False)) for site in sites}
+    with ExitStack() as stack:
+        sites = stack.enter_context(configuration.sites())
+        needed = int(MAX_RATE * min(REUSE_SECONDS, seconds * len(clients))) + max(clients)
+        users = {site: cycle(site.create_users(on=needed, signed_in=False)) for site in sites}
         for count, site in product(clients, sites):
-            before = site.rows("signed_in")
+            before = site.rows("count_sessions")
             # One server at a time: two would need more connections than PostgreSQL allows by default.
             with site.served(workers=WORKERS):
                 run = run_load(site, users[site], count, seconds)
                 memory = memory_of(site.workers())
-            lost = len(run.took) - site.rows("signed_in", since=before)
-            table.add(site.dialect.name, str(count), f"{seconds:g}", *cells(run), str(lost), *memory)
+            lost = len(run.durations) - site.rows("count_sessions", already_counted=before)
+            table.add(site.client.name, str(count), f"{seconds:g}", *cells(run), str(lost), *memory)
             failures += [*run.errors, *logged_errors(site.log.read_text())] if run.errors else []
     yield table
     if failures:
@@ -89,9 +90,9 @@ def logged_errors(log: str) -> Iterator[str]:
 
 
 def table_of(failures: list[str]) -> Table:
-    table = Table("Errors", ("how often", "what"))
-    for what in sorted(set(failures)):
-        table.add(str(failures.count(what)), what.replace("|", "/"))
+    table = Table("Errors", ("count", "error"))
+    for failure in sorted(set(failures)):
+        table.add(str(failures.count(failure)), failure.replace("|", "/"))
     return table
 
 
@@ -103,17 +104,17 @@ def run_load(site: Site, users: Iterator[BenchUser], clients: int, seconds: floa
         thread.start()
     for thread in threads:
         thread.join()
-    run.spent = time.monotonic() - began
+    run.elapsed = time.monotonic() - began
     return run
 
 
 def cells(run: Load) -> list[str]:
-    took = run.took or [0.0]
+    durations = run.durations or [0.0]
     return [
-        str(len(run.took)),
-        f"{len(run.took) / run.spent:.1f}",
-        f"{median(took):.0f}",
-        f"{percentile(took, 95):.0f}",
+        str(len(run.durations)),
+        f"{len(run.durations) / run.elapsed:.1f}",
+        f"{median(durations):.0f}",
+        f"{percentile(durations, 95):.0f}",
         str(len(run.errors)),
     ]
 

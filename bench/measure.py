@@ -1,6 +1,5 @@
-"""Measures one journey, and summarizes many measurements."""
+"""Measure one journey, and compute statistics over many measurements."""
 
-import statistics
 import time
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from bench.sites import Site
 from bench.visitor import Visitor
 
 STEP_SECONDS = 30
-MARGIN = 4  # seconds; no journey starts so late in a time step, because its code would expire
+MARGIN = 4  # seconds before the end of a time step in which no journey starts, because its code would expire
 
 
 @dataclass(frozen=True)
@@ -22,15 +21,15 @@ class Cost:
 
 
 def cost_of(site: Site, journey: Journey, user: BenchUser, *, cold: bool = False) -> Cost:
-    """Run this journey once. Return what it cost."""
-    wait_for_a_whole_step()
+    """Run this journey once. Return its requests, queries, CPU time, wall time and bytes received."""
+    avoid_end_of_time_step()
     session = user.session if journey.signed_in else ""
     visitor = Visitor(site.port, session=session, htmx=journey.htmx, cold=cold)
     if journey.before:
-        journey.before(site.dialect, visitor, user)
+        journey.before(site.client, visitor, user)
     requests, received, before = visitor.requests, visitor.received, site.cost()
     began = time.perf_counter()
-    journey.run(site.dialect, visitor, user)
+    journey.run(site.client, visitor, user)
     wall = time.perf_counter() - began
     after = site.cost()
     visitor.close()
@@ -43,18 +42,15 @@ def cost_of(site: Site, journey: Journey, user: BenchUser, *, cold: bool = False
     )
 
 
-def wait_for_a_whole_step() -> None:
+def avoid_end_of_time_step() -> None:
+    """Wait for the next time step if fewer than MARGIN seconds are left."""
     left = STEP_SECONDS - time.time() % STEP_SECONDS
     if left < MARGIN:
         time.sleep(left)
 
 
-def median(values: list[float]) -> float:
-    return statistics.median(values)
-
-
 def percentile(values: list[float], percent: int) -> float:
-    """Return the value that `percent` of the values do not exceed (nearest rank)."""
+    """Return the nearest-rank percentile."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 

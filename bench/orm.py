@@ -1,6 +1,6 @@
-"""Calls a function on a site's database: `python -m bench.orm FUNCTION {"argument": ...}` prints the result as JSON.
+"""Call a function on a site's database: `python -m bench.orm FUNCTION {"argument": ...}`. Print the result as JSON.
 
-It is a process of its own, because a process has the settings of one site. BENCH_ROWS names the functions' module.
+It runs in its own process, because a process has the settings of one site. BENCH_ROWS names the module of the function.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Creates rows of our site without requests."""
+"""Create users of this site directly in the database."""
 
 import secrets
 import time
@@ -53,24 +53,25 @@ def _turn_on(user: User, secret: str, salt: bytes, digests: list[str]) -> str:
     return version
 
 
-def fill(users: int, rows: int) -> None:
+def fill_database(users: int, rows: int) -> None:
     """Create `users` users with 2FA and ten backup codes each, and `rows` sessions and events."""
     email = create_users(on=1, off=0)[0]["email"]
-    model = User.objects.get(email=email)
-    multiply(model, users, email="'crowd-' || i || '@example.com'")
+    template_user = User.objects.get(email=email)
+    email_sql = "'crowd-' || i || '@example.com'"
+    multiply(template_user, users, email=email_sql)
     first = User.objects.filter(email__startswith="crowd-").order_by("pk").values_list("pk", flat=True)[0]
-    theirs = f"{first} + i % {users}"
-    multiply(EmailAddress.objects.get(user=model), users, email="'crowd-' || i || '@example.com'", user_id=theirs)
-    multiply(Authenticator.objects.get(user=model), users, user_id=theirs)
+    user_id_sql = f"{first} + i % {users}"
+    multiply(EmailAddress.objects.get(user=template_user), users, email=email_sql, user_id=user_id_sql)
+    multiply(Authenticator.objects.get(user=template_user), users, user_id=user_id_sql)
     last = Authenticator.objects.order_by("-pk").values_list("pk", flat=True)[0]
-    code = BackupCode.objects.filter(authenticator__user=model)[0]
+    code = BackupCode.objects.filter(authenticator__user=template_user)[0]
     multiply(code, users * 10, authenticator_id=f"{last - users + 1} + i % {users}", digest="'digest-' || i")
     multiply(Session.objects.all()[0], rows, session_key="'crowd-' || i")
-    multiply(UserSession.objects.filter(user=model)[0], rows, session_key="'crowd-' || i", user_id=theirs)
-    multiply(SecurityEvent.objects.filter(user=model)[0], rows, user_id=theirs)
+    multiply(UserSession.objects.filter(user=template_user)[0], rows, session_key="'crowd-' || i", user_id=user_id_sql)
+    multiply(SecurityEvent.objects.filter(user=template_user)[0], rows, user_id=user_id_sql)
     analyze()
 
 
-def signed_in(since: int = 0) -> int:
-    """Return the number of sessions, minus `since`."""
-    return UserSession.objects.count() - since
+def count_sessions(already_counted: int = 0) -> int:
+    """Return the number of sessions, less `already_counted`."""
+    return UserSession.objects.count() - already_counted

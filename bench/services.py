@@ -50,7 +50,7 @@ def execute(statement: str) -> None:
         server.execute(statement.encode())
 
 
-def missing() -> str:
+def unavailable_services() -> str:
     """Return why PostgreSQL or Redis cannot be reached, or an empty string."""
     import psycopg
     import redis

@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.journeys import BenchUser, Dialect, Ours, Peers
+from bench.journeys import BenchUser, Client, Ours, Peers
 from bench.services import Store
 from dev import MEMORY_SETTINGS, SERVER
 
 ROOT = Path(__file__).resolve().parent.parent
-STARTS_WITHIN = 60  # seconds
+START_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the two kinds of site."""
+    """A site to measure: its client, its settings, and the module that creates its rows."""
 
-    dialect: Dialect
+    client: Client
     settings: str
     rows: str
 
@@ -40,7 +40,7 @@ PEERS = Kind(Peers(), "bench.peer.settings", "bench.peer.rows")
 
 class Site:
     def __init__(self, kind: Kind, store: Store, folder: Path, *, fast_hasher: bool) -> None:
-        self.kind, self.dialect, self.port = kind, kind.dialect, free_port()
+        self.kind, self.client, self.port = kind, kind.client, free_port()
         self.log = folder / f"{self.port}.log"
         self.env = os.environ | store.environment() | {
             "DJANGO_SETTINGS_MODULE": kind.settings,
@@ -72,23 +72,25 @@ class Site:
         return [BenchUser(**row) for row in self.rows("create_users", on=on, off=off, signed_in=signed_in)]
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run([PYTHON, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{self.dialect.name}: {' '.join(arguments)[:80]}: {done.stderr[-3000:]}")
-        return done.stdout
+        result = subprocess.run(
+            [PYTHON, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
+        )
+        if result.returncode:
+            raise RuntimeError(f"{self.client.name}: {' '.join(arguments)[:80]}: {result.stderr[-3000:]}")
+        return result.stdout
 
     @contextmanager
     def served(self, *, workers: int = 2, measured: bool = False) -> Iterator["Site"]:
         """Serve the site as `dev.py serve` does. If `measured`, use one thread and count its cost."""
         size = ["--workers", "1", "--blocking-threads", "1"] if measured else ["--workers", str(workers)]
-        where = ["--host", "127.0.0.1", "--port", str(self.port)]
+        address = ["--host", "127.0.0.1", "--port", str(self.port)]
         entry = "bench.meter:application" if measured else "config.wsgi:application"
-        command = [PYTHON, "-m", "granian", *SERVER, *size, *where, entry]
+        command = [PYTHON, "-m", "granian", *SERVER, *size, *address, entry]
         with self.log.open("ab") as log:
             env = MEMORY_SETTINGS | self.env
             self.server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
         try:
-            self._wait()
+            self._wait_until_ready()
             yield self
         finally:
             self.server.terminate()
@@ -97,21 +99,21 @@ class Site:
             except subprocess.TimeoutExpired:
                 self.server.kill()
 
-    def _wait(self) -> None:
-        until = time.monotonic() + STARTS_WITHIN
-        while time.monotonic() < until and self.server.poll() is None:
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.server.poll() is None:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/accounts/login/", timeout=30).close()
             except OSError:
                 time.sleep(0.05)
             else:
                 return
-        raise RuntimeError(f"{self.dialect.name} does not start: {self.log.read_text()[-3000:]}")
+        raise RuntimeError(f"{self.client.name} does not start: {self.log.read_text()[-3000:]}")
 
     def cost(self) -> dict[str, float]:
         """Return the cost so far: `queries`, and `cpu` in seconds."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/bench-meter", timeout=60) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/bench-meter", timeout=60) as response:
+            return json.load(response)
 
     def workers(self) -> list[int]:
         """Return the process IDs of the workers. Without /proc, the list is empty."""
@@ -139,10 +141,10 @@ class Configuration:
     @contextmanager
     def sites(self, *kinds: Kind) -> Iterator[list[Site]]:
         """Create one site of each kind, with empty tables. The databases are deleted with the block."""
-        with ExitStack() as ends:
+        with ExitStack() as stack:
             sites = []
             for kind in kinds or self.kinds:
-                store = ends.enter_context(Store(self.store, self.folder))
+                store = stack.enter_context(Store(self.store, self.folder))
                 site = Site(kind, store, self.folder, fast_hasher=self.fast_hasher)
                 site.manage("migrate")
                 if kind is OURS and not (self.folder / "static").exists():

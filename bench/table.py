@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Table:
-    """Without columns, only the title is printed."""
+    """A table. Without columns, it prints its title only."""
 
     title: str
     columns: Sequence[str]

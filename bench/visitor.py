@@ -1,4 +1,4 @@
-"""A browser as the server sees it, with cookies, keep-alive and redirects, which counts the bytes it receives."""
+"""A simulated browser: cookies, keep-alive, redirects, and a count of the bytes it receives."""
 
 import http.client
 import itertools
@@ -51,9 +51,9 @@ class Page:
             raise Unexpected(self)
         return found[0]
 
-    def ends_at(self, path: str, *, status: int = 200, says: str = "") -> "Page":
-        """Return this page, or raise Unexpected if its path, status or text differ."""
-        if (self.path.partition("?")[0], self.status) != (path, status) or says not in self.text:
+    def expect(self, path: str, *, status: int = 200, text: str = "") -> "Page":
+        """Return this page. Raise Unexpected if it has another path or status, or does not contain the text."""
+        if (self.path.partition("?")[0], self.status) != (path, status) or text not in self.text:
             raise Unexpected(self)
         return self
 
@@ -65,7 +65,7 @@ class Unexpected(Exception):
 
 
 class Visitor:
-    """A browser with its own IP address. `requests` and `received` (bytes) are totals."""
+    """A browser with its own IP address. It counts its requests in `requests`, and bytes in `received`."""
 
     def __init__(self, port: int, *, session: str = "", htmx: bool = False, cold: bool = False) -> None:
         number = next(_numbers)
@@ -75,7 +75,7 @@ class Visitor:
         self.cookies = {"csrftoken": secrets.token_hex(16)} | ({"sessionid": session} if session else {})
         self.htmx, self.cold = htmx, cold
         self.requests = self.received = 0
-        self.kept: set[str] = set()
+        self.cached: set[str] = set()
 
     def get(self, path: str, *, htmx: bool = False) -> Page:
         """Open a page, or with `htmx` load a panel into the current page."""
@@ -92,12 +92,12 @@ class Visitor:
     def _visit(self, method: str, path: str, body: bytes | None, *, htmx: bool) -> Page:
         for _ in range(REDIRECTS_AT_MOST):
             response, text = self._send(method, path, body, htmx=htmx)
-            leads_to = response.headers.get("HX-Redirect") or response.headers.get("Location")
-            if not leads_to:
+            target = response.headers.get("HX-Redirect") or response.headers.get("Location")
+            if not target:
                 page = Page(path, response.status, text)
                 self._load_assets(page)
                 return page
-            parts = urlsplit(leads_to)
+            parts = urlsplit(target)
             method, body, htmx = "GET", None, False
             path = parts.path + (f"?{parts.query}" if parts.query else "")
         raise Unexpected(Page(path, 310, "too many redirects"))
@@ -130,7 +130,7 @@ class Visitor:
     def _load_assets(self, page: Page) -> None:
         """With an empty cache, load the page's static files. They are not counted as requests."""
         for path in ASSET.findall(page.text) if self.cold else ():
-            if path not in self.kept:
-                self.kept.add(path)
+            if path not in self.cached:
+                self.cached.add(path)
                 self._send("GET", path, None, htmx=False)
                 self.requests -= 1

@@ -1,4 +1,4 @@
-"""Creates rows of the minimal site with allauth.mfa without requests."""
+"""Create users of the minimal allauth.mfa site directly in the database."""
 
 import secrets
 from typing import Any
@@ -17,7 +17,7 @@ from twofactor import totp
 
 
 def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
-    """Like `bench.rows.create_users`."""
+    """Create users, like `bench.rows.create_users`."""
     names = [f"user-{secrets.token_hex(6)}@example.com" for _ in range(on + off)]
     hashed = make_password(PASSWORD)
     users = User.objects.bulk_create(User(username=name, email=name, password=hashed) for name in names)
@@ -37,21 +37,21 @@ def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, An
     return made
 
 
-def fill(users: int, rows: int) -> None:
-    """Like `bench.rows.fill`, without events and a list of sessions."""
+def fill_database(users: int, rows: int) -> None:
+    """Fill the database, like `bench.rows.fill_database`. This site has no events and no list of sessions."""
     email = create_users(on=1, off=0)[0]["email"]
-    model = User.objects.get(email=email)
-    named = "'crowd-' || i || '@example.com'"
-    multiply(model, users, email=named, username=named)
+    template_user = User.objects.get(email=email)
+    email_sql = "'crowd-' || i || '@example.com'"
+    multiply(template_user, users, email=email_sql, username=email_sql)
     first = User.objects.filter(email__startswith="crowd-").order_by("pk").values_list("pk", flat=True)[0]
-    theirs = f"{first} + i % {users}"
-    multiply(EmailAddress.objects.get(user=model), users, email=named, user_id=theirs)
-    for authenticator in Authenticator.objects.filter(user=model):
-        multiply(authenticator, users, user_id=theirs)
+    user_id_sql = f"{first} + i % {users}"
+    multiply(EmailAddress.objects.get(user=template_user), users, email=email_sql, user_id=user_id_sql)
+    for authenticator in Authenticator.objects.filter(user=template_user):
+        multiply(authenticator, users, user_id=user_id_sql)
     multiply(Session.objects.all()[0], rows, session_key="'crowd-' || i")
     analyze()
 
 
-def signed_in(since: int = 0) -> int:
-    """Return the number of sessions, minus `since`."""
-    return Session.objects.filter(expire_date__isnull=False).count() - since
+def count_sessions(already_counted: int = 0) -> int:
+    """Return the number of sessions, less `already_counted`."""
+    return Session.objects.count() - already_counted

@@ -5,7 +5,7 @@ from django.urls import include, path
 
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """The page after sign-in."""
+    """The page after sign-in, as small as possible."""
     return HttpResponse(f"Signed in as {request.user.get_username()}.")
 
 

@@ -32,5 +32,5 @@ def test_a_part_replaces_only_the_text_between_its_marks(tmp_path):
     page.write_text("before\n<!-- bench: load -->\nold\n<!-- end of bench: load -->\nafter\n")
     bench.put_into(page, "load", "new")
     assert page.read_text() == "before\n<!-- bench: load -->\n\nnew\n\n<!-- end of bench: load -->\nafter\n"
-    with pytest.raises(ValueError, match="no place for growth"):
+    with pytest.raises(ValueError, match="no marks for growth"):
         bench.put_into(page, "growth", "new")
