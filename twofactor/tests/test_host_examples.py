@@ -83,7 +83,7 @@ def test_the_example_receiver_is_called(shop, user, authenticator, caplog, djang
     receivers = shop("receivers")
     with caplog.at_level(logging.WARNING, "shop"), django_capture_on_commit_callbacks(execute=True):
         reset(user, reason="lost phone")
-    signals.turned_off.disconnect(receivers.tell_the_desk)
+    signals.turned_off.disconnect(receivers.log_turned_off)
     assert caplog.messages[-1] == f"2FA of user {user.pk} is off, by staff"
 
 
