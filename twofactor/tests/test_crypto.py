@@ -135,12 +135,13 @@ def test_spaces_and_a_trailing_comma_are_ignored():
 @pytest.mark.parametrize(
     "text, problem",
     [
-        ("", "there is no key"),
+        ("", "^there is no key$"),
         (" , ,", "there is no key"),
         (OLD, "key 1 is not of the form"),
         (f":{OLD}", "key 1 is not of the form"),
         (f"old:{OLD},{NEW}", "key 2 is not of the form"),
         (f"o.ld:{OLD}", "key 1 is not of the form"),
+        (f"old:1:{OLD}", "old is not base64"),
         (f"öld:{OLD}", "key 1 is not of the form"),
         (f"old:{OLD},old:{NEW}", "old is used twice"),
         (f"old:{OLD},OLD:{NEW}", "OLD is used twice"),

@@ -1,5 +1,7 @@
 """Imported backup codes have few bits: their digests need the secret, and wrong ones count for the throttle."""
 
+import hmac
+
 import pytest
 from django.contrib.auth.hashers import check_password, make_password
 
@@ -61,6 +63,11 @@ def test_a_digest_depends_on_secret_and_user_and_ignores_case():
     assert digest != codes.imported_digest("abcd2345", secret="A" * 32, owner="8")
 
 
+def test_a_digest_is_as_stored_by_earlier_versions():
+    key = hmac.digest(b"A" * 32, b"twofactor: backup codes from another app: 7", "sha256")
+    assert codes.imported_digest("abcd2345", secret="A" * 32, owner="7") == hmac.digest(key, b"abcd2345", "sha256")
+
+
 def test_codes_stay_valid_when_keys_are_rotated(imported, run_command, settings):
     settings.TWOFACTOR_KEYS = f"new:{'A' * 43}=,{settings.TWOFACTOR_KEYS}"
     run_command("twofactor", "rotate-keys")
@@ -99,6 +106,11 @@ def test_a_try_costs_a_hash_per_unused_hashed_code_and_a_malformed_one_costs_non
         hashed.judge_backup_code(typed)
         assert len(tries) <= hashes
         assert bool(tries) is bool(hashes)
+
+
+def test_a_try_costs_no_password_hash_if_no_code_is_hashed(imported, monkeypatch):
+    monkeypatch.setattr(models, "check_password", None)
+    assert imported.judge_backup_code(UNKNOWN_BACKUP_CODE) is WRONG
 
 
 def test_a_hash_is_not_accepted_as_a_code(hashed):

@@ -4,7 +4,7 @@ import pytest
 
 from conftest import NOW
 from twofactor import codes
-from twofactor.models import Authenticator, PendingSignIn
+from twofactor.models import Authenticator, ChangedMeanwhile, PendingSignIn, Verdict
 from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE
 
 WEEK = 7 * 24 * 60 * 60
@@ -76,15 +76,47 @@ def test_a_backup_code_ends_a_delay_and_a_lock(authenticator, backup_codes, code
     assert authenticator.accept(code_at(NOW), now=NOW)
 
 
+def test_a_backup_code_changes_the_row_of_its_user_only(make_user, authenticator, backup_codes):
+    bob = make_user("bob@example.com")
+    Authenticator.objects.activate(bob, secret=OTHER_SECRET)
+    Authenticator.objects.update(failures=9, delayed_until=NOW + 3600, budget_spent=100)
+    assert authenticator.spend_backup_code(backup_codes[0])
+    columns = ("failures", "delayed_until", "budget_spent", "codes_left")
+    assert Authenticator.objects.values_list(*columns).get(pk=authenticator.pk) == (0, 0, 0, 9)
+    assert Authenticator.objects.values_list(*columns).get(user=bob) == (9, NOW + 3600, 100, 10)
+
+
+def test_a_sign_in_can_be_completed_with_one_backup_code(make_user, authenticator, backup_codes):
+    bob = make_user("bob@example.com")
+    Authenticator.objects.activate(bob, secret=OTHER_SECRET)
+    assert authenticator.spend_backup_code(backup_codes[0], sign_in="a" * 32)
+    assert not authenticator.spend_backup_code(backup_codes[1], sign_in="a" * 32)
+    assert authenticator.has_closed("a" * 32)
+    assert not authenticator.has_closed("b" * 32)
+    assert not bob.authenticator.has_closed("a" * 32)
+
+
+def test_a_backup_code_without_a_sign_in_closes_none(authenticator, backup_codes):
+    assert authenticator.judge_backup_code(backup_codes[0]) is Verdict.ACCEPTED
+    assert Authenticator.objects.get().closed_sign_in == ""
+
+
+def test_a_stale_row_stays_stale_after_a_backup_code(authenticator, backup_codes):
+    Authenticator.objects.update(version="another")
+    assert authenticator.spend_backup_code(backup_codes[0])
+    with pytest.raises(ChangedMeanwhile):
+        authenticator.turn_off()
+
+
 # --- A password reset by email --------------------------------------------------------------------
 
 
 def test_a_password_reset_always_ends_the_delay(authenticator, code_at):
     for _ in range(2):
         update(authenticator, failures=9, delayed_until=NOW + 3600)
-        authenticator.unlock_after_password_reset(now=NOW)
+        authenticator.unlock_after_password_reset()
         authenticator.refresh_from_db()
-        assert authenticator.seconds_to_wait(now=NOW) == 0
+        assert (authenticator.failures, authenticator.delayed_until) == (0, 0)
 
 
 def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(authenticator):
@@ -117,14 +149,22 @@ def test_one_email_an_hour_reports_wrong_codes(authenticator):
     ]  # fmt: skip
 
 
+def test_emails_about_wrong_codes_are_counted_by_user(make_user, authenticator):
+    Authenticator.objects.activate(make_user("bob@example.com"), secret=OTHER_SECRET)
+    assert authenticator.claim_failure_email(now=NOW)
+
+
 def test_a_pending_sign_in_has_five_tries(user):
     pending = PendingSignIn(user=user)
     assert [pending.charge() for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_one_of_two_parallel_requests_ends_a_used_up_sign_in(user):
+def test_one_of_two_parallel_requests_ends_a_used_up_sign_in(user, authenticator):
     pending = PendingSignIn.objects.create(user=user, tries=4)
+    other = PendingSignIn.objects.create(user=user, tries=5)
     assert not pending.end_if_used_up()
     assert pending.charge()
     assert [pending.end_if_used_up() for _ in range(2)] == [True, False]
     assert not pending.charge()
+    assert authenticator.has_closed(pending.pk)
+    assert other.end_if_used_up()

@@ -51,6 +51,18 @@ def test_a_try_during_the_delay_is_not_charged_and_does_not_use_the_code(authent
     assert authenticator.judge(code_at(NOW + 30), now=NOW + 30) is ACCEPTED
 
 
+def test_a_wrong_code_is_charged_to_its_user_only(make_user, authenticator, invalid_code):
+    Authenticator.objects.activate(make_user("bob@example.com"), secret="B" * 32)
+    assert authenticator.judge(invalid_code, now=NOW) is WRONG
+    assert list(Authenticator.objects.order_by("pk").values_list("failures", "budget_spent")) == [(1, 1), (0, 0)]
+
+
+def test_no_attempt_is_charged_during_the_delay(authenticator):
+    update(authenticator, failures=5, delayed_until=NOW + 30)
+    authenticator.refresh_from_db()
+    assert not authenticator.charge_attempt(now=NOW)
+
+
 def test_success_resets_the_delay(authenticator, code_at, invalid_code):
     update(authenticator, failures=9, delayed_until=NOW)
     assert authenticator.accept(code_at(NOW), now=NOW)
@@ -69,6 +81,18 @@ def test_a_correct_code_with_stale_counters_reads_them_again(
     for _ in range(5):
         authenticator.judge(invalid_code, now=NOW)
     assert late.judge(code_at(NOW + 30), now=NOW) is DELAYED
+
+
+def test_a_code_of_a_replaced_secret_is_refused_with_stale_counters(user, authenticator, code_at):
+    Authenticator.objects.activate(user, secret="B" * 32)
+    update(authenticator, failures=1)
+    assert authenticator.judge(code_at(NOW), now=NOW) is WRONG
+
+
+def test_no_code_is_checked_after_2fa_was_turned_off(authenticator, code_at, invalid_code):
+    Authenticator.objects.all().delete()
+    assert authenticator.judge(code_at(NOW), now=NOW) is DELAYED
+    assert authenticator.judge(invalid_code, now=NOW) is DELAYED
 
 
 # --- The budget -----------------------------------------------------------------------------------

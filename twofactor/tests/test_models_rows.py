@@ -6,7 +6,7 @@ import pytest
 
 from conftest import NOW
 from twofactor import codes
-from twofactor.models import Authenticator, BackupCode, ChangedMeanwhile
+from twofactor.models import Authenticator, BackupCode, ChangedMeanwhile, TrustedBrowser
 
 STEP = NOW // 30
 OTHER_SECRET = "B" * 32
@@ -92,11 +92,14 @@ def test_one_of_two_parallel_setups_succeeds(user, secret):
 
 
 def test_new_backup_codes_invalidate_the_old_ones_and_keep_the_secret(authenticator, backup_codes, secret):
+    assert authenticator.spend_backup_code(backup_codes[0])
     version = authenticator.version
+    updated_at = authenticator.updated_at
     salt = bytes(authenticator.backup_salt)
     fresh = authenticator.regenerate_backup_codes()
     row = Authenticator.objects.get()
     assert row.version == authenticator.version != version
+    assert row.updated_at > updated_at
     assert bytes(row.backup_salt) != salt
     assert row.secret == secret
     assert row.codes_left == 10
@@ -123,3 +126,10 @@ def test_old_backup_codes_stay_invalid_after_2fa_is_turned_off_and_on(user, auth
     authenticator.turn_off()
     Authenticator.objects.activate(user, secret=secret)
     assert not any(Authenticator.objects.get().spend_backup_code(code) for code in backup_codes)
+
+
+# --- Trusted browsers -----------------------------------------------------------------------------
+
+
+def test_the_token_of_a_trusted_browser_is_stored_as_its_sha_256():
+    assert TrustedBrowser.digest_of("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -97,7 +97,7 @@ def test_time_steps_before_1970_are_not_checked(secret):
 # --- The offset of a clock ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("steps_off", [-20, -7, -2, 2, 3, 20])
+@pytest.mark.parametrize("steps_off", [-20, -7, -2, -1, 1, 2, 3, 20])
 def test_the_clock_offset_is_given_in_seconds(secret, steps_off):
     code = totp.code_at(secret, STEP + steps_off)
     assert totp.clock_offset(secret, code, around=STEP, reach=600) == 30 * steps_off
@@ -111,6 +111,7 @@ def test_there_is_no_clock_offset_beyond_the_reach_or_for_a_correct_clock(secret
 
 def test_clock_offsets_before_1970_are_not_checked(secret):
     assert totp.clock_offset(secret, totp.code_at(secret, 2), around=0, reach=600) == 60
+    assert totp.clock_offset(secret, totp.code_at(secret, 0), around=2, reach=600) == -60
     assert totp.clock_offset(secret, totp.code_at(secret, 500), around=0, reach=600) is None
 
 

@@ -1,0 +1,13 @@
+"""Rate limits in the cache."""
+
+from twofactor import limits
+
+
+def test_emails_about_wrong_passwords_are_counted_by_user(request_, user, make_user):
+    bob = make_user("bob@example.com")
+    assert [limits.claim_password_email(request_, owner) for owner in (user, user, bob)] == [True, False, True]
+
+
+def test_one_of_two_parallel_requests_records_the_end_of_a_session(request_):
+    tries = limits.PasswordTries(request_)
+    assert [tries.claim_end() for _ in range(2)] == [True, False]
