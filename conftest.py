@@ -129,6 +129,11 @@ def unavailable_services() -> str:
     return ""
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Shorten long strings. mutmut could not select an ID from `ids=` that has a backslash."""
+    return repr(val[:12]) if isinstance(val, str) and len(val) > 64 else None
+
+
 def pytest_configure() -> None:
     if TEST_ON_POSTGRESQL and (reason := unavailable_services()):
         pytest.exit(f"Skipped on PostgreSQL and Redis: twofactor/tests, accounts/tests, config/tests. {reason}", 0)

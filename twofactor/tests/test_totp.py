@@ -132,7 +132,6 @@ def test_spaces_and_hyphens_are_removed(typed):
         "¹²³⁴⁵⁶", "①②③④⑤⑥", "一二三四五六", "12345Ⅵ", "１２３４５", "123456\0", "\0" * 6, "\ud800" * 6,
         "123456" + " " * 59, "1" * 3_000_000, " " * 3_000_000,
     ],
-    ids=lambda typed: repr(typed[:12]),
 )  # fmt: skip
 def test_input_other_than_six_decimal_digits_is_malformed(typed):
     assert totp.normalize(typed) is None
