@@ -4,6 +4,7 @@ import selectors
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
@@ -307,3 +308,15 @@ def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_kill:
     assert site.authenticator(user)
     assert browser.is_signed_in()
     assert Browser(site).sign_in(user, code=user.code()).is_signed_in()
+
+
+# --- A restart ------------------------------------------------------------------------------------
+
+
+def test_the_delay_survives_a_restart_a_cleared_cache_and_another_browser(site_to_kill: Site) -> None:
+    site = site_to_kill
+    user = site.make_user()
+    site.set(user, failures=5, delayed_until=int(time.time()) + 3000)
+    site.orm("cache.clear()")
+    site.restart()
+    assert Browser(site).begin_sign_in(user).give_code(user.code()).status == 429

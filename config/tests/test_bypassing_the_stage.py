@@ -1,0 +1,328 @@
+"""Attempts to bypass the code at the site: spoofed headers, spellings of paths, other hosts, forged sessions."""
+
+import json
+import re
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from django.contrib.sessions.models import Session
+
+from config.wsgi import application
+from conftest import PASSWORD
+from twofactor.models import Authenticator
+from twofactor.tests.helpers import (
+    CONFIRM,
+    DISABLE,
+    LOGIN,
+    REGENERATE,
+    SETTINGS,
+    SETUP,
+    STATUS,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+    backup_codes_on,
+    code_now,
+    give_password,
+    is_signed_in,
+    new_client,
+    redirect_target,
+    sign_in,
+    tries_left,
+    wrong_code,
+)
+
+pytestmark = pytest.mark.django_db
+FORM = "application/x-www-form-urlencoded"
+REAUTHENTICATE, EMAIL, LOGOUT = "/accounts/2fa/reauthenticate/", "/accounts/email/", "/accounts/logout/"
+CHANGE_PASSWORD = "/accounts/password/change/"
+
+
+@pytest.fixture
+def client_with_2fa(user, authenticator, secret):
+    """Signed in with a code; every code is unused again."""
+    client = sign_in(new_client(), user, code=code_now(secret))
+    Authenticator.objects.update(last_time_step=-1)
+    return client
+
+
+@pytest.fixture
+def pending(user, authenticator):
+    client = new_client(raise_request_exception=False)
+    give_password(client, user)
+    return client
+
+
+def throttle():
+    return list(Authenticator.objects.order_by("pk").values())
+
+
+# --- Without the code -----------------------------------------------------------------------------
+
+
+def test_a_pending_sign_in_cannot_use_a_code_for_a_change(pending, secret, backup_codes):
+    before = throttle()
+    for path in (SETUP, REGENERATE, DISABLE, CONFIRM, REAUTHENTICATE, VERIFY_SETUP):
+        for proof in ({"code": code_now(secret)}, {"backup_code": backup_codes[0]}):
+            response = pending.post(path, {"password": PASSWORD, **proof})
+            assert redirect_target(response).startswith(LOGIN), path
+    assert throttle() == before
+    assert redirect_target(pending.post(VERIFY_LOGIN, {"code": code_now(secret)})) == "/"
+
+
+def test_a_code_posted_with_the_password_does_not_skip_the_stage(user, backup_codes, secret):
+    client = new_client()
+    give_password(client, user, code=code_now(secret), backup_code=backup_codes[0])
+    assert client.get(VERIFY_LOGIN).status_code == 200
+    assert not is_signed_in(client)
+    assert Authenticator.objects.get().codes_left == 10
+
+
+@pytest.mark.parametrize("on", [True, False], ids=["with 2FA", "without 2FA"])
+def test_the_admin_has_no_sign_in_of_its_own(make_user, secret, on):
+    staff = make_user(is_staff=True, is_superuser=True)
+    if on:
+        Authenticator.objects.activate(staff, secret=secret)
+    client = new_client()
+    typed = {"username": staff.email, "password": PASSWORD, "next": "/admin/"}
+    assert redirect_target(client.post("/admin/login/", typed)).startswith(LOGIN)
+    for path in ("/admin/", "/admin/accounts/user/"):
+        assert redirect_target(client.post(path, typed)).startswith(("/admin/login/", LOGIN))
+    assert not is_signed_in(client)
+
+
+def test_the_admins_sign_in_form_checks_no_password_for_signed_in_staff(make_user, secret):
+    """That form has no limit, no second factor and no log: it would allow unlimited guesses of a password."""
+    staff = make_user("root@example.com", is_staff=True, is_superuser=True)
+    colleague = make_user("clerk@example.com", is_staff=True)
+    Authenticator.objects.activate(staff, secret=secret)
+    client = sign_in(new_client(), staff, code=code_now(secret))
+    for password in ("not-the-password", PASSWORD):
+        assert (
+            redirect_target(client.post("/admin/login/", {"username": colleague.email, "password": password}))
+            == "/admin/"
+        )
+    assert client.session["_auth_user_id"] == str(staff.pk)
+
+
+@pytest.mark.parametrize("planted", ["a" * 32, "attackers-own-key", "../../etc/passwd"])
+def test_a_session_key_fixed_before_the_password_is_not_signed_in(user, authenticator, secret, planted):
+    victim = new_client()
+    victim.cookies["sessionid"] = planted
+    give_password(victim, user)
+    pending_key = victim.cookies["sessionid"].value
+    victim.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert is_signed_in(victim)
+    for key in (planted, pending_key):
+        thief = new_client()
+        thief.cookies["sessionid"] = key
+        assert redirect_target(thief.get(SETTINGS)).startswith(LOGIN)
+        assert redirect_target(thief.get(VERIFY_LOGIN)) == LOGIN
+
+
+def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(pending, user, make_user, secret):
+    """Session fixation: the victim's password starts another pending sign-in, with another session key."""
+    eve = make_user("eve@example.com")
+    Authenticator.objects.activate(eve, secret=secret)
+    attacker, victim = new_client(), new_client()
+    give_password(attacker, eve)
+    victim.cookies["sessionid"] = attacker.cookies["sessionid"].value
+    give_password(victim, user)
+    assert redirect_target(victim.post(VERIFY_LOGIN, {"code": code_now(secret)})) == "/"
+    assert redirect_target(attacker.get(VERIFY_LOGIN)) == LOGIN
+
+
+def test_signed_out_requests_create_no_session():
+    client = new_client()
+    fields = {"login": "nobody@example.com", "password": "x", "email": "nobody", "code": "123456"}
+    for path in (
+        "/",
+        LOGIN,
+        "/accounts/signup/",
+        "/accounts/password/reset/",
+        SETTINGS,
+        VERIFY_LOGIN,
+        "/admin/",
+        "/no/",
+    ):
+        client.get(path)
+        client.post(path, fields)
+    assert not Session.objects.exists()
+    assert "sessionid" not in client.cookies
+
+
+# --- Without the password -------------------------------------------------------------------------
+
+
+def test_the_second_factors_counters_do_not_change_without_the_password(user, authenticator, secret, make_user):
+    before = throttle()
+    attacker, other = new_client(), sign_in(new_client(), make_user("eve@example.com"))
+    wrong = {"login": user.email, "user": str(user.pk), "password": "not-the-password", "code": wrong_code(secret)}
+    for client in (attacker, other):
+        for path in (LOGIN, VERIFY_LOGIN, SETUP, VERIFY_SETUP, DISABLE, REGENERATE, REAUTHENTICATE):
+            client.post(path, wrong)
+            client.post(path, {**wrong, "password": PASSWORD} if path != LOGIN else wrong)
+    assert throttle() == before
+
+
+def test_a_stolen_session_without_the_password_changes_no_counter(client_with_2fa, secret, backup_codes):
+    before = throttle()
+    for path in (DISABLE, REGENERATE, SETUP, REAUTHENTICATE):
+        for proof in ({"code": wrong_code(secret)}, {"code": code_now(secret)}):
+            assert client_with_2fa.post(path, {"password": "not-the-password", **proof}).status_code == 422
+    assert throttle() == before
+
+
+def test_sign_in_step_up_and_changes_share_the_delay(client_with_2fa, user, secret):
+    for path in (DISABLE, REGENERATE, SETUP, REAUTHENTICATE, DISABLE):
+        client_with_2fa.post(path, {"password": PASSWORD, "code": wrong_code(secret)})
+    give_password(other := new_client(), user)
+    assert other.post(VERIFY_LOGIN, {"code": code_now(secret)}).status_code == 429
+    for path in (DISABLE, REGENERATE, SETUP, REAUTHENTICATE):
+        response = client_with_2fa.post(path, {"password": PASSWORD, "code": code_now(secret)})
+        assert response.status_code == 429
+        assert int(response["Retry-After"]) <= 30
+
+
+# --- The source -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("proxies, one, other, same", [
+    (0, {"X-Forwarded-For": "10.0.0.1"}, {"X-Forwarded-For": "10.0.0.2", "Forwarded": "for=10.9.9.9"}, True),
+    (1, {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, {"X-Forwarded-For": "garbage, 192.0.2.7"}, True),
+    (1, {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, {"X-Forwarded-For": "10.0.0.1, 192.0.2.8"}, False),
+    (1, {"X-Forwarded-For": "::ffff:192.0.2.60"}, {"X-Forwarded-For": "192.0.2.60"}, True),
+    (1, {"X-Forwarded-For": "::ffff:192.0.2.60"}, {"X-Forwarded-For": "::ffff:192.0.2.61"}, False),
+])  # fmt: skip
+def test_the_source_is_the_last_address_that_a_trusted_proxy_wrote(rf, settings, proxies, one, other, same):
+    """`granian --host ::` writes ::ffff:a.b.c.d. In one /64 all IPv4 addresses would be one source."""
+    settings.TRUSTED_PROXY_COUNT = settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    assert tries_left(rf.post("/", headers=one)) == 20
+    assert tries_left(rf.post("/", headers=other)) == (0 if same else 20)
+
+
+# --- Headers, methods and content types -----------------------------------------------------------
+
+SPOOFED_HEADERS = [
+    {"X-Requested-With": "XMLHttpRequest", "Accept": "application/json"},
+    {"HX-Request": "true", "Accept": "application/json, text/html;q=0.1"},
+    {"HX-Request": "true", "HX-History-Restore-Request": "true"},
+    {"HX-Boosted": "true", "HX-Target": "body", "HX-Trigger": "x", "HX-Prompt": PASSWORD},
+    {"HX-Request": "TRUE"},
+]
+
+
+@pytest.mark.parametrize("headers", SPOOFED_HEADERS, ids=str)
+def test_no_header_turns_a_page_into_json_echoes_a_secret_or_opens_a_page(
+    pending, client_with_2fa, user, headers, backup_codes
+):
+    secret = "a-Password-nobody-has-9"
+    fields = {
+        "login": user.email, "email": "new@example.com", "password": secret, "password1": secret,
+        "oldpassword": secret, "code": "111 222", "backup_code": "SECR-ETSE-CRET-SECR",
+    }  # fmt: skip
+    pages = [new_client().post(path, fields, headers=headers) for path in (LOGIN, "/accounts/signup/")]
+    pages += [pending.post(VERIFY_LOGIN, fields, headers=headers)]
+    for path in (REAUTHENTICATE, DISABLE, SETUP, REGENERATE, CHANGE_PASSWORD, EMAIL):
+        assert redirect_target(pending.get(path, headers=headers)).startswith(LOGIN)
+        pages.append(client_with_2fa.post(path, fields, headers=headers))
+    for page in pages:
+        assert page.status_code < 500
+        assert "json" not in page.get("Content-Type", "")
+        for typed in (secret, "111 222", "SECR-ETSE-CRET-SECR"):
+            assert typed not in page.content.decode()
+
+
+def test_a_json_body_is_not_read_as_a_form(user):
+    client = new_client()
+    client.post(LOGIN, json.dumps({"login": user.email, "password": PASSWORD}), content_type="application/json")
+    assert not is_signed_in(client)
+
+
+def test_no_header_or_field_overrides_the_method(client_with_2fa, secret):
+    names = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"]
+    fields = {"_method": "POST", "method": "POST", "password": PASSWORD, "code": code_now(secret)}
+    before = throttle()
+    for path in (DISABLE, REGENERATE, SETUP):
+        page = client_with_2fa.get(path, fields, headers=dict.fromkeys(names, "POST"))
+        assert page.status_code == 200
+        assert backup_codes_on(page) == []
+    assert client_with_2fa.post(SETTINGS, {"_method": "GET"}, headers=dict.fromkeys(names, "GET")).status_code == 405
+    assert throttle() == before
+
+
+@pytest.mark.parametrize("how", ["no token", "another's token", "no cookie", "another origin"])
+def test_cross_site_posts_are_refused(client_with_2fa, pending, secret, how):
+    before = throttle()
+    for client, path in [(client_with_2fa, DISABLE), (client_with_2fa, LOGOUT), (pending, VERIFY_LOGIN)]:
+        strict = new_client(enforce_csrf_checks=True)
+        strict.cookies["sessionid"] = client.cookies["sessionid"].value
+        if how != "no cookie":
+            strict.cookies["csrftoken"] = "t" * 32
+        token = {"no token": "", "another's token": "x" * 32}.get(how, "t" * 32)
+        origin = {"Origin": "https://evil.example"} if how == "another origin" else {}
+        fields = {"password": PASSWORD, "code": code_now(secret), "csrfmiddlewaretoken": token}
+        assert strict.post(path, fields, headers=origin).status_code == 403
+    assert throttle() == before
+    assert client_with_2fa.get(SETTINGS).status_code == 200
+
+
+# --- Paths, hosts and bytes -----------------------------------------------------------------------
+
+PATH_SPELLINGS = [
+    "/accounts/2fa", "/accounts/2fa//", "/accounts//2fa/", "//accounts/2fa/", "/./accounts/2fa/",
+    "/accounts/2fa/verify-login/../setup/", "/accounts/2fa/%73etup/", "/ACCOUNTS/2FA/", "/accounts/2fa/setup/;x=1",
+    "/accounts/2fa/setup/%2e%2e/", "/accounts/2fa/setup/%00", "/accounts/2fa%2fsetup/", "/accounts/2fa/setup/%0d%0aX:y",
+    "/accounts/2fa/verify-login/x", "/admin", "/admin/../admin/", "/healthz/../admin/", "/static/../accounts/2fa/",
+    "/static/%2e%2e/config/settings.py", "//evil.example/accounts/2fa", "/%2f%2fevil.example", "/\\evil.example/",
+    "/accounts/2fa/?next=//evil.example", "/.env", "/%ff%fe", "/%ed%a0%80/", "/" + "a" * 6000,
+    f"/accounts/2fa/trusted-browsers/{9**30}/forget/", f"/accounts/sessions/{9**30}/end/",
+    "/accounts/password/reset/key/zzzzzzzzzzzzzzzz-x/", "/accounts/2fa/?" + "a=1&" * 3000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_no_spelling_of_a_path_bypasses_the_code(pending, user, secret, method):
+    before = throttle()
+    for path in PATH_SPELLINGS:
+        page = getattr(pending, method)(
+            path, {"password": PASSWORD, "code": code_now(secret)} if method == "post" else None
+        )
+        assert page.status_code < 500, path
+        target = urljoin("http://testserver/x/", redirect_target(page).replace("\\", "/"))
+        assert urlsplit(target).netloc == "testserver", path
+        assert not re.search(f"{user.email}|SECRET_KEY|root:", page.content.decode())
+    assert throttle() == before
+    assert pending.get(VERIFY_LOGIN).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "testserver@evil.example", "testserver, evil.example", "[::1"])
+def test_another_host_is_refused_and_not_reflected(host):
+    page = new_client().get(SETTINGS, headers={"Host": host})
+    assert page.status_code == 400
+    assert "evil" not in page.content.decode()
+    assert "evil" not in redirect_target(new_client().get(STATUS, headers={"X-Forwarded-Host": host}))
+
+
+@pytest.mark.parametrize("charset", ["base64", "rot13", "utf-16", "utf-8-sig", "UTF8", "none-such"])
+def test_no_charset_causes_an_error_page(rf, charset):
+    """Django decodes a form by any Python codec. Some fail at a point where no error page is rendered."""
+    token = "t" * 32
+    body = f"csrfmiddlewaretoken={token}&language=de".encode()
+    for typed, expected in [(body, "302 Found"), (b"\xff=%FF", "403 Forbidden")]:
+        request = rf.generic("POST", "/language/", typed, content_type=f"{FORM}; charset={charset}")
+        statuses = []
+        environ = {**request.environ, "HTTP_COOKIE": f"csrftoken={token}"}
+        b"".join(application(environ, lambda status, headers, exc_info=None, to=statuses: to.append(status)))
+        assert statuses == [expected]
+
+
+@pytest.mark.parametrize("path", ["/%00", "/admin/twofactor/securityevent/?kind__exact=%00", f"{LOGIN}?next=%00"])
+def test_a_nul_in_the_url_is_refused_with_the_sites_error_page(path):
+    response = new_client().get(path)
+    assert response.status_code == 400
+    assert response["Content-Security-Policy"]
+
+
+def test_a_nul_in_a_cookie_causes_no_error():
+    cookies = 'sessionid="aaaaaaaa\\000aaaa"; csrftoken="\\000"; known="\\000"'
+    assert new_client().get("/", headers={"Cookie": cookies}).status_code == 200
