@@ -117,7 +117,7 @@ def oathtool() -> Callable[[str, float], str]:
 
 
 def unavailable_services() -> str:
-    """Return why PostgreSQL or Redis cannot be used, or "" if both answer."""
+    """Return why PostgreSQL or Redis cannot be used, or "" if both are available."""
     import psycopg  # imported here, since both are slow to import
     import redis
 
@@ -125,7 +125,7 @@ def unavailable_services() -> str:
         redis.Redis.from_url(TEST_REDIS, socket_timeout=2).ping()
         psycopg.connect(f"{TEST_POSTGRESQL}/postgres", connect_timeout=2).close()
     except (redis.RedisError, psycopg.OperationalError) as error:
-        return f"PostgreSQL and Redis do not both answer: {error}"
+        return f"PostgreSQL and Redis are not both available: {error}"
     return ""
 
 

@@ -25,7 +25,7 @@ VENV = ROOT / ".venv"
 IN_VENV = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 PYTHON = VENV / IN_VENV
 ENV_FILE = ROOT / ".env"
-# The first lock runs the site. The second adds the tools for development, the third what the measured peer needs.
+# Packages that run the site, packages for development, and packages of the site that bench compares it with.
 RUN_LOCK, DEV_LOCK = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
 BENCH_LOCK, BENCH_VENV = ROOT / "bench/peer/requirements.txt", ROOT / ".venv-bench"
 # Not sys.executable: in .venv that file is deleted when the environment is created anew.
@@ -228,7 +228,7 @@ def fingerprint(path: Path) -> str:
 
 
 def create_venv(venv: Path, *, clear: bool) -> None:
-    """Create a virtual environment with pip. Debian has what that needs in a package of its own."""
+    """Create a virtual environment with pip. On Debian, this requires the package python3-venv."""
     has_ensurepip = quietly(BASE_PYTHON, "-c", "import ensurepip").returncode == 0
     if not (has_ensurepip or apt_install("python3-venv")):
         sys.exit(f"{BASE_PYTHON} has no ensurepip. On Debian or Ubuntu: sudo apt-get install python3-venv")

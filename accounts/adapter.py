@@ -99,9 +99,9 @@ class AccountAdapter(TwofactorAccountAdapter):
         log(logger, logging.WARNING, "password_refused", ip=self.get_client_ip(request))
 
     def _get_login_attempts_cache_key(self, request: Any, **credentials: Any) -> str:
-        """Return the key that counts wrong passwords: the account and its known browser, or the address of no account.
+        """Return the rate limit key of wrong passwords: account and known browser, or the address if it has no account.
 
-        allauth's key contains the Host header. Another spelling of that would give more attempts.
+        allauth's key contains the Host header, so another spelling of the host would give more attempts.
         """
         email = credentials.get("email", "").lower()
         owner = cached_owner(request, email)
@@ -110,7 +110,10 @@ class AccountAdapter(TwofactorAccountAdapter):
         return known_browsers.attempts_key(owner, known_browsers.browser_id(request, owner))
 
     def _delete_login_attempts_cached_email(self, request: Any, **credentials: Any) -> None:
-        """Do nothing: an unconfirmed address may belong to another account. A receiver clears the account's count."""
+        """Do nothing: `receivers.clear_wrong_passwords` clears the counts of the account.
+
+        allauth would also clear those of its unconfirmed addresses, which may belong to other accounts.
+        """
 
     def seconds_until_next_try(self, request: Any, **credentials: Any) -> int:
         """Return the seconds until a password is checked again, after too many from this source or for this address."""
@@ -125,7 +128,7 @@ class AccountAdapter(TwofactorAccountAdapter):
     # --- Emails -------------------------------------------------------------------------------
 
     def send_confirmation_mail(self, request: Any, emailconfirmation: Any, signup: bool) -> None:
-        """Choose the email by the state of the account: a new one, or one that gets another address."""
+        """Send the email for a new account, or the one for a further address of an account."""
         claim = emailconfirmation.email_address
         is_new = addresses.is_new(claim.user)
         template = "email_confirmation_signup" if is_new else "email_confirmation"
@@ -148,7 +151,7 @@ class AccountAdapter(TwofactorAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send text and HTML in the language of the recipient, with links that start with SITE_URL.
 
-        An email over the limit is dropped silently: the owner has the ones before it, and a stranger learns nothing.
+        Drop an email over the limit without an error: the owner has the earlier ones, and a stranger learns nothing.
         """
         if not self._charge_email(template_prefix, email, is_first=context.get("is_first", False)):
             return
@@ -179,7 +182,7 @@ class AccountAdapter(TwofactorAccountAdapter):
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
-        """Pass the recipient to `send_mail`, for the language. Unconfirmed addresses get no notifications."""
+        """Send a notification in the language of the user, unless the address is unconfirmed."""
         email = email or EmailAddress.objects.get_primary_email(user)
         if EmailAddress.objects.filter(user=user, email=email, verified=False).exists():
             return
@@ -188,7 +191,7 @@ class AccountAdapter(TwofactorAccountAdapter):
 
 
 def find_action(lines: list[str], links: dict[str, str]) -> dict[str, str]:
-    """Return the URL and label of the link that is one of these lines, or an empty dict."""
+    """Return the arguments of `mail.add_html` for the link that is one of these lines, or an empty dict."""
     for name, label in LINK_LABELS.items():
         if links.get(name) in lines:
             return {"url": links[name], "words": str(label)}

@@ -22,7 +22,10 @@ TAKEN = _("This address belongs to another account.")
 
 
 class Taken(Exception):
-    """The address belongs to another account, or to an account in use. Nothing was changed."""
+    """Nothing was changed: the address belongs to another account, or its account is in use.
+
+    Also raised if the address was confirmed or removed concurrently.
+    """
 
 
 def mailbox(email: str) -> str:
@@ -161,7 +164,7 @@ def masked(email: str) -> str:
 
 
 def _release_from(holder: User) -> None:
-    """Release the unconfirmed address that is this account's `User.email`."""
+    """Make this account use its confirmed address instead of its `User.email`. Without one, remove the account."""
     if confirmed := EmailAddress.objects.get_verified(holder):
         confirmed.set_as_primary()  # `User.email` was changed outside this module.
     else:

@@ -28,7 +28,7 @@ logger = logging.getLogger("accounts")
 
 
 class StaffPasswordChangeForm(AdminPasswordChangeForm):
-    """Also end all sessions of the user, and notify them by email."""
+    """Set another user's password, end that user's sessions, and send a notification by email."""
 
     def save(self, commit: bool = True) -> User:
         user = super().save(commit)
@@ -61,7 +61,7 @@ class UserForm(AvailableEmailMixin, UserChangeForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "email" in self.fields:  # It is missing where it is read-only.
+        if "email" in self.fields:  # missing if it is read-only
             self.fields["email"].help_text = _(
                 "A new address counts as confirmed. It signs the user out everywhere, and both addresses get an email."
             )
@@ -150,7 +150,9 @@ class UserAdmin(DjangoUserAdmin):
         """Save the user, and the address in both `User.email` and `EmailAddress`."""
         email = obj.email
         if change:
-            obj.email = form.initial.get("email", email)  # Change it below. A read-only field is not in the form.
+            obj.email = form.initial.get(
+                "email", email
+            )  # change_address() saves the new one. A read-only email is not in the form.
         super().save_model(request, obj, form, change)
         if not change and request.user.is_superuser:
             addresses.confirm_primary(obj)

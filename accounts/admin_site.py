@@ -52,6 +52,6 @@ class AdminSite(admin.AdminSite):
 
 
 def _requires_step_up(request: HttpRequest) -> bool:
-    """Return True for changes, and for empty forms: asking only at the POST would discard what the user typed."""
+    """Return True for changes, and for forms that start empty: a step-up at the POST would discard the input."""
     name = str(request.resolver_match and request.resolver_match.url_name)
     return name not in WITHOUT_STEP_UP and (request.method not in SAFE or name.endswith(("_add", "_password_change")))

@@ -10,7 +10,7 @@ class AccountsConfig(AppConfig):
 
         from accounts import receivers
 
-        # allauth's receiver loads every session of the user at each sign-in. This one only inserts the new row.
+        # allauth's receiver loads all of the user's sessions at each sign-in. create_user_session inserts one row.
         user_logged_in.disconnect(allauth_signals.on_user_logged_in)
         user_logged_in.connect(receivers.create_user_session)
         password_reset.connect(receivers.clear_wrong_passwords)

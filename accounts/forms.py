@@ -20,11 +20,12 @@ from accounts import addresses
 from twofactor import passwords, sessions
 from twofactor.forms import FocusFirstError, LimitedForm, in_words
 
-SIGNED_UP = "signed_up"  # session key: the primary key of the account that this browser signed up
+# The name in the session of the primary key of the account that this browser created.
+SIGNED_UP = "signed_up"
 
 LABELS = {"login": _("E-mail"), "email": _("E-mail"), "oldpassword": _("Current password")}
 
-# These replace messages of Django that are missing or wrong in some languages.
+# Replace Django's messages, whose translations are missing or wrong in some languages.
 ERRORS = {
     "invalid": _("Enter an email address, like name@example.com."),
     "invalid_choice": _("Choose one of the entries."),
@@ -34,7 +35,7 @@ ERRORS = {
 
 
 class SiteFormMixin(FocusFirstError):
-    """The site's labels and error messages, and no placeholders, because they disappear while the user types."""
+    """Set the site's labels and error messages. Remove placeholders, because they disappear while the user types."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,7 +46,7 @@ class SiteFormMixin(FocusFirstError):
 
 
 class NewPasswordMixin(SiteFormMixin):
-    """Ask for a new password once. The browser can show and store it, and a reset corrects a mistake."""
+    """Ask for a new password once, without a second field. Browsers can show it, and a reset corrects a mistake."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,7 +59,7 @@ class NewPasswordMixin(SiteFormMixin):
 
 
 class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
-    """Add the full name, which the adapter saves."""
+    """Sign-up with a full name, and with the same response for taken and free addresses."""
 
     full_name = forms.CharField(
         label=_("Full name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"})
@@ -66,12 +67,15 @@ class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
     field_order = ("full_name", "email", "password1")
 
     def validate_unique_email(self, value: str) -> str:
-        """Treat an address as taken if an account signs in with it. allauth also counts unconfirmed addresses."""
+        """Treat an address as taken if `owner_of` finds an account. allauth counts all unconfirmed addresses."""
         self.account_already_exists = addresses.owner_of(value) is not None
         return value
 
     def try_save(self, request: HttpRequest) -> Any:
-        """Prevent enumeration: answer a taken address like a free one, after the same time, also after a race."""
+        """Prevent enumeration: respond alike, after the same time, whether or not the address is taken.
+
+        If a parallel request takes the address first, it counts as taken.
+        """
         if not self.account_already_exists:
             try:
                 with transaction.atomic():
@@ -83,7 +87,7 @@ class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
 
     def save(self, request: HttpRequest) -> Any:
         user = super().save(request)
-        # allauth does not create this row if another account has the address unconfirmed.
+        # allauth does not create this row if another account has an unconfirmed row for the same address.
         address, _created = EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
         EmailAddress.objects.fill_cache_for_user(user, [address])
         request.session[SIGNED_UP] = str(user.pk)
@@ -96,21 +100,21 @@ class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
         self.fields["login"].widget.attrs.update({"autocomplete": "username", "autofocus": True})
 
     def clean(self) -> dict[str, Any] | None:
-        """Move allauth's errors of the whole form to the password, the field that has to be typed again."""
+        """Attach allauth's non-field errors to the password, because that field is emptied."""
         try:
             return super().clean()
         except forms.ValidationError as error:
             is_limited = error.code == "too_many_login_attempts"
-            self.add_error("password", self.too_many_tries() if is_limited else error)
+            self.add_error("password", self.rate_limit_error() if is_limited else error)
             return self.cleaned_data
 
-    def too_many_tries(self) -> forms.ValidationError:
-        """Return an error with the time until a password is checked again. allauth says only "later"."""
+    def rate_limit_error(self) -> forms.ValidationError:
+        """Set `retry_after` and return an error with that wait. allauth's error gives no time."""
         self.retry_after = get_adapter().seconds_until_next_try(self.request, **self.user_credentials())
-        words = _("Too many tries. Try again in %(wait)s, or reset your password.") % {
+        message = _("Too many tries. Try again in %(wait)s, or reset your password.") % {
             "wait": in_words(self.retry_after)
         }
-        return forms.ValidationError(words, code="too_many_login_attempts")
+        return forms.ValidationError(message, code="too_many_login_attempts")
 
 
 class AddEmailForm(SiteFormMixin, allauth_forms.AddEmailForm):
@@ -118,7 +122,10 @@ class AddEmailForm(SiteFormMixin, allauth_forms.AddEmailForm):
 
 
 class ResetPasswordForm(SiteFormMixin, allauth_forms.ResetPasswordForm):
-    """Send a reset to the owner of the address only. allauth also accepts accounts that never confirmed it."""
+    """Send a reset only to the account that `owner_of` finds.
+
+    allauth also accepts accounts that added the address without confirming it.
+    """
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"].lower()
@@ -129,7 +136,7 @@ class ResetPasswordForm(SiteFormMixin, allauth_forms.ResetPasswordForm):
 
 class ChangePasswordForm(NewPasswordMixin, allauth_forms.ChangePasswordForm):
     def clean_oldpassword(self) -> str:
-        """Check the password, and count wrong ones by session as every step-up does."""
+        """Check the password. Wrong passwords are counted per session, together with those of step-ups."""
         password = self.cleaned_data["oldpassword"]
         if not passwords.is_right(context.request, password):
             raise get_adapter().validation_error("enter_current_password")
@@ -141,9 +148,9 @@ class SetPasswordForm(NewPasswordMixin, allauth_forms.SetPasswordForm):
 
 
 class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm):
-    """Set a new password. In an account that never confirmed an address, the link also confirms the address.
+    """Set a new password. If the account has no confirmed address, confirm one too.
 
-    A stranger may have signed up with it, so the owner also enters the name and the language.
+    Such a form also asks for the name and language, because someone else may have created the account.
     """
 
     full_name = forms.CharField(
@@ -153,7 +160,7 @@ class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm)
     field_order = ("full_name", "language", "password1")
 
     def __init__(self, *args: Any, claim: EmailAddress | None = None, **kwargs: Any) -> None:
-        """`claim` is the address that the link was sent to, if it is not the account's own."""
+        """`claim`: the address of a confirmation link; None for a password reset link."""
         super().__init__(*args, **kwargs)
         self.fields["password1"].label = _("New password")
         self.claim = claim
@@ -169,7 +176,7 @@ class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm)
 
     def clean(self) -> dict[str, Any] | None:
         cleaned_data = super().clean()
-        # The account may have been confirmed meanwhile. A confirmation link must not set its password.
+        # The account may have become confirmed meanwhile. Then a confirmation link must not set its password.
         if self.claim and not (self.is_new and self.claim.can_set_verified()):
             raise forms.ValidationError(addresses.TAKEN, code="email_taken")
         return cleaned_data

@@ -67,7 +67,7 @@ class FailsOpen:
             self._retry_at[store] = time.monotonic() + self._rest
 
 
-# `add` returns True: callers take it as a lock, and no lock must refuse users while the store is unreachable.
+# `add` returns True: callers use it as a lock, and a lock must not refuse users while the store is unreachable.
 ANSWERS: dict[str, Any] = {
     "get": None,
     "set": None,

@@ -27,7 +27,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
-    """Answer requests over allauth's rate limits. Their windows are minutes, so a retry after one is reasonable."""
+    """Answer a request over one of allauth's rate limits, which count per minute."""
     response = render(request, "429.html", {"retry_after": 60}, status=429)
     response["Retry-After"] = "60"
     return response

@@ -24,7 +24,7 @@ def required(name: str, in_debug: str) -> str:
     value = env.str(name, default=in_debug if DEBUG else "")
     if not value.strip(" ,"):
         raise ImproperlyConfigured(
-            f"{name} is missing. For development, set DEBUG=true, or start the site by python3 dev.py run. "
+            f"{name} is missing. For development, set DEBUG=true, or start the site with python3 dev.py run. "
             "In production, the site does not start without it: README.md has all settings."
         )
     return value

@@ -17,7 +17,7 @@ TEST_POSTGRESQL = os.environ.get("TEST_POSTGRESQL") or "postgres://postgres@127.
 TEST_REDIS = os.environ.get("TEST_REDIS") or "redis://127.0.0.1:6379/15"
 TEST_ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
 
-# Every variable that config/settings.py reads: it does not look up in `.env` what is set here.
+# Every variable that config/settings.py reads. `.env` does not override a variable that is set.
 os.environ.update(
     DEBUG="false",
     SECRET_KEY="not-a-secret-" + "t" * 50,

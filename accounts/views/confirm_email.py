@@ -25,7 +25,7 @@ class ConfirmEmailView(allauth_views.ConfirmEmailView):
     def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             self.object = self.get_object()
-        except Http404:  # a second click, or a used link: the page of a GET
+        except Http404:  # a second click or a used link: show the page of a GET
             self.object = None
             return self.render_to_response(self.get_context_data(), status=404)
         if self.is_new and not self.signed_up_here:

@@ -6,4 +6,4 @@ from accounts.views._status import FormStatusMixin
 
 
 class LoginView(FormStatusMixin, allauth_views.LoginView):
-    """allauth's view, with a status code that says whether the password was checked."""
+    """allauth's view, with status 422 for errors, and 429 if the password was not checked."""

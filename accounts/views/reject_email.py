@@ -13,7 +13,7 @@ from accounts import addresses
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reject_email(request: HttpRequest, key: str) -> HttpResponse:
-    """Remove an unconfirmed address, and the new account that signed up with it.
+    """Remove an unconfirmed address, or the whole account if it has no confirmed address.
 
     A GET changes nothing, because mail scanners follow links.
     """

@@ -1,4 +1,4 @@
-"""The language form in the footer of every page."""
+"""Handle the language form in the footer."""
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -11,7 +11,7 @@ from twofactor.htmx import return_path, wants_panel
 
 @login_not_required
 def set_language(request: HttpRequest) -> HttpResponseBase:
-    """Django's view. The choice of a signed-in user is also the language of their emails.
+    """Call Django's view. Store a signed-in user's choice as the language of their emails.
 
     Over htmx, redirect to the current page: `next` in the footer is from the last full page load.
     """
