@@ -15,7 +15,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return [*super().get_login_stages(), "twofactor.stages.VerifyStage"]
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
-        """Name the one step-up page. Without 2FA it asks for the password alone.
+        """Return the app's step-up page as the only method. Without 2FA it asks for the password alone.
 
         The list is empty for users who have neither 2FA nor a password: they have nothing to prove.
         """
@@ -26,11 +26,14 @@ class AccountAdapter(DefaultAccountAdapter):
         return [{"id": "twofactor", "description": _("Use your password and a code"), "url": url}]
 
     def get_client_ip(self, request: Any) -> str:
-        """Return the client's address. A dual-stack socket reports IPv4 as ::ffff:a.b.c.d, all in one IPv6 /64."""
+        """Return the client's IP address.
+
+        A dual-stack socket reports IPv4 as ::ffff:a.b.c.d. All of these are in one IPv6 /64 and would share its limits.
+        """
         return _unmapped(super().get_client_ip(request))
 
 
 def _unmapped(ip: str) -> str:
-    """Return this IP address, and the IPv4 address if it is an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2)."""
+    """Return this IP address, or the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2)."""
     address = ip_address(ip)
     return str(getattr(address, "ipv4_mapped", None) or address)

@@ -25,9 +25,10 @@ class Adapter:
         return user_email(user) or user.get_username()
 
     def is_required(self, user: Any) -> bool:
-        """Return whether this user is required to have 2FA. Called in each request of a user without 2FA: be quick.
+        """Return whether this user is required to have 2FA.
 
-        Exceptions are not caught. While it raises, users without 2FA get an error, and nobody can turn 2FA off.
+        It is called in each request of a user without 2FA, so it must be fast. Exceptions are not caught:
+        while it raises, users without 2FA get an error, and nobody can turn 2FA off.
         """
         return conf.required() == "all" or (conf.required() == "staff" and getattr(user, "is_staff", False))
 

@@ -54,15 +54,15 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Turn two-factor authentication off, with a reason"), permissions=["reset"])
     def turn_off(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> HttpResponse | None:
         rows = queryset.select_related("user")
-        if elsewhere := self._refuse_own(request, rows):
-            return elsewhere
+        if refusal := self._refuse_protected_users(request, rows):
+            return refusal
         if url := required_step_up_url(request):
             return redirect(url)
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         if form.is_valid():
             turned_off = sum(reset(row.user, reason=form.cleaned_data["reason"], request=request) for row in rows)
-            words = ngettext("Turned off for %d user.", "Turned off for %d users.", turned_off) % turned_off
-            self.message_user(request, words, messages.SUCCESS)
+            message = ngettext("Turned off for %d user.", "Turned off for %d users.", turned_off) % turned_off
+            self.message_user(request, message, messages.SUCCESS)
             return None
         context = {
             **self.admin_site.each_context(request),
@@ -73,12 +73,15 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "twofactor/admin/turn_off.html", context)
 
-    def _refuse_own(self, request: HttpRequest, rows: QuerySet[Authenticator]) -> HttpResponse | None:
-        """Redirect staff to the settings page for their own 2FA. Only superusers may turn off that of superusers."""
+    def _refuse_protected_users(self, request: HttpRequest, rows: QuerySet[Authenticator]) -> HttpResponse | None:
+        """Redirect to the settings page if the staff member is selected.
+
+        Raise PermissionDenied if a superuser is selected and the staff member is none.
+        """
         users = [row.user for row in rows]
         if request.user in users:
-            words = _("Your own two-factor authentication is managed here, and not in the admin.")
-            self.message_user(request, words, messages.ERROR)
+            message = _("Your own two-factor authentication is managed here, and not in the admin.")
+            self.message_user(request, message, messages.ERROR)
             return redirect("twofactor:settings")
         if not request.user.is_superuser and any(getattr(user, "is_superuser", False) for user in users):
             raise PermissionDenied

@@ -84,7 +84,7 @@ def _ask(request: HttpRequest, authenticator: Authenticator | None, setup_url: s
 
 
 def _in_place(response: HttpResponse, url: str) -> HttpResponse:
-    """Make htmx swap this response for the panel, whatever the host's button targets, and show its own URL."""
+    """Make htmx replace the panel with this response, whatever the host's button targets, and show this URL."""
     response.status_code = 403
     response["HX-Push-Url"] = url
     response["HX-Retarget"] = response["HX-Reselect"] = "#panel"

@@ -24,7 +24,7 @@ class SecretInput(forms.TextInput):
 
 
 class CodeField(forms.CharField):
-    """Six digits in any spelling. A backup code gets an error of its own; `imported` is as in BackupCodeField."""
+    """Six digits in any spelling. A backup code gets a separate error; `imported` is as in BackupCodeField."""
 
     default_error_messages = {
         "required": _("Enter the code from your authenticator app."),
@@ -111,7 +111,7 @@ def in_words(seconds: int) -> str:
 
 
 class FocusFirstError(forms.Form):
-    """A form whose first invalid field has the focus, without script too."""
+    """A form whose first invalid field has the focus, also without JavaScript."""
 
     def full_clean(self) -> None:
         super().full_clean()
@@ -149,10 +149,10 @@ class LimitedForm(FocusFirstError):
 class SecondFactorForm(LimitedForm):
     """A code from the app or a backup code. It is charged before it is checked.
 
-    `method`: "code" or "backup". `pending`: the pending sign-in that the form belongs to, None in a session.
+    `method`: "code" or "backup". `pending`: the pending sign-in that the form belongs to, None for a signed-in user.
     """
 
-    codes_left = 0  # after an accepted backup code
+    codes_left = 0  # set after an accepted backup code
     owner_notified = False  # True after the fifth wrong code in a row, which is an event
     after_sign_in = False  # True for a signed-in user who is not asked for the password
 
@@ -233,7 +233,10 @@ class SecondFactorForm(LimitedForm):
 
     @property
     def _is_throttled_by_account(self) -> bool:
-        """True if the account is throttled for this method. Then only wrong codes use up tries of the sign-in."""
+        """True if the account's throttle counts wrong codes of this method.
+
+        Then only wrong codes use up tries of the sign-in.
+        """
         return self.method == "code" or bool(self.authenticator and self.authenticator.has_imported_codes)
 
     def _charge_sign_in(self) -> bool:
@@ -255,8 +258,8 @@ class SecondFactorForm(LimitedForm):
 
     def refuse(self, why: str, *, wait: int | None = None) -> None:
         self.retry_after = wait
-        words = self.error_messages[why] % {"wait": in_words(wait)} if wait else self.error_messages[why]
-        self.add_error(self.field_name, forms.ValidationError(words, code=why))
+        message = self.error_messages[why] % {"wait": in_words(wait)} if wait else self.error_messages[why]
+        self.add_error(self.field_name, forms.ValidationError(message, code=why))
         events.code_refused(self.request, self.authenticator.user, method=self.method, why=why)  # type: ignore[union-attr]
 
     def _warn_before_last_try(self, authenticator: Authenticator) -> None:
@@ -286,7 +289,7 @@ class VerifyLoginForm(SecondFactorForm):
         super().__init__(*args, **kwargs)
         self.fields[self.field_name].widget.attrs["autofocus"] = True
         if self.pending:
-            # Tells a form of this sign-in from one that another tab showed for an earlier sign-in.
+            # Identifies the sign-in, because another tab may still show the form of an earlier one.
             self.fields["sign_in"] = forms.CharField(widget=forms.HiddenInput, initial=self.pending.pk, required=False)
         if days := conf.trust_days():
             label = ngettext("Trust this browser for %d day", "Trust this browser for %d days", days) % days
@@ -391,8 +394,8 @@ class VerifySetupForm(LimitedForm):
         source = limits.Source(self.request)
         if not source.is_open:
             self.retry_after = source.wait
-            words = self.error_messages["source"] % {"wait": in_words(self.retry_after)}
-            raise forms.ValidationError(words, code="source")
+            message = self.error_messages["source"] % {"wait": in_words(self.retry_after)}
+            raise forms.ValidationError(message, code="source")
         if not setup.charge(self.request):
             raise forms.ValidationError(SecondFactorForm.error_messages["ended"], code="ended")
         code = self.cleaned_data["code"]
@@ -405,9 +408,9 @@ class VerifySetupForm(LimitedForm):
         return code
 
     def _wrong(self, code: str, around: int) -> forms.ValidationError:
-        """Return the error, with the clock offset if there is one. At sign-in that would help an attacker."""
-        off = totp.clock_offset(self.secret, code, around=around, reach=conf.CLOCK_REACH)
-        if off is None:
+        """Return the error, with the clock offset if there is one. At sign-in, the offset would help an attacker."""
+        offset = totp.clock_offset(self.secret, code, around=around, reach=conf.CLOCK_REACH)
+        if offset is None:
             return forms.ValidationError(self.error_messages["wrong_code"], code="wrong_code")
-        why = "ahead" if off > 0 else "behind"
-        return forms.ValidationError(self.error_messages[why] % {"off": in_words(abs(off))}, code=why)
+        why = "ahead" if offset > 0 else "behind"
+        return forms.ValidationError(self.error_messages[why] % {"off": in_words(abs(offset))}, code=why)

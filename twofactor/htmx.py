@@ -30,7 +30,7 @@ def wants_panel(request: HttpRequest) -> bool:
 
 
 def panel(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: the template that the site's pages extend, `base.html` or `_panel_base.html`."""
+    """Context processor: `wants_panel`, `site_name`, and `base_template`, which the site's pages extend."""
     is_panel = wants_panel(request)
     return {
         "wants_panel": is_panel,
@@ -116,16 +116,16 @@ def _with_page_as_next(request: HttpRequest, location: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(query, doseq=True)))
 
 
-# --- Where a request comes from -------------------------------------------------------------------
+# --- The client and its page ----------------------------------------------------------------------
 
 
 def targets_panel(request: HttpRequest) -> bool:
-    """Return whether htmx swaps the response for the page's `#panel`, where a form of the app fits."""
+    """Return whether htmx replaces the page's `#panel` with the response, so that it can be a page of the app."""
     return wants_panel(request) and request.htmx.target == PANEL  # type: ignore[attr-defined]
 
 
 def is_scripted(request: HttpRequest) -> bool:
-    """Return whether a program asks, such as `fetch()` or a client that does not accept HTML. It shows no page."""
+    """Return whether the client shows no page, such as `fetch()` or a client that does not accept HTML."""
     if getattr(request, "htmx", None):
         return False
     return request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or not request.accepts("text/html")

@@ -36,7 +36,7 @@ class Source:
 def seconds_to_wait(
     request: HttpRequest, *, app: str, action: str, config: dict[str, str] | None = None, key: str | None = None
 ) -> int:
-    """Return for how many more seconds a rate limit of allauth refuses. allauth has no function for this."""
+    """Return for how many more seconds allauth's rate limit refuses, at least 1. allauth has no function for this."""
     waits = [1]
     for rate in ratelimit.get_rates(app=app, action=action, config=config):
         charged_at = cache.get(ratelimit.get_cache_key(request, app=app, action=action, rate=rate, key=key), [])
@@ -54,12 +54,12 @@ def charge_setup(request: HttpRequest, sealed_secret: str) -> bool:
 
 
 def charge_email(request: HttpRequest, kind: str, address: str) -> bool:
-    """Charge an email that strangers can cause: three an hour per kind and address. False if it must not be sent."""
+    """Charge an email that anyone can trigger: three an hour per kind and address. False if it must not be sent."""
     return _charge(request, kind, "3/h/key", key=address.lower())
 
 
 def claim_password_email(request: HttpRequest, user: Any) -> bool:
-    """True for one caller an hour, who then emails the owner about wrong passwords."""
+    """Return True to one caller an hour, which then emails the owner about wrong passwords."""
     return _charge(request, "password_mail", "1/h/key", key=str(user.pk))
 
 
@@ -79,7 +79,7 @@ class PasswordTries:
         return not _charge(self._request, "password", conf.STEP_UP_RATE, key=self._session, dry_run=True)
 
     def claim_end(self) -> bool:
-        """True for one caller, who then records the end of the session."""
+        """Return True to one caller, which then records the end of the session."""
         return _charge(self._request, "password_end", "1/1d/key", key=self._session)
 
     def clear(self) -> None:

@@ -54,7 +54,7 @@ def add_html(message: EmailMultiAlternatives, *, url: str = "", words: str = "",
 
 
 def _block(lines: list[str], url: str) -> dict[str, Any]:
-    """Return one paragraph for the template. Several lines are facts: names and values, each with its own direction."""
+    """Return one paragraph for the template. Several lines are names and values, each with its own text direction."""
     text = [line for line in lines if line and line != url]
     is_action = bool(url) and url in lines
     if len(text) > 1:

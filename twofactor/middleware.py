@@ -18,7 +18,7 @@ from twofactor import adapter, conf, reauthentication, sessions, setup
 from twofactor.htmx import hx_redirect
 from twofactor.models import Authenticator
 
-# URL names that stay open while 2FA is due: the setup, and signing out.
+# URL names that are available while 2FA is due: the setup, signing out, and the language.
 SETUP = {
     "twofactor:setup",
     "twofactor:verify_setup",
@@ -26,7 +26,7 @@ SETUP = {
     "account_logout",
     "set_language",
 }
-# URL names that stay open for users without the verified address that the setup requires.
+# Also available to users without a verified address, which the setup requires.
 ADDRESS = {"account_email", "account_confirm_email", "account_reauthenticate", "twofactor:reauthenticate"}
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -67,7 +67,7 @@ class TwofactorMiddleware:
 
 
 def check_session(request: HttpRequest) -> None:
-    """Sign the user out if the session does not carry the current version of 2FA.
+    """Sign the user out if the session is not marked with the current version of 2FA.
 
     Such a session comes from a sign-in that bypassed the stage, for example a bare `login()`, or from before 2FA was
     turned on. The authenticator is loaded with the user, so this costs no query.

@@ -26,9 +26,9 @@ from django.utils.translation import gettext_lazy as _
 from twofactor import codes, conf, totp, useragent
 from twofactor.crypto import Unsealable
 
-# A stage, a middleware or a URL of this app may be set up without it.
+# A host can name the stage, the middleware or the URLs of this app and forget to install it.
 if not apps.is_installed("twofactor"):
-    raise ImproperlyConfigured('twofactor is not installed. In the settings: "twofactor" in INSTALLED_APPS.')
+    raise ImproperlyConfigured('twofactor is not installed. Add "twofactor" to INSTALLED_APPS.')
 
 logger = logging.getLogger("twofactor")
 
@@ -124,11 +124,11 @@ class Authenticator(models.Model):
     sealed_secret = models.TextField(editable=False)
     last_time_step = models.BigIntegerField(default=-1, editable=False)
     failures = models.PositiveIntegerField(default=0, editable=False)  # in a row
-    delayed_until = models.BigIntegerField(default=0, editable=False)  # Unix time, as the four below
+    delayed_until = models.BigIntegerField(default=0, editable=False)  # Unix time
     budget_spent = models.PositiveIntegerField(default=0, editable=False)
-    budget_began = models.BigIntegerField(default=0, editable=False)
-    reset_granted = models.BigIntegerField(default=0, editable=False)
-    failure_mailed = models.BigIntegerField(default=0, editable=False)
+    budget_began = models.BigIntegerField(default=0, editable=False)  # Unix time
+    reset_granted = models.BigIntegerField(default=0, editable=False)  # Unix time
+    failure_mailed = models.BigIntegerField(default=0, editable=False)  # Unix time
     backup_salt = models.BinaryField(max_length=codes.SALT_BYTES)
     # Denormalized: the number of unused rows in `backup_codes`.
     codes_left = models.SmallIntegerField(default=0, editable=False)
@@ -296,7 +296,7 @@ class Authenticator(models.Model):
         )
 
     def claim_failure_email(self, *, now: float | None = None) -> bool:
-        """True for one caller an hour, who then emails the owner about wrong codes."""
+        """Return True to one caller an hour, which then emails the owner about wrong codes."""
         moment = int(time.time() if now is None else now)
         unsent = Authenticator.objects.filter(pk=self.pk, failure_mailed__lte=moment - 60 * 60)
         return unsent.update(failure_mailed=moment) == 1
@@ -311,7 +311,7 @@ class Authenticator(models.Model):
         """Do what `spend_backup_code` does and return a Verdict; see `judge` for `now` and `sign_in`.
 
         Timing equalization: a wrong code costs as many hashes as a right one. A right code ends the account's delay
-        and lock. Neither holds for codes imported from another app.
+        and lock. Neither is true of codes imported from another app.
         """
         if self.has_imported_codes:
             return self._judge_imported_code(code, time.time() if now is None else now, sign_in)
@@ -458,7 +458,7 @@ class PendingSignIn(models.Model):
         return PendingSignIn.objects.filter(pk=self.pk, tries__gt=conf.PENDING_TRIES).exists()
 
     def end_if_used_up(self) -> bool:
-        """Close this sign-in if its five tries are used up. True for the one caller that closed it."""
+        """Close this sign-in if its five tries are used up. Return True to the one caller that closed it."""
         used_up = PendingSignIn.objects.filter(pk=self.pk, tries=conf.PENDING_TRIES)
         if not used_up.update(tries=conf.PENDING_TRIES + 1):
             return False

@@ -35,7 +35,7 @@ def is_right(request: HttpRequest, password: str) -> bool:
 
 
 def _check(request: HttpRequest, user: Any, password: str) -> bool:
-    """Check the password. If that replaces an outdated hash, bind this session to the new hash, so that it stays."""
+    """Check the password. If that upgrades an outdated hash, bind this session to the new hash, to keep it valid."""
     old_hash = user.get_session_auth_hash()
     is_password = user.check_password(password)
     new_hash = user.get_session_auth_hash()

@@ -54,8 +54,8 @@ def stepped_up_recently(request: HttpRequest, *, now: float | None = None) -> bo
 def required_step_up_url(request: HttpRequest) -> str | None:
     """Return the URL of the step-up page, or None if the user passed a step-up recently or has nothing to prove.
 
-    The page leads back by a GET. What was posted is not kept, and the page says so. Signed-out users get the URL of
-    sign-in.
+    The page redirects back with a GET. What was posted is not kept, and the page says so. Signed-out users get
+    the URL of sign-in.
     """
     if not request.user.is_authenticated:
         return step_up_url(request)

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from twofactor.models import Authenticator
 
 KEY = "twofactor"
-TYPED = ("code", "backup")  # methods that the user typed, unlike "trusted browser"
+TYPED = ("code", "backup")  # methods in which the user types a code, unlike "trusted browser"
 
 
 def mark(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
@@ -23,7 +23,7 @@ def mark(request: HttpRequest, authenticator: Authenticator | None, method: str 
 
 
 def is_marked(request: HttpRequest, authenticator: Authenticator | None) -> bool:
-    """True if the session has the current version of the user's 2FA, or no mark if 2FA is off."""
+    """Return whether the session has the current version of the user's 2FA, or no mark if 2FA is off."""
     version = request.session.get(KEY, {}).get("version")
     return version == (authenticator.version if authenticator else None)
 
@@ -31,7 +31,7 @@ def is_marked(request: HttpRequest, authenticator: Authenticator | None) -> bool
 def used_recently(
     request: HttpRequest, authenticator: Authenticator | None, *, within: float, now: float | None = None
 ) -> bool:
-    """True if a code or backup code was accepted in this session in the last `within` seconds.
+    """Return whether a code or backup code was accepted in this session in the last `within` seconds.
 
     `now` is in seconds since 1970; the default is the current time. A trusted browser does not count.
     """

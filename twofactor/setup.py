@@ -28,7 +28,7 @@ def url(request: HttpRequest) -> str:
 
 
 def begin(request: HttpRequest, authenticator: Authenticator | None, *, destination: str = "") -> Setup:
-    """Return the setup in progress, or start one. So two tabs show the same secret."""
+    """Return the setup in progress, or start one. Two tabs therefore show the same secret."""
     if in_progress := resume(request, authenticator):
         return in_progress
     setup = Setup(totp.new_secret(), _version(authenticator), destination)

@@ -122,7 +122,7 @@ class VerifyStage(LoginStage):
         return _redirect_to_sign_in(_remember_ending(self.request, Ending.ENDED))
 
     def leave_to_another_request(self) -> HttpResponse:
-        """Redirect after a parallel request finished this sign-in. Do not write the session that it saved."""
+        """Redirect after a parallel request ended this sign-in. Leave the session as that request saved it."""
         if self.pending.is_used_up:
             messages.error(self.request, Ending.WRONG_CODES.label)
         return _redirect_to_sign_in(self.login.redirect_url)

@@ -60,6 +60,6 @@ def is_unsent(request: HttpRequest) -> bool:
 
 
 def ask_to_send_again(request: HttpRequest) -> None:
-    """Repeat after the step-up that the form has to be sent again."""
+    """After the step-up, add a message that the form has to be sent again."""
     if is_unsent(request):
         messages.info(request, _("Thank you. What you sent before was not kept: please send it again."))

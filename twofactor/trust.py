@@ -1,4 +1,6 @@
-"""Trusted browsers, off by default: a token in a cookie replaces the code until it expires, or password or 2FA change.
+"""Trusted browsers, off by default: a token in a cookie replaces the code.
+
+It is valid until it expires, or until the password or 2FA changes.
 
 One cookie has the tokens of all users of a browser, newest first, at most ten. With a cookie per user, the Cookie
 header of a shared computer would grow without bound. A token does not name its user; its row is found by its digest.

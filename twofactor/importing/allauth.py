@@ -14,7 +14,7 @@ from twofactor.importing.users import CannotImport, ImportedUser, base32, last_s
 
 
 class Source(tables.OneTable):
-    """The MFA_... settings must be unchanged, because recovery codes and codes are derived with them."""
+    """The MFA_... settings must be unchanged, because codes and recovery codes depend on them."""
 
     def __init__(self) -> None:
         super().__init__("mfa_authenticator")

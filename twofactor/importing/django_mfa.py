@@ -33,7 +33,7 @@ class Source(tables.OneTable):
     def build(self, key: Any, rows: dict[str, Any]) -> ImportedUser:
         app = rows.get("totp")
         if app is None:
-            others = [words for kind, words in ONLY.items() if kind in rows]
+            others = [name for kind, name in ONLY.items() if kind in rows]
             return ImportedUser(key, problem=f"has {others[0] if others else 'an unknown kind'} only")
         secret = base32(unsigned(app.data.get("secret", "")))
         if secret is None:
@@ -49,12 +49,12 @@ class Source(tables.OneTable):
             created_at=app.created_at,
             codes=unused(codes) if in_clear else (),
             hashed_codes=() if in_clear else unused(codes),
-            notes=tuple(f"not imported: {words}" for kind, words in OTHERS.items() if kind in rows),
+            notes=tuple(f"not imported: {name}" for kind, name in OTHERS.items() if kind in rows),
         )
 
 
 class OldSource:
-    """django-mfa 1 to 3. The codes are TOTP codes whatever `otp_type` says, which a form had sent."""
+    """django-mfa 1 to 3. The codes are TOTP codes. `otp_type` may say something else, because a form chose it."""
 
     def __init__(self) -> None:
         self.secrets = tables.table_model(

@@ -10,7 +10,7 @@ from typing import Any
 from twofactor import totp
 
 SHORTEST = 10  # bytes of a secret: 80 bits, as the first authenticator apps had
-USUAL = 20
+USUAL = 20  # bytes
 
 
 class CannotImport(Exception):
@@ -46,7 +46,8 @@ def build_or_report(build: Callable[..., ImportedUser], key: Any, *rows: Any) ->
 def base32(text: str) -> str | None:
     """Return a base32 secret in the form that totp.py takes, or None if it is invalid or has fewer than 80 bits.
 
-    pyotp refuses secrets under 112 bits. Padded with zeros, a short one gives the same codes: HMAC pads it likewise.
+    Pad a short secret with zeros, because pyotp refuses one under 112 bits. HMAC pads its key likewise, so the codes
+    are the same.
     """
     secret = "".join(text.split()).replace("-", "").rstrip("=").upper()
     try:

@@ -109,13 +109,13 @@ def has_known_hasher(encoded: str) -> bool:
 
 @transaction.atomic
 def create_rows(rows: list[Row]) -> list[Row]:
-    """Create authenticators and backup codes. Return the rows of users who did not have 2FA on by now."""
+    """Create authenticators and backup codes. Return these rows, without users who turned 2FA on during the import."""
     versions = {row.user.key: new_version() for row in rows}
     Authenticator.objects.bulk_create(
         [authenticator_of(row, version=versions[row.user.key]) for row in rows],
         ignore_conflicts=True,
     )
-    # A row with another version is not ours: the user turned 2FA on during the import.
+    # A row with another version was created by the user during the import.
     found = Authenticator.objects.filter(user_id__in=list(versions)).values_list("user_id", "pk", "version")
     created = {key: pk for key, pk, version in found if version == versions[key]}
     imported = [row for row in rows if row.user.key in created]

@@ -13,7 +13,7 @@ SHOWN = "twofactor_codes_shown"  # in the session until the codes are saved: the
 
 
 def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool, destination: str = "") -> HttpResponse:
-    """Return the only response that shows the backup codes. Its address is that of the settings, for a reload."""
+    """Return the only response that shows the backup codes. A reload of it opens the settings."""
     request.session[SHOWN] = destination
     request.twofactor_due = None  # type: ignore[attr-defined] # set by the middleware while 2FA was off
     context = {

@@ -1,4 +1,4 @@
-"""What the views of signed-in users share."""
+"""Helpers of the views for signed-in users."""
 
 from collections.abc import Callable
 from functools import wraps

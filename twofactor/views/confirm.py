@@ -1,6 +1,7 @@
-"""The second factor once more, for a host's view that requires a recent one (`twofactor.decorators`).
+"""Ask for the second factor again, for a host's view that requires a recent one (`twofactor.decorators`).
 
-A code or backup code is enough. The password was proved by signing in; changes of 2FA and of the account ask for both.
+A code or backup code is enough, because signing in proved the password. Changes of 2FA and of the account ask
+for both.
 """
 
 from urllib.parse import urlsplit

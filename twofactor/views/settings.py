@@ -1,4 +1,4 @@
-"""The settings page: status, backup codes left, trusted browsers, recent activity, and every action."""
+"""The settings page: status, backup codes left, trusted browsers, recent activity, and links to every action."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Step-up, then step 1 of the setup: the QR code and the key. A setup turns 2FA on, or replaces the phone."""
+"""Step 1 of the setup: ask for a step-up, then show the QR code and the key. A new setup can also replace the phone."""
 
 from typing import Any
 
@@ -48,13 +48,16 @@ def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) ->
 
 
 def lacks_verified_address(user: Any) -> bool:
-    """Return whether the user has to verify an address first. Otherwise a stranger could turn 2FA on for its owner."""
+    """Return whether the user still has to verify an address.
+
+    Otherwise someone could sign up with another person's address and turn 2FA on.
+    """
     return app_settings.EMAIL_VERIFICATION != "none" and not has_verified_email(user)
 
 
 def show_key(request: AuthenticatedRequest, authenticator: Authenticator | None, secret: str) -> HttpResponse:
-    host = adapter.current()
-    uri = totp.provisioning_uri(secret, account=host.label(request.user), issuer=host.issuer(request))
+    site_adapter = adapter.current()
+    uri = totp.provisioning_uri(secret, account=site_adapter.label(request.user), issuer=site_adapter.issuer(request))
     context = {
         "title": title_of(authenticator),
         "authenticator": authenticator,

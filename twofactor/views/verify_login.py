@@ -42,10 +42,10 @@ def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> 
     if form.method == "backup":
         left = form.codes_left
         if left:
-            words = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left) % left
+            text = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left) % left
         else:
-            words = _("You used your last backup code. Make new ones now.")
-        messages.add_message(request, messages.WARNING if left <= conf.CODES_LOW else messages.INFO, words)
+            text = _("You used your last backup code. Make new ones now.")
+        messages.add_message(request, messages.WARNING if left <= conf.CODES_LOW else messages.INFO, text)
     if form.cleaned_data.get("trust"):
         trust.trust(request, response, user, authenticator)
         events.browser_trusted(request, user)
