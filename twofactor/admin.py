@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.people import identifying_fields
 from twofactor.reauthentication import required_step_up_url
 from twofactor.reset import reset
+from twofactor.users import identifying_fields
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

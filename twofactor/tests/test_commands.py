@@ -60,7 +60,7 @@ def test_status_shows_the_delay_of_the_account(run_command, user, authenticator)
 
 @pytest.mark.parametrize("action", ["status", "reset"])
 def test_an_unknown_address_is_an_error(run_command, db, action):
-    with pytest.raises(CommandError, match="No user has the email address nobody@example"):
+    with pytest.raises(CommandError, match="No user has the email nobody@example"):
         run_command("twofactor", action, "nobody@example.com")
 
 

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.templatetags.tz import utc
 
-from twofactor import adapter, conf, keys, people
+from twofactor import adapter, conf, keys, users
 from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth
 from twofactor.importing.users import CannotImport
 from twofactor.importing.write import Source, import_users
@@ -141,7 +141,7 @@ class Command(BaseCommand):
 
 def find(email: str) -> Any:
     try:
-        return people.find(email)
+        return users.find(email)
     except LookupError as error:
         raise CommandError(error.args[0]) from None
 

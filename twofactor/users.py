@@ -1,4 +1,4 @@
-"""Find users by email address or user name, with any user model."""
+"""Find users by email address or username, with any user model."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 
 
 def identifying_fields() -> list[str]:
-    """Return the names of the fields that identify a user: the email address, then the user name."""
+    """Return the names of the fields that identify a user: the email address, then the username."""
     model = get_user_model()
     existing = {field.name for field in model._meta.get_fields()}
     names = dict.fromkeys([model.get_email_field_name(), model.USERNAME_FIELD])
@@ -14,7 +14,7 @@ def identifying_fields() -> list[str]:
 
 
 def find(name: str) -> Any:
-    """Return the user with this email address or user name. An exact match wins over one in another case.
+    """Return the user with this email address or username. An exact match wins over one in another case.
 
     Raise LookupError, with a message for the operator, if there is no such user or more than one.
     """
@@ -25,4 +25,4 @@ def find(name: str) -> Any:
             raise LookupError(f"More than one user has the {field} {name}.")
         if found:
             return found[0]
-    raise LookupError(f"No user has the email address {name}.")
+    raise LookupError(f"No user has the {' or '.join(identifying_fields())} {name}.")
