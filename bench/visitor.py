@@ -60,8 +60,8 @@ class Page:
 
 class Unexpected(Exception):
     def __init__(self, page: Page) -> None:
-        words = " ".join(re.sub("<[^>]*>", " ", page.text).split())
-        super().__init__(f"{page.status} {page.path}: {words[:300]}")
+        text = " ".join(re.sub("<[^>]*>", " ", page.text).split())
+        super().__init__(f"{page.status} {page.path}: {text[:300]}")
 
 
 class Visitor:

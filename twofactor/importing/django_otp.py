@@ -38,7 +38,7 @@ class Source:
             created_at=models.DateTimeField(null=True),
             last_used_at=models.DateTimeField(null=True),
         )
-        self.others = {device_table(name): words for name, words in OTHERS.items() if tables.columns_of(name)}
+        self.others = {device_table(table): name for table, name in OTHERS.items() if tables.columns_of(table)}
         self.static = self.tokens = None
         if tables.columns_of("otp_static_staticdevice"):
             self.static = device_table("otp_static_staticdevice")
@@ -68,16 +68,16 @@ class Source:
     def others_of(self, keys: list[Any]) -> dict[Any, set[str]]:
         """Return the names of the confirmed second factors that cannot be imported, by user."""
         found: dict[Any, set[str]] = defaultdict(set)
-        for model, words in self.others.items():
+        for model, name in self.others.items():
             for row in model.objects.filter(user_id__in=keys, confirmed=True):
-                found[row.user_id].add(words)
+                found[row.user_id].add(name)
         return found
 
     def build(self, key: Any, devices: list[Any], codes: list[str], others: set[str]) -> ImportedUser:
-        words = " and ".join(sorted(others))
+        other_names = " and ".join(sorted(others))
         confirmed = sorted((device for device in devices if device.confirmed), key=last_use, reverse=True)
         if not confirmed:
-            return ImportedUser(key, problem=missing_app(words, has_codes=bool(codes), unconfirmed=bool(devices)))
+            return ImportedUser(key, problem=missing_app(other_names, has_codes=bool(codes), unconfirmed=bool(devices)))
         supported = [device for device in confirmed if not problem_of(device)]
         if not supported:
             return ImportedUser(key, problem=problem_of(confirmed[0]))
@@ -87,8 +87,8 @@ class Source:
             notes.append(f"the clock of the phone is off by {device.drift * totp.PERIOD} s")
         if len(confirmed) > 1:
             notes.append(f"only one of {len(confirmed)} apps, the one used last")
-        if words:
-            notes.append(f"not imported: {words}")
+        if other_names:
+            notes.append(f"not imported: {other_names}")
         return user_of(device, codes, notes)
 
 
