@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import inspect
+import itertools
 import os
 import secrets
 import shutil
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -42,11 +44,11 @@ SERVER = [
 MEMORY_SETTINGS = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8388608:glibc.malloc.trim_threshold=8388608"
 }
-# The tests that run again on PostgreSQL. The access matrix takes ten seconds and adds little about the database.
-DATABASE_TESTS = (
-    *("twofactor/tests", "accounts/tests", "config/tests"),
-    "--ignore=config/tests/test_access_matrix.py",
-)
+# The app's tests have a pytest.ini of their own. A run of pytest has one, so they cannot run with the others.
+APP_TESTS = "twofactor"
+# Plain pytest leaves the folder `processes` out.
+COLLECT_ALL = "--override-ini=norecursedirs=.*"
+SITE_TESTS = ("accounts/tests", "config/tests", "bench/tests", "e2e")
 # The mutants that may survive, each with a reason.
 ACCEPTED_MUTANTS = ROOT / "twofactor/tests/accepted_mutants.toml"
 # Screenshots need a font, and Playwright's driver needs libatomic.
@@ -98,15 +100,37 @@ def test(*pytest_args: str) -> NoReturn:
     install_browser()
     if not shutil.which("oathtool"):
         apt_install("oathtool")
+    start = time.monotonic()
     if pytest_args:
-        become(PYTHON, "-m", "pytest", *pytest_args)
-    # One more than the cores, because a test waits for its browser or its server about a third of the time.
-    processes = min(os.cpu_count() or 1, 8) + 1
-    parallel: list[str | Path] = [PYTHON, "-m", "pytest", f"--numprocesses={processes}", "--dist=worksteal"]
-    passed = attempt(*parallel)
-    say("Running the tests that use the database again, on PostgreSQL and Redis.")
-    passed_again = attempt(*parallel, *DATABASE_TESTS, env=os.environ | {"TEST_DATABASE": "postgresql"})
-    sys.exit(not (passed and passed_again))
+        passed = run_pytest(*pytest_args)
+    else:
+        # One more than the cores, because a test waits for its browser or its server about a third of the time.
+        processes = min(os.cpu_count() or 1, 8) + 1
+        parallel = [f"--numprocesses={processes}", "--dist=worksteal", "--durations=10", COLLECT_ALL]
+        passed = run_pytest(*parallel)
+        say("Running the tests of what the database decides again, on PostgreSQL.")
+        passed &= run_pytest(*parallel, "-m", "database", env=os.environ | {"TEST_DATABASE": "postgresql"})
+    say(f"{'Passed' if passed else 'FAILED'} in {time.monotonic() - start:.0f} seconds.")
+    if not passed:
+        say("To run one test alone: python3 dev.py test FILE::TEST")
+    sys.exit(not passed)
+
+
+def run_pytest(*arguments: str, env: dict[str, str] | None = None) -> bool:
+    """Run pytest in the app's root and in the site's, or in the roots of the given paths. Return whether it passed."""
+    paths = [path for before, path in itertools.pairwise(("", *arguments)) if is_test_path(before, path)]
+    options = [argument for argument in arguments if argument not in paths]
+    app = [path for path in paths or [APP_TESTS] if Path(path).parts[0] == APP_TESTS]
+    site = [path for path in paths or SITE_TESTS if path not in app]
+    runs = [[PYTHON, "-m", "pytest", *options, *chosen] for chosen in (app, site) if chosen]
+    codes = {subprocess.run(run, cwd=ROOT, env=env, check=False).returncode for run in runs}
+    # 5 means that no test was selected, for example by -k in one of the two roots.
+    return 0 in codes and codes <= {0, 5}
+
+
+def is_test_path(before: str, argument: str) -> bool:
+    """Return whether the argument is FILE, FOLDER or FILE::TEST, and not the value of an option such as -k."""
+    return before not in ("-k", "-m", "-n", "-o", "-p", "-W") and (ROOT / argument.split("::", maxsplit=1)[0]).exists()
 
 
 def mutants(*options: str) -> None:

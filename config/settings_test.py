@@ -10,12 +10,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, TEST_POSTGRESQL
+
 # Each process of a parallel run has its own folder, and therefore its own database and cache.
 TEST_FOLDER = Path(tempfile.mkdtemp(prefix="twofactor-tests-"))
 atexit.register(shutil.rmtree, TEST_FOLDER, ignore_errors=True)
-TEST_POSTGRESQL = os.environ.get("TEST_POSTGRESQL") or "postgres://postgres@127.0.0.1:5432"
 TEST_REDIS = os.environ.get("TEST_REDIS") or "redis://127.0.0.1:6379/15"
-TEST_ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
 
 # Every variable that config/settings.py reads. `.env` does not override a variable that is set.
 os.environ.update(

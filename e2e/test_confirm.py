@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.urls import include, path
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
@@ -31,12 +32,15 @@ from twofactor.tests.hosts.pages import HOST, REPORT, ROW
 
 STEP_UP_TITLE = "Confirm that it is you"
 NOT_KEPT = "What you sent was not kept."
+# The site with the pages of a host.
+urlpatterns = [*pages.urlpatterns, path("", include("config.urls"))]
+
 WITHOUT_SCRIPT = pytest.mark.browser_context_args(java_script_enabled=False)
 
 
 @pytest.fixture(autouse=True)
 def host_urls(settings: Any) -> None:
-    settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
+    settings.ROOT_URLCONF = __name__
     pages.deleted.clear()
 
 

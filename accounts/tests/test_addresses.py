@@ -31,6 +31,8 @@ from twofactor.tests.helpers import (
     sign_in_with_2fa,
 )
 
+pytestmark = pytest.mark.database
+
 SIGNUP, EMAIL, REAUTHENTICATE = "/accounts/signup/", "/accounts/email/", "/accounts/2fa/reauthenticate/"
 RESET = "/accounts/password/reset/"
 SHARED = "shared@example.com"

@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+import pytest
 from allauth.usersessions.models import UserSession
 from django.core.management import call_command
 from django.utils import timezone
 
 from twofactor.tests.helpers import new_client, sign_in
+
+pytestmark = pytest.mark.database
 
 
 def add_entry(user, key, **age):

@@ -9,6 +9,8 @@ from accounts.models import User
 from conftest import PASSWORD
 from twofactor.tests.helpers import give_password, is_signed_in
 
+pytestmark = pytest.mark.database
+
 
 def test_an_address_is_required_unique_and_in_lower_case(user):
     assert User.objects.create_user("Bob@Example.com", PASSWORD).email == "bob@example.com"

@@ -11,7 +11,7 @@ import brotli
 import pytest
 
 from config import errors
-from config.tests.running_site import ROOT, Site
+from config.tests.processes.running_site import ROOT, Site
 
 # Each error has secrets in its message and in its local variables.
 SITE = """

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from twofactor.tests.hosts.fresh import HttpBrowser
+from config.tests.processes.fresh_host import HttpBrowser
 
 ROOT = Path(settings.BASE_DIR)
 README = (ROOT / "README.md").read_text()

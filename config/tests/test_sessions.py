@@ -12,7 +12,7 @@ from conftest import PASSWORD
 from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, new_client, redirect_target, sign_in
 
 CHANGE_PASSWORD = "/accounts/password/change/"
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 @pytest.fixture

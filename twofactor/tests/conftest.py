@@ -1,18 +1,49 @@
-"""Test clients, named after their state. Each test with one runs twice: plain and with htmx."""
+"""Fixtures of the app's tests: users of the minimal site, and clients that are named after their state."""
 
 from collections.abc import Callable
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
-from accounts.models import User
-from conftest import NOW
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import code_now, give_password, new_client, sign_in
+from twofactor.tests.fixtures import *  # noqa: F403
+from twofactor.tests.helpers import NOW, PASSWORD, code_now, give_password, new_client, sign_in
+from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, why_unavailable
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Shorten long strings. mutmut could not select an ID from `ids=` that has a backslash."""
+    return repr(val[:12]) if isinstance(val, str) and len(val) > 64 else None
+
+
+def pytest_configure() -> None:
+    if settings.ROOT_URLCONF != "twofactor.tests.urls":
+        pytest.exit("The app's tests have settings of their own. Run them apart from the site's: pytest twofactor", 4)
+    if TEST_ON_POSTGRESQL and (reason := why_unavailable()):
+        pytest.exit(f"Skipped on PostgreSQL: twofactor/tests. {reason}", 0)
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., User]:
+    """Make a user with a verified address; the password is PASSWORD by default."""
+
+    def make(email: str = "ada@example.com", *, password: str = PASSWORD, **fields: object) -> User:
+        user = User.objects.create_user(
+            email, email, password, **{"first_name": "Ada", "last_name": "Example", **fields}
+        )
+        EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+        return user
+
+    return make
+
+
+# --- Clients: each test with one runs twice, plain and with htmx ----------------------------------
 
 
 @pytest.fixture(params=["plain", "htmx"])

@@ -44,6 +44,8 @@ def test_django_runs_the_checks():
     assert not run_checks(tags=["twofactor"])
 
 
+SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1"}}
+
 WRONG_SETTINGS = [
     ("E001", {"ACCOUNT_ADAPTER": "allauth.account.adapter.DefaultAccountAdapter"}),
     ("E014", {"ACCOUNT_ADAPTER": f"{__name__}.StageOnlyAdapter"}),
@@ -87,7 +89,7 @@ def test_a_wrong_setting_is_reported_alone(settings, check_id, values):
 
 @pytest.mark.parametrize("values", [
     {"ACCOUNT_ADAPTER": "twofactor.account.AccountAdapter"},
-    {"CACHES": {"default": {"BACKEND": "config.cache.RedisCache", "LOCATION": "redis://127.0.0.1"}}},
+    {"CACHES": SHARED_CACHE},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
     {"SECURE_SSL_REDIRECT": True, "SESSION_COOKIE_SECURE": True, "CSRF_COOKIE_SECURE": True},
     {"TWOFACTOR_DRIFT_WINDOW": 0},
@@ -107,6 +109,7 @@ def test_valid_settings_are_not_reported(settings, values):
 @pytest.mark.django_db
 @pytest.mark.parametrize("backend, reported", [("dummy.DummyCache", ["W005"]), ("locmem.LocMemCache", [])])
 def test_a_cache_that_cannot_limit_is_an_error_only_with_deploy(settings, backend, reported):
+    settings.CACHES = SHARED_CACHE
     assert check_deploy(None) == []
     settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
     assert reported_ids() == reported

@@ -2,11 +2,11 @@
 
 import pytest
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator
 from twofactor.tests.helpers import (
     CONFIRM,
     DISABLE,
+    PASSWORD,
     REGENERATE,
     SETUP,
     UNKNOWN_BACKUP_CODE,

@@ -1,4 +1,4 @@
-"""`manage.py twofactor status|reset|report`, and `manage.py demo`."""
+"""`manage.py twofactor status|reset|report`."""
 
 import logging
 
@@ -139,36 +139,3 @@ def test_report_with_a_different_key_under_the_same_id_opens_no_secret(run_comma
     with pytest.raises(CommandError):
         run_command("twofactor", "report")
     assert "0 of 1 secrets open" in capsys.readouterr().out
-
-
-# --- demo -----------------------------------------------------------------------------------------
-
-
-def test_the_demo_account_requires_debug(run_command, db, settings, django_user_model):
-    with pytest.raises(CommandError, match="DEBUG"):
-        run_command("demo")
-    assert not django_user_model.objects.exists()
-
-
-def test_the_demo_account_can_sign_in_and_is_created_once(run_command, db, settings, django_user_model):
-    settings.DEBUG = True
-    output = run_command("demo")
-    user = django_user_model.objects.get()
-    password = output.rsplit("/", 1)[1].strip()
-    assert user.email in output
-    client = new_client()
-    client.post("/accounts/login/", {"login": user.email, "password": password})
-    assert is_signed_in(client)
-    assert run_command("demo") == output
-    assert django_user_model.objects.count() == 1
-
-
-def test_the_demo_command_does_not_reset_a_changed_password(run_command, db, settings, django_user_model):
-    settings.DEBUG = True
-    run_command("demo")
-    user = django_user_model.objects.get()
-    user.set_password("a-password-of-my-own")
-    user.save()
-    run_command("demo")
-    user.refresh_from_db()
-    assert user.check_password("a-password-of-my-own")

@@ -21,6 +21,8 @@ from twofactor.tests.helpers import (
     wrong_code,
 )
 
+pytestmark = pytest.mark.database
+
 NOTHING = [
     "Deleted expired trusted browsers: 0", "Deleted abandoned sign-ins: 0", "Deleted old security events: 0",
 ]  # fmt: skip

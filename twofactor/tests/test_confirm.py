@@ -6,12 +6,12 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.helpers import (
     CONFIRM,
     LOGIN,
     MALFORMED_CODES,
+    PASSWORD,
     SETTINGS,
     SETUP,
     UNKNOWN_BACKUP_CODE,

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import SECRET
 from twofactor import crypto
 from twofactor.crypto import Keyring, Unsealable
+from twofactor.tests.helpers import SECRET
 
 OLD, NEW = base64.b64encode(b"o" * 32).decode(), base64.b64encode(b"n" * 32).decode()
 KEYRING = Keyring.parse(f"old:{OLD}")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator, BackupCode, SecurityEvent
 from twofactor.tests.helpers import (
     DISABLE,
     LOGIN,
+    PASSWORD,
     SETTINGS,
     UNKNOWN_BACKUP_CODE,
     code_now,

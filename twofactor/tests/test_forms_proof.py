@@ -3,10 +3,9 @@
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
 
-from conftest import NOW, PASSWORD
 from twofactor.forms import ProofForm, VerifySetupForm
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import MALFORMED_CODES, code_now, error_codes, tries_left, wrong_code
+from twofactor.tests.helpers import MALFORMED_CODES, NOW, PASSWORD, code_now, error_codes, tries_left, wrong_code
 
 
 @pytest.fixture

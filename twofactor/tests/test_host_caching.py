@@ -2,9 +2,9 @@
 
 import pytest
 
-from conftest import PASSWORD
 from twofactor.tests.helpers import (
     DISABLE,
+    PASSWORD,
     REGENERATE,
     SETTINGS,
     SETUP,
@@ -15,11 +15,6 @@ from twofactor.tests.helpers import (
     give_password,
     new_client,
 )
-
-
-@pytest.fixture(autouse=True)
-def plain_host(settings):
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("config.")]
 
 
 def is_stored(response):

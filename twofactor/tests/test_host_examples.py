@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from django.conf import settings as site
 from django.urls import include, path
 
 from twofactor import conf, signals
@@ -17,7 +16,7 @@ from twofactor.forms import SecondFactorForm
 from twofactor.reset import reset
 from twofactor.tests.helpers import CONFIRM, age_second_factor, redirect_target
 
-PAGE = (Path(site.BASE_DIR) / "docs" / "reuse.md").read_text()
+PAGE = (Path(conf.__file__).parent.parent / "docs" / "reuse.md").read_text()
 EXAMPLES = dict(re.findall(r"```python\n# shop/(\w+)\.py\n(.*?)```", PAGE, flags=re.DOTALL))
 TABLE = dict(re.findall(r"^\| `(TWOFACTOR_\w+)` \| (.*?) \|", PAGE, flags=re.MULTILINE))
 SETTINGS = {
@@ -96,7 +95,7 @@ def test_the_example_adapter_works(shop, user, rf, settings):
     assert own.issuer() == "Shop"
     assert own.issuer(rf.get("/", headers={"Host": "test.shop.example"})) == "Shop (test)"
     assert own.label(user) == "Ada Example"
-    user.full_name = ""
+    user.first_name = user.last_name = ""
     assert own.label(user) == user.email
     assert not own.is_required(user)
     user.is_superuser = True
@@ -105,11 +104,11 @@ def test_the_example_adapter_works(shop, user, rf, settings):
 
 def test_the_example_views_require_step_up(shop, client_with_2fa, settings):
     views = shop("views")
-    views.Ledger.template_name = "home.html"
+    views.Ledger.template_name = "twofactor/base.html"
     views.urlpatterns = [
         path("refund/<int:pk>/", views.refund),
         path("ledger/", views.Ledger.as_view()),
-        path("", include("config.urls")),
+        path("", include("twofactor.tests.urls")),
     ]
     settings.ROOT_URLCONF = "shop.views"
     assert client_with_2fa.post("/refund/7/").content == b"Order 7 is refunded."

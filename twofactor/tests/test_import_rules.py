@@ -8,6 +8,7 @@ import pytest
 APP = Path(__file__).resolve().parent.parent
 ROOT = APP.parent
 FILES = sorted(path for path in APP.rglob("*.py") if "tests" not in path.parts)
+TESTS = sorted(APP.glob("tests/**/*.py"))
 SITE = {"accounts", "bench", "config", "conftest", "dev", "e2e"}
 PURE = ["canonical.py", "totp.py", "codes.py", "crypto.py"]
 
@@ -37,6 +38,17 @@ def strings(path):
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_twofactor_never_imports_the_site(path):
     assert not roots(path) & SITE
+
+
+def test_the_tests_of_the_app_never_import_the_site():
+    assert [name_of(path) for path in TESTS if roots(path) & SITE] == []
+
+
+def test_the_tests_of_the_app_never_name_its_urls_or_settings():
+    files = [path for path in TESTS if path.name != Path(__file__).name]
+    assert [
+        name_of(path) for path in files if {"config.urls", "config.settings", "accounts.User"} & strings(path)
+    ] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -5,11 +5,12 @@ import hmac
 import pytest
 from django.contrib.auth.hashers import check_password, make_password
 
-from conftest import NOW
 from twofactor import codes, models
 from twofactor.forms import VerifyLoginForm
 from twofactor.models import Authenticator, BackupCode, PendingSignIn, Verdict
-from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE, error_codes, give_password, is_signed_in, new_client
+from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE, error_codes, give_password, is_signed_in, new_client
+
+pytestmark = pytest.mark.database
 
 ACCEPTED, WRONG, DELAYED, UNREADABLE = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED, Verdict.UNREADABLE
 DIGITS, TOKEN = "00412857", "abcd2345"

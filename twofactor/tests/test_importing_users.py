@@ -13,11 +13,13 @@ from django.core.management import CommandError
 from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
-from conftest import NOW, SECRET
 from twofactor.importing import allauth, django_mfa, django_otp, pair, tables, write
 from twofactor.importing.users import ImportedUser, base32, base32_of_hex, build_or_report, last_step, unsupported
 from twofactor.models import Authenticator, BackupCode
+from twofactor.tests.helpers import NOW, SECRET
 from twofactor.totp import code_at, time_step_at
+
+pytestmark = pytest.mark.database
 
 HEX = "48656c6c6f21deadbeef48656c6c6f21deadbeef"  # SECRET
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -4,13 +4,12 @@ import pytest
 from django.contrib.admin import AdminSite
 from django.urls import include, path
 
-from conftest import PASSWORD
-from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, new_client, redirect_target, sign_in
+from twofactor.tests.helpers import LOGIN, PASSWORD, SETTINGS, is_signed_in, new_client, redirect_target, sign_in
 
 DEFAULT_ADMIN = AdminSite("bare")
 urlpatterns = [
     path("bare/", DEFAULT_ADMIN.urls),
-    path("", include("config.urls")),
+    path("", include("twofactor.tests.urls")),
 ]
 
 

@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from conftest import NOW
 from twofactor.models import Authenticator, Verdict
-from twofactor.tests.helpers import code_now
+from twofactor.tests.helpers import NOW, code_now
+
+pytestmark = pytest.mark.database
 
 ACCEPTED, WRONG, UNREADABLE = Verdict.ACCEPTED, Verdict.WRONG, Verdict.UNREADABLE
 OTHER_KEY = "other:b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItISE="

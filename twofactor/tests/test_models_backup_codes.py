@@ -2,10 +2,11 @@
 
 import pytest
 
-from conftest import NOW
 from twofactor import codes
 from twofactor.models import Authenticator, ChangedMeanwhile, PendingSignIn, Verdict
-from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE
+from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE
+
+pytestmark = pytest.mark.database
 
 WEEK = 7 * 24 * 60 * 60
 OTHER_SECRET = "B" * 32

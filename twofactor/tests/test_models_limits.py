@@ -2,9 +2,11 @@
 
 import pytest
 
-from conftest import NOW
 from twofactor import conf
 from twofactor.models import Authenticator, Verdict
+from twofactor.tests.helpers import NOW
+
+pytestmark = pytest.mark.database
 
 ACCEPTED, WRONG, DELAYED = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED
 DAY = 24 * 60 * 60

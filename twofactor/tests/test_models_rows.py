@@ -4,9 +4,11 @@ import re
 
 import pytest
 
-from conftest import NOW
 from twofactor import codes
 from twofactor.models import Authenticator, BackupCode, ChangedMeanwhile, TrustedBrowser
+from twofactor.tests.helpers import NOW
+
+pytestmark = pytest.mark.database
 
 STEP = NOW // 30
 OTHER_SECRET = "B" * 32

@@ -2,9 +2,9 @@
 
 import pytest
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.helpers import (
+    PASSWORD,
     SETTINGS,
     SETUP,
     UNKNOWN_BACKUP_CODE,

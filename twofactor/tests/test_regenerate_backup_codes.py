@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.helpers import (
     LOGIN,
+    PASSWORD,
     REGENERATE,
     SETTINGS,
     UNKNOWN_BACKUP_CODE,

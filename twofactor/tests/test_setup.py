@@ -5,10 +5,10 @@ import re
 import pytest
 from allauth.account.models import EmailAddress
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator
 from twofactor.tests.helpers import (
     LOGIN,
+    PASSWORD,
     SETTINGS,
     SETUP,
     VERIFY_SETUP,

@@ -7,13 +7,13 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from conftest import PASSWORD
 from twofactor import events, signals
 from twofactor.forms import ConfirmForm, ProofForm, VerifyLoginForm
 from twofactor.models import Authenticator
 from twofactor.reset import reset
 from twofactor.tests.helpers import (
     DISABLE,
+    PASSWORD,
     REGENERATE,
     SETUP,
     VERIFY_LOGIN,

@@ -11,8 +11,7 @@ def test_a_user_without_2fa_is_signed_in(user):
     assert browser.get(SETTINGS).status_code == 200
 
 
-def test_a_user_with_2fa_is_signed_in_as_after_a_code(user, authenticator, settings):
-    settings.ROOT_URLCONF = "twofactor.tests.hosts.pages"
+def test_a_user_with_2fa_is_signed_in_as_after_a_code(user, authenticator):
     browser = new_client()
     sign_in(browser, user)
     assert browser.get(REPORT).status_code == 200

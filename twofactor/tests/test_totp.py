@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import NOW
 from twofactor import totp
 from twofactor.tests import rfc6238
+from twofactor.tests.helpers import NOW
 
 RFC_SECRET = base64.b32encode(b"12345678901234567890").decode()
 STEP = totp.time_step_at(NOW)

@@ -6,11 +6,11 @@ import pytest
 from django.http import HttpResponse
 from django.utils import timezone
 
-from conftest import PASSWORD
 from twofactor import trust
 from twofactor.models import Authenticator, SecurityEvent, TrustedBrowser
 from twofactor.tests.helpers import (
     LOGIN,
+    PASSWORD,
     SETTINGS,
     VERIFY_LOGIN,
     code_now,

@@ -17,6 +17,7 @@ from twofactor.tests.helpers import (
     is_full_page,
     is_signed_in,
     message_levels,
+    messages_on,
     new_client,
     redirect_target,
 )
@@ -52,7 +53,7 @@ def test_the_page_has_one_code_field_and_shows_no_personal_data(pending_client, 
     assert set(inputs(response)) == {"csrfmiddlewaretoken", "sign_in", "code"}
     assert "autofocus" in inputs(response)["code"]
     assert user.email not in response.content.decode()
-    assert user.full_name not in response.content.decode()
+    assert user.get_full_name() not in response.content.decode()
     assert "no-store" in response["Cache-Control"]
 
 
@@ -144,8 +145,8 @@ def test_a_backup_code_signs_in_shows_how_many_are_left_and_notifies_the_owner(
 ):
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})) == "/"
     home = pending_client.get("/")
-    assert message_levels(home) == ["info"]
-    assert "9" in str(next(iter(home.context["messages"])))
+    assert "info" in message_levels(home)
+    assert "9" in " ".join(messages_on(home))
     assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]
     (email,) = emails_to(user.email)
     assert "9" in email.body
@@ -155,7 +156,7 @@ def test_three_remaining_backup_codes_are_a_warning(pending_client, authenticato
     for code in backup_codes[:6]:
         authenticator.spend_backup_code(code)
     pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[6]})
-    assert message_levels(pending_client.get("/")) == ["warning"]
+    assert "warning" in message_levels(pending_client.get("/"))
 
 
 def test_a_used_or_unknown_backup_code_does_not_sign_in(pending_client, authenticator, backup_codes):

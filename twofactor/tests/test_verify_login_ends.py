@@ -5,10 +5,10 @@ import time
 import pytest
 from django.core.cache import cache
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator, PendingSignIn, SecurityEvent
 from twofactor.tests.helpers import (
     LOGIN,
+    PASSWORD,
     SETTINGS,
     UNKNOWN_BACKUP_CODE,
     VERIFY_LOGIN,

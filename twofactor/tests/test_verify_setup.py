@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.helpers import (
+    PASSWORD,
     SETTINGS,
     SETUP,
     VERIFY_LOGIN,

@@ -1,4 +1,4 @@
-"""Pages of a host that use the app's decorator and mixin. Tests set ROOT_URLCONF to this module."""
+"""Pages of a host that use the app's decorator and mixin. They are in twofactor/tests/urls.py."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template import engines
-from django.urls import include, path
+from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_page
 from django.views.decorators.http import require_POST
@@ -22,7 +22,7 @@ WRAPPED, DISPATCH, CACHED = "/host/wrapped/", "/host/dispatch/", "/host/cached/"
 deleted: list[str] = []  # notes posted to `delete`
 
 PAGE = """
-{% extends base_template %}
+{% extends base_template|default:"twofactor/base.html" %}
 {% block title %}{{ title }}{% endblock %}
 {% block content %}
   <section id="panel" aria-labelledby="panel-title">
@@ -110,5 +110,4 @@ urlpatterns = [
     path("host/cached/", cache_page(60)(report)),
     path("host/one/<int:pk>/", one),
     path("host/elsewhere/", elsewhere),
-    path("", include("config.urls")),
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from config.tests.running_site import (
+from config.tests.processes.running_site import (
     DISABLE,
     REGENERATE,
     ROUNDS,
@@ -25,7 +25,7 @@ from config.tests.running_site import (
 )
 from conftest import PASSWORD
 
-pytest_plugins = ["config.tests.running_site"]
+pytest_plugins = ["config.tests.processes.running_site"]
 
 ALL_UNUSED = "all_unused(pk)"
 

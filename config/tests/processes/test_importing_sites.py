@@ -11,7 +11,7 @@ import pytest
 
 from dev import IN_VENV, ROOT, install
 
-HERE = Path(__file__).parent / "importing_sites"
+HERE = ROOT / "twofactor/tests/importing_sites"
 
 
 def python_of(environment):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from twofactor.tests.hosts.fresh import ROOT, FreshSite
+from config.tests.processes.fresh_host import ROOT, FreshSite
 
 PAGE = (ROOT / "docs/importing.md").read_text()
 COMMANDS = "".join(re.findall(r"^ *```sh\n(.*?)^ *```$", PAGE, flags=re.MULTILINE | re.DOTALL)).splitlines()

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from config.tests.running_site import LOGIN, Browser, Site
+from config.tests.processes.running_site import LOGIN, Browser, Site
 
-pytest_plugins = ["config.tests.running_site"]
+pytest_plugins = ["config.tests.processes.running_site"]
 # The server has 64 threads. SOME is less than half of them, for clients that occupy a thread.
 MANY = 200
 SOME = 30

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import brotli
 import pytest
 
-from config.tests.running_site import LOGIN, Browser, Site, manage, serving
+from config.tests.processes.running_site import LOGIN, Browser, Site, manage, serving
 
 # Manifest and compression as in production, in a folder of the test.
 COLLECTED = """

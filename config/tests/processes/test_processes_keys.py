@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.tests.running_site import SETUP, VERIFY_SETUP, Browser, Site, SiteUser, manage, serving
+from config.tests.processes.running_site import SETUP, VERIFY_SETUP, Browser, Site, SiteUser, manage, serving
 from conftest import PASSWORD
 
-pytest_plugins = ["config.tests.running_site"]
+pytest_plugins = ["config.tests.processes.running_site"]
 
 OLD, NEW = (f"{kid}:{base64.b64encode(secrets.token_bytes(32)).decode()}" for kid in ("2026", "2027"))
 

@@ -39,7 +39,7 @@ from conftest import PASSWORD
 from dev import SERVER
 from twofactor.tests.rfc6238 import code_at
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LOGIN = "/accounts/login/"
 VERIFY_LOGIN = "/accounts/2fa/verify-login/"
 CANCEL_LOGIN = "/accounts/2fa/cancel-login/"

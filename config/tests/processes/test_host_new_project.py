@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from config.tests.processes.fresh_host import FreshSite, build, environment
 from twofactor.tests.hosts import journey
-from twofactor.tests.hosts.fresh import FreshSite, build, environment
 from twofactor.tests.hosts.journey import PASSWORD, SETTINGS, code, give_code, give_password, sign_in_by_provider
 
 NEWEST_DJANGO = "6.1.3"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from twofactor.tests.hosts.fresh import build
+from config.tests.processes.fresh_host import build
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-NOT_PACKAGED = {"tests", "__pycache__"}
+ROOT = Path(__file__).resolve().parents[3]
+NOT_PACKAGED = {"tests", "__pycache__", "pytest.ini", ".pytest_cache"}
 LANGUAGES = ["ar", "de", "es", "fr", "ja", "pt_BR", "zh_Hans"]
 
 

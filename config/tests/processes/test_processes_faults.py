@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from config.settings_test import TEST_REDIS
-from config.tests.running_site import (
+from config.tests.processes.running_site import (
     DISABLE,
     LOGIN,
     REGENERATE,
@@ -30,7 +30,7 @@ from config.tests.running_site import (
 )
 from conftest import PASSWORD
 
-pytest_plugins = ["config.tests.running_site"]
+pytest_plugins = ["config.tests.processes.running_site"]
 
 
 # --- The mail server ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from config.tests.running_site import (
+from config.tests.processes.running_site import (
     DISABLE,
     LOGIN,
     REGENERATE,
@@ -28,7 +28,7 @@ from config.tests.running_site import (
     wait_until,
 )
 
-pytest_plugins = ["config.tests.running_site"]
+pytest_plugins = ["config.tests.processes.running_site"]
 
 PASSWORD = "umbel-4-Quarry-thimble"
 SECOND_PASSWORD = "Zinc-7-harbour-lantern"

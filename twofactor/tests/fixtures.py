@@ -1,0 +1,80 @@
+"""Fixtures that the app's tests and the site's tests share. Each conftest.py has its own `make_user`."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.core.mail import EmailMessage
+
+from twofactor import mail
+from twofactor.models import Authenticator
+from twofactor.tests import rfc6238
+from twofactor.tests.helpers import SECRET
+
+# --- Users and their second factor ----------------------------------------------------------------
+
+
+@pytest.fixture
+def user(make_user: Callable[..., Any]) -> Any:
+    return make_user()
+
+
+@pytest.fixture
+def secret() -> str:
+    return SECRET
+
+
+@pytest.fixture
+def backup_codes(user: Any, secret: str) -> list[str]:
+    """Turn 2FA on for the user, and return the ten backup codes in clear."""
+    return Authenticator.objects.activate(user, secret=secret)
+
+
+@pytest.fixture
+def authenticator(user: Any, backup_codes: list[str]) -> Authenticator:
+    return Authenticator.objects.get(user=user)
+
+
+@pytest.fixture
+def code_at(secret: str) -> Callable[[float], str]:
+    """The code of `secret` at a Unix time, from an implementation that is independent of the app."""
+    return lambda unix_time: rfc6238.code_at(secret, unix_time)
+
+
+@pytest.fixture
+def oathtool() -> Callable[[str, float], str]:
+    """The code of a base32 secret at a Unix time, from oathtool."""
+    program = shutil.which("oathtool")
+    if program is None:
+        pytest.skip("oathtool is not installed")
+
+    def code(secret: str, unix_time: float) -> str:
+        command = [program, "--totp", "--base32", f"--now=@{int(unix_time)}", secret]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    return code
+
+
+# --- Isolation and emails -------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def isolate_limits_and_emails() -> Iterator[None]:
+    """Clear the limits before each test, and wait for its emails, which are sent in a thread."""
+    cache.clear()
+    yield
+    mail.flush()
+
+
+@pytest.fixture
+def emails_to(mailoutbox: list[EmailMessage]) -> Callable[[str], list[EmailMessage]]:
+    """Return the emails sent to an address so far, oldest first."""
+
+    def emails(address: str) -> list[EmailMessage]:
+        mail.flush()
+        return [message for message in mailoutbox if address in message.to]
+
+    return emails
