@@ -9,10 +9,10 @@ from allauth.account.models import EmailAddress
 
 from accounts.models import User
 from config.settings import PASSWORD_HASHERS
-from config.settings_test import TEST_ON_POSTGRESQL, TEST_POSTGRESQL, TEST_REDIS
+from config.settings_test import TEST_REDIS
 from twofactor.tests.fixtures import *  # noqa: F403
 from twofactor.tests.helpers import NOW, PASSWORD, SECRET
-from twofactor.tests.postgresql import why_unavailable
+from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, TEST_POSTGRESQL, why_unavailable
 
 __all__ = ["NOW", "PASSWORD", "SECRET"]  # for tests that import them from here
 

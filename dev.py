@@ -122,7 +122,7 @@ def run_pytest(*arguments: str, env: dict[str, str] | None = None) -> bool:
     options = [argument for argument in arguments if argument not in paths]
     app = [path for path in paths or [APP_TESTS] if Path(path).parts[0] == APP_TESTS]
     site = [path for path in paths or SITE_TESTS if path not in app]
-    runs = [[PYTHON, "-m", "pytest", *options, *chosen] for chosen in (app, site) if chosen]
+    runs: list[list[str | Path]] = [[PYTHON, "-m", "pytest", *options, *chosen] for chosen in (app, site) if chosen]
     codes = {subprocess.run(run, cwd=ROOT, env=env, check=False).returncode for run in runs}
     # 5 means that no test was selected, for example by -k in one of the two roots.
     return 0 in codes and codes <= {0, 5}
