@@ -15,7 +15,6 @@ from twofactor.tests.helpers import (
     SETTINGS,
     VERIFY_LOGIN,
     code_now,
-    errors,
     give_password,
     inputs,
     is_signed_in,
@@ -67,22 +66,6 @@ def test_a_taken_address_gets_the_same_response_as_a_free_one_and_its_owner_an_e
         assert (taken.status_code, redirect_target(taken)) == (free.status_code, redirect_target(free))
     assert list(User.objects.filter(full_name="Bob New").values_list("email", flat=True)) == ["free@example.com"]
     assert len(emails_to(user.email)) == 2
-
-
-@pytest.mark.parametrize("path, typed, field", [
-    (SIGNUP, {"password1": "short"}, "password1"),
-    (CHANGE, {"oldpassword": "wrong", "password1": NEW_PASSWORD}, "oldpassword"),
-    (CHANGE, {"oldpassword": PASSWORD, "password1": "short"}, "password1"),
-])  # fmt: skip
-@pytest.mark.parametrize("htmx", [False, True])
-def test_an_invalid_form_shows_an_error_at_the_field(user, path, typed, field, htmx):
-    client = new_client(htmx=htmx)
-    if path == CHANGE:
-        sign_in(client, user)
-    response = client.post(path, {**NEWCOMER, **typed})
-    assert set(errors(response)) == {field}
-    assert inputs(response)[field]["aria-invalid"] == "true"
-    assert User.objects.get().check_password(PASSWORD)
 
 
 def test_a_password_change_ends_other_sessions_and_notifies_the_owner(client, user, emails_to):

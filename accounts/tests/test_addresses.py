@@ -125,6 +125,8 @@ def test_an_address_signs_in_the_account_that_confirmed_it_or_else_signed_up_wit
     assert owner_of(SHARED) is None
     holder = sign_up()
     assert owner_of(SHARED) == holder
+    claim(holder, "second@example.com", verified=True)
+    assert owner_of(SHARED) is None
     further.set_verified()
     assert owner_of(SHARED.upper()) == user
 

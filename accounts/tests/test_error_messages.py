@@ -64,9 +64,3 @@ def test_errors_use_the_messages_of_the_site_in_the_language_of_the_page(user, m
     else:
         # Compare only the start: the rest may be a duration.
         assert not [message for message, error in shown.items() if message[:15] in error]
-
-
-def test_the_sign_in_page_uses_the_reset_link_of_the_site(db):
-    """allauth's own text is formal in Spanish, unlike the site's."""
-    templates = [template.name for template in new_client().get(LOGIN).templates]
-    assert "account/password_reset_help_text.html" in templates
