@@ -13,6 +13,7 @@ from twofactor.models import Authenticator
 from twofactor.tests.helpers import (
     LOGIN,
     SETTINGS,
+    SETUP,
     VERIFY_LOGIN,
     code_now,
     give_password,
@@ -78,6 +79,13 @@ def test_a_password_change_ends_other_sessions_and_notifies_the_owner(client, us
     assert len(emails_to(user.email)) == 1
     (session,) = client.get("/accounts/sessions/").context["sessions"]
     assert session.session_key == client.session.session_key
+
+
+def test_wrong_passwords_of_the_change_count_with_those_of_the_apps_forms(client, user):
+    sign_in(client, user)
+    for _ in range(9):
+        client.post(CHANGE, {"oldpassword": "wrong", "password1": NEW_PASSWORD})
+    assert redirect_target(client.post(SETUP, {"password": "wrong"})).startswith(LOGIN)
 
 
 def test_a_reset_changes_the_password_without_signing_in(client, user, emails_to):
