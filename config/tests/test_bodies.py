@@ -26,22 +26,14 @@ from twofactor.tests.helpers import (
 
 MEGABYTES = "1" * 3_000_000
 PUBLIC_PATHS = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/"]
-SIGNED_IN_PATHS = [
-    "/",
-    SETTINGS,
-    SETUP,
-    "/accounts/2fa/disable/",
-    "/accounts/email/",
-    "/accounts/password/change/",
-    "/accounts/logout/",
-]
+SIGNED_IN_PATHS = ["/", SETTINGS, SETUP, "/accounts/2fa/disable/", "/accounts/email/", "/accounts/password/change/"]
 FORM = "application/x-www-form-urlencoded"
 
 
-@pytest.fixture(params=["plain", "htmx"])
-def pending(request, user, authenticator):
+@pytest.fixture
+def pending(user, authenticator):
     """A client with a pending sign-in and CSRF checks."""
-    client = new_client(htmx=request.param == "htmx", enforce_csrf_checks=True)
+    client = new_client(enforce_csrf_checks=True)
     give_password(client, user, csrfmiddlewaretoken=token(client, LOGIN))
     return client
 
@@ -66,18 +58,8 @@ def test_a_code_of_three_megabytes_is_a_field_error_and_is_not_charged(pending, 
     assert Authenticator.objects.get().failures == 0
     assert not PendingSignIn.objects.exists()
     assert len(response.content) < 64 * 1024, "the response repeats the input"
-
-
-def test_a_body_cut_inside_a_percent_escape_is_a_field_error(pending):
-    first = token(pending, VERIFY_LOGIN)
-    for pad in range(3):
-        response = post(pending, VERIFY_LOGIN, csrfmiddlewaretoken=first, code="x" * pad + "%C3%BC" * 20_000)
-        assert response.status_code == 422
-
-
-def test_a_long_body_without_the_token_at_its_start_is_refused(pending):
-    response = post(pending, VERIFY_LOGIN, code=MEGABYTES, csrfmiddlewaretoken=token(pending, VERIFY_LOGIN))
-    assert response.status_code == 403
+    late = post(pending, VERIFY_LOGIN, code=MEGABYTES, csrfmiddlewaretoken=first)
+    assert late.status_code == 403, "the body is cut before the token"
 
 
 def test_the_csrf_token_is_the_first_field_of_every_form(user, authenticator):
@@ -105,10 +87,6 @@ def test_a_password_of_three_megabytes_is_refused_without_hashing(user, monkeypa
     assert len(response.content) < 64 * 1024
 
 
-def test_a_body_with_too_many_fields_is_refused(db):
-    assert post(new_client(), LOGIN, **{f"field{number}": "x" for number in range(60)}).status_code == 400
-
-
 @pytest.mark.parametrize(
     "content_type",
     ["multipart/form-data; boundary=x", "application/json", "text/plain", "application/octet-stream", ""],
@@ -116,12 +94,6 @@ def test_a_body_with_too_many_fields_is_refused(db):
 def test_a_long_body_of_another_content_type_is_refused_unread(db, content_type):
     response = new_client().post(LOGIN, b"x" * 3_000_000, content_type=content_type)
     assert response.status_code == 413
-
-
-@pytest.mark.parametrize("length", ["", "0", "-1"])
-def test_a_wrong_content_length_is_a_client_error(db, length):
-    response = new_client().generic("POST", LOGIN, b"login=x", content_type=FORM, CONTENT_LENGTH=length)
-    assert response.status_code in (400, 422)
 
 
 def test_a_body_of_exactly_the_limit_is_not_cut(user, settings):
@@ -147,14 +119,14 @@ UNREADABLE = {
 ERROR_PAGES = [400, 403, 404, 429, 500]
 
 
-@pytest.mark.parametrize("cookies", [{}, {"csrftoken": "a" * 32}], ids=["", "with a CSRF cookie"])
-@pytest.mark.parametrize("path", ["/nowhere/", "/%00", LOGIN, "/admin/nowhere/"])
 @pytest.mark.parametrize("kind", UNREADABLE)
-def test_an_unreadable_body_is_a_client_error_at_any_path(db, kind, path, cookies):
-    client = new_client(enforce_csrf_checks=True, raise_request_exception=False)
-    client.cookies.load(cookies)
+def test_an_unreadable_body_is_a_client_error_at_any_path(db, kind):
     content_type, body = UNREADABLE[kind]
-    assert 400 <= client.post(path, body, content_type=content_type).status_code < 500
+    client = new_client(enforce_csrf_checks=True, raise_request_exception=False)
+    for cookies in ({}, {"csrftoken": "a" * 32}):
+        client.cookies.load(cookies)
+        for path in ("/nowhere/", "/%00", LOGIN, "/admin/nowhere/"):
+            assert 400 <= client.post(path, body, content_type=content_type).status_code < 500, path
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)

@@ -7,14 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from django.conf import settings
 
-from config.tests.processes.fresh_host import HttpBrowser
+from config.tests.processes.running_site import wait_until
+from twofactor.tests.journeys import new_client, post
 
 ROOT = Path(settings.BASE_DIR)
 README = (ROOT / "README.md").read_text()
@@ -38,24 +39,22 @@ def test_the_site_runs_by_the_commands_of_the_readme_and_emails_link_to_it(check
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = str(probe.getsockname()[1])
     script = commands.replace("8000", port).replace(" runserver", " runserver --noreload")
-    with (checkout / "output").open("w") as output:
+    output = checkout / "output"
+    with output.open("w") as log:
         # A new session: the shell does not forward a signal to the server.
-        server = subprocess.Popen(
-            ["bash", "-euc", script],
-            cwd=checkout,
-            env={"PATH": "/usr/bin:/bin"},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        options = {"cwd": checkout, "env": {"PATH": "/usr/bin:/bin"}, "stdout": log, "stderr": log}
+        server = subprocess.Popen(["bash", "-euc", script], start_new_session=True, **options)
+    client = new_client(f"http://127.0.0.1:{port}")
+
+    def is_served():
+        assert server.poll() is None, output.read_text()
+        with suppress(httpx.TransportError):
+            return post(client, "/accounts/password/reset/", {"email": "demo@example.com"})
+
     try:
-        browser = HttpBrowser(f"http://127.0.0.1:{port}", alive=lambda: server.poll() is None)
-        browser.post("/accounts/password/reset/", email="demo@example.com")
-        deadline = time.monotonic() + 20
-        while "/password/reset/key/" not in (checkout / "output").read_text():
-            assert time.monotonic() < deadline, (checkout / "output").read_text()
-            time.sleep(0.1)
+        wait_until(is_served, "the site", seconds=30)
+        link = f"http://127.0.0.1:{port}/accounts/password/reset/key/"
+        wait_until(lambda: link in output.read_text(), "the email")
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)
-    assert f"http://127.0.0.1:{port}/accounts/password/reset/key/" in (checkout / "output").read_text()

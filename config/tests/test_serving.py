@@ -40,15 +40,6 @@ def test_a_site_url_from_the_environment_is_kept(start, monkeypatch):
     assert start("run", "18630")[1]["SITE_URL"] == "https://tunnel.example"
 
 
-def test_help_says_how_to_choose_a_port(capsys):
-    with pytest.raises(SystemExit) as end:
-        dev.main(["--help"])
-    assert end.value.code == 0
-    lines = capsys.readouterr().out.splitlines()
-    for command in ("run", "serve"):
-        assert [line for line in lines if line.split()[:2] == [command, "[PORT]"]]
-
-
 @pytest.mark.parametrize("value, count", [(None, "2"), ("", "2"), (" ", "2"), ("1", "1"), ("8", "8"), (" 4 ", "4")])
 def test_web_concurrency_sets_the_number_of_processes_default_two(monkeypatch, value, count):
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)

@@ -13,24 +13,28 @@ from pathlib import Path
 
 import pytest
 
-from config.tests.processes.running_site import (
+from config.tests.processes import site_helpers
+from config.tests.processes.running_site import Site, serving, wait_until
+from twofactor.tests.journeys import (
+    CHANGE_PASSWORD,
     DISABLE,
-    LOGIN,
+    EMAIL,
+    LOGOUT,
+    PASSWORD,
+    REAUTHENTICATE,
     REGENERATE,
     SETUP,
     VERIFY_LOGIN,
     VERIFY_SETUP,
-    Browser,
-    Site,
     SiteUser,
-    plain_text_of,
-    serving,
-    wait_until,
+    backup_codes_on,
+    give_password,
+    key_on,
+    post,
+    redirect_target,
+    start_setup,
 )
 
-pytest_plugins = ["config.tests.processes.running_site"]
-
-PASSWORD = "umbel-4-Quarry-thimble"
 SECOND_PASSWORD = "Zinc-7-harbour-lantern"
 WRONG_PASSWORD = "wrong-Password-of-Ada-8"
 WRONG_BACKUP_CODE = "ZZZZ-YYYY-XXXX-WWWW"
@@ -154,113 +158,107 @@ def test_the_search_finds_the_bytes_of_a_key_and_a_separate_code(tmp_path: Path)
 def stolen() -> Iterator[tuple[Site, StolenFiles, set[str]]]:
     """A site after the whole journey, its files, and every secret that was shown or typed."""
     with serving(REAL_HASHER="true", TWOFACTOR_TRUST_DAYS="30") as site:
-        secrets = set(whole_journey(site))
+        secrets = set(Journey(site).run())
         yield site, StolenFiles(site.folder), secrets
 
 
-def whole_journey(site: Site) -> Iterator[str]:
-    browser = Browser(site)
-    yield from (PASSWORD, SECOND_PASSWORD, WRONG_PASSWORD, WRONG_BACKUP_CODE)
-    ada = sign_up(site, browser)
-    browser.post(LOGIN, {"login": ada.email, "password": WRONG_PASSWORD})
-    assert browser.give_password(ada, password=PASSWORD).redirect_target == "/"
-    yield from turn_on(site, browser, ada)
-    for htmx in (False, True):
-        browser.htmx = htmx
-        yield from sign_out_and_in(site, browser, ada)
-        yield from change_codes_and_phone(site, browser, ada)
-    yield from step_up(site, browser, ada)
-    proof = {"password": PASSWORD, "backup_code": ada.backup_codes[9]}
-    site.orm("cache.clear()")  # resets the limit of ten passwords a minute
-    assert browser.post(DISABLE, proof).status == 200
-    yield from turn_on(site, browser, ada)
-    change = {"oldpassword": PASSWORD, "password1": SECOND_PASSWORD}
-    browser.post("/accounts/password/change/", {"oldpassword": WRONG_PASSWORD, "password1": SECOND_PASSWORD})
-    assert browser.post("/accounts/password/change/", change).redirect_target
-    # Leave a pending sign-in and a setup in progress.
-    other = Browser(site)
-    assert other.give_password(ada, password=SECOND_PASSWORD).redirect_target == VERIFY_LOGIN
-    yield browser.post(SETUP, {"password": SECOND_PASSWORD, "backup_code": ada.backup_codes[8]}).key
-    assert browser.post("/accounts/password/reset/", {"email": ada.email}).redirect_target
-    wait_until(lambda: any("/key/" in plain_text_of(message) for message in site.emails_to(ada)), "the last email")
+class Journey:
+    """What Ada does. Each step yields the secrets that it shows or submits."""
 
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.client = site.client()
+        self.ada = SiteUser(0, "ada@example.com")
 
-def sign_up(site: Site, browser: Browser) -> SiteUser:
-    ada = SiteUser(0, "ada@example.com", "", [])
-    fields = {"email": ada.email, "full_name": "Ada Example", "password1": PASSWORD}
-    assert browser.post("/accounts/signup/", fields).redirect_target
-    wait_until(lambda: site.emails_to(ada), "the email that confirms the address")
-    link = re.search(r"/accounts/confirm-email/\S+", plain_text_of(site.emails_to(ada)[0]))
-    assert link
-    assert browser.post(link[0]).redirect_target
-    ada.pk = site.orm("User.objects.get(email=email).pk", email=ada.email)
-    return ada
+    def run(self) -> Iterator[str]:
+        yield from (PASSWORD, SECOND_PASSWORD, WRONG_PASSWORD, WRONG_BACKUP_CODE)
+        self.sign_up()
+        yield from self.turn_on()
+        for htmx in ("", "true"):
+            self.client.headers["HX-Request"] = htmx
+            yield from self.sign_out_and_in()
+            yield from self.make_new_codes()
+            yield from self.turn_on(backup_code=self.ada.backup_codes[0])
+        yield from self.step_up()
+        self.site.call(site_helpers.clear_cache)  # resets the limit of ten passwords a minute
+        page = post(self.client, DISABLE, {"password": PASSWORD, "backup_code": self.ada.backup_codes[9]})
+        assert page.status_code == 200
+        yield from self.turn_on()
+        yield from self.change_password_and_leave()
 
+    def sign_up(self) -> None:
+        post(self.client, "/accounts/signup/", {"email": self.ada.email, "full_name": "Ada", "password1": PASSWORD})
+        wait_until(lambda: self.site.emails_to(self.ada), "the email that confirms the address")
+        (link,) = re.findall(r"/accounts/confirm-email/(?!\S*not-me)\S+", self.site.emails_to(self.ada)[0])
+        assert redirect_target(post(self.client, link))
+        self.ada.pk = self.site.call(site_helpers.pk_of, self.ada.email)
+        give_password(self.client, self.ada, password=WRONG_PASSWORD)
+        assert redirect_target(give_password(self.client, self.ada)) == "/"
 
-def turn_on(site: Site, browser: Browser, ada: SiteUser) -> Iterator[str]:
-    browser.post(SETUP, {"password": WRONG_PASSWORD})
-    ada.secret = browser.post(SETUP, {"password": PASSWORD}).key
-    assert browser.get(SETUP).key == ada.secret != ""
-    typed = (ada.wrong_code(), ada.code())
-    ada.backup_codes = [browser.post(VERIFY_SETUP, {"code": code}) for code in typed][-1].backup_codes
-    assert len(ada.backup_codes) == 10, browser.get(SETUP)
-    site.set(ada, last_time_step=-1)
-    yield from (ada.secret, *typed, *ada.backup_codes)
+    def turn_on(self, **proof: str) -> Iterator[str]:
+        """Turn 2FA on or change the phone, after a wrong password and a wrong code."""
+        ada = self.ada
+        post(self.client, SETUP, {"password": WRONG_PASSWORD, **proof})
+        ada.secret = start_setup(self.client, **proof)
+        assert key_on(self.client.get(SETUP)) == ada.secret != ""
+        typed = (ada.wrong_code(), ada.code())
+        ada.backup_codes = [backup_codes_on(post(self.client, VERIFY_SETUP, {"code": code})) for code in typed][-1]
+        assert len(ada.backup_codes) == 10
+        self.site.reset_throttle(ada)
+        yield from (ada.secret, *typed, *ada.backup_codes)
 
+    def sign_out_and_in(self) -> Iterator[str]:
+        ada = self.ada
+        for kind, wrong, right in [
+            ("code", ada.wrong_code(3), ada.code()),
+            ("backup_code", WRONG_BACKUP_CODE, ada.backup_codes[1]),
+        ]:
+            post(self.client, LOGOUT)
+            give_password(self.client, ada)
+            post(self.client, VERIFY_LOGIN, {kind: wrong})
+            assert redirect_target(post(self.client, VERIFY_LOGIN, {kind: right})) == "/"
+            self.site.reset_throttle(ada)
+            yield from (wrong, right)
 
-def sign_out_and_in(site: Site, browser: Browser, ada: SiteUser) -> Iterator[str]:
-    for proof in ("code", "backup_code"):
-        browser.post("/accounts/logout/")
-        browser.give_password(ada, password=PASSWORD)
-        wrong, right = (
-            (ada.wrong_code(3), ada.code()) if proof == "code" else (WRONG_BACKUP_CODE, ada.backup_codes.pop(0))
-        )
-        browser.post(VERIFY_LOGIN, {proof: wrong})
-        assert browser.post(VERIFY_LOGIN, {proof: right}).redirect_target == "/"
-        site.set(ada, last_time_step=-1)
-        yield from (wrong, right)
+    def make_new_codes(self) -> Iterator[str]:
+        code = self.ada.code()
+        post(self.client, REGENERATE, {"password": WRONG_PASSWORD, "code": code})
+        page = post(self.client, REGENERATE, {"password": PASSWORD, "code": code})
+        self.ada.backup_codes = backup_codes_on(page)
+        self.site.reset_throttle(self.ada)
+        yield from (code, *self.ada.backup_codes)
 
+    def step_up(self) -> Iterator[str]:
+        """Add an address with and without step-up, in a trusted browser too."""
+        new = {"action_add": "", "email": "second@example.com"}
+        trusting = self.site.client()
+        give_password(trusting, self.ada)
+        post(trusting, VERIFY_LOGIN, {"backup_code": self.ada.backup_codes[5], "trust": "on"})
+        yield trusting.cookies["trusted"][:40]  # a part: the digest of the whole token is stored on purpose
+        code = self.ada.code()
+        for client, proof in [(self.client, {"backup_code": self.ada.backup_codes[6]}), (trusting, {"code": code})]:
+            assert REAUTHENTICATE in redirect_target(post(client, EMAIL, new))
+            assert post(client, REAUTHENTICATE, {"password": PASSWORD, **proof}).status_code < 400
+        self.site.reset_throttle(self.ada)
+        yield code
 
-def change_codes_and_phone(site: Site, browser: Browser, ada: SiteUser) -> Iterator[str]:
-    browser.post(REGENERATE, {"password": WRONG_PASSWORD, "code": ada.code()})
-    code = ada.code()
-    ada.backup_codes = browser.post(REGENERATE, {"password": PASSWORD, "code": code}).backup_codes
-    yield from (code, *ada.backup_codes)
-    ada.secret = browser.post(SETUP, {"password": PASSWORD, "backup_code": ada.backup_codes[0]}).key
-    code = ada.code()
-    ada.backup_codes = browser.post(VERIFY_SETUP, {"code": code}).backup_codes
-    site.set(ada, last_time_step=-1)
-    yield from (ada.secret, code, *ada.backup_codes)
-
-
-def step_up(site: Site, browser: Browser, ada: SiteUser) -> Iterator[str]:
-    """Until step-up, allauth stores the suspended POST in the session, with its headers."""
-    new = {"action_add": "", "email": "second@example.com"}
-    assert "/accounts/2fa/reauthenticate/" in browser.post("/accounts/email/", new).redirect_target
-    again = Browser(site)
-    again.give_password(ada, password=PASSWORD)
-    again.post(VERIFY_LOGIN, {"backup_code": ada.backup_codes[5], "trust": "on"})
-    yield again.cookies["trusted"][:40]  # a part: the digest of the whole token is stored on purpose
-    assert "/accounts/2fa/reauthenticate/" in again.post("/accounts/email/", new).redirect_target
-    proof = {"password": PASSWORD, "backup_code": ada.backup_codes[6]}
-    assert browser.post("/accounts/2fa/reauthenticate/?next=/accounts/email/", proof).status < 400
-    code = ada.code()
-    again.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD, "code": code})
-    site.set(ada, last_time_step=-1)
-    yield code
+    def change_password_and_leave(self) -> Iterator[str]:
+        """Leave a pending sign-in, a setup in progress and a link that resets the password."""
+        for password in (WRONG_PASSWORD, PASSWORD):
+            page = post(self.client, CHANGE_PASSWORD, {"oldpassword": password, "password1": SECOND_PASSWORD})
+        assert redirect_target(page)
+        pending = give_password(self.site.client(), self.ada, password=SECOND_PASSWORD)
+        assert redirect_target(pending) == VERIFY_LOGIN
+        yield start_setup(self.client, password=SECOND_PASSWORD, backup_code=self.ada.backup_codes[8])
+        post(self.client, "/accounts/password/reset/", {"email": self.ada.email})
+        wait_until(lambda: any("/key/" in text for text in self.site.emails_to(self.ada)), "the last email")
 
 
 def test_the_journey_is_complete(stolen: tuple[Site, StolenFiles, set[str]]) -> None:
     site, files, secrets = stolen
-    kinds = set(site.orm("list(SecurityEvent.objects.values_list('kind', flat=True))"))
-    assert kinds >= {
-        "turned_on",
-        "turned_off",
-        "codes_regenerated",
-        "phone_changed",
-        "backup_code_used",
-        "browser_trusted",
-    }
+    changes = {"turned_on", "turned_off", "codes_regenerated", "phone_changed"}
+    ada = site.call(site_helpers.pk_of, "ada@example.com")
+    assert set(site.call(site_helpers.events, ada)) >= changes | {"backup_code_used", "browser_trusted"}
     assert len(secrets) > 70
     assert {path.name for path in site.folder.iterdir()} > {"site.sqlite3", "site.sqlite3-wal", "site.cache"}
     assert len(list(site.mail.iterdir())) > 5

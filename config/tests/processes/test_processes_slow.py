@@ -1,14 +1,13 @@
 """Slow clients, and clients that stop in the middle of a request, do not block others."""
 
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from config.tests.processes.running_site import LOGIN, Browser, Site
+from config.tests.processes.running_site import Site
+from twofactor.tests.journeys import LOGIN
 
-pytest_plugins = ["config.tests.processes.running_site"]
 # The server has 64 threads. SOME is less than half of them, for clients that occupy a thread.
 MANY = 200
 SOME = 30
@@ -23,21 +22,12 @@ SLOW = {
 }
 
 
-@pytest.fixture
-def slow(sqlite_site: Site, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Clients that send this and then wait."""
-    sent, count = SLOW[request.param]
+@pytest.mark.parametrize("sent, count", SLOW.values(), ids=SLOW)
+def test_users_can_sign_in_while_many_clients_stall(sqlite_site: Site, sent: str, count: int) -> None:
+    user = sqlite_site.make_user()
     with ExitStack() as open_ones:
         for _ in range(count):
             client = open_ones.enter_context(socket.create_connection(("127.0.0.1", sqlite_site.port), timeout=10))
             client.sendall(sent.encode())
-        yield
-
-
-@pytest.mark.parametrize("slow", SLOW, indirect=True)
-def test_users_can_sign_in_while_many_clients_stall(sqlite_site: Site, slow: None) -> None:
-    user = sqlite_site.make_user()
-    browser = Browser(sqlite_site)
-    browser.timeout = 10
-    assert browser.get("/healthz").status == 200
-    browser.sign_in(user, code=user.code())
+        assert sqlite_site.client().get("/healthz", timeout=10).status_code == 200
+        sqlite_site.signed_in(user, code=user.code())
