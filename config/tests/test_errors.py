@@ -13,7 +13,6 @@ import pytest
 from config import errors
 from config.tests.processes.running_site import ROOT, Site
 
-
 SENT = ["letmein", "querystring", "refererquery", "203.0.113.9"]
 
 
