@@ -29,5 +29,5 @@ class AuthenticationBackend(auth_backends.AuthenticationBackend):
         return super().authenticate(request, **credentials)
 
     def _authenticate_by_email(self, email: str, password: str) -> Any:
-        # Timing equalisation: for an unknown address, a user without a password takes as many hashes.
+        # Timing equalization: for an unknown address, a user without a password takes as many hashes.
         return self._check_password(cached_owner(self.request, email) or User(), password)

@@ -28,7 +28,12 @@ HASHERS = ("fast", "shipped")
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 dev.py bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
-    parser.add_argument("--rounds", type=int, default=15, help="how often each journey is measured (%(default)s)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=15,
+        help="how often each journey is measured (%(default)s); half as often with the shipped hasher",
+    )
     parser.add_argument("--on", type=names_in(STORES), default=STORES, help="sqlite,postgresql")
     parser.add_argument("--hashers", type=names_in(HASHERS), default=HASHERS, help="fast,shipped")
     parser.add_argument("--clients", type=numbers, default=(1, 8, 32), help="load: parallel clients (1,8,32)")
@@ -36,7 +41,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--users", type=int, default=100_000, help="growth: number of users (%(default)s)")
     parser.add_argument("--rows", type=int, default=1_000_000, help="growth: sessions and events (%(default)s)")
     parser.add_argument("--alone", action="store_true", help="measure this site only")
-    parser.add_argument("--into", type=Path, metavar="FILE", help="write the tables between the marks of this page")
+    parser.add_argument(
+        "--into", type=Path, metavar="FILE", help="write the tables into FILE, between its marks for each part"
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
@@ -62,7 +69,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 def measure_journeys(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
     for configuration in configurations(options, folder):
-        # A slow hash takes most of a round, and its time varies little.
+        # With the shipped hasher a round takes longer and varies less, so half as many rounds are enough.
         yield journeys(
             configuration, rounds=options.rounds if configuration.fast_hasher else max(3, options.rounds // 2)
         )
@@ -75,7 +82,7 @@ def measure_load(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
 
 def measure_growth(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
     for configuration in configurations(options, folder):
-        # Filling PostgreSQL takes minutes, so it must be asked for.
+        # Filling PostgreSQL takes minutes, so it happens only if --on differs from the default.
         if configuration.fast_hasher and (configuration.store == "sqlite" or options.on != STORES):
             yield growth(configuration, users=options.users, rows=options.rows, rounds=options.rounds)
 

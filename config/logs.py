@@ -1,6 +1,7 @@
 """Log formatters: one event per line, as JSON in production and as text with DEBUG.
 
 They escape control characters, so that input cannot forge a line, and redact the tokens of emailed links.
+The text format does neither in a traceback, and only indents it.
 """
 
 import json
@@ -61,7 +62,8 @@ class JsonFormatter(logging.Formatter):
         request = getattr(record, "request", None)
         request = request if isinstance(request, HttpRequest) else current_request.get()
         source = {} if request is None else {"request": getattr(request, "id", None), "user": user_id(request)}
-        # The fields of an event may override the user, who may not be signed in yet, but not the head.
+        # The fields of an event override the source, because its user may not be signed in yet. They do not override
+        # the head.
         line = {**head, **source, **getattr(record, "fields", {}), **head}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

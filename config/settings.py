@@ -129,8 +129,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
 _on_sqlite = _database["ENGINE"] == "django.db.backends.sqlite3"
 if _on_sqlite:
-    # WAL lets others read during a write. IMMEDIATE takes the write lock when a transaction begins: there `timeout`
-    # applies, while taking it later would fail at once.
+    # WAL lets others read during a write. IMMEDIATE takes the write lock when a transaction begins, and waits for it up
+    # to `timeout`. A transaction that has read first and takes the lock later would fail at once.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -144,7 +144,8 @@ else:
     _database["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8}, **_database.get("OPTIONS", {})}
     _database["CONN_HEALTH_CHECKS"] = True
 
-# The default cache is a file beside the database, shared by all processes of the machine.
+# The default cache is a file shared by all processes of the machine: beside the SQLite file, or beside manage.py with
+# PostgreSQL.
 _cache_file = Path(_database["NAME"]).with_suffix(".cache") if _on_sqlite else BASE_DIR / "db.cache"
 if env.str("CACHE_URL", default=""):
     # django-environ keeps options such as `?key_prefix=` in lower case; Django expects upper case.
@@ -155,7 +156,8 @@ if env.str("CACHE_URL", default=""):
 else:
     CACHES = {"default": {"BACKEND": "config.cache.SQLiteCache", "LOCATION": str(_cache_file)}}
 
-# Fragments of templates/base.html that are the same for all users. Each process renders them once.
+# Fragments of templates/base.html that are the same for all users. Without DEBUG, each process renders them
+# once per language.
 _fragments = "dummy.DummyCache" if DEBUG else "locmem.LocMemCache"
 CACHES["fragments"] = {"BACKEND": f"django.core.cache.backends.{_fragments}", "LOCATION": "fragments"}
 
@@ -221,9 +223,9 @@ ACCOUNT_SESSION_REMEMBER = True
 # Longer than twofactor.conf.PENDING_SECONDS, because allauth ends a sign-in without a message.
 ACCOUNT_LOGIN_TIMEOUT = 30 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-# The adapter limits emails: allauth's `confirm_email` drops them without a message, and its `reset_password` would
-# reject the owner's request after those of a stranger. Wrong passwords of a signed-in user are counted by session:
-# allauth counts them by user, so a stolen session could lock the owner out.
+# The adapter limits emails: allauth's `confirm_email` drops them without a message, and its `reset_password` per
+# address, which is omitted here, would reject the owner's request after those of a stranger. Wrong passwords of a
+# signed-in user are counted by session: allauth counts them by user, so a stolen session could lock the owner out.
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,20/5m/key",
     "reset_password": "20/m/ip",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, TEST_POSTGRESQL
 
-# Each process of a parallel run has its own folder, and therefore its own database and cache.
+# Each process of a parallel run has its own folder, and so its own SQLite database and cache file. On PostgreSQL and
+# Redis, their names contain the process ID.
 TEST_FOLDER = Path(tempfile.mkdtemp(prefix="twofactor-tests-"))
 atexit.register(shutil.rmtree, TEST_FOLDER, ignore_errors=True)
 TEST_REDIS = os.environ.get("TEST_REDIS") or "redis://127.0.0.1:6379/15"

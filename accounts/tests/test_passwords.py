@@ -176,7 +176,7 @@ def test_a_hash_upgrade_ends_no_setup(user):
     assert len(client.post(VERIFY_SETUP, {"code": code_now(key)}).context["codes"]) == 10
 
 
-# --- Normalization and the number of hashes (timing equalisation) ---------------------------------
+# --- Normalization and the number of hashes (timing equalization) ---------------------------------
 
 
 def test_a_password_matches_in_every_unicode_normalization():
