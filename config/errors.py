@@ -1,7 +1,7 @@
 """Error reports to Sentry, without what users typed. They need SENTRY_DSN and sentry-sdk.
 
-A report contains no bodies, cookies, local variables or IP addresses. Other parts, such as the message of an
-exception, may still contain a secret. Known secrets and everything that looks like one are redacted.
+A report contains no bodies, cookies, local variables, IP addresses or earlier log lines. A secret can get into other
+parts, such as the message of an exception. There, known secrets and everything that looks like one are redacted.
 """
 
 import re
@@ -20,7 +20,7 @@ SECRETS = re.compile(
     r"|\b[0-9A-Z]{4}(?:[ -]?[0-9A-Z]{4}){3}\b|\b\d{3}[ -]?\d{3}\b"
 )
 HEADERS = {"Host", "User-Agent", "Content-Type", "Content-Length", "Accept-Language", "Hx-Request", "Hx-Target"}
-# IDs and times that Sentry itself adds. Some of them look like a code.
+# IDs, times and versions that Sentry itself adds. Some of them look like a code.
 SENTRY_KEYS = {
     "event_id",
     "timestamp",
@@ -38,7 +38,7 @@ def is_installed() -> bool:
 
 
 def init_sentry(dsn: str) -> None:
-    """Report uncaught exceptions and log records of level ERROR to Sentry. Do nothing without sentry-sdk."""
+    """Report uncaught exceptions, and log records from level ERROR on, to Sentry. Do nothing without sentry-sdk."""
     if not is_installed():
         return
     import sentry_sdk
@@ -56,13 +56,12 @@ def init_sentry(dsn: str) -> None:
         integrations=[DjangoIntegration()],
         disabled_integrations=[ArgvIntegration()],
         auto_session_tracking=False,
+        max_breadcrumbs=0,  # They contain log lines with IP addresses. The ID of the request finds these in the log.
     )
 
 
 def scrub(event: Any, hint: Any) -> Any:
     """Return the event without personal data and secrets. Sentry drops an event if this raises."""
-    for crumb in event.get("breadcrumbs", {}).get("values", []):
-        crumb.pop("data", None)
     for key in ("extra", "request", "user"):
         event.pop(key, None)
     request = logs.current_request.get()
@@ -78,7 +77,10 @@ def scrub(event: Any, hint: Any) -> Any:
 
 
 def known_secrets(request: HttpRequest | None) -> set[str]:
-    """Return the secret settings, and all cookies and form values of this request."""
+    """Return the secret settings, and the cookies and form values of this request. They are longer than 3 characters.
+
+    The password in CACHE_URL is not among them.
+    """
     known = {settings.SECRET_KEY, settings.EMAIL_HOST_PASSWORD, settings.DATABASES["default"].get("PASSWORD", "")}
     known |= {key.partition(":")[2] for key in settings.TWOFACTOR_KEYS.split(",")}
     if request is not None:

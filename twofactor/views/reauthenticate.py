@@ -19,7 +19,7 @@ from twofactor.views.form_page import proof_form, show_form
 
 
 class ReauthenticateView(BaseReauthenticateView):
-    """allauth's view with the app's form and template. Afterwards it redirects to the page that asked for the step-up."""
+    """allauth's view with the app's form and template. It redirects back to the page that asked for the step-up."""
 
     def get_form(self, form_class: Any = None) -> ProofForm:
         return proof_form(self.request, *self.args)

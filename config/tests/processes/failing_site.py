@@ -38,6 +38,7 @@ def main(token: str, query: str, referer: str, address: str) -> dict[str, Any]:
 
     def fail(self: Authenticator, code: str, **kwargs: Any) -> None:
         local_secret, local_codes = self.secret, backup_codes  # noqa: F841 - must not be reported
+        logging.getLogger("twofactor").warning("event=code_refused ip=%s", address)
         held = [secret, self.sealed_secret, backup_codes[0], settings.SECRET_KEY]
         raise RuntimeError(f"cannot judge {code} or {code[:3]} {code[3:]} by {held}")
 
