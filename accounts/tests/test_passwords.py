@@ -207,3 +207,13 @@ def test_a_wrong_password_takes_the_same_number_of_hashes_for_every_account(make
         hashes.clear()
         assert give_password(new_client(), user, password=typed).context["form"].errors
         assert len(hashes) == count, typed
+
+
+def test_a_sign_up_takes_the_same_number_of_hashes_whether_or_not_the_address_is_taken(user, monkeypatch):
+    hashes = []
+    monkeypatch.setattr(Argon2idHasher, "encode", lambda *args: hashes.append(args) or "argon2$hash")
+    for email in (user.email, "free@example.com"):
+        hashes.clear()
+        fields = {"full_name": "Ada Example", "email": email, "password1": PASSWORD}
+        assert new_client().post("/accounts/signup/", fields).status_code == 302
+        assert len(hashes) == 1, email
