@@ -119,7 +119,7 @@ def test_a_session_key_fixed_before_the_password_is_not_signed_in(user, authenti
         assert redirect_target(thief.get(VERIFY_LOGIN)) == LOGIN
 
 
-def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(pending, user, make_user, secret):
+def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(user, authenticator, make_user, secret):
     """Session fixation: the victim's password starts another pending sign-in, with another session key."""
     eve = make_user("eve@example.com")
     Authenticator.objects.activate(eve, secret=secret)
@@ -127,8 +127,8 @@ def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(pending, user, 
     give_password(attacker, eve)
     victim.cookies["sessionid"] = attacker.cookies["sessionid"].value
     give_password(victim, user)
-    assert redirect_target(victim.post(VERIFY_LOGIN, {"code": code_now(secret)})) == "/"
     assert redirect_target(attacker.get(VERIFY_LOGIN)) == LOGIN
+    assert redirect_target(victim.post(VERIFY_LOGIN, {"code": code_now(secret)})) == "/"
 
 
 def test_signed_out_requests_create_no_session():
