@@ -11,46 +11,30 @@ from hypothesis import strategies as st
 from twofactor import codes
 
 SALT = b"sixteen bytes ok"
-CODES = st.text(codes.ALPHABET, min_size=16, max_size=16)
 LOOK_ALIKES = {"0": "0Oo", "1": "1IiLl"}
 
 
 # --- Generation and format ------------------------------------------------------------------------
 
 
-def test_ten_different_codes_are_generated():
+def test_ten_different_codes_are_generated_and_displayed_in_four_groups_of_four():
     generated = codes.generate()
-    assert len(generated) == len(set(generated)) == 10
+    assert len(set(generated)) == 10
     assert all(re.fullmatch(rf"[{codes.ALPHABET}]{{16}}", code) for code in generated)
-
-
-def test_the_alphabet_is_crockford_base32_without_ambiguous_letters():
-    assert "".join(dict.fromkeys("0123456789ABCDEFGHJKMNPQRSTVWXYZ")) == codes.ALPHABET
-    assert not set("ILOU") & set(codes.ALPHABET)
+    assert codes.display("0123456789ABCDEF") == "0123-4567-89AB-CDEF"
 
 
 def test_a_code_has_80_bits_and_nist_requires_64():
+    assert codes.ALPHABET == "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32
     assert codes.LENGTH * math.log2(len(codes.ALPHABET)) == 80
-
-
-def test_every_character_of_the_alphabet_occurs_at_every_position():
     generated = [code for _ in range(100) for code in codes.generate()]
     assert all({code[place] for code in generated} == set(codes.ALPHABET) for place in range(16))
-
-
-def test_a_code_is_displayed_in_four_groups_of_four():
-    assert codes.display("0123456789ABCDEF") == "0123-4567-89AB-CDEF"
 
 
 # --- Normalization --------------------------------------------------------------------------------
 
 
-@given(CODES)
-def test_a_displayed_code_normalizes_to_itself(code):
-    assert codes.normalize(codes.display(code)) == code
-
-
-@given(CODES, st.data())
+@given(st.text(codes.ALPHABET, min_size=16, max_size=16), st.data())
 def test_a_code_is_accepted_in_any_case_with_look_alikes_and_gaps(code, data):
     typed = ""
     for character in code:
@@ -59,19 +43,16 @@ def test_a_code_is_accepted_in_any_case_with_look_alikes_and_gaps(code, data):
     assert codes.normalize(typed) == code
 
 
-@pytest.mark.parametrize("typed, meant", [("O", "0"), ("o", "0"), ("I", "1"), ("i", "1"), ("L", "1"), ("l", "1")])
-def test_a_look_alike_is_read_as_its_digit(typed, meant):
-    assert codes.normalize(typed * 16) == meant * 16
+@pytest.mark.parametrize("digit", LOOK_ALIKES)
+def test_a_look_alike_is_read_as_its_digit(digit):
+    assert {codes.normalize(typed * 16) for typed in LOOK_ALIKES[digit]} == {digit * 16}
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "", "-", "0123-4567-89AB-CDE", "0123-4567-89AB-CDEFG", "0123-4567-89AB-CDEU", "0123-4567-89AB-CDE!",
-        "0123_4567_89AB_CDEF", "0123-4567-89AB-CDEF\0", "0123-4567-89AB-CDEＦ",
-        "\ud800" * 16, "\u017f" * 16, "\u0131" * 16, "\u212a" * 16, "0" * 3_000_000,
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("typed", [
+    "", "0123-4567-89AB-CDE", "0123-4567-89AB-CDEFG", "0123-4567-89AB-CDEU", "0123-4567-89AB-CDE!",
+    "0123_4567_89AB_CDEF", "0123-4567-89AB-CDEF\0", "0123-4567-89AB-CDEＦ",
+    "\ud800" * 16, "\u017f" * 16, "\u0131" * 16, "\u212a" * 16, "0" * 3_000_000,
+])  # fmt: skip
 def test_a_malformed_code_is_none(typed):
     assert codes.normalize(typed) is None
 
@@ -99,12 +80,7 @@ def test_a_digest_is_argon2id_with_the_given_salt(monkeypatch):
     assert args == (b"0123456789ABCDEF", SALT)
     assert kwargs["type"] is Type.ID
     assert len(digest) == 32
-
-
-def test_a_digest_depends_only_on_code_and_salt():
-    digest = codes.digest("0123456789ABCDEF", salt=SALT)
     assert digest == codes.digest("0123456789ABCDEF", salt=SALT)
-    assert digest != codes.digest("0123456789ABCDEG", salt=SALT)
     assert digest != codes.digest("0123456789ABCDEF", salt=SALT[::-1])
 
 

@@ -5,7 +5,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from twofactor.forms import ProofForm, VerifySetupForm
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import MALFORMED_CODES, NOW, PASSWORD, code_now, error_codes, tries_left, wrong_code
+from twofactor.tests.helpers import NOW, PASSWORD, code_now, error_codes, tries_left, wrong_code
 
 
 @pytest.fixture
@@ -17,18 +17,18 @@ def proof_form(request_, authenticator):
     return bind
 
 
+@pytest.fixture
+def unhashed(user, monkeypatch):
+    """Fail if a password is hashed."""
+    monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
+
+
 # --- Step-up --------------------------------------------------------------------------------------
 
 
-def test_password_and_code_are_a_step_up(proof_form, secret):
+def test_the_password_is_a_step_up_with_a_code_or_a_backup_code_if_2fa_is_on(proof_form, secret, backup_codes):
     assert proof_form(password=PASSWORD, code=code_now(secret)).is_valid()
-
-
-def test_password_and_backup_code_are_a_step_up(proof_form, backup_codes):
     assert proof_form(password=PASSWORD, backup_code=backup_codes[0]).is_valid()
-
-
-def test_with_2fa_off_the_password_is_a_step_up(proof_form):
     assert list(proof_form(authenticator=None, password="").fields) == ["password"]
     assert proof_form(authenticator=None, password=PASSWORD).is_valid()
 
@@ -42,13 +42,11 @@ def test_a_code_is_not_checked_without_the_password(proof_form, secret, backup_c
 
 
 @pytest.mark.parametrize("typed", [{}, {"code": ""}, {"code": "12"}, {"backup_code": ""}])
-def test_a_password_is_not_hashed_without_a_code(proof_form, user, typed, monkeypatch):
-    monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
+def test_a_password_is_not_hashed_without_a_code(proof_form, unhashed, typed):
     assert not proof_form(password=PASSWORD, **typed).is_valid()
 
 
-def test_a_password_that_is_too_long_is_not_hashed(proof_form, user, secret, monkeypatch):
-    monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
+def test_a_password_that_is_too_long_is_not_hashed(proof_form, unhashed, secret):
     assert not proof_form(password="x" * 3_000_000, code=code_now(secret)).is_valid()
 
 
@@ -66,32 +64,28 @@ def test_no_field_renders_the_submitted_value(proof_form, field):
     assert "secret-thing" not in form.as_div()
 
 
+@pytest.mark.parametrize("password, code, field", [
+    ("wrong", "right", "password"), ("", "", "password"), (PASSWORD, "wrong", "code"),
+])  # fmt: skip
+def test_the_first_invalid_field_has_autofocus_and_aria_invalid(proof_form, secret, password, code, field):
+    codes = {"right": code_now(secret), "wrong": wrong_code(secret), "": ""}
+    form = proof_form(password=password, code=codes[code])
+    assert not form.is_valid()
+    assert fields_with_autofocus(form) == [field]
+    assert 'aria-invalid="true"' in str(form[field])
+
+
 def fields_with_autofocus(form):
     return [name for name, field in form.fields.items() if field.widget.attrs.get("autofocus")]
 
 
-def test_the_first_invalid_field_has_autofocus_and_aria_invalid(proof_form, secret):
-    form = proof_form(password="wrong", code=code_now(secret))
-    assert not form.is_valid()
-    assert fields_with_autofocus(form) == ["password"]
-    assert 'aria-invalid="true"' in str(form["password"])
-    assert 'aria-invalid="true"' not in str(form["code"])
-    form = proof_form(password=PASSWORD, code=wrong_code(secret))
-    assert not form.is_valid()
-    assert fields_with_autofocus(form) == ["code"]
-    form = proof_form(password="", code="")
-    assert not form.is_valid()
-    assert fields_with_autofocus(form) == ["password"]
-
-
-def test_the_field_of_the_chosen_method_has_autofocus(rf, user, authenticator):
-    for method, field in (("code", "code"), ("backup", "backup_code")):
-        request = rf.get("/", {"method": method})
-        request.user = user
-        assert fields_with_autofocus(ProofForm(request=request, authenticator=authenticator, method=method)) == [field]
-    request = rf.get("/")
+@pytest.mark.parametrize("query, method, fields", [
+    ({"method": "code"}, "code", ["code"]), ({"method": "backup"}, "backup", ["backup_code"]), ({}, "code", []),
+])  # fmt: skip
+def test_the_field_of_the_chosen_method_has_autofocus(rf, user, authenticator, query, method, fields):
+    request = rf.get("/", query)
     request.user = user
-    assert fields_with_autofocus(ProofForm(request=request, authenticator=authenticator)) == []
+    assert fields_with_autofocus(ProofForm(request=request, authenticator=authenticator, method=method)) == fields
 
 
 # --- Verifying a setup ----------------------------------------------------------------------------
@@ -112,30 +106,23 @@ def test_a_correct_code_of_a_setup_has_its_time_step(setup_form, request_, code_
     assert tries_left(request_) == 20
 
 
-@pytest.mark.parametrize("seconds, why, expected", [
-    (60, "ahead", "60 seconds"), (-60, "behind", "60 seconds"),
-    (600, "ahead", "10 minutes"), (-300, "behind", "5 minutes"),
-])  # fmt: skip
+@pytest.mark.parametrize("seconds, why, expected", [(60, "ahead", "60 seconds"), (-300, "behind", "5 minutes")])
 def test_the_error_of_a_setup_has_the_clock_offset(setup_form, code_at, seconds, why, expected):
     form = setup_form(code_at(NOW + seconds))
     assert error_codes(form) == {"code": [why]}
     assert expected in form.errors["code"][0]
 
 
-def test_a_wrong_code_of_a_setup_is_charged_to_setup_and_source(setup_form, request_, code_at):
-    assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
-    assert request_.session["twofactor_setup"]["tries"] == 1
-    assert tries_left(request_) == 19
-
-
 def test_a_setup_checks_five_codes_even_if_the_session_is_reset(setup_form, request_, code_at):
     for _ in range(5):
         assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
+        assert request_.session["twofactor_setup"]["tries"] == 1
         request_.session["twofactor_setup"]["tries"] = 0
     assert error_codes(setup_form(code_at(NOW))) == {"code": ["ended"]}
+    assert tries_left(request_) == 20 - 6
 
 
-@pytest.mark.parametrize("typed", ["", *MALFORMED_CODES])
+@pytest.mark.parametrize("typed", ["", "12345", "\ud800" * 6, "1" * 3_000_000])
 def test_a_malformed_code_of_a_setup_is_not_charged(setup_form, request_, typed):
     assert not setup_form(typed).is_valid()
     assert request_.session["twofactor_setup"]["tries"] == 0
@@ -147,4 +134,3 @@ def test_the_limit_of_the_source_applies_to_a_setup(setup_form, request_, code_a
     form = setup_form(code_at(NOW))
     assert error_codes(form) == {"code": ["source"]}
     assert form.status == 429
-    assert 590 <= int(form.headers["Retry-After"]) <= 600

@@ -23,41 +23,27 @@ def counters(authenticator):
 
 
 @pytest.mark.parametrize("window", [0, 1])
-@pytest.mark.parametrize("steps_off", range(-3, 4))
-def test_a_code_is_accepted_inside_the_drift_window_only(authenticator, code_at, settings, steps_off, window):
+def test_a_code_is_accepted_inside_the_drift_window_only(authenticator, code_at, settings, window):
     settings.TWOFACTOR_DRIFT_WINDOW = window
-    assert authenticator.accept(code_at(NOW + 30 * steps_off), now=NOW) is (abs(steps_off) <= window)
+    accepted = [steps for steps in range(-2, 3) if authenticator.accept(code_at(NOW + 30 * steps), now=NOW)]
+    assert accepted == list(range(-window, window + 1))
 
 
-@pytest.mark.parametrize("used", [-1, 0, 1])
-@pytest.mark.parametrize("tried", [-1, 0, 1])
-def test_only_a_newer_code_is_accepted_after_a_used_one(authenticator, code_at, used, tried):
+@pytest.mark.parametrize("used, tried, later, accepted", [
+    (0, -1, 0, False), (0, 0, 0, False), (0, 1, 0, True), (1, 0, 0, False), (-1, 0, 0, True),
+    (0, 0, 1, False),  # in the next time step
+    (1, -2, -3, False),  # after the clock was set back
+])  # fmt: skip
+def test_only_a_newer_code_is_accepted_after_a_used_one(authenticator, code_at, used, tried, later, accepted):
     assert authenticator.accept(code_at(NOW + 30 * used), now=NOW)
-    assert authenticator.accept(code_at(NOW + 30 * tried), now=NOW) is (tried > used)
+    assert authenticator.accept(code_at(NOW + 30 * tried), now=NOW + 30 * later) is accepted
 
 
-def test_a_used_code_is_refused_in_the_next_time_step(authenticator, code_at):
-    assert authenticator.accept(code_at(NOW), now=NOW)
-    assert not authenticator.accept(code_at(NOW), now=NOW + 30)
-
-
-def test_an_older_code_is_refused_after_a_newer_one(authenticator, code_at):
-    assert authenticator.accept(code_at(NOW + 30), now=NOW)
-    assert not authenticator.accept(code_at(NOW), now=NOW)
-
-
-def test_a_used_code_is_refused_after_the_clock_is_set_back(authenticator, code_at):
-    assert authenticator.accept(code_at(NOW + 90), now=NOW + 90)
-    assert not authenticator.accept(code_at(NOW), now=NOW)
-
-
-@pytest.mark.parametrize("spell", ["{0}", "{1} {2}", " {1}-{2} ", "{1}\u2009{2}", "\u200f{1}\u2013{2}", "{3}", "{4}"])
-def test_a_used_code_is_refused_in_every_spelling(authenticator, code_at, spell):
+def test_a_used_code_is_refused_in_every_spelling(authenticator, code_at):
     code = code_at(NOW)
     full_width, arabic = (code.translate({48 + i: zero + i for i in range(10)}) for zero in (0xFF10, 0x0660))
-    typed = spell.format(code, code[:3], code[3:], full_width, arabic)
-    assert authenticator.accept(typed, now=NOW)
-    for again in (typed, code, full_width, arabic):
+    assert authenticator.accept(f"\u200f{full_width[:3]}\u2013{full_width[3:]}", now=NOW)
+    for again in (code, full_width, arabic, f"{code[:3]} {code[3:]}"):
         assert not authenticator.accept(again, now=NOW)
 
 
@@ -73,10 +59,10 @@ def test_a_code_of_a_replaced_secret_is_refused_with_a_stale_row(user, authentic
     assert not stale.accept(code_at(NOW), now=NOW)
 
 
-def test_a_code_of_another_user_is_refused(make_user, authenticator, code_at):
-    bob = make_user("bob@example.com")
-    Authenticator.objects.activate(bob, secret="B" * 32)
-    assert not bob.authenticator.accept(code_at(NOW), now=NOW)
+def test_a_sign_in_can_be_completed_with_one_code(authenticator, code_at):
+    assert authenticator.judge(code_at(NOW), now=NOW, sign_in="a" * 32) is ACCEPTED
+    assert authenticator.judge(code_at(NOW + 30), now=NOW, sign_in="a" * 32) is WRONG
+    assert authenticator.judge(code_at(NOW + 30), now=NOW, sign_in="b" * 32) is ACCEPTED
 
 
 def test_a_sealed_secret_copied_to_another_user_does_not_open(make_user, authenticator, code_at):
@@ -86,10 +72,6 @@ def test_a_sealed_secret_copied_to_another_user_does_not_open(make_user, authent
     assert not Authenticator.objects.for_user(bob).accept(code_at(NOW), now=NOW)
 
 
-def test_codes_of_oathtool_are_accepted(authenticator, secret, oathtool):
-    assert authenticator.accept(oathtool(secret, NOW), now=NOW)
-
-
 def test_the_current_time_is_the_default(authenticator, secret):
     assert authenticator.accept(code_now(secret))
 
@@ -97,55 +79,37 @@ def test_the_current_time_is_the_default(authenticator, secret):
 # --- What is charged ------------------------------------------------------------------------------
 
 
-def test_a_wrong_code_is_charged(authenticator, invalid_code):
-    assert authenticator.judge(invalid_code, now=NOW) is WRONG
-    assert counters(authenticator) == (1, 0, 1)
-
-
-def test_a_used_code_is_charged_like_a_wrong_one(authenticator, code_at):
-    authenticator.accept(code_at(NOW), now=NOW)
-    assert authenticator.judge(code_at(NOW), now=NOW) is WRONG
-    assert counters(authenticator) == (1, 0, 1)
-
-
-def test_a_correct_code_resets_the_failures_but_not_the_budget(authenticator, code_at, invalid_code):
-    for _ in range(4):
-        authenticator.judge(invalid_code, now=NOW)
-    assert authenticator.judge(code_at(NOW), now=NOW) is ACCEPTED
-    assert counters(authenticator) == (0, 0, 4)
-
-
-def test_a_correct_code_is_not_charged(authenticator, code_at):
+def test_wrong_and_used_codes_are_charged_and_a_correct_one_resets_the_failures_only(
+    authenticator, code_at, invalid_code
+):
     assert authenticator.accept(code_at(NOW), now=NOW)
     assert counters(authenticator) == (0, 0, 0)
+    assert authenticator.judge(code_at(NOW), now=NOW) is WRONG
+    assert counters(authenticator) == (1, 0, 1)
+    assert authenticator.judge(invalid_code, now=NOW) is WRONG
+    assert counters(authenticator) == (2, 0, 2)
+    assert authenticator.judge(code_at(NOW + 30), now=NOW) is ACCEPTED
+    assert counters(authenticator) == (0, 0, 2)
 
 
-@pytest.mark.parametrize(
-    "malformed", ["", " ", "12345", "1234567", "abcdef", "¹²³⁴⁵⁶", "\0" * 6, "\ud800", "9" * 3_000_000]
-)
+@pytest.mark.parametrize("malformed", ["", "12345", "abcdef", "\ud800", "9" * 3_000_000])
 def test_a_malformed_code_is_not_charged(authenticator, malformed):
     assert authenticator.judge(malformed, now=NOW) is WRONG
     assert counters(authenticator) == (0, 0, 0)
 
 
-# --- The keys -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("broken", ["key", "row"])
-def test_a_secret_that_does_not_open_is_logged_and_not_charged(authenticator, code_at, settings, caplog, broken):
+def test_a_secret_that_does_not_open_is_logged_and_not_charged(
+    authenticator, backup_codes, code_at, settings, caplog, broken
+):
     if broken == "key":
         settings.TWOFACTOR_KEYS = OTHER_KEY
     else:
         authenticator.sealed_secret = authenticator.sealed_secret[:-8]
-    with caplog.at_level(logging.INFO, "twofactor"):
-        assert authenticator.judge(code_at(NOW), now=NOW) is UNREADABLE
+    assert authenticator.judge(code_at(NOW), now=NOW) is UNREADABLE
     (record,) = caplog.records
     assert record.levelno == logging.CRITICAL
     assert f"user={authenticator.user_id}" in record.getMessage()
     assert code_at(NOW) not in caplog.text
     assert counters(authenticator) == (0, 0, 0)
-
-
-def test_backup_codes_work_while_the_secret_does_not_open(authenticator, backup_codes, settings):
-    settings.TWOFACTOR_KEYS = OTHER_KEY
     assert authenticator.spend_backup_code(backup_codes[0])

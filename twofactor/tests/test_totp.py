@@ -1,8 +1,6 @@
 """TOTP codes, checked against the RFCs' test vectors and independent implementations."""
 
 import base64
-import secrets
-import string
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -15,33 +13,19 @@ from twofactor.tests.helpers import NOW
 
 RFC_SECRET = base64.b32encode(b"12345678901234567890").decode()
 STEP = totp.time_step_at(NOW)
-ASCII_DIGITS = st.text("0123456789", min_size=6, max_size=6)
-
 
 # --- Codes ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "count, code",
-    list(
-        enumerate(["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"])
-    ),
-)
-def test_codes_match_rfc_4226_appendix_d(count, code):
-    assert totp.code_at(RFC_SECRET, count) == code
+def test_codes_match_rfc_4226_appendix_d():
+    codes = "755224 287082 359152 969429 338314 254676 287922 162583 399871 520489"
+    assert [totp.code_at(RFC_SECRET, count) for count in range(10)] == codes.split()
 
 
-@pytest.mark.parametrize(
-    "unix_time, eight_digits",
-    [
-        (59, "94287082"),
-        (1111111109, "07081804"),
-        (1111111111, "14050471"),
-        (1234567890, "89005924"),
-        (2000000000, "69279037"),
-        (20000000000, "65353130"),
-    ],
-)
+@pytest.mark.parametrize("unix_time, eight_digits", [
+    (59, "94287082"), (1111111109, "07081804"), (1111111111, "14050471"),
+    (1234567890, "89005924"), (2000000000, "69279037"), (20000000000, "65353130"),
+])  # fmt: skip
 def test_codes_match_rfc_6238_appendix_b(unix_time, eight_digits):
     assert totp.code_at(RFC_SECRET, totp.time_step_at(unix_time)) == eight_digits[-6:]
 
@@ -58,28 +42,25 @@ def test_codes_match_oathtool(oathtool, unix_time):
     assert totp.code_at(secret, totp.time_step_at(unix_time)) == oathtool(secret, unix_time)
 
 
-@pytest.mark.parametrize("unix_time, step", [(0, 0), (29.999, 0), (30, 1), (59.5, 1), (60, 2)])
-def test_a_time_step_lasts_thirty_seconds(unix_time, step):
-    assert totp.time_step_at(unix_time) == step
+def test_a_time_step_lasts_thirty_seconds():
+    assert [totp.time_step_at(unix_time) for unix_time in (0, 29.999, 30, 59.5, 60)] == [0, 0, 1, 1, 2]
 
 
 def test_a_new_secret_has_the_160_random_bits_of_rfc_4226():
-    secret = totp.new_secret()
-    assert len(secret) == 32
-    assert set(secret) <= set(string.ascii_uppercase + "234567")
-    assert len(base64.b32decode(secret)) * 8 == 160
-    assert len({totp.new_secret() for _ in range(100)}) == 100
+    secrets = {totp.new_secret() for _ in range(100)}
+    assert len(secrets) == 100
+    assert {len(base64.b32decode(secret)) * 8 for secret in secrets} == {160}
 
 
 # --- The drift window -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("drift_window", [0, 1])
-@pytest.mark.parametrize("steps_off", range(-3, 4))
-def test_a_code_matches_inside_the_drift_window_only(secret, drift_window, steps_off):
-    code = totp.code_at(secret, STEP + steps_off)
-    found = totp.match_time_step(secret, code, around=STEP, drift_window=drift_window)
-    assert found == (STEP + steps_off if abs(steps_off) <= drift_window else None)
+def test_a_code_matches_inside_the_drift_window_only(secret, drift_window):
+    for steps_off in range(-3, 4):
+        code = totp.code_at(secret, STEP + steps_off)
+        found = totp.match_time_step(secret, code, around=STEP, drift_window=drift_window)
+        assert found == (STEP + steps_off if abs(steps_off) <= drift_window else None)
 
 
 def test_the_newest_of_two_time_steps_with_the_same_code_matches(secret):
@@ -92,12 +73,12 @@ def test_the_newest_of_two_time_steps_with_the_same_code_matches(secret):
 def test_time_steps_before_1970_are_not_checked(secret):
     assert totp.match_time_step(secret, totp.code_at(secret, 0), around=0, drift_window=1) == 0
     assert totp.match_time_step(secret, totp.code_at(secret, 5), around=0, drift_window=1) is None
+    assert totp.clock_offset(secret, totp.code_at(secret, 2), around=0, reach=600) == 60
+    assert totp.clock_offset(secret, totp.code_at(secret, 0), around=2, reach=600) == -60
+    assert totp.clock_offset(secret, totp.code_at(secret, 500), around=0, reach=600) is None
 
 
-# --- The offset of a clock ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("steps_off", [-20, -7, -2, -1, 1, 2, 3, 20])
+@pytest.mark.parametrize("steps_off", [-20, -2, -1, 1, 2, 20])
 def test_the_clock_offset_is_given_in_seconds(secret, steps_off):
     code = totp.code_at(secret, STEP + steps_off)
     assert totp.clock_offset(secret, code, around=STEP, reach=600) == 30 * steps_off
@@ -109,30 +90,13 @@ def test_there_is_no_clock_offset_beyond_the_reach_or_for_a_correct_clock(secret
     assert totp.clock_offset(secret, code, around=STEP, reach=600) is None
 
 
-def test_clock_offsets_before_1970_are_not_checked(secret):
-    assert totp.clock_offset(secret, totp.code_at(secret, 2), around=0, reach=600) == 60
-    assert totp.clock_offset(secret, totp.code_at(secret, 0), around=2, reach=600) == -60
-    assert totp.clock_offset(secret, totp.code_at(secret, 500), around=0, reach=600) is None
-
-
 # --- Normalization of input -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "typed", ["123456", "123 456", " 123456 ", "12-34-56", "1 2 3 4 5 6", "123 - 456", "123456" + " " * 58]
-)
-def test_spaces_and_hyphens_are_removed(typed):
-    assert totp.normalize(typed) == "123456"
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "", " ", "12345", "1234567", "12345a", "+12345", "-12345", "1234.5", "0x1234", "1e1000", "123_456",
-        "¹²³⁴⁵⁶", "①②③④⑤⑥", "一二三四五六", "12345Ⅵ", "１２３４５", "123456\0", "\0" * 6, "\ud800" * 6,
-        "123456" + " " * 59, "1" * 3_000_000, " " * 3_000_000,
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("typed", [
+    "", " ", "12345", "1234567", "12345a", "+12345", "1234.5", "0x1234", "1e1000", "123_456", "¹²³⁴⁵⁶", "一二三四五六",
+    "123456\0", "\ud800" * 6, "123456" + " " * 59, "1" * 3_000_000,
+])  # fmt: skip
 def test_input_other_than_six_decimal_digits_is_malformed(typed):
     assert totp.normalize(typed) is None
 
@@ -143,68 +107,35 @@ def test_normalize_returns_six_ascii_digits_or_none_for_any_text(typed):
     assert digits is None or (len(digits) == 6 and set(digits) <= set("0123456789"))
 
 
-@given(ASCII_DIGITS, st.integers(0, 6), st.sampled_from([" ", "-", "  ", " - "]))
+@given(st.text("0123456789", min_size=6, max_size=6), st.integers(0, 6), st.sampled_from([" ", "-", "  ", " - "]))
 def test_a_code_may_be_split_at_any_position(digits, at, by):
     assert totp.normalize(digits[:at] + by + digits[at:]) == digits
 
 
 # --- The provisioning URI -------------------------------------------------------------------------
 
-
-def split_uri(uri: str) -> tuple[str, dict[str, str]]:
-    """Return the label, still encoded, and the query parameters."""
-    parts = urlsplit(uri)
-    assert (parts.scheme, parts.netloc) == ("otpauth", "totp")
-    return parts.path[1:], {name: value for name, (value,) in parse_qs(parts.query, strict_parsing=True).items()}
+LONG = ("Long " * 13)[:64]
 
 
-def test_the_uri_has_issuer_account_and_secret(secret):
-    label, parameters = split_uri(totp.provisioning_uri(secret, account="ada@example.com", issuer="Twofactor"))
-    assert unquote(label) == "Twofactor:ada@example.com"
-    assert parameters == {"secret": secret, "issuer": "Twofactor"}
-
-
-@pytest.mark.parametrize(
-    "account, issuer",
-    [
-        ("a b&c=d?e#f/g%h+i@example.com", "A B & C"),
-        ("zoë@exämple.com", "Zwei Faktoren™"),
-        ("a", "b?secret=x&issuer=y"),
-        ("ada/admin@example.com", "Acme/2FA"),
-        ("شركة@example.com", '..Acme, "Inc." <b>'),
-        ("ada@example.com", "🔐 二要素"),
-    ],
-)
-def test_special_characters_are_percent_encoded(secret, account, issuer):
+@pytest.mark.parametrize("account, issuer, label, issuer_shown", [
+    ("ada@example.com", "Twofactor", "Twofactor:ada@example.com", "Twofactor"),
+    ("a b&c=d?e#f/g%h+i@example.com", "A B & C", "A B & C:a b&c=d?e#f/g%h+i@example.com", "A B & C"),
+    ("a", "b?secret=x&issuer=y", "b?secret=x&issuer=y:a", "b?secret=x&issuer=y"),
+    ("شركة@example.com", '..Acme, "Inc." <b>', '..Acme, "Inc." <b>:شركة@example.com', '..Acme, "Inc." <b>'),
+    ("ada@example.com", "🔐 二要素", "🔐 二要素:ada@example.com", "🔐 二要素"),
+    ("a:b@example.com", "Evil: Bank", "Evil Bank:ab@example.com", "Evil Bank"),
+    (" a\r\nb ", "Two\nLines\u2028", "Two Lines:a b", "Two Lines"),
+    ("x" * 242, "Long " * 500, LONG + ":" + "x" * 64, LONG),
+])  # fmt: skip
+def test_the_uri_has_secret_issuer_and_account_in_64_encoded_characters(secret, account, issuer, label, issuer_shown):
     uri = totp.provisioning_uri(secret, account=account, issuer=issuer)
-    label, parameters = split_uri(uri)
-    assert unquote(label) == f"{issuer}:{account}"
-    assert parameters == {"secret": secret, "issuer": issuer}
+    parts = urlsplit(uri)
+    assert (parts.scheme, parts.netloc, unquote(parts.path)) == ("otpauth", "totp", f"/{label}")
+    assert parse_qs(parts.query, strict_parsing=True) == {"secret": [secret], "issuer": [issuer_shown]}
     assert uri.isascii()
     assert not set(' "<>#') & set(uri)
     assert uri.count("/") == 3
 
 
-def test_colons_in_issuer_and_account_are_removed(secret):
-    label, parameters = split_uri(totp.provisioning_uri(secret, account="a:b@example.com", issuer="Evil: Bank"))
-    assert unquote(label) == "Evil Bank:ab@example.com"
-    assert parameters["issuer"] == "Evil Bank"
-
-
-def test_line_breaks_become_spaces(secret):
-    label, parameters = split_uri(totp.provisioning_uri(secret, account=" a\r\nb ", issuer="Two\nLines\u2028"))
-    assert unquote(label) == "Two Lines:a b"
-    assert parameters["issuer"] == "Two Lines"
-
-
-def test_long_names_are_truncated_to_64_characters(secret):
-    account = "x" * 242 + "@example.com"
-    label, parameters = split_uri(totp.provisioning_uri(secret, account=account, issuer="Long " * 500))
-    assert unquote(label) == ("Long " * 13)[:64] + ":" + "x" * 64
-    assert parameters["issuer"] == ("Long " * 13)[:64]
-
-
 def test_the_key_is_shown_in_groups_of_four():
     assert totp.in_groups("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == "ABCD EFGH IJKL MNOP QRST UVWX YZ23 4567"
-    secret = "".join(secrets.choice("ABC234") for _ in range(32))
-    assert totp.in_groups(secret).replace(" ", "") == secret
