@@ -2,7 +2,6 @@
 
 import pytest
 
-from twofactor.models import Authenticator
 from twofactor.tests.helpers import (
     CONFIRM,
     DISABLE,
@@ -25,25 +24,20 @@ def assert_backup_code_message(response, *, link=""):
     text = response.content.decode()
     assert response.status_code == 422
     assert errors(response) == {"code": ["backup_code"]}
-    assert "That looks like a backup code." in text
-    assert "<span data-letters >" in text
     assert (f'href="{link}' in text.split("data-letters")[1].split("</span>")[0]) is bool(link)
     assert UNKNOWN_BACKUP_CODE not in text
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_backup_code_gets_a_link_to_its_own_form_and_is_not_charged(client_with_2fa, path):
+def test_a_backup_code_gets_a_link_to_its_own_form(client_with_2fa, path):
     age_second_factor(client_with_2fa, 3600)
-    assert_backup_code_message(
-        client_with_2fa.post(path, {"password": PASSWORD, "code": UNKNOWN_BACKUP_CODE}), link=f"{path}?method=backup"
-    )
-    assert Authenticator.objects.get().failures == 0
+    response = client_with_2fa.post(path, {"password": PASSWORD, "code": UNKNOWN_BACKUP_CODE})
+    assert_backup_code_message(response, link=f"{path}?method=backup")
 
 
 def test_a_backup_code_at_sign_in_gets_a_link_to_its_own_form(pending_client):
-    assert_backup_code_message(
-        pending_client.post(VERIFY_LOGIN, {"code": UNKNOWN_BACKUP_CODE}), link=f"{VERIFY_LOGIN}?method=backup"
-    )
+    response = pending_client.post(VERIFY_LOGIN, {"code": UNKNOWN_BACKUP_CODE})
+    assert_backup_code_message(response, link=f"{VERIFY_LOGIN}?method=backup")
 
 
 def test_a_backup_code_in_a_setup_gets_no_link(signed_in_client):
@@ -51,35 +45,20 @@ def test_a_backup_code_in_a_setup_gets_no_link(signed_in_client):
     assert_backup_code_message(signed_in_client.post(VERIFY_SETUP, {"code": UNKNOWN_BACKUP_CODE}))
 
 
-@pytest.mark.parametrize("method, field", [("code", "code"), ("backup", "backup_code")])
-@pytest.mark.parametrize("path", PATHS)
-def test_the_hint_describes_the_field(client_with_2fa, path, method, field):
-    age_second_factor(client_with_2fa, 3600)
-    response = client_with_2fa.get(path, {"method": method})
-    hints = {
-        "code": "The six digits that your authenticator app shows now.",
-        "backup_code": "One of the codes you saved",
-    }
-    assert hints[field] in response.content.decode()
-    assert inputs(response)[field]["aria-describedby"] == f"id_{field}_helptext"
-    assert f'id="id_{field}_helptext"' in response.content.decode()
-
-
 @pytest.mark.parametrize("path", PATHS)
 def test_the_hint_of_a_form_that_submits_itself_says_so(client_with_2fa, path):
     age_second_factor(client_with_2fa, 3600)
-    text = client_with_2fa.get(path).content.decode()
-    assert (AUTOSUBMIT_HINT in text) == ("data-autosubmit" in text) == (path == CONFIRM)
+    for method, field in (("code", "code"), ("backup", "backup_code")):
+        response = client_with_2fa.get(path, {"method": method})
+        text = response.content.decode()
+        assert inputs(response)[field]["aria-describedby"] == f"id_{field}_helptext"
+        assert f'id="id_{field}_helptext"' in text
+        submits_itself = path == CONFIRM and method == "code"
+        assert (AUTOSUBMIT_HINT in text) is ("data-autosubmit" in text) is submits_itself
 
 
-def test_the_form_of_the_sign_in_submits_itself(pending_client):
+@pytest.mark.parametrize("days", [0, 30])
+def test_a_form_with_a_checkbox_does_not_submit_itself(pending_client, settings, days):
+    settings.TWOFACTOR_TRUST_DAYS = days
     text = pending_client.get(VERIFY_LOGIN).content.decode()
-    assert AUTOSUBMIT_HINT in text
-    assert "data-autosubmit" in text
-
-
-def test_a_form_with_a_checkbox_does_not_submit_itself(pending_client, settings):
-    settings.TWOFACTOR_TRUST_DAYS = 30
-    text = pending_client.get(VERIFY_LOGIN).content.decode()
-    assert AUTOSUBMIT_HINT not in text
-    assert "data-autosubmit" not in text
+    assert (AUTOSUBMIT_HINT in text) is ("data-autosubmit" in text) is (days == 0)

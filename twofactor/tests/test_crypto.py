@@ -30,20 +30,14 @@ def test_a_sealed_secret_opens_for_its_owner(secret, owner):
     assert KEYRING.unseal(KEYRING.seal(secret, owner=str(owner)), owner=str(owner)) == secret
 
 
-def test_a_sealed_secret_shows_only_its_version_and_key_id():
-    assert re.fullmatch(r"v1\.old\.[A-Za-z0-9+/=]+", SEALED)
-    assert len(RAW) == 12 + len(SECRET) + 16  # nonce, text, tag
-    assert SECRET.encode() not in RAW
-    assert crypto.kid_of(SEALED) == "old"
-
-
 def test_a_secret_is_sealed_with_aes_256_gcm_and_associated_data():
-    associated = b"twofactor:v1:old:1"
-    assert AESGCM(b"o" * 32).decrypt(RAW[:12], RAW[12:], associated) == SECRET.encode()
+    assert re.fullmatch(r"v1\.old\.[A-Za-z0-9+/=]+", SEALED)
+    assert crypto.kid_of(SEALED) == "old"
+    assert len(RAW) == 12 + len(SECRET) + 16  # nonce, text, tag
+    assert AESGCM(b"o" * 32).decrypt(RAW[:12], RAW[12:], b"twofactor:v1:old:1") == SECRET.encode()
 
 
 def test_no_nonce_is_used_twice():
-    assert len({KEYRING.seal(SECRET, owner="1") for _ in range(1000)}) == 1000
     assert len({base64.b64decode(KEYRING.seal(SECRET, owner="1")[7:])[:12] for _ in range(1000)}) == 1000
 
 
@@ -56,34 +50,19 @@ def test_a_secret_copied_to_another_owner_does_not_open(owner):
         KEYRING.unseal(SEALED, owner=owner)
 
 
-@pytest.mark.parametrize("index", range(len(RAW)))
-def test_a_secret_with_a_changed_byte_does_not_open(index):
-    flipped = RAW[:index] + bytes([RAW[index] ^ 1]) + RAW[index + 1 :]
-    with pytest.raises(Unsealable):
-        KEYRING.unseal(resealed(flipped), owner="1")
+def test_a_secret_with_a_changed_byte_does_not_open():
+    for index, byte in enumerate(RAW):
+        with pytest.raises(Unsealable):
+            KEYRING.unseal(resealed(RAW[:index] + bytes([byte ^ 1]) + RAW[index + 1 :]), owner="1")
 
 
-@pytest.mark.parametrize("length", range(len(RAW)))
-def test_a_truncated_secret_does_not_open(length):
-    with pytest.raises(Unsealable):
-        KEYRING.unseal(resealed(RAW[:length]), owner="1")
+def test_a_truncated_secret_does_not_open():
+    for length in range(len(RAW)):
+        with pytest.raises(Unsealable):
+            KEYRING.unseal(resealed(RAW[:length]), owner="1")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "v1",
-        "v1.old",
-        "v1.old.",
-        "v1.old.!!!!",
-        "v1.old.é",
-        "v1.old.AAAA.AAAA",
-        SECRET,
-        pytest.param(SEALED + ".x", id="sealed.x"),
-        "\0",
-    ],
-)
+@pytest.mark.parametrize("text", ["", "v1.old", "v1.old.!!!!", "v1.old.é", "v1.old.AAAA.AAAA", SECRET, SEALED + ".x"])
 def test_a_malformed_secret_does_not_open(text):
     with pytest.raises(Unsealable):
         KEYRING.unseal(text, owner="1")
@@ -95,63 +74,44 @@ def test_any_other_text_raises_unsealable(text):
         KEYRING.unseal(text, owner="1")
 
 
-def test_a_different_key_with_the_same_id_does_not_open():
-    with pytest.raises(Unsealable):
-        Keyring.parse(f"old:{NEW}").unseal(SEALED, owner="1")
-
-
-def test_the_key_id_is_part_of_the_associated_data():
-    same_key_twice = Keyring.parse(f"old:{OLD},new:{OLD}")
-    with pytest.raises(Unsealable):
-        same_key_twice.unseal(resealed(RAW, kid="new"), owner="1")
-
-
-def test_the_error_of_an_unknown_key_has_its_id():
-    with pytest.raises(Unsealable, match="no key old"):
-        Keyring.parse(f"new:{NEW}").unseal(SEALED, owner="1")
-
-
-def test_an_unknown_version_does_not_open():
-    with pytest.raises(Unsealable, match="version v2"):
-        KEYRING.unseal(resealed(RAW, version="v2"), owner="1")
+@pytest.mark.parametrize("keys, sealed, problem", [
+    (f"old:{NEW}", SEALED, None),  # a different key under the same ID
+    (f"old:{OLD},new:{OLD}", resealed(RAW, kid="new"), None),  # the key ID is part of the associated data
+    (f"new:{NEW}", SEALED, "no key old"),
+    (f"old:{OLD}", resealed(RAW, version="v2"), "version v2"),
+], ids=["other key", "other key ID", "unknown key ID", "unknown version"])  # fmt: skip
+def test_a_secret_of_another_key_or_version_does_not_open(keys, sealed, problem):
+    with pytest.raises(Unsealable, match=problem):
+        Keyring.parse(keys).unseal(sealed, owner="1")
 
 
 # --- The keyring ----------------------------------------------------------------------------------
 
 
 def test_the_first_key_seals_and_all_keys_open():
-    both = Keyring.parse(f"new:{NEW},old:{OLD}")
+    both = Keyring.parse(f" new:{NEW} ,\n old:{OLD} , ")
     assert both.sealing_kid == "new"
     assert both.unseal(SEALED, owner="1") == SECRET
-    resealed_secret = both.seal(both.unseal(SEALED, owner="1"), owner="1")
+    resealed_secret = both.seal(SECRET, owner="1")
     assert crypto.kid_of(resealed_secret) == "new"
     assert Keyring.parse(f"new:{NEW}").unseal(resealed_secret, owner="1") == SECRET
 
 
-def test_spaces_and_a_trailing_comma_are_ignored():
-    assert list(Keyring.parse(f" new:{NEW} ,\n old:{OLD} , ").keys) == ["new", "old"]
-
-
-@pytest.mark.parametrize(
-    "text, problem",
-    [
-        ("", "^there is no key$"),
-        (" , ,", "there is no key"),
-        (OLD, "key 1 is not of the form"),
-        (f":{OLD}", "key 1 is not of the form"),
-        (f"old:{OLD},{NEW}", "key 2 is not of the form"),
-        (f"o.ld:{OLD}", "key 1 is not of the form"),
-        (f"old:1:{OLD}", "old is not base64"),
-        (f"öld:{OLD}", "key 1 is not of the form"),
-        (f"old:{OLD},old:{NEW}", "old is used twice"),
-        (f"old:{OLD},OLD:{NEW}", "OLD is used twice"),
-        (f"old:{OLD[:-1]}", "old is not base64"),
-        (f"old:{OLD[:-5]}!!!!=", "old is not base64"),
-        (f"old:{OLD[:-4]}", "old has 30 bytes instead of 32"),
-        (f"old:{OLD[:40]}{OLD}", "old has"),
-        ("old:", "old has 0 bytes"),
-    ],
-)
+@pytest.mark.parametrize("text, problem", [
+    ("", "^there is no key$"),
+    (" , ,", "there is no key"),
+    (OLD, "key 1 is not of the form"),
+    (f":{OLD}", "key 1 is not of the form"),
+    (f"old:{OLD},{NEW}", "key 2 is not of the form"),
+    (f"o.ld:{OLD}", "key 1 is not of the form"),
+    (f"öld:{OLD}", "key 1 is not of the form"),
+    (f"old:1:{OLD}", "old is not base64"),
+    (f"old:{OLD},OLD:{NEW}", "OLD is used twice"),
+    (f"old:{OLD[:-1]}", "old is not base64"),
+    (f"old:{OLD[:-5]}!!!!=", "old is not base64"),
+    (f"old:{OLD[:-4]}", "old has 30 bytes instead of 32"),
+    ("old:", "old has 0 bytes"),
+])  # fmt: skip
 def test_the_error_of_a_malformed_keyring_does_not_contain_the_key(text, problem):
     with pytest.raises(ValueError, match=problem) as raised:
         Keyring.parse(text)

@@ -10,8 +10,6 @@ zxingcpp = pytest.importorskip("zxingcpp")
 Image = pytest.importorskip("PIL.Image")
 ImageDraw = pytest.importorskip("PIL.ImageDraw")
 
-ACCOUNTS = ["a@b.co", "ada@example.com", "x" * 52 + "@example.com", "x" * 242 + "@example.com"]
-ISSUERS = ["Twofactor", "The Very Long Name of a Well-Meaning Organisation Ltd"]
 COMMAND = re.compile(r"([MmHhVvz])([^MmHhVvz]*)")
 
 
@@ -55,49 +53,28 @@ def picture(svg: str, *, scale: int = 4) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("issuer", [*ISSUERS, "二要素認証" * 100])
-@pytest.mark.parametrize("account", ACCOUNTS)
-def test_the_code_contains_the_uri(account, issuer):
+@pytest.mark.parametrize("account, issuer", [
+    ("a@b.co", "Twofactor"), ("x" * 242 + "@example.com", "A Well-Meaning Organisation"), ("a@b.co", "二要素" * 100),
+])  # fmt: skip
+def test_the_code_contains_the_uri_and_is_readable_on_a_dark_page(account, issuer):
     text = uri(account, issuer)
-    found = zxingcpp.read_barcode(picture(qr.svg(text)), formats=zxingcpp.BarcodeFormat.QRCode)
+    code = picture(qr.svg(text))
+    page = Image.new("L", (code.width + 200, code.height + 200), 0)
+    page.paste(code, (100, 100))
+    found = zxingcpp.read_barcode(page, formats=zxingcpp.BarcodeFormat.QRCode)
     assert found is not None
     assert found.text == text
 
 
-@pytest.mark.parametrize("issuer", ISSUERS)
-@pytest.mark.parametrize("account", ACCOUNTS)
-def test_the_code_is_smaller_than_6_kb(account, issuer):
-    weight = len(qr.svg(uri(account, issuer)).encode())
-    assert weight < 6 * 1024
-
-
-def test_the_code_has_its_own_white_background():
-    ground, dark = re.findall(r"<path [^>]*>", qr.svg(uri("ada@example.com")))
-    assert 'fill="#fff"' in ground
-    assert "fff" not in dark
-
-
-def test_the_quiet_zone_is_four_modules_on_every_side():
-    grid = modules(qr.svg(uri("ada@example.com")))
-    size = len(grid)
-    dark = {(x, y) for y, row in enumerate(grid) for x, is_dark in enumerate(row) if is_dark}
-    assert min(min(spot) for spot in dark) == 4
-    assert max(max(spot) for spot in dark) == size - 5
-
-
-def test_the_code_is_readable_on_a_dark_page():
-    code = picture(qr.svg(uri("ada@example.com")))
-    page = Image.new("L", (code.width + 200, code.height + 200), 0)
-    page.paste(code, (100, 100))
-    assert zxingcpp.read_barcode(page, formats=zxingcpp.BarcodeFormat.QRCode) is not None
-
-
-def test_the_markup_complies_with_a_strict_content_security_policy():
+def test_the_quiet_zone_is_white_and_four_modules_on_every_side():
     svg = qr.svg(uri("ada@example.com"))
-    assert not re.search(r"style|<script|href|data:|\bon\w+=", svg)
+    assert re.search('<path [^>]*fill="#fff"', svg)
+    grid = modules(svg)
+    dark = {place for y, row in enumerate(grid) for x, is_dark in enumerate(row) if is_dark for place in (x, y)}
+    assert (min(dark), max(dark)) == (4, len(grid) - 5)
 
 
-def test_user_input_does_not_appear_in_the_markup():
+def test_the_markup_complies_with_a_strict_policy_and_has_no_user_input():
     svg = qr.svg("otpauth://totp/<script>alert(1)</script>\"'&")
     assert set(re.findall(r"</?(\w+)", svg)) == {"svg", "path"}
-    assert "alert" not in svg
+    assert not re.search(r"style|alert|href|data:|\bon\w+=", svg)
