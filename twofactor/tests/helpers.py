@@ -62,6 +62,13 @@ def sign_in_with_2fa(user: Any) -> Client:
     return client
 
 
+def turn_on(client: Client, user: Any) -> tuple[str, list[str]]:
+    """Sign in and turn 2FA on through the pages. Return the secret and the backup codes."""
+    give_password(client, user)
+    key = client.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
+    return key, backup_codes_on(client.post(VERIFY_SETUP, {"code": code_now(key)}))
+
+
 def is_signed_in(client: Client) -> bool:
     return settings.SESSION_COOKIE_NAME in client.cookies and "_auth_user_id" in client.session
 

@@ -2,25 +2,22 @@
 
 import io
 import logging
-from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.core.mail import EmailMessage
-from django.utils import timezone
 
 from twofactor import events, mail
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.helpers import (
     PASSWORD,
-    SETUP,
+    UNKNOWN_BACKUP_CODE,
     VERIFY_LOGIN,
-    VERIFY_SETUP,
-    backup_codes_on,
     code_now,
     give_password,
     is_signed_in,
     new_client,
+    turn_on,
     wrong_code,
 )
 
@@ -57,49 +54,31 @@ def log():
     logger.removeHandler(handler)
 
 
-def test_every_kind_has_a_function():
-    assert set(RECORD) == set(SecurityEvent.Kind.values)
-
-
-@pytest.mark.parametrize("kind", RECORD)
+@pytest.mark.parametrize("kind", SecurityEvent.Kind.values)
 def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, authenticator, request_, emails_to, log):
     RECORD[kind](request_, user)
     row = SecurityEvent.objects.get()
+    by_owner = kind != "reset_by_staff"
     assert (row.user, row.kind) == (user, kind)
-    assert timezone.now() - row.created_at < timedelta(minutes=1)
+    assert (row.ip, row.user_agent) == (("192.0.2.7", FIREFOX) if by_owner else (None, ""))
     (line,) = log.getvalue().splitlines()
     assert f"event={kind} user={user.pk} ip=192.0.2.7" in line
     (email,) = emails_to(user.email)
-    assert email.subject
-    assert "\n" not in email.subject
     assert "http://testserver/accounts/2fa/" in email.body
-    assert "{" not in email.body + email.subject
-
-
-@pytest.mark.parametrize("kind", RECORD)
-def test_row_and_email_have_ip_and_browser_except_for_events_of_staff(kind, user, authenticator, request_, emails_to):
-    RECORD[kind](request_, user)
-    row = SecurityEvent.objects.get()
-    (email,) = emails_to(user.email)
-    by_owner = kind != "reset_by_staff"
-    assert (row.ip, row.user_agent) == (("192.0.2.7", FIREFOX) if by_owner else (None, ""))
     assert ("192.0.2.7" in email.body) == ("Firefox on Linux" in email.body) == by_owner
 
 
-@pytest.mark.parametrize("kind", RECORD)
-def test_each_verified_address_gets_its_own_email_and_no_other_address_gets_one(
-    kind, user, make_user, authenticator, request_, mailoutbox
-):
+def test_each_verified_address_gets_its_own_email_and_no_other_address_gets_one(user, make_user, request_, mailoutbox):
     make_user("bob@example.com")
     EmailAddress.objects.create(user=user, email="second@example.com", verified=True)
     EmailAddress.objects.create(user=user, email="unverified@example.com", verified=False)
-    RECORD[kind](request_, user)
+    events.turned_on(request_, user)
     mail.flush()
     assert sorted(email.to for email in mailoutbox) == [["ada@example.com"], ["second@example.com"]]
     assert not any(email.cc or email.bcc for email in mailoutbox)
 
 
-def test_the_emails_have_the_details_of_their_event(user, authenticator, request_, emails_to):
+def test_the_emails_have_the_details_of_their_event(user, request_, emails_to):
     events.backup_code_used(request_, user, codes_left=7)
     events.reset_by_staff(None, user, reason="lost <phone> & codes")
     used, reset = emails_to(user.email)
@@ -107,7 +86,7 @@ def test_the_emails_have_the_details_of_their_event(user, authenticator, request
     assert "lost <phone> & codes" in reset.body
 
 
-def test_links_use_the_setting_and_not_the_host_header(user, authenticator, rf, emails_to, settings):
+def test_links_use_the_setting_and_not_the_host_header(user, rf, emails_to, settings):
     settings.TWOFACTOR_SITE_URL = "https://2fa.example"
     events.turned_on(rf.get("/", headers={"Host": "localhost"}), user)
     (email,) = emails_to(user.email)
@@ -132,38 +111,24 @@ def test_a_refused_code_is_logged_and_creates_no_event(user, authenticator, requ
 
 
 def test_log_rows_and_emails_contain_no_secrets_codes_or_passwords(user, log, mailoutbox):
+    key, codes = turn_on(new_client(), user)
+    wrong, right = wrong_code(key), code_now(key, steps_ahead=1)
     browser = new_client()
     give_password(browser, user)
-    key = browser.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
-    codes = backup_codes_on(browser.post(VERIFY_SETUP, {"code": code_now(key)}))
-    other = new_client()
-    wrong = wrong_code(key)
-    right = code_now(key, steps_ahead=1)
-    give_password(other, user)
-    other.post(VERIFY_LOGIN, {"code": wrong})
-    other.post(VERIFY_LOGIN, {"backup_code": "7KQ2-9MXD-4RTB-W8HN"})
-    other.post(VERIFY_LOGIN, {"code": right})
-    assert is_signed_in(other)
+    for typed in ({"code": wrong}, {"backup_code": UNKNOWN_BACKUP_CODE}, {"code": right}):
+        browser.post(VERIFY_LOGIN, typed)
+    assert is_signed_in(browser)
     mail.flush()
-    written = (
-        log.getvalue()
-        + str([*SecurityEvent.objects.values()])
-        + "".join(m.subject + m.body + m.alternatives[0].content for m in mailoutbox)
-    )
+    emails = "".join(m.subject + m.body + m.alternatives[0].content for m in mailoutbox)
+    written = log.getvalue() + str([*SecurityEvent.objects.values()]) + emails
     assert "event=turned_on" in written
-    for hidden in (key, wrong, right, "7KQ2-9MXD-4RTB-W8HN", "7KQ29MXD4RTBW8HN", PASSWORD, *codes):
+    for hidden in (key, wrong, right, UNKNOWN_BACKUP_CODE, "0" * 16, PASSWORD, *codes):
         assert hidden not in written
 
 
-FORGERIES = [
-    "x\r\n2026-01-01 INFO twofactor event=turned_off user=1",
-    "x\nevent=forged",
-    "x\u2028event=forged",
-    "x\x85y\x1b[2J",
-]
-
-
-@pytest.mark.parametrize("forged", FORGERIES)
+@pytest.mark.parametrize("forged", [
+    "x\r\n2026-01-01 INFO twofactor event=turned_off user=1", "x\u2028event=forged", "x\x85y\x1b[2J",
+])  # fmt: skip
 def test_user_input_cannot_start_a_log_line(user, authenticator, rf, log, forged):
     request = rf.get("/", headers={"User-Agent": forged})
     for record in RECORD.values():
@@ -171,18 +136,10 @@ def test_user_input_cannot_start_a_log_line(user, authenticator, rf, log, forged
     events.reset_by_staff(request, user, reason=forged)
     lines = log.getvalue().splitlines()
     assert len(lines) == len(RECORD) + 1
-    assert all(line.startswith("20") for line in lines)
-    assert all(line.isprintable() for line in lines)
+    assert all(line.startswith("20") and line.isprintable() for line in lines)
 
 
-def test_a_log_message_is_one_line_without_the_formatter_of_the_site(user, authenticator, request_, caplog):
-    with caplog.at_level(logging.INFO, "twofactor"):
-        events.reset_by_staff(request_, user, reason=FORGERIES[0])
-    assert caplog.records
-    assert all(record.getMessage().isprintable() for record in caplog.records)
-
-
-@pytest.mark.parametrize("agent", ["", "\0", "x" * 5000, "\x80\xff", "é" * 300])
+@pytest.mark.parametrize("agent", ["", "\0", "x" * 5000, "\x80\xff"])
 def test_any_user_agent_fits_into_a_row(user, rf, agent):
     request = rf.get("/")
     request.META["HTTP_USER_AGENT"] = agent
@@ -190,7 +147,7 @@ def test_any_user_agent_fits_into_a_row(user, rf, agent):
     assert len(SecurityEvent.objects.get().user_agent) <= 200
 
 
-def test_the_issuer_cannot_add_an_email_header(user, authenticator, request_, emails_to, settings):
+def test_the_issuer_cannot_add_an_email_header(user, request_, emails_to, settings):
     settings.TWOFACTOR_ISSUER = "Two\r\nBcc: evil@example.com"
     events.turned_on(request_, user)
     (email,) = emails_to(user.email)
@@ -205,13 +162,9 @@ def test_a_change_succeeds_while_the_mail_server_is_down(user, monkeypatch, capl
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr(EmailMessage, "send", refuse)
-    browser = new_client()
-    give_password(browser, user)
-    key = browser.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
-    response = browser.post(VERIFY_SETUP, {"code": code_now(key)})
+    key, codes = turn_on(new_client(), user)
     mail.flush()
-    assert response.status_code == 200
-    assert len(backup_codes_on(response)) == 10
+    assert len(codes) == 10
     assert Authenticator.objects.for_user(user).secret == key
     assert "email not sent" in caplog.text
     assert "ConnectionRefusedError" in caplog.text
