@@ -21,46 +21,39 @@ def parsed():
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("option, name, value", [
-    ("--settings mysite.settings", "settings", "mysite.settings"), ("--pythonpath /srv", "pythonpath", "/srv"),
-    ("--traceback", "traceback", True), ("--no-color", "no_color", True),
-])  # fmt: skip
-def test_options_of_django_are_accepted_before_and_after_the_action(parsed, action, option, name, value):
-    assert parsed(f"{option} {action}")[name] == value
-    assert parsed(f"{action} {option}")[name] == value
-    assert parsed(action)[name] != value
+def test_options_of_django_are_accepted_before_and_after_the_action(parsed, action):
+    options = {"settings": "mysite.settings", "traceback": True, "no_color": True}
+    line = "--settings mysite.settings --traceback --no-color"
+    for full in (f"{line} {action}", f"{action} {line}"):
+        assert {name: parsed(full)[name] for name in options} == options
+    assert not any(parsed(action)[name] for name in options)
 
 
 # --- status ---------------------------------------------------------------------------------------
 
 
-def test_status_shows_that_2fa_is_off(run_command, user):
-    assert run_command("twofactor", "status", user.email) == f"{user.email}: off\n"
-
-
-def test_status_shows_that_2fa_is_off_but_required(run_command, make_user):
+def test_status_shows_whether_2fa_is_off_or_required(run_command, user, make_user):
     make_user("staff@example.com", is_staff=True)
+    assert run_command("twofactor", "status", user.email) == f"{user.email}: off\n"
     assert run_command("twofactor", "status", "staff@example.com") == "staff@example.com: off, but required\n"
 
 
-def test_status_shows_when_2fa_was_turned_on_and_how_many_codes_are_left(
+def test_status_shows_when_2fa_was_turned_on_how_many_codes_are_left_and_a_delay(
     run_command, user, authenticator, backup_codes, secret
 ):
     authenticator.spend_backup_code(backup_codes[0])
     output = run_command("twofactor", "status", user.email.upper())
     assert f"on since {authenticator.created_at:%Y-%m-%d}" in output
     assert "9 backup codes left" in output
+    assert "not checked" not in output
     assert secret not in output
-
-
-def test_status_shows_the_delay_of_the_account(run_command, user, authenticator):
     Authenticator.objects.update(delayed_until=4_000_000_000)
     assert "not checked" in run_command("twofactor", "status", user.email)
 
 
 @pytest.mark.parametrize("action", ["status", "reset"])
 def test_an_unknown_address_is_an_error(run_command, db, action):
-    with pytest.raises(CommandError, match="No user has the email nobody@example"):
+    with pytest.raises(CommandError, match="No user has the email or username nobody@example"):
         run_command("twofactor", action, "nobody@example.com")
 
 
@@ -83,17 +76,12 @@ def test_reset_turns_2fa_off_logs_the_reason_notifies_the_owner_and_ends_all_ses
     assert "lost phone, passport seen" in email.body
 
 
-def test_reset_with_2fa_off_sends_no_email(run_command, user, emails_to):
-    assert "already off" in run_command("twofactor", "reset", user.email)
-    assert not SecurityEvent.objects.exists()
-    assert not emails_to(user.email)
-
-
-def test_reset_does_not_affect_other_users(run_command, make_user, authenticator):
+def test_reset_with_2fa_off_changes_nothing_and_sends_no_email(run_command, make_user, authenticator, emails_to):
     bob = make_user("bob@example.com")
-    Authenticator.objects.activate(bob, secret="B" * 32)
-    run_command("twofactor", "reset", bob.email)
+    assert "already off" in run_command("twofactor", "reset", bob.email)
     assert list(Authenticator.objects.all()) == [authenticator]
+    assert not SecurityEvent.objects.exists()
+    assert not emails_to(bob.email)
 
 
 # --- report ---------------------------------------------------------------------------------------
@@ -132,10 +120,3 @@ def test_report_fails_if_a_secret_does_not_open(run_command, make_user, authenti
     output = capsys.readouterr()
     assert "1 of 2 secrets open" in output.out
     assert f"user {bob.pk}: " in output.err
-
-
-def test_report_with_a_different_key_under_the_same_id_opens_no_secret(run_command, authenticator, settings, capsys):
-    settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
-    with pytest.raises(CommandError):
-        run_command("twofactor", "report")
-    assert "0 of 1 secrets open" in capsys.readouterr().out

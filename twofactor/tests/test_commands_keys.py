@@ -28,19 +28,14 @@ def key_ids():
 def test_rotation_seals_every_secret_with_the_first_key(run_command, three_secrets, settings):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     before = list(Authenticator.objects.order_by("pk").values_list("version", "last_time_step"))
-    assert "sealed with key new: 3;" in run_command("twofactor", "rotate-keys")
+    output = run_command("twofactor", "rotate-keys")
+    assert "sealed with key new: 3;" in output
+    assert not any(hidden in output for hidden in [*three_secrets.values(), NEW.split(":")[1]])
+    assert ": 0; secrets" in run_command("twofactor", "rotate-keys")
     assert key_ids() == ["new"] * 3
     settings.TWOFACTOR_KEYS = NEW
     assert [row.secret for row in Authenticator.objects.order_by("pk")] == list(three_secrets.values())
     assert list(Authenticator.objects.order_by("pk").values_list("version", "last_time_step")) == before
-
-
-def test_a_second_rotation_changes_nothing(run_command, three_secrets, settings):
-    settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
-    run_command("twofactor", "rotate-keys")
-    before = list(Authenticator.objects.values())
-    assert ": 0; secrets" in run_command("twofactor", "rotate-keys")
-    assert list(Authenticator.objects.values()) == before
 
 
 def test_an_interrupted_rotation_can_be_run_again(run_command, three_secrets, settings, monkeypatch):
@@ -94,10 +89,3 @@ def test_a_phone_changed_during_the_rotation_is_kept(run_command, user, authenti
     monkeypatch.setattr(crypto.Keyring, "seal", change_phone_first)
     assert ": 0; secrets" in run_command("twofactor", "rotate-keys")
     assert Authenticator.objects.get().secret == "B" * 32
-
-
-def test_the_output_contains_no_secret_and_no_key(run_command, three_secrets, settings):
-    settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
-    output = run_command("twofactor", "rotate-keys")
-    assert not any(secret in output for secret in three_secrets.values())
-    assert NEW.split(":")[1] not in output

@@ -11,15 +11,7 @@ from django.utils import timezone
 
 from twofactor import prune
 from twofactor.models import PendingSignIn, SecurityEvent, TrustedBrowser
-from twofactor.tests.helpers import (
-    VERIFY_LOGIN,
-    code_now,
-    give_password,
-    is_signed_in,
-    new_client,
-    sign_in,
-    wrong_code,
-)
+from twofactor.tests.helpers import new_client, sign_in
 
 pytestmark = pytest.mark.database
 
@@ -66,16 +58,6 @@ def test_sessions_and_their_list_stay_since_they_belong_to_the_site(run_command,
     assert Session.objects.count() == UserSession.objects.count() == 1
 
 
-def test_signed_in_users_and_pending_sign_ins_are_not_affected(run_command, user, authenticator, secret):
-    owner = sign_in(new_client(), user, code=code_now(secret))
-    halfway = new_client()
-    give_password(halfway, user)
-    halfway.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
-    assert run_command("twofactor", "prune").splitlines() == NOTHING
-    assert is_signed_in(owner)
-    assert PendingSignIn.objects.get().tries == 1
-
-
 def test_rows_are_deleted_in_batches_and_all_are_counted(run_command, user, monkeypatch, django_assert_max_num_queries):
     monkeypatch.setattr(prune, "BATCH", 3)
     for _ in range(7):
@@ -100,9 +82,6 @@ def test_a_row_that_is_renewed_meanwhile_stays(user, monkeypatch):
     assert TrustedBrowser.objects.get() == saved
 
 
-# --- How long events are kept -----------------------------------------------------------------------
-
-
 def test_events_are_kept_for_the_days_given(run_command, user):
     event(user, days=101)
     kept = event(user, days=99)
@@ -110,7 +89,7 @@ def test_events_are_kept_for_the_days_given(run_command, user):
     assert list(SecurityEvent.objects.all()) == [kept]
 
 
-@pytest.mark.parametrize("days", ["89", "0", "-1", "x", "", "1e3"])
+@pytest.mark.parametrize("days", ["89", "-1", "x", ""])
 def test_events_of_the_last_90_days_are_never_deleted(run_command, user, days):
     kept = event(user, days=89)
     with pytest.raises(CommandError, match="at least 90 days"):
