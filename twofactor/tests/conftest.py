@@ -43,12 +43,12 @@ def make_user(db: None) -> Callable[..., User]:
     return make
 
 
-# --- Clients: each test with one runs twice, plain and with htmx ----------------------------------
+# --- Clients --------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["plain", "htmx"])
-def signed_out_client(request: pytest.FixtureRequest) -> Client:
-    return new_client(htmx=request.param == "htmx")
+@pytest.fixture
+def signed_out_client() -> Client:
+    return new_client()
 
 
 @pytest.fixture

@@ -25,6 +25,11 @@ REGENERATE = "/accounts/2fa/regenerate-backup-codes/"
 DISABLE = "/accounts/2fa/disable/"
 STATUS = "/accounts/2fa/status/"
 CONFIRM = "/accounts/2fa/confirm/"
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
+CANCEL_LOGIN = "/accounts/2fa/cancel-login/"
+CANCEL_SETUP = "/accounts/2fa/cancel-setup/"
+
+HTMX = {"HX-Request": "true"}  # the header of htmx
 
 BACKUP_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b")
 UNKNOWN_BACKUP_CODE = "0000-0000-0000-0000"
@@ -100,6 +105,19 @@ def wrong_code(secret: str) -> str:
     """Return a code that is wrong now, even if the clock of the phone is twenty minutes off."""
     near = {code_now(secret, steps_ahead=steps) for steps in range(-40, 41)}
     return next(code for code in map("{:06}".format, range(100)) if code not in near)
+
+
+# --- Setup ----------------------------------------------------------------------------------------
+
+
+def key_shown(response: Any) -> str | None:
+    """Return the key on the setup page without its spaces, or None."""
+    return response.context["key"].replace(" ", "") if response.context.get("key") else None
+
+
+def start_setup(client: Client, **fields: str) -> str | None:
+    """Pass the step-up of a setup with the password, and return the key."""
+    return key_shown(client.post(SETUP, {"password": PASSWORD, **fields}))
 
 
 # --- Responses ------------------------------------------------------------------------------------

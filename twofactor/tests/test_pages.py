@@ -1,0 +1,196 @@
+"""Rules that are the same for all pages of the app, and for all pages that change 2FA."""
+
+import pytest
+
+from twofactor import forms
+from twofactor.models import Authenticator, SecurityEvent
+from twofactor.tests.helpers import (
+    CANCEL_SETUP,
+    CONFIRM,
+    DISABLE,
+    LOGIN,
+    PASSWORD,
+    REAUTHENTICATE,
+    REGENERATE,
+    SETTINGS,
+    SETUP,
+    STATUS,
+    UNKNOWN_BACKUP_CODE,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+    age_second_factor,
+    backup_codes_on,
+    code_now,
+    errors,
+    give_password,
+    inputs,
+    is_signed_in,
+    message_levels,
+    new_client,
+    redirect_target,
+    sign_in,
+    start_setup,
+    wrong_code,
+)
+
+FORGET = "/accounts/2fa/trusted-browsers/1/forget/"
+FORGET_ALL = "/accounts/2fa/trusted-browsers/forget/"
+READ_ONLY = [SETTINGS, STATUS]
+STEP_UP_PAGES = [SETUP, DISABLE, REGENERATE, REAUTHENTICATE]  # ask for the password and a code
+FORMS = [*STEP_UP_PAGES, VERIFY_SETUP, CONFIRM]
+POST_ONLY = [CANCEL_SETUP, FORGET, FORGET_ALL]
+
+
+# --- Access ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*READ_ONLY, *FORMS, *POST_ONLY])
+def test_a_signed_out_user_is_redirected_to_login_and_back(signed_out_client, db, path):
+    assert redirect_target(signed_out_client.get(path)) == f"{LOGIN}?next={path}"
+    assert redirect_target(signed_out_client.post(path)).startswith(LOGIN)
+
+
+def test_before_the_code_a_pending_sign_in_gets_no_page(pending_client):
+    for path in [*READ_ONLY, *FORMS, "/accounts/email/"]:
+        assert redirect_target(pending_client.get(path)).startswith(LOGIN)
+        assert redirect_target(pending_client.post(path, {"password": PASSWORD})).startswith(LOGIN)
+
+
+@pytest.mark.parametrize("paths, methods", [
+    (READ_ONLY, ["post", "put"]), (FORMS, ["put", "delete"]), (POST_ONLY, ["get", "put"]),
+])  # fmt: skip
+def test_other_methods_are_not_allowed(client_with_2fa, paths, methods):
+    for path in paths:
+        assert [getattr(client_with_2fa, method)(path).status_code for method in methods] == [405, 405]
+
+
+def test_a_post_without_csrf_token_is_refused(client_with_2fa, secret):
+    client_with_2fa.handler.enforce_csrf_checks = True
+    for path in [*FORMS, *POST_ONLY]:
+        assert client_with_2fa.post(path, {"password": PASSWORD, "code": code_now(secret)}).status_code == 403
+
+
+@pytest.mark.parametrize("path, expected", [(DISABLE, SETTINGS), (REGENERATE, SETTINGS), (CONFIRM, SETUP)])
+def test_with_2fa_off_it_redirects(signed_in_client, path, expected):
+    assert redirect_target(signed_in_client.get(path)) == expected
+    assert redirect_target(signed_in_client.post(path, {"password": PASSWORD})) == expected
+
+
+# --- Step-up --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", STEP_UP_PAGES)
+def test_password_and_code_are_both_required(client_with_2fa, secret, path):
+    right, wrong = code_now(secret), wrong_code(secret)
+    version = Authenticator.objects.get().version
+    for typed, expected in (
+        ({}, {"password": ["required"], "code": ["required"]}),
+        ({"password": PASSWORD}, {"code": ["required"]}),
+        ({"code": right}, {"password": ["required"]}),
+        ({"password": "wrong", "code": right}, {"password": ["wrong_password"]}),
+        ({"password": PASSWORD, "code": wrong}, {"code": ["wrong_code"]}),
+        ({"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE}, {"backup_code": ["wrong_backup_code"]}),
+    ):
+        response = client_with_2fa.post(path, typed)
+        assert response.status_code == 422
+        assert errors(response) == expected
+    assert Authenticator.objects.get().version == version
+    assert not SecurityEvent.objects.exists()
+    assert "twofactor_setup" not in client_with_2fa.session
+
+
+@pytest.mark.parametrize("path", [*STEP_UP_PAGES, CONFIRM])
+def test_a_backup_code_is_accepted_and_its_use_is_reported(client_with_2fa, user, backup_codes, emails_to, path):
+    age_second_factor(client_with_2fa, 61)
+    fields = {"csrfmiddlewaretoken", "password"} - ({"password"} if path == CONFIRM else set())
+    assert inputs(client_with_2fa.get(path)).keys() == {*fields, "code"}
+    assert inputs(client_with_2fa.get(path, {"method": "backup"})).keys() == {*fields, "backup_code"}
+    response = client_with_2fa.post(path, {"password": PASSWORD, "backup_code": backup_codes[0]})
+    assert response.status_code in (200, 302)
+    assert SecurityEvent.objects.earliest("pk").kind == "backup_code_used"
+    assert "backup code" in emails_to(user.email)[0].subject
+
+
+# --- Changes --------------------------------------------------------------------------------------
+
+
+def turn_on(client, secret):
+    return VERIFY_SETUP, {"code": code_now(start_setup(client))}
+
+
+def move_to_a_new_phone(client, secret):
+    return VERIFY_SETUP, {"code": code_now(start_setup(client, code=code_now(secret)))}
+
+
+def make_new_backup_codes(client, secret):
+    return REGENERATE, {"password": PASSWORD, "code": code_now(secret)}
+
+
+def turn_off(client, secret):
+    return DISABLE, {"password": PASSWORD, "code": code_now(secret)}
+
+
+# What to post where, and the kind of its event.
+CHANGES = {
+    "turned_on": turn_on,
+    "phone_changed": move_to_a_new_phone,
+    "codes_regenerated": make_new_backup_codes,
+    "turned_off": turn_off,
+}
+each_change = pytest.mark.parametrize("kind", CHANGES)
+
+
+@pytest.fixture
+def changing_client(kind, user, request):
+    """Signed in; 2FA is off before it is turned on, and on before any other change."""
+    return request.getfixturevalue("signed_in_client" if kind == "turned_on" else "client_with_2fa")
+
+
+def version_of(user):
+    row = Authenticator.objects.for_user(user)
+    return row.version if row else None
+
+
+@each_change
+def test_a_change_renews_this_session_ends_the_others_and_notifies_the_owner(
+    changing_client, user, secret, kind, emails_to
+):
+    other = sign_in(new_client(), user, code=code_now(secret) if version_of(user) else "")
+    Authenticator.objects.update(last_time_step=-1)
+    key, version = changing_client.session.session_key, version_of(user)
+    changing_client.post(*CHANGES[kind](changing_client, secret))
+    assert version_of(user) != version
+    assert changing_client.session.session_key != key
+    assert not changing_client.session.exists(key)
+    assert changing_client.get(SETTINGS).status_code == 200
+    assert not is_signed_in(other)
+    assert [event.kind for event in SecurityEvent.objects.all()] == [kind]
+    assert len(emails_to(user.email)) == 1
+
+
+@each_change
+def test_nothing_is_done_if_2fa_changed_meanwhile(changing_client, user, secret, kind, monkeypatch):
+    path, typed = CHANGES[kind](changing_client, secret)
+
+    def change_after_the_check(form):
+        is_valid = check(form)
+        Authenticator.objects.activate(user, secret="B" * 32)
+        return is_valid
+
+    form = forms.VerifySetupForm if path == VERIFY_SETUP else forms.ProofForm
+    check = form.is_valid
+    monkeypatch.setattr(form, "is_valid", change_after_the_check)
+    response = changing_client.post(path, typed)
+    assert redirect_target(response) == SETTINGS
+    assert not backup_codes_on(response)
+    assert Authenticator.objects.get().secret == "B" * 32
+    assert not SecurityEvent.objects.exists()
+    assert "error" in message_levels(changing_client.get(LOGIN))
+
+
+def test_after_turning_2fa_off_the_password_alone_signs_in(client_with_2fa, user, secret):
+    client_with_2fa.post(*turn_off(client_with_2fa, secret))
+    browser = new_client()
+    give_password(browser, user)
+    assert is_signed_in(browser)
+    assert redirect_target(browser.get(VERIFY_LOGIN)) == "/"
