@@ -1,4 +1,4 @@
-"""The sign-in stage: which codes sign in, and what the page shows."""
+"""The sign-in stage: which codes sign in, what the page shows, and what is limited."""
 
 import time
 
@@ -6,10 +6,12 @@ import pytest
 
 from twofactor.models import Authenticator, PendingSignIn, SecurityEvent
 from twofactor.tests.helpers import (
+    CANCEL_LOGIN,
     LOGIN,
     SETTINGS,
     UNKNOWN_BACKUP_CODE,
     VERIFY_LOGIN,
+    age_pending_sign_in,
     code_now,
     errors,
     give_password,
@@ -20,156 +22,170 @@ from twofactor.tests.helpers import (
     messages_on,
     new_client,
     redirect_target,
+    sign_in,
+    wrong_code,
 )
 
-CANCEL = "/accounts/2fa/cancel-login/"
+
+def event_kinds():
+    return [event.kind for event in SecurityEvent.objects.all()]
 
 
-# --- After the password ---------------------------------------------------------------------------
+# --- The page -------------------------------------------------------------------------------------
 
 
-def test_without_2fa_the_password_signs_in(signed_out_client, user):
-    assert redirect_target(give_password(signed_out_client, user)) == "/"
-    assert is_signed_in(signed_out_client)
+def test_the_password_starts_a_pending_sign_in(signed_out_client, user, authenticator):
+    assert redirect_target(give_password(signed_out_client, user)) == VERIFY_LOGIN
+    assert not is_signed_in(signed_out_client)
+    assert redirect_target(signed_out_client.get(LOGIN)) == VERIFY_LOGIN
 
 
-def test_the_password_redirects_a_plain_browser_to_the_code_page(client, user, authenticator):
-    assert redirect_target(give_password(client, user)) == VERIFY_LOGIN
-    assert not is_signed_in(client)
-
-
-def test_htmx_gets_the_code_form_in_response_to_the_password(user, authenticator):
-    response = give_password(new_client(htmx=True), user)
+def test_htmx_gets_the_code_form_in_response_to_the_password(user, authenticator, secret):
+    client = new_client(htmx=True)
+    response = give_password(client, user)
     assert response.status_code == 200
     assert not is_full_page(response)
-    assert set(inputs(response)) == {"csrfmiddlewaretoken", "sign_in", "code"}
+    assert inputs(response).keys() == {"csrfmiddlewaretoken", "sign_in", "code"}
     assert response["HX-Replace-Url"] == VERIFY_LOGIN
-    assert "no-store" in response["Cache-Control"]
+    assert errors(client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})) == {"code": ["wrong_code"]}
+    response = client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert (response.status_code, response["HX-Redirect"]) == (204, "/")
 
 
-def test_the_page_has_one_code_field_and_shows_no_personal_data(pending_client, user):
-    response = pending_client.get(VERIFY_LOGIN)
-    assert response.status_code == 200
-    assert set(inputs(response)) == {"csrfmiddlewaretoken", "sign_in", "code"}
-    assert "autofocus" in inputs(response)["code"]
-    assert user.email not in response.content.decode()
-    assert user.get_full_name() not in response.content.decode()
-    assert "no-store" in response["Cache-Control"]
+def test_the_method_decides_which_field_is_shown_and_there_is_no_personal_data(pending_client, user):
+    for query, field in (({}, "code"), ({"method": "backup"}, "backup_code")):
+        response = pending_client.get(VERIFY_LOGIN, query)
+        assert inputs(response).keys() == {"csrfmiddlewaretoken", "sign_in", field}
+        assert "autofocus" in inputs(response)[field]
+        assert user.email not in response.content.decode()
+        assert user.get_full_name() not in response.content.decode()
 
 
-def test_the_method_decides_which_field_is_shown(pending_client):
-    assert set(inputs(pending_client.get(VERIFY_LOGIN, {"method": "backup"}))) == {
-        "csrfmiddlewaretoken",
-        "sign_in",
-        "backup_code",
-    }
-    assert set(inputs(pending_client.get(VERIFY_LOGIN, {"method": "code"}))) == {
-        "csrfmiddlewaretoken",
-        "sign_in",
-        "code",
-    }
-
-
-def test_the_session_key_changes_at_the_password_and_at_the_code(signed_out_client, user, authenticator):
+def test_the_session_key_changes_at_the_password_and_at_the_code(signed_out_client, user, secret, authenticator):
     signed_out_client.get(LOGIN)
-    before = signed_out_client.session.session_key
+    keys = [signed_out_client.session.session_key]
     give_password(signed_out_client, user)
-    pending_key = signed_out_client.session.session_key
-    assert pending_key != before
-    assert not signed_out_client.session.exists(before)
-    signed_out_client.post(VERIFY_LOGIN, {"code": code_now(authenticator.secret)})
-    assert signed_out_client.session.session_key != pending_key
-    assert not signed_out_client.session.exists(pending_key)
-
-
-@pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("path", [VERIFY_LOGIN, CANCEL])
-def test_without_a_pending_sign_in_the_stage_redirects_to_login(signed_out_client, db, method, path):
-    response = getattr(signed_out_client, method)(path, {"code": "123456"})
-    assert response.status_code == 405 if (path, method) == (CANCEL, "get") else redirect_target(response) == LOGIN
-    assert not is_signed_in(signed_out_client)
-
-
-def test_a_signed_in_user_is_redirected_home(client_with_2fa):
-    assert redirect_target(client_with_2fa.get(VERIFY_LOGIN)) == "/"
-    assert redirect_target(client_with_2fa.post(VERIFY_LOGIN, {"code": "123456"})) == "/"
-    assert is_signed_in(client_with_2fa)
+    keys.append(signed_out_client.session.session_key)
+    signed_out_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert signed_out_client.session.session_key not in keys
+    assert keys[0] != keys[1]
+    assert not any(signed_out_client.session.exists(key) for key in keys)
 
 
 # --- Codes ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("steps_ahead", [-1, 0, 1])
-def test_a_code_signs_in(pending_client, secret, steps_ahead):
-    # Late in a time step, the code of the previous step could be two steps old when it arrives.
-    code = code_now(secret, steps_ahead=steps_ahead if time.time() % 30 < 25 else 0)
+def test_a_code_signs_in_and_deletes_the_pending_sign_in(pending_client, secret):
+    code = code_now(secret)
     assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": f"{code[:3]} {code[3:]}"})) == "/"
-    assert is_signed_in(pending_client)
     assert pending_client.get(SETTINGS).status_code == 200
+    assert redirect_target(pending_client.get(VERIFY_LOGIN)) == "/"
+    assert not PendingSignIn.objects.exists()
+    assert not {"account_login", "twofactor_sign_in"} & pending_client.session.keys()
 
 
-def test_a_used_code_does_not_sign_in_again(pending_client, user, secret):
-    code = code_now(secret, steps_ahead=1)
-    pending_client.post(VERIFY_LOGIN, {"code": code})
-    other = new_client()
-    give_password(other, user)
-    assert errors(other.post(VERIFY_LOGIN, {"code": code})) == {"code": ["wrong_code"]}
-    assert not is_signed_in(other)
+def test_a_pending_sign_in_is_completed_once(pending_client, parallel_client, secret):
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret, steps_ahead=-1)})) == "/"
+    assert redirect_target(parallel_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
+    assert not is_signed_in(parallel_client)
+    assert event_kinds() == []
 
 
-@pytest.mark.parametrize("typed, why", [
-    ({}, "required"), ({"code": ""}, "required"),
-    ({"code": "12345"}, "malformed"), ({"code": "¹²³⁴⁵⁶"}, "malformed"),
+@pytest.mark.parametrize("left, level, words", [
+    (9, "info", "9 are left"), (3, "warning", "3 are left"), (0, "warning", "You used your last backup code."),
 ])  # fmt: skip
-def test_a_malformed_code_is_a_field_error_and_not_charged(pending_client, typed, why):
-    response = pending_client.post(VERIFY_LOGIN, typed)
-    assert response.status_code == 422
-    assert errors(response) == {"code": [why]}
-    assert inputs(response)["code"]["aria-invalid"] == "true"
-    assert not inputs(response)["code"].get("value")
-    assert Authenticator.objects.get().failures == 0
-    assert not PendingSignIn.objects.exists()
-
-
-@pytest.mark.parametrize("typed", ["1234\x0056", "\x00", "\ud800" * 6, "1" * 30_000])
-@pytest.mark.parametrize("field", ["code", "backup_code"])
-def test_any_input_gets_the_form_again(pending_client, field, typed):
-    body = f"{field}=" + "".join(f"%{byte:02X}" for byte in typed.encode("utf-8", "surrogatepass"))
-    response = pending_client.generic("POST", VERIFY_LOGIN, body, content_type="application/x-www-form-urlencoded")
-    assert response.status_code == 422
-    assert not PendingSignIn.objects.exists()
-
-
-def test_a_backup_code_signs_in_shows_how_many_are_left_and_notifies_the_owner(
-    pending_client, user, backup_codes, emails_to
+def test_a_backup_code_signs_in_says_how_many_are_left_and_notifies_the_owner(
+    pending_client, user, authenticator, backup_codes, emails_to, left, level, words
 ):
-    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})) == "/"
-    home = pending_client.get("/")
-    assert "info" in message_levels(home)
-    assert "9" in " ".join(messages_on(home))
-    assert [event.kind for event in SecurityEvent.objects.all()] == ["backup_code_used"]
-    (email,) = emails_to(user.email)
-    assert "9" in email.body
-
-
-def test_three_remaining_backup_codes_are_a_warning(pending_client, authenticator, backup_codes):
-    for code in backup_codes[:6]:
+    for code in backup_codes[left + 1 :]:
         authenticator.spend_backup_code(code)
-    pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[6]})
-    assert "warning" in message_levels(pending_client.get("/"))
+    pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})
+    home = pending_client.get("/")
+    assert message_levels(home)[-1] == level
+    assert words in messages_on(home)[-1]
+    assert event_kinds() == ["backup_code_used"]
+    (email,) = emails_to(user.email)
+    assert (str(left) if left else "You have no backup codes left. Make new ones now.") in email.body
 
 
-def test_a_used_or_unknown_backup_code_does_not_sign_in(pending_client, authenticator, backup_codes):
-    authenticator.spend_backup_code(backup_codes[0])
-    for typed in (backup_codes[0], UNKNOWN_BACKUP_CODE):
-        response = pending_client.post(VERIFY_LOGIN, {"backup_code": typed})
-        assert response.status_code == 422
-        assert errors(response) == {"backup_code": ["wrong_backup_code"]}
+# --- Limits ---------------------------------------------------------------------------------------
+
+
+def test_five_wrong_codes_end_the_sign_in_and_notify_the_owner(pending_client, user, secret, backup_codes, emails_to):
+    typed = {"code": wrong_code(secret)}
+    assert [pending_client.post(VERIFY_LOGIN, typed).status_code for _ in range(4)] == [422] * 4
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, typed)) == LOGIN
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})) == LOGIN
+    assert not is_signed_in(pending_client)
+    assert event_kinds() == ["wrong_codes"]
+    assert len(emails_to(user.email)) == 1
+
+
+def test_five_wrong_backup_codes_notify_the_owner(pending_client, user, emails_to):
+    for _ in range(5):
+        response = pending_client.post(VERIFY_LOGIN, {"backup_code": UNKNOWN_BACKUP_CODE})
+    assert redirect_target(response) == LOGIN
+    assert event_kinds() == ["wrong_codes"]
+    assert len(emails_to(user.email)) == 1
+
+
+def test_wrong_codes_are_counted_across_sign_ins(pending_client, user, secret, emails_to):
+    for _ in range(4):
+        pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    pending_client.post(CANCEL_LOGIN)
+    assert not emails_to(user.email)
+    give_password(pending_client, user)
+    pending_client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    assert event_kinds() == ["wrong_codes"]
+    assert len(emails_to(user.email)) == 1
+
+
+def test_a_secret_that_does_not_open_ends_no_sign_in_and_sends_no_email(
+    pending_client, user, secret, backup_codes, settings, emails_to
+):
+    settings.TWOFACTOR_KEYS = f"test:{'A' * 43}="
+    for _ in range(6):
+        assert errors(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == {"code": ["unreadable"]}
+    assert not SecurityEvent.objects.exists()
+    assert not emails_to(user.email)
+    pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0]})
+    assert is_signed_in(pending_client)
+
+
+def test_a_try_during_the_delay_gets_retry_after_and_is_not_charged(pending_client, secret):
+    Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 300)
+    response = pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert response.status_code == 429
+    assert 295 <= int(response["Retry-After"]) <= 300
+    assert not PendingSignIn.objects.exists()
     assert not is_signed_in(pending_client)
 
 
-def test_a_code_of_another_account_is_refused(pending_client, make_user):
+# --- Ten minutes, cancel, and next ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds_ago, is_alive", [(590, True), (601, False)])
+def test_the_sign_in_ends_after_ten_minutes(pending_client, secret, seconds_ago, is_alive):
+    age_pending_sign_in(pending_client, seconds_ago)
+    pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert is_signed_in(pending_client) is is_alive
+
+
+def test_cancel_ends_the_sign_in_and_another_user_can_sign_in(pending_client, make_user, secret):
+    assert pending_client.get(CANCEL_LOGIN).status_code == 405
+    assert redirect_target(pending_client.post(CANCEL_LOGIN)) == LOGIN
+    assert redirect_target(pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})) == LOGIN
+    assert not is_signed_in(pending_client)
     bob = make_user("bob@example.com")
-    (first, *_) = Authenticator.objects.activate(bob, secret="B" * 32)
-    assert errors(pending_client.post(VERIFY_LOGIN, {"code": code_now("B" * 32)})) == {"code": ["wrong_code"]}
-    assert errors(pending_client.post(VERIFY_LOGIN, {"backup_code": first})) == {"backup_code": ["wrong_backup_code"]}
+    assert sign_in(pending_client, bob).session["_auth_user_id"] == str(bob.pk)
+
+
+@pytest.mark.parametrize("target, expected", [
+    ("/accounts/2fa/?a=b", "/accounts/2fa/?a=b"),
+    ("http://testserver/accounts/email/", "http://testserver/accounts/email/"),
+    ("//evil.example/", "/"), ("http://localhost/", "/"), ("/\\evil.example", "/"), ("javascript:alert(1)", "/"),
+])  # fmt: skip
+def test_next_is_kept_and_redirects_to_this_host_only(signed_out_client, user, secret, authenticator, target, expected):
+    give_password(signed_out_client, user, next=target)
+    typed = {"code": code_now(secret), "next": "//evil.example/"}
+    assert redirect_target(signed_out_client.post(f"{VERIFY_LOGIN}?next=//evil.example/", typed)) == expected
