@@ -1,38 +1,134 @@
-"""The middleware: login pages of the admin, and boosted links. Its session check is tested in test_settings.py."""
+"""The middleware: the session check, required 2FA, and the sign-in pages of admin sites."""
+
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.admin import AdminSite
 from django.urls import include, path
 
-from twofactor.tests.helpers import LOGIN, PASSWORD, SETTINGS, is_signed_in, new_client, redirect_target, sign_in
+from twofactor.models import Authenticator
+from twofactor.tests.helpers import (
+    HTMX,
+    LOGIN,
+    PASSWORD,
+    SETTINGS,
+    SETUP,
+    is_signed_in,
+    redirect_target,
+    sign_in,
+)
 
-DEFAULT_ADMIN = AdminSite("bare")
+EMAIL = "/accounts/email/"
+PASSWORD_CHANGE = "/accounts/password/change/"
+
+# A site with a second admin site.
 urlpatterns = [
-    path("bare/", DEFAULT_ADMIN.urls),
+    path("bare/", AdminSite("bare").urls),
     path("", include("twofactor.tests.urls")),
 ]
 
 
-@pytest.fixture(autouse=True)
-def urls_with_default_admin(settings):
-    settings.ROOT_URLCONF = __name__
+# --- The session check ----------------------------------------------------------------------------
 
 
-def test_the_login_page_of_another_admin_redirects_to_the_login_with_a_code(make_user):
-    superuser = make_user(is_staff=True, is_superuser=True)
-    client = new_client()
-    assert redirect_target(client.get("/bare/login/")).startswith(LOGIN)
-    assert redirect_target(client.get("/bare/login/?next=/bare/")) == f"{LOGIN}?next=%2Fbare%2F"
-    response = client.post("/bare/login/", {"username": superuser.email, "password": PASSWORD, "next": "/bare/"})
-    assert redirect_target(response).startswith(LOGIN)
+@pytest.mark.parametrize("mark", [None, {}, {"version": "another"}, {"version": None}])
+def test_a_session_without_the_current_version_is_signed_out(signed_out_client, user, authenticator, mark):
+    """Without a mark it comes from a `login()` that bypassed the stage."""
+    signed_out_client.force_login(user)
+    if mark is not None:
+        session = signed_out_client.session
+        session["twofactor"] = mark
+        session.save()
+    assert redirect_target(signed_out_client.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(signed_out_client)
+
+
+def test_a_session_from_before_2fa_was_turned_on_is_signed_out(signed_in_client, user, secret):
+    Authenticator.objects.activate(user, secret=secret)
+    assert redirect_target(signed_in_client.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(signed_in_client)
+
+
+def test_a_session_from_before_2fa_was_turned_off_is_signed_out(client_with_2fa, authenticator):
+    authenticator.turn_off()
+    assert redirect_target(client_with_2fa.get(SETTINGS)).startswith(LOGIN)
+    assert not is_signed_in(client_with_2fa)
+
+
+# --- Required 2FA ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("required, is_staff, is_redirected", [
+    ("none", True, False), ("staff", False, False), ("staff", True, True), ("all", False, True),
+])  # fmt: skip
+def test_a_user_who_is_required_to_have_2fa_is_redirected_to_setup(
+    signed_out_client, make_user, settings, required, is_staff, is_redirected
+):
+    settings.TWOFACTOR_REQUIRED = required
+    client = sign_in(signed_out_client, make_user(is_staff=is_staff))
+    for page in (SETTINGS, "/", PASSWORD_CHANGE, EMAIL, "/nowhere/"):
+        assert redirect_target(client.get(page)).startswith(SETUP) is is_redirected
+    assert [client.get(page).status_code for page in (SETUP, "/accounts/logout/")] == [200, 200]
+    client.post("/accounts/logout/")
     assert not is_signed_in(client)
 
 
-def test_a_signed_in_user_gets_403_from_the_login_page_of_another_admin(user):
-    assert sign_in(new_client(), user).get("/bare/login/").status_code == 403
+def test_a_required_user_with_2fa_is_not_redirected(client_with_2fa, settings):
+    settings.TWOFACTOR_REQUIRED = "all"
+    assert client_with_2fa.get(SETTINGS).status_code == 200
 
 
-def test_a_boosted_link_that_does_not_target_the_panel_gets_a_full_page(client_with_2fa):
-    boosted = {"HX-Request": "true", "HX-Boosted": "true"}
-    assert b"<html" in client_with_2fa.get(SETTINGS, headers=boosted).content
-    assert b"<html" not in client_with_2fa.get(SETTINGS, headers={**boosted, "HX-Target": "panel"}).content
+def test_required_2fa_allows_the_page_for_verifying_an_address(signed_in_client, settings):
+    settings.TWOFACTOR_REQUIRED = "all"
+    EmailAddress.objects.update(verified=False)
+    assert not redirect_target(signed_in_client.get(EMAIL)).startswith(SETUP)
+    assert redirect_target(signed_in_client.get(PASSWORD_CHANGE)).startswith(SETUP)
+
+
+@pytest.mark.parametrize("days_ago, is_redirected", [(6, False), (8, True)])
+def test_grace_days_delay_the_requirement(signed_out_client, user, settings, days_ago, is_redirected):
+    settings.TWOFACTOR_REQUIRED = "all"
+    settings.TWOFACTOR_GRACE_DAYS = 7
+    user.date_joined -= timedelta(days=days_ago)
+    user.save()
+    response = sign_in(signed_out_client, user).get(SETTINGS)
+    assert redirect_target(response).startswith(SETUP) is is_redirected
+    assert response.wsgi_request.twofactor_due == user.date_joined + timedelta(days=7)
+
+
+@pytest.mark.parametrize("paths", [["/accounts/sessions/"], "/accounts/sessions/"])
+def test_exempt_paths_are_not_redirected(signed_in_client, settings, paths):
+    settings.TWOFACTOR_REQUIRED = "all"
+    settings.TWOFACTOR_EXEMPT_PATHS = paths
+    assert signed_in_client.get("/accounts/sessions/").status_code == 200
+    assert redirect_target(signed_in_client.get(PASSWORD_CHANGE)).startswith(SETUP)
+
+
+@pytest.mark.parametrize("headers, expected", [
+    ({}, "/accounts/email/?a=b"),
+    ({**HTMX, "HX-Boosted": "true", "HX-Target": "panel"}, "/accounts/email/?a=b"),
+    ({**HTMX, "HX-Current-URL": "http://testserver/accounts/sessions/"}, "/accounts/sessions/"),
+])  # fmt: skip
+def test_the_redirect_to_setup_has_next(signed_in_client, settings, headers, expected):
+    settings.TWOFACTOR_REQUIRED = "all"
+    target = urlsplit(redirect_target(signed_in_client.get("/accounts/email/?a=b", headers=headers)))
+    assert (target.path, parse_qs(target.query)) == (SETUP, {"next": [expected]})
+
+
+# --- Another admin site ---------------------------------------------------------------------------
+
+
+def test_the_login_page_of_another_admin_redirects_to_the_login_with_a_code(signed_out_client, make_user, settings):
+    settings.ROOT_URLCONF = __name__
+    superuser = make_user(is_staff=True, is_superuser=True)
+    assert redirect_target(signed_out_client.get("/bare/login/?next=/bare/")) == f"{LOGIN}?next=%2Fbare%2F"
+    typed = {"username": superuser.email, "password": PASSWORD, "next": "/bare/"}
+    assert redirect_target(signed_out_client.post("/bare/login/", typed)).startswith(LOGIN)
+    assert not is_signed_in(signed_out_client)
+
+
+def test_a_signed_in_user_gets_403_from_the_login_page_of_another_admin(signed_in_client, settings):
+    settings.ROOT_URLCONF = __name__
+    assert signed_in_client.get("/bare/login/").status_code == 403
