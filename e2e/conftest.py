@@ -1,18 +1,23 @@
 """A real browser and a live server. A console error, a CSP violation or a request to another site fails the test."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.test import Client
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, Request, WebError
+from django.utils import translation
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, Request, WebError, expect
 
 from accounts.models import User
 from conftest import PASSWORD
+from e2e import steps
 from e2e.browser import launch_options
-from e2e.phone import Phone
-from twofactor.models import Authenticator
+from e2e.phone import CLOCK, Phone
+
+# A busy machine needs more than Playwright's five seconds for a page.
+TIMEOUT = 20_000  # milliseconds
+expect.set_options(timeout=TIMEOUT)
 
 # Panels are swapped with these statuses, and Chromium logs each of them as an error.
 EXPECTED = {403, 422, 429}
@@ -58,6 +63,21 @@ def site_settings(settings: Any, base_url: str, transactional_db: None) -> None:
     settings.ACCOUNT_RATE_LIMITS = False
 
 
+@pytest.fixture(autouse=True)
+def language(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Translate the texts that a test expects into the language of its browser."""
+    marker = request.node.get_closest_marker("browser_context_args")
+    with translation.override(marker.kwargs.get("locale", "en") if marker else "en"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock of the live server."""
+    CLOCK.now = time.time()
+    monkeypatch.setattr(time, "time", CLOCK.time)
+
+
 # --- The console ----------------------------------------------------------------------------------
 
 
@@ -86,8 +106,7 @@ def new_context(new_context: Callable[..., BrowserContext], request: pytest.Fixt
 
     def make(**options: Any) -> BrowserContext:
         context = new_context(**options)
-        # Milliseconds. Enough on loopback, and a failing test ends soon.
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(TIMEOUT)
         context.on("console", on_console)
         context.on("request", on_request)
         context.on("weberror", on_error)
@@ -107,31 +126,42 @@ def new_context(new_context: Callable[..., BrowserContext], request: pytest.Fixt
 
 
 @pytest.fixture
-def phone(authenticator: Authenticator, secret: str) -> Phone:
+def phone(user: User, secret: str, backup_codes: list[str]) -> Phone:
     """Turn 2FA on for the user, and return their phone."""
-    return Phone(secret)
+    phone = Phone(secret)
+    phone.backup_codes = backup_codes
+    return phone
 
 
 @pytest.fixture
-def signed_in(page: Page, user: User, base_url: str) -> Page:
+def signed_in(page: Page, user: User) -> Page:
     """Sign the user in, with 2FA off, and return a blank page."""
-    page.context.add_cookies(signed_in_cookies(user, base_url))
+    steps.use_cookies_of(steps.client_after_password(user), page)
     return page
 
 
 @pytest.fixture
-def signed_in_with_code(page: Page, user: User, phone: Phone, base_url: str) -> Page:
-    """Sign the user in with a code, mark all codes as unused, and return a blank page."""
-    page.context.add_cookies(signed_in_cookies(user, base_url, code=phone.code()))
-    Authenticator.objects.update(last_time_step=-1)
+def signed_in_with_code(page: Page, user: User, phone: Phone) -> Page:
+    """Sign the user in with a code, and return a blank page."""
+    client = steps.client_after_password(user)
+    client.post(steps.VERIFY_LOGIN, {"code": phone.code()})
+    steps.use_cookies_of(client, page)
     return page
 
 
-def signed_in_cookies(user: User, url: str, *, code: str = "") -> list[Any]:
-    """Sign in by Django's test client, which is faster than the browser, and return its cookies."""
-    client = Client()
-    client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
-    if code:
-        client.post("/accounts/2fa/verify-login/", {"code": code})
-    assert "_auth_user_id" in client.session, "signing in failed"
-    return [{"name": name, "value": cookie.value, "url": url} for name, cookie in client.cookies.items()]
+@pytest.fixture
+def code_page(page: Page, user: User, phone: Phone) -> Page:
+    """A page with the code form of a pending sign-in."""
+    steps.use_cookies_of(steps.client_after_password(user), page)
+    page.goto(steps.VERIFY_LOGIN)
+    return page
+
+
+@pytest.fixture
+def scanned_phone(page: Page, user: User) -> Phone:
+    """Open step 1 of the setup, and return a phone with its key."""
+    client = steps.client_after_password(user)
+    client.post(steps.SETUP, {"password": PASSWORD})
+    steps.use_cookies_of(client, page)
+    page.goto(steps.SETUP)
+    return Phone(steps.key_of(page))

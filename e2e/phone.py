@@ -1,7 +1,6 @@
-"""An authenticator app that shares no code with the site and reads the QR code from a screenshot."""
+"""An authenticator app that shares no code with the site, and the clock that both read."""
 
 import io
-import time
 from urllib.parse import parse_qs, urlsplit
 
 import zxingcpp
@@ -11,12 +10,26 @@ from playwright.sync_api import Locator
 from twofactor.tests.rfc6238 import STEP_SECONDS, code_at
 
 
-class Phone:
-    """An authenticator app with one secret."""
+class Clock:
+    """The clock of the live server. It stands still until a test advances it, so no test waits for a code."""
 
-    def __init__(self, secret: str, *, uri: str = "") -> None:
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def advance(self, seconds: int) -> None:
+        self.now += seconds
+
+
+CLOCK = Clock()
+
+
+class Phone:
+    """An authenticator app with one secret, and the backup codes that its owner keeps with it."""
+
+    def __init__(self, secret: str) -> None:
         self.secret = secret
-        self.uri = uri
         self.backup_codes: list[str] = []
 
     @classmethod
@@ -27,8 +40,14 @@ class Phone:
         assert found is not None, "the screenshot has no readable QR code"
         uri = urlsplit(found.text)
         assert (uri.scheme, uri.netloc) == ("otpauth", "totp"), f"{found.text} is not a TOTP provisioning URI"
-        return cls(parse_qs(uri.query)["secret"][0], uri=found.text)
+        return cls(parse_qs(uri.query)["secret"][0])
 
-    def code(self, steps_ahead: int = 0) -> str:
-        """Return the code of the current time step, or of a later one. The site accepts one step ahead."""
-        return code_at(self.secret, time.time() + steps_ahead * STEP_SECONDS)
+    def code(self) -> str:
+        """Advance the clock to the next time step, and return its code, which was never used."""
+        CLOCK.advance(STEP_SECONDS)
+        return code_at(self.secret, CLOCK.now)
+
+    def wrong_code(self) -> str:
+        """Return six digits that are not a code of the last or next ten minutes."""
+        near = {code_at(self.secret, CLOCK.now + steps * STEP_SECONDS) for steps in range(-20, 21)}
+        return next(code for code in map("{:06}".format, range(100)) if code not in near)

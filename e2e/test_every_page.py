@@ -1,0 +1,215 @@
+"""Each page and panel once: axe-core, no sideways scrolling at any width and in any language, password managers."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from allauth.account.forms import default_token_generator
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.utils import user_pk_to_url_str
+from axe_playwright_python.base import AXE_SCRIPT
+from django.conf import settings as site
+from django.utils.translation import gettext as _
+from playwright.sync_api import Page, expect
+
+from accounts.models import User
+from conftest import PASSWORD, SECRET
+from e2e import steps
+from e2e.phone import CLOCK, Phone
+from twofactor.models import Authenticator
+
+REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LAYOUT_RULES = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
+AXE = "options => axe.run(options).then(results => results.violations)"
+WIDE, PHONE, NARROWEST = 1280, 390, 320
+# Password managers need the user's address in each form with a password.
+WITHOUT_USERNAME = """() => [...document.querySelectorAll("form:has([type=password])")]
+  .filter((form) => !form.querySelector("[autocomplete=username], [autocomplete=email]"))
+  .map((form) => form.outerHTML.slice(0, 80))"""
+# Load the page in each of these languages, and lay it out in place of the current one.
+LAID_OUT_IN = f"""async (languages) => {{
+  const tooWide = {steps.TOO_WIDE}, notLtr = {steps.NOT_LTR};
+  const root = document.documentElement, own = {{dir: root.dir, lang: root.lang, body: document.body}};
+  const show = ({{dir, lang, body}}) => {{ Object.assign(root, {{dir, lang}}); document.body.replaceWith(body); }};
+  const pages = await Promise.all(languages.map(async (language) => {{
+    const answer = await fetch(location.href, {{headers: {{"Accept-Language": language}}}});
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const {{dir, lang}} = page.documentElement;
+    return {{dir, lang, body: page.body}};
+  }}));
+  const found = pages.flatMap((page) => {{
+    show(page);
+    return [...tooWide(), ...notLtr()].map((what) => `in ${{page.lang}}: ${{what}}`);
+  }});
+  show(own);
+  const shown = pages.map(({{lang}}) => lang);
+  return shown.join() === languages.join() ? found : [`came in ${{shown}}`];
+}}"""
+# German has the longest words. Chinese and Japanese wrap anywhere, and English is shorter than the others.
+OTHER_LANGUAGES = [code for code, name in site.LANGUAGES if code not in ("de", "en", "ja", "zh-hans")]
+
+
+def signed_out_pages(page: Page, user: User) -> Iterator[str]:
+    """Go through the pages of a signed-out user. Yield the name of each page while it is shown."""
+    further = EmailAddress.objects.create(user=user, email="ada@elsewhere.example", verified=False)
+    newcomer = User.objects.create_user("newcomer@elsewhere.example", full_name="New Person")
+    new = EmailAddress.objects.create(user=newcomer, email=newcomer.email, verified=False)
+    reset_key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
+    for path, title in (
+        ("/", "A stolen password should not be enough"),
+        ("/accounts/password/reset/", "Reset your password"),
+        ("/accounts/password/reset/done/", "Check your inbox"),
+        ("/accounts/password/reset/key/none-at-all/", "This link no longer works"),
+        ("/accounts/password/reset/key/done/", "Your password is changed"),
+        (f"/accounts/password/reset/key/{reset_key}/", "Choose a new password"),
+        ("/accounts/confirm-email/", "Check your inbox"),
+        ("/accounts/confirm-email/none/", "This link no longer works"),
+        (f"/accounts/confirm-email/{EmailConfirmationHMAC(further).key}/", "Sign in to confirm this address"),
+        (f"/accounts/confirm-email/{EmailConfirmationHMAC(new).key}/", "Finish signing up"),
+        ("/accounts/inactive/", "This account is closed"),
+        ("/nowhere/", "Page not found"),
+        ("/accounts/signup/", "Sign up"),
+    ):
+        page.goto(path)
+        steps.expect_heading(page, title)
+        yield path
+        if title == "Finish signing up":
+            page.get_by_role("link", name=_("This wasn't me")).click()
+            steps.expect_heading(page, "This wasn't me")
+            yield "reject an address"
+    for label, text in (("Full name", "G"), ("E-mail", "g@example.com"), ("Password", "short")):
+        page.get_by_label(_(label), exact=True).fill(text)
+    steps.press(page, "Sign up")
+    steps.expect_field_error(steps.password_field(page), "12")
+    yield "sign-up, refused"
+    page.goto(steps.LOGIN)
+    steps.submit_password(page, user, password="not-the-password")
+    steps.expect_field_error(steps.password_field(page), "That address and that password do not belong together.")
+    yield "sign-in, refused"
+
+
+def account_pages(page: Page, user: User) -> Iterator[str]:
+    """Go through the account's pages and the setup."""
+    EmailAddress.objects.create(user=user, email="ada@elsewhere.example", verified=False)
+    EmailAddress.objects.create(user=user, email="ada@third.example", verified=True)
+    steps.use_cookies_of(steps.client_after_password(user), page)
+    for path, title in (
+        ("/", "Your account"),
+        ("/accounts/email/", "E-mail addresses"),
+        ("/accounts/password/change/", "Change your password"),
+        ("/accounts/sessions/", "Sessions"),
+        (REAUTHENTICATE, "Confirm that it is you"),
+        ("/accounts/logout/", "Sign out?"),
+        (steps.SETTINGS, "Two-factor authentication"),
+        (steps.SETUP, "Turn on two-factor authentication"),
+    ):
+        page.goto(path)
+        steps.expect_heading(page, title)
+        yield path
+    steps.password_field(page).fill("not-the-password")
+    steps.press(page, "Continue")
+    steps.expect_field_error(steps.password_field(page), "That is not your password.")
+    yield "setup, wrong password"
+    steps.password_field(page).fill(PASSWORD)
+    steps.press(page, "Continue")
+    phone = Phone(steps.key_of(page))
+    yield "setup, scan"
+    steps.press(page, "Continue")
+    expect(steps.code_field(page)).to_be_focused()
+    yield "setup, verify"
+    steps.enter_code(page, phone.wrong_code())
+    error = "That code is not right. Check that you scanned this QR code, and try the next code."
+    steps.expect_field_error(steps.code_field(page), error)
+    yield "setup, wrong code"
+    steps.enter_code(page, phone.code())
+    steps.backup_codes_on(page)
+    page.get_by_text(_("Check what you wrote down")).click()
+    yield "setup, backup codes"
+    steps.save_backup_codes(page)
+    yield "settings, 2FA on"
+
+
+def second_factor_pages(page: Page, user: User) -> Iterator[str]:
+    """Go through sign-in with the trust checkbox, step-up, and all changes of 2FA."""
+    phone = Phone(SECRET)
+    phone.backup_codes = Authenticator.objects.activate(user, secret=SECRET)
+    Authenticator.objects.update(codes_left=3)
+    page.goto(steps.LOGIN)
+    steps.submit_password(page, user)
+    steps.expect_heading(page, "Enter your code")
+    yield "sign-in, code"
+    steps.enter_code(page, phone.wrong_code())
+    error = "That code is not right. Wait for the next one in your app and try again."
+    steps.expect_field_error(steps.code_field(page), error)
+    yield "sign-in, wrong code"
+    steps.press(page, "Use a backup code")
+    expect(steps.backup_code_field(page)).to_be_focused()
+    yield "sign-in, backup code"
+    steps.enter_backup_code(page, "0000-0000-0000-0000")
+    steps.expect_field_error(steps.backup_code_field(page), "That is not one of your unused backup codes.")
+    yield "sign-in, wrong backup code"
+    page.get_by_role("checkbox").check()
+    steps.enter_backup_code(page, phone.backup_codes[9])
+    steps.expect_heading(page, "Your account")
+    yield "account, 2FA on"
+    page.goto(steps.SETTINGS)
+    expect(page.get_by_role("heading", name=_("Trusted browsers"))).to_be_visible()
+    expect(page.get_by_role("main").locator(".tf-note.tf-warning")).to_contain_text("2")
+    yield "settings, few codes, a trusted browser"
+    CLOCK.advance(3600)
+    for path, title in (
+        (steps.NEW_CODES, "New backup codes"),
+        (steps.SETUP, "Set up a new phone"),
+        (REAUTHENTICATE, "Confirm that it is you"),
+        (steps.CONFIRM, "Confirm that it is you"),
+        (steps.DISABLE, "Turn off two-factor authentication"),
+    ):
+        page.goto(path)
+        steps.expect_heading(page, title)
+        yield f"{path} with a code"
+    steps.submit_proof(page, "Turn off", backup_code="not a code")
+    error = "A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."
+    steps.expect_field_error(steps.backup_code_field(page), error)
+    yield "turn off, refused"
+
+
+def axe_violations(page: Page, **run_only: Any) -> list[str]:
+    """Run axe-core on the current page. Return a line for each element that violates a rule."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)  # not as a script element: the page's CSP would block it
+    found = page.evaluate(AXE, {"runOnly": run_only, "resultTypes": ["violations"]})
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
+
+
+def resize(page: Page, width: int, text: str) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
+
+
+@pytest.mark.browser_context_args(locale="de")
+@pytest.mark.expected_status(404)
+@pytest.mark.parametrize("pages", [signed_out_pages, account_pages, second_factor_pages])
+def test_every_page_is_accessible_and_never_scrolls_sideways(
+    page: Page, user: User, settings: Any, pages: Callable[[Page, User], Iterator[str]]
+) -> None:
+    """Check every page and panel in German, and the layout of every URL in other languages."""
+    settings.TWOFACTOR_TRUST_DAYS = 30
+    found = []
+    seen = set()
+    for name in pages(page, user):
+        steps.wait_for_transition(page)
+        problems = axe_violations(page, type="tag", values=RULES)
+        problems += page.evaluate(steps.TOO_WIDE) + page.evaluate(WITHOUT_USERNAME)
+        page.emulate_media(color_scheme="dark")
+        for width, text in ((NARROWEST, "100%"), (PHONE, "200%")):
+            resize(page, width, text)
+            problems += [f"at {width} px and {text} text: {what}" for what in page.evaluate(steps.TOO_WIDE)]
+        problems += [f"dark: {what}" for what in axe_violations(page, type="rule", values=LAYOUT_RULES)]
+        if page.url not in seen:
+            problems += page.evaluate(LAID_OUT_IN, OTHER_LANGUAGES)
+        seen.add(page.url)
+        resize(page, WIDE, "")
+        page.emulate_media(color_scheme="light")
+        found += [f"{name}: {what}" for what in problems]
+    assert found == []

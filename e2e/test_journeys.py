@@ -1,0 +1,157 @@
+"""The main journey by keyboard, on a phone right to left, and without JavaScript."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from accounts.models import User
+from conftest import PASSWORD
+from e2e import steps
+from e2e.phone import Phone
+from twofactor.models import Authenticator
+
+# --- By keyboard ----------------------------------------------------------------------------------
+
+# True if the focused element has an outline of at least two pixels.
+VISIBLE = """element => {
+  const style = getComputedStyle(element);
+  return element.matches(":focus-visible") && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+}"""
+
+
+def tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until this element has the focus, and expect a visible focus."""
+    expect(target).to_be_visible()
+    for _ in range(40):
+        if target.evaluate("element => element === document.activeElement"):
+            assert target.evaluate(VISIBLE), f"the focus is not visible on {target}"
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"Tab does not reach {target}")
+
+
+def press(page: Page, role: str, name: str) -> None:
+    """Move to a button and press Space, or to a link and press Enter."""
+    tab_to(page, page.get_by_role("main").get_by_role(role, name=name, exact=True))  # type: ignore[arg-type]
+    page.keyboard.press("Space" if role == "button" else "Enter")
+
+
+def expect_focused_panel(page: Page, name: str) -> None:
+    """Expect a panel with this heading, and the focus in it: on the heading or on the first field."""
+    steps.expect_heading(page, name)
+    expect(page.get_by_role("main").locator(":focus")).to_have_count(1)
+
+
+def test_the_main_journey_by_keyboard(page: Page, user: User) -> None:
+    """Every control is reachable, its focus is visible, and no swap loses the focus."""
+    page.goto("/")
+    press(page, "link", "Sign in")
+    expect(steps.email_field(page)).to_be_focused()
+    page.keyboard.type(user.email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    steps.expect_heading(page, "Your account")
+    press(page, "link", "Turn on")
+    expect_focused_panel(page, "Turn on two-factor authentication")
+    tab_to(page, steps.password_field(page))
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Step 1 of 3")).to_be_visible()
+    expect_focused_panel(page, "Turn on two-factor authentication")
+    phone = Phone.scan(steps.qr_code(page))
+    press(page, "link", "Continue")
+    expect_focused_panel(page, "Enter the code from your app")
+    page.keyboard.type(phone.code())
+    expect(page.get_by_role("heading", name="Save your backup codes")).to_be_focused()
+    codes = steps.backup_codes_on(page)
+    tab_to(page, page.get_by_role("checkbox", name="I have saved these codes"))
+    page.keyboard.press("Space")
+    press(page, "button", "Done")
+    expect_focused_panel(page, "Two-factor authentication")
+    press(page, "link", "Turn off")
+    expect_focused_panel(page, "Turn off two-factor authentication")
+    press(page, "link", "Use a backup code")
+    expect(steps.backup_code_field(page)).to_be_focused()
+    tab_to(page, steps.password_field(page))
+    page.keyboard.type(PASSWORD)
+    tab_to(page, steps.backup_code_field(page))
+    page.keyboard.type(codes[0])
+    press(page, "button", "Turn off")
+    steps.expect_text(page, "Two-factor authentication is off.")
+    expect_focused_panel(page, "Two-factor authentication")
+
+
+def test_the_skip_link_is_first_and_skips_the_header(page: Page) -> None:
+    page.goto("/")
+    skip = page.get_by_role("link", name="Skip to the content")
+    expect(skip).not_to_be_in_viewport()
+    page.keyboard.press("Tab")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("main").locator(":focus")).to_have_count(1)
+
+
+def test_the_focus_is_visible_on_every_element_in_every_color_scheme(signed_in_with_code: Page) -> None:
+    page = signed_in_with_code
+    page.goto(steps.SETTINGS)
+    reached = set()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.locator("a:focus, button:focus, select:focus")
+        if not focused.count():
+            break
+        reached.add(focused.inner_text())
+        for look in (("light", "none"), ("dark", "none"), ("light", "active"), ("dark", "active")):
+            page.emulate_media(color_scheme=look[0], forced_colors=look[1])  # type: ignore[arg-type]
+            assert focused.evaluate(VISIBLE), f"{focused.inner_text()}, {look}"
+    assert {"Sign out", "Security", "New backup codes", "New phone", "Turn off"} <= reached
+
+
+# --- On a phone, right to left --------------------------------------------------------------------
+
+PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+@pytest.mark.browser_context_args(**PHONE, locale="ar")
+def test_the_main_journey_on_a_phone_right_to_left(page: Page, user: User) -> None:
+    found: list[str] = []
+    for name in steps.main_journey_pages(page, user):
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        found += [f"{name}: {what}" for what in page.evaluate(steps.NOT_LTR) + page.evaluate(steps.TOO_WIDE)]
+    assert found == []
+
+
+# --- Without JavaScript ---------------------------------------------------------------------------
+
+
+@pytest.mark.browser_context_args(java_script_enabled=False)
+def test_the_main_journey_without_javascript(page: Page, user: User) -> None:
+    """Each form is a plain form, each swap is a page, and nothing that needs the script is shown."""
+    key = ""
+    for name in steps.main_journey_pages(page, user):
+        assert not page.evaluate("'htmx' in window")
+        if name == "scan":
+            key = steps.key_of(page)
+            expect(page.get_by_role("button", name="Copy key")).to_have_count(0)
+        if name == "verify":
+            steps.press(page, "Back")
+            assert steps.key_of(page) == key
+            steps.press(page, "Continue")
+            page.go_back()
+            assert steps.key_of(page) == key
+            steps.press(page, "Continue")
+        if name == "backup codes":
+            expect(page.get_by_role("button", name=re.compile("Copy|Download|Print"))).to_have_count(0)
+            expect(page.get_by_text("Check what you wrote down")).to_be_hidden()
+        if name == "code":
+            expect(steps.code_field(page)).to_have_accessible_description(
+                "The six digits that your authenticator app shows now."
+            )
+            steps.enter_code(page, "000000")
+            steps.expect_field_error(steps.code_field(page), steps.WRONG_CODE)
+    assert not Authenticator.objects.exists()
