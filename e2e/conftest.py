@@ -128,9 +128,7 @@ def new_context(new_context: Callable[..., BrowserContext], request: pytest.Fixt
 @pytest.fixture
 def phone(user: User, secret: str, backup_codes: list[str]) -> Phone:
     """Turn 2FA on for the user, and return their phone."""
-    phone = Phone(secret)
-    phone.backup_codes = backup_codes
-    return phone
+    return Phone(secret, backup_codes)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """An authenticator app that shares no code with the site, and the clock that both read."""
 
 import io
+from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 
 import zxingcpp
@@ -28,9 +29,9 @@ CLOCK = Clock()
 class Phone:
     """An authenticator app with one secret, and the backup codes that its owner keeps with it."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, backup_codes: Iterable[str] = ()) -> None:
         self.secret = secret
-        self.backup_codes: list[str] = []
+        self.backup_codes = list(backup_codes)
 
     @classmethod
     def scan(cls, qr_code: Locator) -> "Phone":
