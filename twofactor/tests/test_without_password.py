@@ -5,10 +5,20 @@ import time
 import pytest
 
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import LOGIN, SETUP, code_now, is_signed_in, new_client, redirect_target, wrong_code
+from twofactor.tests.helpers import (
+    DISABLE,
+    LOGIN,
+    REAUTHENTICATE,
+    REGENERATE,
+    SETUP,
+    code_now,
+    is_signed_in,
+    new_client,
+    redirect_target,
+    wrong_code,
+)
 
-DISABLE, REGENERATE = "/accounts/2fa/disable/", "/accounts/2fa/regenerate-backup-codes/"
-REAUTHENTICATE, ADMIN = "/accounts/2fa/reauthenticate/", "/admin/twofactor/authenticator/"
+ADMIN = "/admin/twofactor/authenticator/"
 
 
 @pytest.fixture
