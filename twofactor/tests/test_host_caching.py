@@ -14,6 +14,8 @@ from twofactor.tests.helpers import (
     code_now,
     give_password,
     new_client,
+    sign_in,
+    sign_in_with_2fa,
 )
 
 
@@ -21,17 +23,17 @@ def is_stored(response):
     return "no-store" not in response.headers.get("Cache-Control", "")
 
 
-@pytest.mark.parametrize("path", [SETTINGS, STATUS, SETUP, REGENERATE, DISABLE])
-def test_no_page_is_stored(path, client_with_2fa):
-    assert not is_stored(client_with_2fa.get(path))
+def test_no_page_is_stored(user):
+    client = sign_in_with_2fa(user)
+    assert [path for path in (SETTINGS, STATUS, SETUP, REGENERATE, DISABLE) if is_stored(client.get(path))] == []
 
 
-def test_the_key_and_the_codes_are_not_stored(signed_in_client, secret):
-    assert not is_stored(signed_in_client.post(SETUP, {"password": PASSWORD}))
-    assert not is_stored(signed_in_client.get(VERIFY_SETUP))
-    key = signed_in_client.get(SETUP).context["key"].replace(" ", "")
-    answer = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
+def test_the_key_and_the_codes_are_not_stored(user):
+    client = sign_in(new_client(), user)
+    shown = client.post(SETUP, {"password": PASSWORD})
+    answer = client.post(VERIFY_SETUP, {"code": code_now(shown.context["key"].replace(" ", ""))})
     assert len(answer.context["codes"]) == 10
+    assert not is_stored(shown)
     assert not is_stored(answer)
 
 
@@ -39,6 +41,5 @@ def test_the_key_and_the_codes_are_not_stored(signed_in_client, secret):
 def test_the_stage_is_not_stored(htmx, user, authenticator):
     client = new_client(htmx=htmx)
     assert not is_stored(give_password(client, user))
-    for path in (VERIFY_LOGIN, f"{VERIFY_LOGIN}?method=backup"):
-        assert not is_stored(client.get(path))
+    assert not is_stored(client.get(f"{VERIFY_LOGIN}?method=backup"))
     assert not is_stored(client.post(VERIFY_LOGIN, {"code": "12"}))
