@@ -13,7 +13,7 @@ from django.core.management import CommandError
 from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
-from twofactor.importing import allauth, django_mfa, django_otp, pair, tables, write
+from twofactor.importing import allauth, django_mfa, django_otp, pair, tables, two_factor_auth, write
 from twofactor.importing.users import ImportedUser, base32, base32_of_hex, build_or_report, last_step, unsupported
 from twofactor.models import Authenticator, BackupCode
 from twofactor.tests.helpers import NOW, SECRET
@@ -28,17 +28,15 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text, secret", [
-    (SECRET, SECRET), (SECRET.lower(), SECRET), ("JBSW Y3DP-" * 8, "JBSWY3DP" * 8),
+    (SECRET.lower(), SECRET), ("JBSW Y3DP-" * 8, "JBSWY3DP" * 8),
     ("GEZDGNBVGY3TQOJQGEZA====", "GEZDGNBVGY3TQOJQGEZAAAAAAAAAAAAA"), ("GEZDGNBVGY3TQOI=", None),
-    ("GEZDGNBVGY3TQOJ1", None), ("", None), ("é" * 32, None), ("A", None),
+    ("GEZDGNBVGY3TQOJ1", None), ("", None), ("é" * 32, None),
 ])  # fmt: skip
 def test_a_secret_is_base32_of_80_bits_or_more(text, secret):
     assert base32(text) == secret
 
 
-@pytest.mark.parametrize("text, secret", [
-    (HEX, SECRET), (HEX.upper(), SECRET), (HEX[:-1], None), ("00" * 9, None), ("zz" * 20, None), ("", None),
-])  # fmt: skip
+@pytest.mark.parametrize("text, secret", [(HEX.upper(), SECRET), (HEX[:-1], None), ("00" * 9, None), ("zz" * 20, None)])
 def test_a_secret_of_django_otp_is_hexadecimal(text, secret):
     assert base32_of_hex(text) == secret
 
@@ -49,11 +47,12 @@ def test_a_padded_short_secret_gives_the_same_codes():
 
 
 @pytest.mark.parametrize("kind, why", [
-    ({}, ""), ({"digits": 8}, "8 digits"), ({"period": 60}, "60 seconds"), ({"t0": 1}, "t0"),
+    ({}, ""), ({"digits": 8}, "its codes have 8 digits, not 6"),
+    ({"period": 60}, "its codes change every 60 seconds, not every 30"),
+    ({"t0": 1}, "its time steps do not start in 1970 (t0)"),
 ])  # fmt: skip
 def test_unsupported_parameters_are_refused(kind, why):
-    assert why in unsupported(**kind)
-    assert bool(unsupported(**kind)) is bool(kind)
+    assert unsupported(**kind) == why
 
 
 def test_every_code_that_may_have_been_used_counts_as_used():
@@ -105,10 +104,8 @@ def user_of(source, key):
 
 
 @pytest.mark.parametrize("fields, why", [
-    ({"confirmed": False}, "the app was never confirmed"), ({"digits": 8}, "its codes have 8 digits, not 6"),
-    ({"step": 60}, "its codes change every 60 seconds, not every 30"),
-    ({"t0": 5}, "its time steps do not start in 1970 (t0)"),
-    ({"key": "no hex"}, "the secret is invalid"),
+    ({"confirmed": False}, "the app was never confirmed"), ({"key": "no hex"}, "the secret is invalid"),
+    ({"digits": 8}, unsupported(digits=8)), ({"step": 60}, unsupported(period=60)), ({"t0": 5}, unsupported(t0=5)),
 ])  # fmt: skip
 def test_an_unsupported_device_of_django_otp_is_refused(devices, fields, why):
     devices(1, **fields)
@@ -124,20 +121,14 @@ def test_the_device_used_last_is_imported_and_the_others_are_reported(devices):
     assert imported.notes == ("only one of 3 apps, the one used last",)
 
 
-@pytest.mark.parametrize("drift, notes", [
-    (1, ()), (-1, ()),
-    (2, ("the clock of the phone is off by 60 s",)), (-3, ("the clock of the phone is off by -90 s",)),
-])  # fmt: skip
+@pytest.mark.parametrize("drift, notes", [(1, ()), (-3, ("the clock of the phone is off by -90 s",))])
 def test_clock_drift_beyond_the_drift_window_is_reported(devices, drift, notes):
     devices(1, drift=drift)
     assert user_of(django_otp.Source(), 1).notes == notes
 
 
-def test_two_factor_auth_imports_only_the_device_named_default(devices, run_command):
+def test_two_factor_auth_imports_only_the_device_named_default(devices):
     devices(1, name="spare")
-    assert "user 1: cannot be imported: there is no user" in run_command("twofactor", "import", "two-factor-auth")
-    from twofactor.importing import two_factor_auth
-
     assert "no device named default" in user_of(two_factor_auth.Source(), 1).problem
 
 
@@ -156,18 +147,18 @@ def test_codes_that_allauth_had_imported_are_imported(allauth_rows):
 
 
 @pytest.mark.parametrize("rows, settings_, why", [
-    ([("recovery_codes", {})], {}, "has recovery codes only"),
-    ([("totp", {"secret": "not base32!"})], {}, "the secret cannot be decrypted or is invalid"),
-    ([("totp", {})], {}, "the secret cannot be decrypted or is invalid"),
-    ([("totp", [])], {}, "its row cannot be read"),
-    ([("totp", {"secret": SECRET}), ("recovery_codes", {"seed": "s", "used_mask": []})], {}, "its row cannot be read"),
-    ([("totp", {"secret": SECRET})], {"MFA_TOTP_DIGITS": 8}, "its codes have 8 digits, not 6"),
-    ([("totp", {"secret": SECRET})], {"MFA_TOTP_PERIOD": 60}, "its codes change every 60 seconds, not every 30"),
+    ({"recovery_codes": {}}, {}, "has recovery codes only"),
+    ({"totp": {"secret": "not base32!"}}, {}, "the secret cannot be decrypted or is invalid"),
+    ({"totp": {}}, {}, "the secret cannot be decrypted or is invalid"),
+    ({"totp": []}, {}, "its row cannot be read"),
+    ({"totp": {"secret": SECRET}, "recovery_codes": {"seed": "s", "used_mask": []}}, {}, "its row cannot be read"),
+    ({"totp": {"secret": SECRET}}, {"MFA_TOTP_DIGITS": 8}, unsupported(digits=8)),
+    ({"totp": {"secret": SECRET}}, {"MFA_TOTP_PERIOD": 60}, unsupported(period=60)),
 ])  # fmt: skip
 def test_an_unsupported_authenticator_of_allauth_is_refused(allauth_rows, settings, rows, settings_, why):
     for name, value in settings_.items():
         setattr(settings, name, value)
-    for kind, data in rows:
+    for kind, data in rows.items():
         allauth_rows.objects.create(user_id=1, type=kind, data=data)
     assert user_of(allauth.Source(), 1) == ImportedUser(1, problem=why)
 
@@ -225,11 +216,9 @@ def test_every_code_that_the_pair_may_have_accepted_counts_as_used(pair_rows):
 
 
 @pytest.mark.parametrize("row, why", [
-    ({"secret_key": ""}, "2FA is on without a secret"),
-    ({"secret_key": "not base32!"}, "the secret is invalid"),
+    ({"secret_key": ""}, "2FA is on without a secret"), ({"secret_key": "not base32!"}, "the secret is invalid"),
     ({"secret_key": SECRET, "backup_codes": {}}, "its row cannot be read"),
     ({"secret_key": SECRET, "backup_codes": "0A1B2C3D"}, "its row cannot be read"),
-    ({"secret_key": SECRET, "backup_codes": [412857]}, "its row cannot be read"),
 ])  # fmt: skip
 def test_an_invalid_row_of_the_pair_is_refused(pair_rows, row, why):
     pair_rows().objects.create(user_id=1, **row)
@@ -239,16 +228,10 @@ def test_an_invalid_row_of_the_pair_is_refused(pair_rows, row, why):
 def test_a_secret_that_two_users_of_the_pair_share_is_refused(pair_rows):
     """Even if one of them never turned 2FA on, because the setup page showed them the secret."""
     rows = pair_rows()
-    for user_id, secret, is_enabled in [
-        (1, SECRET, True),
-        (2, SECRET, True),
-        (3, "B" * 32, True),
-        (4, "B" * 32, False),
-    ]:
-        rows.objects.create(user_id=user_id, secret_key=secret, is_enabled=is_enabled)
+    for key, secret, is_enabled in [(1, SECRET, True), (2, SECRET, True), (3, "B" * 32, True), (4, "B" * 32, False)]:
+        rows.objects.create(user_id=key, secret_key=secret, is_enabled=is_enabled)
     shared = "another user has the same secret"
     assert [(user.key, user.problem) for user in pair.Source().users([1, 3])] == [(1, shared), (3, shared)]
-    assert user_of(pair.Source(), 2).problem == shared
 
 
 def test_users_of_the_pair_without_2fa_are_not_reported(pair_rows):
@@ -258,27 +241,21 @@ def test_users_of_the_pair_without_2fa_are_not_reported(pair_rows):
     assert list(source.users([1])) == []
 
 
-def test_two_tables_with_the_columns_of_the_pair_are_an_error(pair_rows, run_command):
+def test_no_table_or_two_tables_with_the_columns_of_the_pair_are_an_error(pair_rows, run_command):
+    with pytest.raises(CommandError, match="no table with the columns backup_codes, is_enabled, secret_key, user_id"):
+        run_command("twofactor", "import", "pair")
     pair_rows("shop")
     pair_rows("users")
     with pytest.raises(CommandError, match="shop_twofactorauth, users_twofactorauth"):
         run_command("twofactor", "import", "pair")
 
 
-def test_a_missing_table_of_the_pair_is_an_error(db, run_command):
-    with pytest.raises(CommandError, match="no table with the columns backup_codes, is_enabled, secret_key, user_id"):
-        run_command("twofactor", "import", "pair")
-
-
-def test_a_missing_table_is_an_error(db, run_command):
-    for app, name in [
-        ("allauth", "mfa_authenticator"),
-        ("django-otp", "otp_totp_totpdevice"),
-        ("two-factor-auth", "otp_totp_totpdevice"),
-        ("django-mfa", "django_mfa_userotp"),
-    ]:
-        with pytest.raises(CommandError, match=f"There is no table {name} in this database"):
-            run_command("twofactor", "import", app)
+@pytest.mark.parametrize("app, table", [
+    ("allauth", "mfa_authenticator"), ("django-otp", "otp_totp_totpdevice"), ("django-mfa", "django_mfa_userotp"),
+])  # fmt: skip
+def test_a_missing_table_is_an_error(db, run_command, app, table):
+    with pytest.raises(CommandError, match=f"There is no table {table} in this database"):
+        run_command("twofactor", "import", app)
 
 
 def test_a_missing_column_is_an_error(make_table, run_command):
@@ -343,45 +320,35 @@ def keys(make_user):
     return [make_user(f"user-{number}@example.com").pk for number in range(5)]
 
 
-def test_users_without_a_confirmed_address_are_imported_and_counted(run_import, keys):
-    EmailAddress.objects.filter(user=keys[0]).update(verified=False)
-    users = [ImportedUser(key, SECRET) for key in keys[:2]]
-    assert run_import(users, dry_run=True)[0]["unconfirmed"] == 1
-    assert run_import(users)[0]["unconfirmed"] == 1
-    assert Authenticator.objects.count() == 2
-
-
 def test_secret_last_time_step_date_and_codes_are_imported(run_import, keys):
+    """Users without a confirmed address are counted. They get no emails from the app."""
+    EmailAddress.objects.filter(user=keys[1]).update(verified=False)
     user = ImportedUser(keys[0], SECRET, last_time_step=NOW // 30, created_at=LONG_AGO, codes=("00412857", "abcd2345"))
-    totals = {"imported": 1, "codes": 2, "refused": 0, "skipped": 0, "unconfirmed": 0}
-    assert run_import([user]) == (totals, [])
-    row = Authenticator.objects.get()
+    totals = {"imported": 2, "codes": 2, "refused": 0, "skipped": 0, "unconfirmed": 1}
+    assert run_import([user, ImportedUser(keys[1], SECRET)]) == (totals, [])
+    row, other = Authenticator.objects.order_by("user")
     assert (row.user_id, row.secret, row.created_at, row.codes_left) == (keys[0], SECRET, LONG_AGO, 2)
     assert not row.accept(code_at(SECRET, NOW // 30), now=NOW)
     assert row.accept(code_at(SECRET, NOW // 30 + 1), now=NOW)
     assert SECRET not in row.sealed_secret
     assert not BackupCode.objects.filter(digest__in=user.codes).exists()
-
-
-def test_a_user_without_codes_has_no_imported_codes(run_import, keys):
-    run_import([ImportedUser(keys[0], SECRET)])
-    assert not Authenticator.objects.get().has_imported_codes
+    assert not other.has_imported_codes
 
 
 def test_a_dry_run_has_the_same_output_and_writes_nothing(run_import, keys):
-    users = [ImportedUser(keys[0], SECRET, codes=("00412857", "7")), ImportedUser(keys[1], problem="because")]
+    users = [ImportedUser(keys[0], SECRET, codes=("00412857", "7")), ImportedUser(404, SECRET)]
     dry = run_import(users, dry_run=True)
+    assert dry[1][0] == "user 404: cannot be imported: there is no user with this key"
     assert not Authenticator.objects.exists()
     assert run_import(users) == dry
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_users_with_2fa_on_here_are_skipped_and_counted(run_import, user, authenticator, backup_codes, dry_run):
+def test_users_with_2fa_on_here_are_skipped_and_counted(run_import, user, authenticator, dry_run):
     totals, lines = run_import([ImportedUser(user.pk, "B" * 32, codes=("00412857",))], dry_run=dry_run)
     assert (totals["imported"], totals["skipped"], lines) == (0, 1, [])
     authenticator.refresh_from_db()
-    assert authenticator.secret == SECRET
-    assert authenticator.spend_backup_code(backup_codes[0])
+    assert (authenticator.secret, authenticator.codes_left) == (SECRET, 10)
 
 
 def test_users_who_turn_2fa_on_during_the_import_are_skipped(user, authenticator, keys):
@@ -390,11 +357,6 @@ def test_users_who_turn_2fa_on_during_the_import_are_skipped(user, authenticator
     assert write.create_rows(rows) == rows[1:]
     assert Authenticator.objects.get(user=user).secret == SECRET
     assert BackupCode.objects.filter(digest=digest).count() == 1
-
-
-def test_a_row_without_a_user_is_refused(run_import, db):
-    lines = run_import([ImportedUser(404, SECRET)])[1]
-    assert lines == ["user 404: cannot be imported: there is no user with this key"]
 
 
 def test_codes_that_are_too_short_or_have_an_unknown_hasher_are_not_imported(run_import, keys):
@@ -417,13 +379,6 @@ def test_an_interrupted_import_continues_when_it_is_run_again(run_import, keys, 
     totals, _ = run_import(users)
     assert (totals["imported"], totals["skipped"]) == (3, 2)
     assert first < set(Authenticator.objects.values_list("version", flat=True))
-
-
-def test_a_batch_is_written_in_one_transaction(keys, monkeypatch):
-    monkeypatch.setattr(BackupCode.objects, "bulk_create", lambda *args, **kwargs: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        write.create_rows([write.Row(ImportedUser(keys[0], SECRET), {"0" * 64}, [])])
-    assert not Authenticator.objects.exists()
 
 
 def test_more_users_cost_no_more_queries(run_import, keys):
