@@ -126,12 +126,9 @@ def test_a_trusted_browser_is_not_a_step_up(trusted_client, user):
     assert redirect_target(trusted_client.get(REPORT)).startswith("/accounts/2fa/confirm/")
 
 
-def test_another_browser_needs_a_code(trusted_client, user):
-    assert requires_code(new_client(), user)
-
-
-def test_another_user_of_a_trusted_browser_needs_a_code(trusted_client, bob):
+def test_another_user_of_a_trusted_browser_needs_a_code(trusted_client, user, bob):
     assert requires_code(trusted_client, bob)
+    assert requires_code(new_client(), user)
 
 
 @pytest.mark.parametrize("value", ["", "\0", "é", "x" * 4000])
@@ -140,35 +137,31 @@ def test_a_forged_cookie_is_ignored(trusted_client, user, value):
     assert requires_code(trusted_client, user)
 
 
-def change_password(user):
+def change_password(user, _):
     user.set_password(PASSWORD)
     user.save()
 
 
-def turn_off_and_on(user):
+def turn_off_and_on(user, _):
     Authenticator.objects.for_user(user).turn_off()
     Authenticator.objects.activate(user, secret="B" * 32)
 
 
 ENDINGS = {
-    "it expires": lambda user: TrustedBrowser.objects.update(expires_at=timezone.now()),
-    "it is forgotten": lambda user: TrustedBrowser.objects.all().delete(),
+    "it expires": lambda user, _: TrustedBrowser.objects.update(expires_at=timezone.now()),
+    "it is forgotten": lambda user, _: TrustedBrowser.objects.all().delete(),
     "the password changes": change_password,
-    "new backup codes are made": lambda user: Authenticator.objects.for_user(user).regenerate_backup_codes(),
-    "2FA moves to a new phone": lambda user: Authenticator.objects.activate(user, secret="B" * 32),
+    "new backup codes are made": lambda user, _: Authenticator.objects.for_user(user).regenerate_backup_codes(),
+    "2FA moves to a new phone": lambda user, _: Authenticator.objects.activate(user, secret="B" * 32),
     "2FA is turned off and on": turn_off_and_on,
+    "trusted browsers are turned off": lambda _, settings: setattr(settings, "TWOFACTOR_TRUST_DAYS", 0),
 }
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_code_is_required_again_when(trusted_client, user, ending):
-    ENDINGS[ending](user)
+def test_a_code_is_required_again_when(trusted_client, user, settings, ending):
+    ENDINGS[ending](user, settings)
     user.refresh_from_db()
-    assert requires_code(trusted_client, user)
-
-
-def test_a_code_is_required_again_when_trusted_browsers_are_turned_off(trusted_client, user, settings):
-    settings.TWOFACTOR_TRUST_DAYS = 0
     assert requires_code(trusted_client, user)
 
 
@@ -242,7 +235,7 @@ def test_the_settings_list_trusted_browsers_that_have_not_expired(trusted_client
     assert not client_with_2fa.get(SETTINGS).context["browsers"]
 
 
-def test_one_browser_can_be_forgotten(trusted_client, client_with_2fa, user):
+def test_one_browser_or_all_can_be_forgotten(trusted_client, client_with_2fa, user):
     trust_this_browser(new_client(), user)
     url = forget_url(TrustedBrowser.objects.earliest("pk").pk)
     response = client_with_2fa.post(url, headers=HTMX)
@@ -250,10 +243,6 @@ def test_one_browser_can_be_forgotten(trusted_client, client_with_2fa, user):
     assert TrustedBrowser.objects.count() == 1
     assert requires_code(trusted_client, user)
     assert client_with_2fa.post(url).status_code == 404
-
-
-def test_all_browsers_can_be_forgotten(trusted_client, client_with_2fa, user):
-    trust_this_browser(new_client(), user)
     assert redirect_target(client_with_2fa.post(FORGET_ALL)) == SETTINGS
     assert not TrustedBrowser.objects.exists()
 
