@@ -40,22 +40,15 @@ def shop(monkeypatch):
 # --- Settings -------------------------------------------------------------------------------------
 
 
-def test_every_setting_that_the_code_reads_is_in_conf_and_in_the_table():
+def test_the_table_has_every_setting_that_the_code_reads_and_its_default(settings):
     app = Path(conf.__file__).parent
-    read = {
-        name
-        for file in app.rglob("*.py")
-        if "tests" not in file.parts
-        for name in re.findall(r"settings(?:\.|, \")(TWOFACTOR_\w+)", file.read_text())
-    }
-    assert read == SETTINGS.keys() == TABLE.keys()
-
-
-@pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"TWOFACTOR_KEYS"}))
-def test_the_table_has_the_default_of_each_setting(settings, name):
-    if hasattr(settings, name):
-        delattr(settings, name)
-    assert SETTINGS[name]() == ast.literal_eval(TABLE[name].strip("`"))
+    texts = [path.read_text() for path in app.rglob("*.py") if "tests" not in path.parts]
+    read = re.findall(r"settings(?:\.|, \")(TWOFACTOR_\w+)", "\n".join(texts))
+    assert set(read) == SETTINGS.keys() == TABLE.keys()
+    for name in SETTINGS.keys() - {"TWOFACTOR_KEYS"}:
+        if hasattr(settings, name):
+            delattr(settings, name)
+        assert SETTINGS[name]() == ast.literal_eval(TABLE[name].strip("`"))
 
 
 def test_the_checks_in_the_table_exist():
@@ -68,14 +61,11 @@ def test_the_checks_in_the_table_exist():
 # --- Signals --------------------------------------------------------------------------------------
 
 
-def test_the_table_of_signals_is_complete():
+def test_the_table_has_every_signal_and_every_reason_for_a_failure():
     sent = [name for name, value in vars(signals).items() if isinstance(value, signals.Signal)]
     assert re.findall(r"^\| `([a-z_]+)` \|", PAGE, flags=re.MULTILINE) == sent
-
-
-def test_the_table_of_signals_has_every_reason_for_a_failure():
-    row = re.search(r"^\| `failed` \|.*`why`: (.*) \|$", PAGE, flags=re.MULTILINE)[1]
-    assert set(re.findall(r"`(\w+)`", row)) == SecondFactorForm.error_messages.keys()
+    reasons = re.search(r"^\| `failed` \|.*`why`: (.*) \|$", PAGE, flags=re.MULTILINE)[1]
+    assert set(re.findall(r"`(\w+)`", reasons)) == SecondFactorForm.error_messages.keys()
 
 
 def test_the_example_receiver_is_called(shop, user, authenticator, caplog, django_capture_on_commit_callbacks):

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db import transaction
 
 from twofactor import events, signals
-from twofactor.forms import ConfirmForm, ProofForm, VerifyLoginForm
+from twofactor.forms import ConfirmForm
 from twofactor.models import Authenticator
 from twofactor.reset import reset
 from twofactor.tests.helpers import (
@@ -104,17 +104,6 @@ def test_signals_are_sent_in_order_and_without_secrets(user, received, committed
     arguments = str([{name: value for name, value in named.items() if name != "request"} for _, named in received])
     for hidden in (key, second, wrong, code_now(key), PASSWORD, *codes, *new):
         assert hidden not in arguments
-
-
-@pytest.mark.parametrize("method, field", [("code", "code"), ("backup", "backup_code")])
-@pytest.mark.parametrize("form", [VerifyLoginForm, ConfirmForm, ProofForm])
-def test_every_form_sends_accepted(
-    form, method, field, authenticator, secret, backup_codes, request_, received, committed
-):
-    typed = {"password": PASSWORD, "code": code_now(secret), "backup_code": backup_codes[0]}
-    with committed():
-        assert form(typed, request=request_, authenticator=authenticator, method=method).is_valid()
-    assert [named["method"] for name, named in received if name == "accepted"] == [method]
 
 
 def test_a_reset_by_staff_sends_its_reason(user, authenticator, received, committed, request_):
