@@ -20,7 +20,7 @@ from accounts import addresses
 from twofactor import passwords, sessions
 from twofactor.forms import FocusFirstError, LimitedForm, in_words
 
-# The name in the session of the primary key of the account that this browser created.
+# Session key. Its value is the primary key of the account that this browser created.
 SIGNED_UP = "signed_up"
 
 LABELS = {"login": _("E-mail"), "email": _("E-mail"), "oldpassword": _("Current password")}
@@ -67,7 +67,7 @@ class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
     field_order = ("full_name", "email", "password1")
 
     def validate_unique_email(self, value: str) -> str:
-        """Treat an address as taken if `owner_of` finds an account. allauth counts all unconfirmed addresses."""
+        """Treat an address as taken if `owner_of` finds an account. For allauth any unconfirmed row makes it taken."""
         self.account_already_exists = addresses.owner_of(value) is not None
         return value
 
@@ -136,7 +136,7 @@ class ResetPasswordForm(SiteFormMixin, allauth_forms.ResetPasswordForm):
 
 class ChangePasswordForm(NewPasswordMixin, allauth_forms.ChangePasswordForm):
     def clean_oldpassword(self) -> str:
-        """Check the password. Wrong passwords are counted per session, together with those of step-ups."""
+        """Check the password. Wrong ones are counted per session, together with those typed on the step-up page."""
         password = self.cleaned_data["oldpassword"]
         if not passwords.is_right(context.request, password):
             raise get_adapter().validation_error("enter_current_password")
@@ -148,9 +148,9 @@ class SetPasswordForm(NewPasswordMixin, allauth_forms.SetPasswordForm):
 
 
 class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm):
-    """Set a new password. If the account has no confirmed address, confirm one too.
+    """Set a new password. For an account without a confirmed address, also confirm one.
 
-    Such a form also asks for the name and language, because someone else may have created the account.
+    In that case ask for the name and language too, because someone else may have created the account.
     """
 
     full_name = forms.CharField(
@@ -169,7 +169,7 @@ class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm)
             del self.fields["full_name"], self.fields["language"]
             return
         own = EmailAddress.objects.filter(user=self.user, email=self.user.email)
-        # If the account was removed meanwhile, use an unsaved address, which cannot be confirmed.
+        # If the account was removed meanwhile, use an unsaved address. `prepare_confirmation` refuses it.
         self.claim = claim or own.first() or EmailAddress(user=self.user, email=self.user.email)
         self.fields["full_name"].initial = self.user.full_name
         self.fields["language"].initial = get_language()

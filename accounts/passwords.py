@@ -2,7 +2,7 @@
 
 import unicodedata
 
-MAX_LENGTH = 128  # Code points before normalization. Longer input is neither normalized nor hashed.
+MAX_LENGTH = 128  # Code points before normalization. Validation and `User.check_password` refuse longer input.
 
 
 def normalize(password: str) -> str:

@@ -56,12 +56,15 @@ def init_sentry(dsn: str) -> None:
         integrations=[DjangoIntegration()],
         disabled_integrations=[ArgvIntegration()],
         auto_session_tracking=False,
-        max_breadcrumbs=0,  # They contain log lines with IP addresses. The ID of the request finds these in the log.
+        max_breadcrumbs=0,  # Breadcrumbs are log lines, with IP addresses. The log has them, by request ID.
     )
 
 
 def scrub(event: Any, hint: Any) -> Any:
-    """Return the event without personal data and secrets. Sentry drops an event if this raises."""
+    """Return the event without bodies, cookies and IP addresses, and with secrets redacted.
+
+    Sentry drops an event if this raises.
+    """
     for key in ("extra", "request", "user"):
         event.pop(key, None)
     request = logs.current_request.get()
@@ -77,9 +80,9 @@ def scrub(event: Any, hint: Any) -> Any:
 
 
 def known_secrets(request: HttpRequest | None) -> set[str]:
-    """Return the secret settings, and the cookies and form values of this request. They are longer than 3 characters.
+    """Return the secret settings, and the cookies and form values of this request.
 
-    The password in CACHE_URL is not among them.
+    Leave out values of up to 3 characters, and the password in CACHE_URL.
     """
     known = {settings.SECRET_KEY, settings.EMAIL_HOST_PASSWORD, settings.DATABASES["default"].get("PASSWORD", "")}
     known |= {key.partition(":")[2] for key in settings.TWOFACTOR_KEYS.split(",")}

@@ -1,4 +1,4 @@
-"""Middleware of the site: request IDs, security headers, limits of bodies, and the lifetime of sessions."""
+"""Middleware of the site: request IDs, security headers, health check, limits of requests, lifetime of sessions."""
 
 import re
 import secrets

@@ -13,7 +13,7 @@ KEY = re.compile(r"[a-z0-9]{32,40}")
 
 class SessionStore(db.SessionStore):
     def __init__(self, session_key: str | None = None) -> None:
-        """Ignore keys that this store did not create. They may be too long to log, or contain a NUL character."""
+        """Ignore keys that have another form. They may be too long to log, or contain a NUL character."""
         super().__init__(session_key if KEY.fullmatch(session_key or "") else None)
 
     def cycle_key(self) -> None:

@@ -130,7 +130,8 @@ _database = DATABASES["default"]
 _on_sqlite = _database["ENGINE"] == "django.db.backends.sqlite3"
 if _on_sqlite:
     # WAL lets others read during a write. IMMEDIATE takes the write lock when a transaction begins, and waits for it up
-    # to `timeout`. A transaction that has read first and takes the lock later would fail at once.
+    # to `timeout`. A transaction that reads first and takes the lock later fails at once if another
+    # one has written since, or is writing.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -220,12 +221,13 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
-# Longer than twofactor.conf.PENDING_SECONDS, because allauth ends a sign-in without a message.
+# Longer than twofactor.conf.PENDING_SECONDS, so that the app ends a slow sign-in first. It says why; allauth does not.
 ACCOUNT_LOGIN_TIMEOUT = 30 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-# The adapter limits emails: allauth's `confirm_email` drops them without a message, and its `reset_password` per
-# address, which is omitted here, would reject the owner's request after those of a stranger. Wrong passwords of a
-# signed-in user are counted by session: allauth counts them by user, so a stolen session could lock the owner out.
+# The adapter limits emails, so two of allauth's limits are off. `confirm_email` would drop emails without a message.
+# `reset_password` per address (the `/key` part) would reject the owner's request after those of a stranger.
+# Wrong passwords of a signed-in user are counted by session: allauth counts them by user, so a stolen session could
+# lock the owner out.
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,20/5m/key",
     "reset_password": "20/m/ip",

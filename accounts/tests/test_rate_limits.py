@@ -94,7 +94,7 @@ def test_a_rate_limited_sign_in_shows_the_remaining_wait(user, monkeypatch, trie
     response = give_password(new_client(REMOTE_ADDR="198.51.100.0"), user)
     assert (response.status_code, response["Retry-After"]) == (429, str(wait))
     assert message in password_errors(response)
-    assert can_sign_in(new_client(), user) is (sources == 1), "Other sources are limited too."
+    assert can_sign_in(new_client(), user) is (sources == 1), "Only the limit per account applies to other sources."
 
 
 @pytest.mark.parametrize("emails", [

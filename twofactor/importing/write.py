@@ -61,7 +61,7 @@ def import_users(source: Source, *, name: str, dry_run: bool, output: Callable[[
         totals["imported"] += len(imported)
         totals["codes"] += sum(len(row.digests) for row in imported)
         totals["refused"] += len(batch.refused)
-        # With those who turned 2FA on here during the import.
+        # This includes the users who turned 2FA on here during the import.
         totals["skipped"] += len(batch.active) + len(rows) - len(imported)
         totals["unconfirmed"] += count_unconfirmed(imported)
     return totals
@@ -93,7 +93,9 @@ def row_of(user: ImportedUser) -> Row:
     known = [encoded for encoded in user.hashed_codes if has_known_hasher(encoded)]
     notes = []
     if None in normalized:
-        notes.append(f"not imported: recovery codes that are too short or not ASCII ({normalized.count(None)})")
+        notes.append(
+            f"not imported: recovery codes that are too short, too long or not ASCII ({normalized.count(None)})"
+        )
     if unknown := len(user.hashed_codes) - len(known):
         notes.append(f"not imported: recovery codes whose hasher is not in PASSWORD_HASHERS ({unknown})")
     return Row(user, digests.union(known), notes)
@@ -144,12 +146,12 @@ def authenticator_of(row: Row, *, version: str) -> Authenticator:
 
 
 def report(imported: list[Row], refused: list[ImportedUser], output: Callable[[str], None]) -> None:
-    """Write a line for each user who is not imported, or not completely."""
+    """Write a line for each user who cannot be imported, and for each imported user with notes."""
     for user in refused:
         output(f"user {user.key}: cannot be imported: {user.problem}")
     for row in imported:
         if notes := [*row.user.notes, *row.notes]:
-            output(f"user {row.user.key}: imported, but {'; '.join(notes)}")
+            output(f"user {row.user.key}: {'; '.join(notes)}")
 
 
 def log_imported(imported: list[Row], source: str) -> None:
@@ -158,7 +160,7 @@ def log_imported(imported: list[Row], source: str) -> None:
 
 
 def count_unconfirmed(imported: list[Row]) -> int:
-    """Return how many of these users have no confirmed address, which turning 2FA on in the pages requires."""
+    """Return how many of these users have no confirmed address. The setup pages require one; the import does not."""
     keys = [row.user.key for row in imported]
     confirmed = EmailAddress.objects.filter(user_id__in=keys, verified=True)
     return len(keys) - confirmed.values("user_id").distinct().count()

@@ -341,7 +341,7 @@ def test_codes_that_are_too_short_or_have_an_unknown_hasher_are_not_imported(run
     totals, lines = run_import([ImportedUser(keys[0], SECRET, codes=typed, hashed_codes=hashes)])
     assert totals["codes"] == 2
     (line,) = lines
-    assert "not imported: recovery codes that are too short or not ASCII (1)" in line
+    assert "not imported: recovery codes that are too short, too long or not ASCII (1)" in line
     assert "not imported: recovery codes whose hasher is not in PASSWORD_HASHERS (1)" in line
 
 

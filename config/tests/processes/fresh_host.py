@@ -49,7 +49,7 @@ def build(folder: Path) -> Path:
 
 
 def environment(wheel: Path, python: Path, *, django: str = "") -> Path:
-    """Return the Python of an environment with this wheel and its dependencies, which is kept for the next run.
+    """Return the Python of an environment with this wheel and its dependencies. Keep it for the next run.
 
     The versions of the dependencies are those of requirements.txt, except for `django`.
     """
@@ -103,7 +103,7 @@ def constraints(django: str) -> str:
 
 
 def blocks(*, before: bool) -> dict[str, str]:
-    """Return the code blocks of docs/reuse.md by file name."""
+    """Return the code blocks of docs/reuse.md by file name, either those marked `before` or the others."""
     page = (ROOT / "docs/reuse.md").read_text()
     return {name: text for name, early, text in BLOCK.findall(page) if bool(early) is before}
 

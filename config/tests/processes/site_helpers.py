@@ -40,7 +40,7 @@ def pk_of(email: str) -> int:
 
 
 def count_sessions(pk: int) -> int:
-    """Count the user's sign-ins: each one creates a UserSession row."""
+    """Count the user's UserSession rows. Each sign-in creates one; ending the session deletes it."""
     return UserSession.objects.filter(user_id=pk).count()
 
 
@@ -108,7 +108,7 @@ def confirmation_key(user: str, email: str) -> str:
 
 
 def addresses(email: str) -> list[list[Any]]:
-    """Return the user and the state of each row with this address."""
+    """Return the user's key and `verified`, for each EmailAddress row with this address."""
     return [list(row) for row in EmailAddress.objects.filter(email=email).values_list("user", "verified")]
 
 
@@ -117,14 +117,14 @@ def owners(email: str) -> list[int]:
 
 
 def primary_addresses(pk: int) -> list[str]:
-    """Return the user's address, and the verified primary ones of the address rows."""
+    """Return `User.email`, followed by the addresses of the EmailAddress rows that are verified and primary."""
     rows = EmailAddress.objects.filter(user=pk, verified=True, primary=True).values_list("email", flat=True)
     return [User.objects.get(pk=pk).email, *rows]
 
 
 # --- Slow transactions ----------------------------------------------------------------------------
 
-# A transaction that waits, or is busy, in its middle. SQLite cannot sleep: it counts.
+# Triggers that make an INSERT take some seconds. PostgreSQL sleeps. SQLite has no sleep, so it counts.
 SLOW = {
     "sqlite": """
         CREATE TRIGGER slow BEFORE INSERT ON {table} BEGIN SELECT count(*) FROM (WITH RECURSIVE c(n) AS
