@@ -14,6 +14,7 @@ from conftest import PASSWORD
 from e2e import steps
 from e2e.browser import launch_options
 from e2e.phone import CLOCK, Phone
+from twofactor.tests.constants import SETUP, VERIFY_LOGIN
 
 # A busy machine needs more than Playwright's five seconds for a page.
 TIMEOUT = 20_000  # milliseconds
@@ -142,7 +143,7 @@ def signed_in(page: Page, user: User) -> Page:
 def signed_in_with_code(page: Page, user: User, phone: Phone) -> Page:
     """Sign the user in with a code, and return a blank page."""
     client = steps.client_after_password(user)
-    client.post(steps.VERIFY_LOGIN, {"code": phone.code()})
+    client.post(VERIFY_LOGIN, {"code": phone.code()})
     steps.use_cookies_of(client, page)
     return page
 
@@ -151,7 +152,7 @@ def signed_in_with_code(page: Page, user: User, phone: Phone) -> Page:
 def code_page(page: Page, user: User, phone: Phone) -> Page:
     """A page with the code form of a pending sign-in."""
     steps.use_cookies_of(steps.client_after_password(user), page)
-    page.goto(steps.VERIFY_LOGIN)
+    page.goto(VERIFY_LOGIN)
     return page
 
 
@@ -159,7 +160,7 @@ def code_page(page: Page, user: User, phone: Phone) -> Page:
 def scanned_phone(page: Page, user: User) -> Phone:
     """Open step 1 of the setup, and return a phone with its key."""
     client = steps.client_after_password(user)
-    client.post(steps.SETUP, {"password": PASSWORD})
+    client.post(SETUP, {"password": PASSWORD})
     steps.use_cookies_of(client, page)
-    page.goto(steps.SETUP)
+    page.goto(SETUP)
     return Phone(steps.key_of(page))

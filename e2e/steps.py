@@ -17,14 +17,8 @@ from playwright.sync_api import Locator, Page, Request, Route, expect
 from accounts.models import User
 from conftest import PASSWORD
 from e2e.phone import Phone
+from twofactor.tests.constants import LOGIN
 
-LOGIN = "/accounts/login/"
-SETTINGS = "/accounts/2fa/"
-SETUP = "/accounts/2fa/setup/"
-VERIFY_LOGIN = "/accounts/2fa/verify-login/"
-NEW_CODES = "/accounts/2fa/regenerate-backup-codes/"
-DISABLE = "/accounts/2fa/disable/"
-CONFIRM = "/accounts/2fa/confirm/"
 BACKUP_CODE = re.compile(r"^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$")
 WRONG_CODE = "That code is not right."
 

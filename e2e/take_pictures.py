@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.steps import sign_in
+from twofactor.tests.constants import PASSWORD
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 844), ("dark", 390, 844)]
@@ -38,7 +39,7 @@ def test_landing(page):
 def test_setup(signed_in):
     page = signed_in
     page.goto("/accounts/2fa/setup/")
-    page.get_by_label("Password").fill("umbel-4-Quarry-thimble")
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("img", name="QR code")).to_be_visible()
     take(page, "setup-scan")

@@ -12,6 +12,7 @@ from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.canonical import canonical
+from twofactor.tests.constants import DISABLE, VERIFY_LOGIN
 
 AUTOSUBMIT_HINT = "The code is sent when you type the sixth digit."
 DIGITS_HINT = "A code from your app has six digits."
@@ -110,12 +111,12 @@ def test_a_seventh_digit_is_ignored(code_page: Page, phone: Phone) -> None:
     expect(steps.code_field(code_page)).to_have_value("")
     code_page.keyboard.type(f"{phone.code()}7", delay=40)  # milliseconds between two keys
     steps.expect_heading(code_page, "Your account")
-    assert made == [f"POST {steps.VERIFY_LOGIN}", f"POST {steps.VERIFY_LOGIN}", "GET /"]
+    assert made == [f"POST {VERIFY_LOGIN}", f"POST {VERIFY_LOGIN}", "GET /"]
 
 
 def test_a_swap_keeps_the_password_unless_it_is_wrong(signed_in_with_code: Page, phone: Phone) -> None:
     page = signed_in_with_code
-    page.goto(steps.DISABLE)
+    page.goto(DISABLE)
     steps.password_field(page).fill(PASSWORD)
     for link, field in (("Use a backup code", steps.backup_code_field), ("Use a code from your app", steps.code_field)):
         steps.press(page, link)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from e2e import steps
 from e2e.phone import CLOCK, Phone
+from twofactor.tests.constants import CONFIRM
 from twofactor.tests.hosts import pages
 from twofactor.tests.hosts.pages import HOST, REPORT, ROW
 
@@ -31,7 +32,7 @@ def test_a_link_shows_the_step_up_form_in_place_then_its_page_and_back_shows_it_
     made = steps.record_requests(host_page)
     steps.press(host_page, "Report")
     steps.expect_heading(host_page, STEP_UP_TITLE)
-    expect(host_page).to_have_url(re.compile(f"{steps.CONFIRM}\\?next="))
+    expect(host_page).to_have_url(re.compile(f"{CONFIRM}\\?next="))
     expect(host_page).to_have_title(re.compile(f"^{STEP_UP_TITLE}"))
     expect(steps.code_field(host_page)).to_be_focused()
     assert made == [f"GET {REPORT}"]
@@ -44,7 +45,7 @@ def test_a_link_shows_the_step_up_form_in_place_then_its_page_and_back_shows_it_
     made.clear()
     steps.enter_code(host_page, phone.code())
     steps.expect_heading(host_page, "Report")
-    assert made == [f"POST {steps.CONFIRM}", f"GET {REPORT}"]
+    assert made == [f"POST {CONFIRM}", f"GET {REPORT}"]
     host_page.go_back()
     steps.expect_heading(host_page, "Report")
 
@@ -71,6 +72,6 @@ def test_a_button_that_swaps_a_cell_returns_to_its_page_after_step_up(
     assert host_page.evaluate("window.isSamePage")
     steps.enter_backup_code(host_page, phone.backup_codes[0])
     steps.expect_heading(host_page, "Host")
-    assert [made[0], *made[-3:]] == [f"GET {ROW}", f"POST {steps.CONFIRM}", f"POST {steps.CONFIRM}", f"GET {HOST}"]
+    assert [made[0], *made[-3:]] == [f"GET {ROW}", f"POST {CONFIRM}", f"POST {CONFIRM}", f"GET {HOST}"]
     steps.press(host_page, "Load the row")
     expect(host_page.get_by_role("cell")).to_have_text("the row")

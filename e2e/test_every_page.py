@@ -17,8 +17,8 @@ from conftest import PASSWORD, SECRET
 from e2e import steps
 from e2e.phone import CLOCK, Phone
 from twofactor.models import Authenticator
+from twofactor.tests.constants import CONFIRM, DISABLE, LOGIN, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP
 
-REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LAYOUT_RULES = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
 AXE = "options => axe.run(options).then(results => results.violations)"
@@ -83,7 +83,7 @@ def signed_out_pages(page: Page, user: User) -> Iterator[str]:
     steps.press(page, "Sign up")
     steps.expect_field_error(steps.password_field(page), "12")
     yield "sign-up, refused"
-    page.goto(steps.LOGIN)
+    page.goto(LOGIN)
     steps.submit_password(page, user, password="not-the-password")
     steps.expect_field_error(steps.password_field(page), "That address and that password do not belong together.")
     yield "sign-in, refused"
@@ -101,8 +101,8 @@ def account_pages(page: Page, user: User) -> Iterator[str]:
         ("/accounts/sessions/", "Sessions"),
         (REAUTHENTICATE, "Confirm that it is you"),
         ("/accounts/logout/", "Sign out?"),
-        (steps.SETTINGS, "Two-factor authentication"),
-        (steps.SETUP, "Turn on two-factor authentication"),
+        (SETTINGS, "Two-factor authentication"),
+        (SETUP, "Turn on two-factor authentication"),
     ):
         page.goto(path)
         steps.expect_heading(page, title)
@@ -134,7 +134,7 @@ def second_factor_pages(page: Page, user: User) -> Iterator[str]:
     """Go through sign-in with the trust checkbox, step-up, and all changes of 2FA."""
     phone = Phone(SECRET, Authenticator.objects.activate(user, secret=SECRET))
     Authenticator.objects.update(codes_left=3)
-    page.goto(steps.LOGIN)
+    page.goto(LOGIN)
     steps.submit_password(page, user)
     steps.expect_heading(page, "Enter your code")
     yield "sign-in, code"
@@ -152,17 +152,17 @@ def second_factor_pages(page: Page, user: User) -> Iterator[str]:
     steps.enter_backup_code(page, phone.backup_codes[9])
     steps.expect_heading(page, "Your account")
     yield "account, 2FA on"
-    page.goto(steps.SETTINGS)
+    page.goto(SETTINGS)
     expect(page.get_by_role("heading", name=_("Trusted browsers"))).to_be_visible()
     expect(page.get_by_role("main").locator(".tf-note.tf-warning")).to_contain_text("2")
     yield "settings, few codes, a trusted browser"
     CLOCK.advance(3600)
     for path, title in (
-        (steps.NEW_CODES, "New backup codes"),
-        (steps.SETUP, "Set up a new phone"),
+        (REGENERATE, "New backup codes"),
+        (SETUP, "Set up a new phone"),
         (REAUTHENTICATE, "Confirm that it is you"),
-        (steps.CONFIRM, "Confirm that it is you"),
-        (steps.DISABLE, "Turn off two-factor authentication"),
+        (CONFIRM, "Confirm that it is you"),
+        (DISABLE, "Turn off two-factor authentication"),
     ):
         page.goto(path)
         steps.expect_heading(page, title)

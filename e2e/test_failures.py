@@ -10,6 +10,7 @@ from accounts.models import User
 from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
+from twofactor.tests.constants import LOGIN, SETTINGS, VERIFY_LOGIN
 
 OUR_FAULT = "Something went wrong on our side."
 NO_CONNECTION = "The site did not answer. Check your connection and try again."
@@ -45,7 +46,7 @@ def expect_error_notice(page: Page, words: str) -> None:
 def test_a_failed_request_shows_one_message_keeps_the_input_and_can_be_repeated(
     page: Page, user: User, phone: Phone, fault: Callable[[Page], None], words: str
 ) -> None:
-    page.goto(steps.LOGIN)
+    page.goto(LOGIN)
     steps.submit_password(page, user, password="not-the-password")
     steps.expect_field_error(steps.password_field(page), "do not belong together")
     fault(page)
@@ -64,7 +65,7 @@ def test_a_failed_request_shows_one_message_keeps_the_input_and_can_be_repeated(
     fault(page)
     steps.press(page, "Use a backup code")
     expect_error_notice(page, words)
-    with page.expect_request(f"**{steps.VERIFY_LOGIN}"):
+    with page.expect_request(f"**{VERIFY_LOGIN}"):
         steps.enter_code(page, phone.code())
     expect(steps.code_field(page)).to_be_editable()
     expect_error_notice(page, words)
@@ -74,11 +75,11 @@ def test_a_failed_request_shows_one_message_keeps_the_input_and_can_be_repeated(
     steps.code_field(page).fill(phone.code())  # the form does not submit itself a second time
     steps.press(page, "Continue")
     steps.expect_heading(page, "Your account")
-    assert made.count(f"POST {steps.VERIFY_LOGIN}") == 1
+    assert made.count(f"POST {VERIFY_LOGIN}") == 1
 
 
 def test_a_form_older_than_a_sign_in_in_another_tab_can_be_reloaded_in_place(page: Page, user: User) -> None:
-    page.goto(steps.LOGIN)
+    page.goto(LOGIN)
     other = page.context.new_page()
     steps.sign_in(other, user)
     steps.expect_heading(other, "Your account")
@@ -100,11 +101,11 @@ def test_a_limited_form_shows_a_message_in_place(page: Page, user: User, setting
 
 
 def test_only_a_page_from_the_back_forward_cache_is_reloaded(signed_in: Page) -> None:
-    signed_in.goto(steps.SETTINGS)
+    signed_in.goto(SETTINGS)
     made = steps.record_requests(signed_in)
     signed_in.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: false}))")
     signed_in.context.clear_cookies()
     with signed_in.expect_navigation():
         signed_in.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     steps.expect_heading(signed_in, "Sign in")
-    assert made.count(f"GET {steps.SETTINGS}") == 1
+    assert made.count(f"GET {SETTINGS}") == 1

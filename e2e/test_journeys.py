@@ -11,6 +11,7 @@ from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.models import Authenticator
+from twofactor.tests.constants import SETTINGS
 
 # --- By keyboard ----------------------------------------------------------------------------------
 
@@ -98,7 +99,7 @@ def test_the_skip_link_is_first_and_skips_the_header(page: Page) -> None:
 
 def test_the_focus_is_visible_on_every_element_in_every_color_scheme(signed_in_with_code: Page) -> None:
     page = signed_in_with_code
-    page.goto(steps.SETTINGS)
+    page.goto(SETTINGS)
     reached = set()
     for _ in range(30):
         page.keyboard.press("Tab")

@@ -10,10 +10,10 @@ from accounts.models import User
 from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
-from e2e.steps import DISABLE, SETTINGS
 from twofactor.models import Authenticator
+from twofactor.tests.constants import DISABLE, EMAIL, SETTINGS
 
-EMAIL, SESSIONS = "/accounts/email/", "/accounts/sessions/"
+SESSIONS = "/accounts/sessions/"
 
 
 @pytest.mark.expected_status(0)

@@ -13,6 +13,7 @@ from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.models import Authenticator
+from twofactor.tests.constants import SETTINGS, SETUP
 
 WITH_CLIPBOARD: Any = pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
 ENTER_CODE = "Enter the code from your app"
@@ -61,7 +62,7 @@ def test_the_key_can_be_scanned_and_copied(page: Page, user: User, scanned_phone
 
 def test_back_reload_a_second_tab_and_another_language_show_the_same_key(signed_in: Page) -> None:
     page = signed_in
-    page.goto(steps.SETTINGS)
+    page.goto(SETTINGS)
     steps.press(page, "Turn on")
     steps.password_field(page).fill(PASSWORD)
     steps.press(page, "Continue")
@@ -78,7 +79,7 @@ def test_back_reload_a_second_tab_and_another_language_show_the_same_key(signed_
     page.reload()
     assert steps.key_of(page) == key
     second_tab = page.context.new_page()
-    second_tab.goto(steps.SETUP)
+    second_tab.goto(SETUP)
     assert steps.key_of(second_tab) == key
     steps.press(page, "Continue")
     expect(steps.code_field(page)).to_be_focused()
@@ -146,7 +147,7 @@ def leave_and_press_back(page: Page) -> None:
 def test_the_backup_codes_are_shown_once_and_not_stored_in_the_browser(signed_in_with_code: Page, phone: Phone) -> None:
     page = signed_in_with_code
     for then in (press_back, lambda page: page.reload(), leave_and_press_back, steps.save_backup_codes):
-        page.goto(steps.SETTINGS)
+        page.goto(SETTINGS)
         steps.press(page, "New backup codes")
         steps.submit_proof(page, "Make new codes", code=phone.code())
         codes = steps.backup_codes_on(page)

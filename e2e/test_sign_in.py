@@ -8,13 +8,14 @@ from accounts.models import User
 from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
+from twofactor.tests.constants import LOGIN, VERIFY_LOGIN
 
 
 def test_sign_in_swaps_the_panel_sets_focus_and_title_and_announces_each_step(
     page: Page, user: User, phone: Phone
 ) -> None:
     live = page.locator("[aria-live]")
-    page.goto(steps.LOGIN)
+    page.goto(LOGIN)
     page.evaluate("window.isSamePage = true")
     expect(steps.email_field(page)).to_be_focused()
     expect(live).to_have_text("")
@@ -25,7 +26,7 @@ def test_sign_in_swaps_the_panel_sets_focus_and_title_and_announces_each_step(
     steps.expect_heading(page, "Enter your code")
     expect(live).to_have_text("Enter your code")
     expect(page).to_have_title("Enter your code · Twofactor")
-    expect(page).to_have_url(re.compile(f"{steps.VERIFY_LOGIN}$"))
+    expect(page).to_have_url(re.compile(f"{VERIFY_LOGIN}$"))
     expect(steps.code_field(page)).to_be_focused()
     # The swap does not replace the header. Its links to sign in and to sign up are hidden.
     expect(page.get_by_role("banner").get_by_role("link")).to_have_count(1)
@@ -46,18 +47,18 @@ def test_sign_in_swaps_the_panel_sets_focus_and_title_and_announces_each_step(
     expect(steps.code_field(page)).to_be_focused()
     code = phone.code()
     steps.code_field(page).press_sequentially(code[:5])
-    assert made.count(f"POST {steps.VERIFY_LOGIN}") == 2
+    assert made.count(f"POST {VERIFY_LOGIN}") == 2
     steps.code_field(page).press_sequentially(code[5:])
     steps.expect_heading(page, "Your account")
-    assert made.count(f"POST {steps.LOGIN}") == 1
-    assert made[-2:] == [f"POST {steps.VERIFY_LOGIN}", "GET /"]
+    assert made.count(f"POST {LOGIN}") == 1
+    assert made[-2:] == [f"POST {VERIFY_LOGIN}", "GET /"]
 
 
 def test_a_code_is_sent_once_whatever_is_pressed_while_it_is_checked(code_page: Page, phone: Phone) -> None:
     made = steps.record_requests(code_page)
-    held = steps.hold_requests(code_page, steps.VERIFY_LOGIN)
+    held = steps.hold_requests(code_page, VERIFY_LOGIN)
     code = phone.code()
-    with code_page.expect_request(f"**{steps.VERIFY_LOGIN}"):
+    with code_page.expect_request(f"**{VERIFY_LOGIN}"):
         steps.enter_code(code_page, code)
     box = steps.button(code_page, "Continue").bounding_box()
     assert box
@@ -69,7 +70,7 @@ def test_a_code_is_sent_once_whatever_is_pressed_while_it_is_checked(code_page: 
     expect(steps.code_field(code_page)).to_have_value(code)
     held[0].continue_()
     steps.expect_heading(code_page, "Your account")
-    assert made == [f"POST {steps.VERIFY_LOGIN}", "GET /"]
+    assert made == [f"POST {VERIFY_LOGIN}", "GET /"]
 
 
 def test_back_and_forward_show_no_form_after_sign_in_and_no_account_after_sign_out(

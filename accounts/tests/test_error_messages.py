@@ -10,10 +10,10 @@ from django.utils.translation import override
 
 from accounts.forms import ResetPasswordKeyForm
 from conftest import PASSWORD
+from twofactor.tests.constants import EMAIL, REAUTHENTICATE
 from twofactor.tests.helpers import LOGIN, SETUP, new_client, sign_in
 
-SIGNUP, EMAIL, CHANGE = "/accounts/signup/", "/accounts/email/", "/accounts/password/change/"
-REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
+SIGNUP, CHANGE = "/accounts/signup/", "/accounts/password/change/"
 WRONG = "wrong-wrong-wrong"
 FIELDS = {"email": "bob@example.com", "full_name": "Bob Newcomer", "password1": PASSWORD}  # of a valid sign-up
 

@@ -14,6 +14,7 @@ from accounts.hashers import Argon2idHasher
 from accounts.models import User
 from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator, TrustedBrowser
+from twofactor.tests.constants import REAUTHENTICATE
 from twofactor.tests.helpers import (
     SETTINGS,
     SETUP,
@@ -28,7 +29,6 @@ from twofactor.tests.helpers import (
 
 pytestmark = pytest.mark.usefixtures("real_hasher")
 
-REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
 ARGON2ID = "argon2$argon2id$v=19$m=19456,t=2,p=1$"
 NFC = unicodedata.normalize("NFC", "naïve über pässwörd")

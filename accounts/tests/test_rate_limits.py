@@ -12,9 +12,10 @@ from django.core.cache import cache
 from accounts import adapter, known_browsers
 from conftest import PASSWORD
 from twofactor import mail
+from twofactor.tests.constants import EMAIL
 from twofactor.tests.helpers import LOGIN, give_password, is_signed_in, new_client, sign_in
 
-EMAIL, RESET, SIGNUP = "/accounts/email/", "/accounts/password/reset/", "/accounts/signup/"
+RESET, SIGNUP = "/accounts/password/reset/", "/accounts/signup/"
 SECOND = "second@example.com"
 
 

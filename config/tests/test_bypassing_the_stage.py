@@ -10,6 +10,7 @@ from django.contrib.sessions.models import Session
 from config.wsgi import application
 from conftest import PASSWORD
 from twofactor.models import Authenticator
+from twofactor.tests.constants import CHANGE_PASSWORD, EMAIL, LOGOUT, REAUTHENTICATE
 from twofactor.tests.helpers import (
     CONFIRM,
     DISABLE,
@@ -33,8 +34,6 @@ from twofactor.tests.helpers import (
 
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
-REAUTHENTICATE, EMAIL, LOGOUT = "/accounts/2fa/reauthenticate/", "/accounts/email/", "/accounts/logout/"
-CHANGE_PASSWORD = "/accounts/password/change/"
 
 
 @pytest.fixture

@@ -27,13 +27,12 @@ from config.mail import TerminalBackend
 from conftest import PASSWORD, SECRET
 from twofactor import events, mail
 from twofactor.models import Authenticator
+from twofactor.tests.constants import EMAIL, REAUTHENTICATE
 from twofactor.tests.helpers import new_client, redirect_target, sign_in, sign_in_with_2fa
 from twofactor.tests.test_events import RECORD
 
 SIGNUP = "/accounts/signup/"
 RESET = "/accounts/password/reset/"
-EMAIL = "/accounts/email/"
-REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
 ADDRESS = "o'hara&co@example.com"
 SECOND_ADDRESS = "second@example.com"

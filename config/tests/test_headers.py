@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from conftest import PASSWORD
+from twofactor.tests.constants import LOGOUT
 from twofactor.tests.helpers import LOGIN, SETTINGS, SETUP, VERIFY_LOGIN, code_now, give_password, new_client, sign_in
 
 CSP = (
@@ -13,7 +14,6 @@ CSP = (
 DISABLED_FEATURES = {"camera", "microphone", "geolocation", "payment", "usb", "display-capture"}
 # Under no-referrer a browser posts a form with `Origin: null`, which Django refuses. Forms need strict-origin.
 WITHOUT_A_PATH = ("strict-origin", "no-referrer")
-LOGOUT = "/accounts/logout/"
 pytestmark = pytest.mark.django_db
 
 

@@ -9,9 +9,9 @@ from django.contrib.sessions.models import Session
 
 from config.sessions import SessionStore
 from conftest import PASSWORD
+from twofactor.tests.constants import CHANGE_PASSWORD
 from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, new_client, redirect_target, sign_in
 
-CHANGE_PASSWORD = "/accounts/password/change/"
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 

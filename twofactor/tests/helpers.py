@@ -1,6 +1,6 @@
+# ruff: noqa: F405
 """Helpers for tests of pages: clients, sign-in, codes, and the content of responses."""
 
-import re
 import time
 from html.parser import HTMLParser
 from typing import Any
@@ -10,28 +10,12 @@ from django.test import Client
 
 from twofactor import limits
 from twofactor.models import Authenticator
-from twofactor.tests.rfc6238 import code_at
+from twofactor.tests import rfc6238
+from twofactor.tests.constants import *  # noqa: F403
 
 NOW = 2_000_000_000
-PASSWORD = "umbel-4-Quarry-thimble"
-SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-
-LOGIN = "/accounts/login/"
-VERIFY_LOGIN = "/accounts/2fa/verify-login/"
-SETTINGS = "/accounts/2fa/"
-SETUP = "/accounts/2fa/setup/"
-VERIFY_SETUP = "/accounts/2fa/verify-setup/"
-REGENERATE = "/accounts/2fa/regenerate-backup-codes/"
-DISABLE = "/accounts/2fa/disable/"
-STATUS = "/accounts/2fa/status/"
-CONFIRM = "/accounts/2fa/confirm/"
-REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
-CANCEL_LOGIN = "/accounts/2fa/cancel-login/"
-CANCEL_SETUP = "/accounts/2fa/cancel-setup/"
-
 HTMX = {"HX-Request": "true"}  # the header of htmx
 
-BACKUP_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b")
 UNKNOWN_BACKUP_CODE = "0000-0000-0000-0000"
 MALFORMED_CODES = ["12345", "1234567", "abcdef", "¹²³⁴⁵⁶", "\0" * 6, "\ud800" * 6, "1" * 3_000_000]
 
@@ -98,13 +82,12 @@ def age_pending_sign_in(client: Client, seconds: int) -> None:
 
 def code_now(secret: str, *, steps_ahead: int = 0) -> str:
     """Return the code of the time step that is `steps_ahead` of now. The site accepts -1, 0 and 1."""
-    return code_at(secret, time.time() + 30 * steps_ahead)
+    return rfc6238.code_at(secret, time.time() + 30 * steps_ahead)
 
 
 def wrong_code(secret: str) -> str:
     """Return a code that is wrong now, even if the clock of the phone is twenty minutes off."""
-    near = {code_now(secret, steps_ahead=steps) for steps in range(-40, 41)}
-    return next(code for code in map("{:06}".format, range(100)) if code not in near)
+    return rfc6238.wrong_code(secret, time.time())
 
 
 # --- Setup ----------------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+# ruff: noqa: F405
 """What a user does in a browser, over HTTP: functions of an `httpx.Client` that follows no redirects."""
 
 import html
@@ -11,21 +12,9 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from twofactor.tests.rfc6238 import code_at
+from twofactor.tests import rfc6238
+from twofactor.tests.constants import *  # noqa: F403
 
-PASSWORD = "umbel-4-Quarry-thimble"
-LOGIN = "/accounts/login/"
-LOGOUT = "/accounts/logout/"
-EMAIL = "/accounts/email/"
-CHANGE_PASSWORD = "/accounts/password/change/"
-SETTINGS = "/accounts/2fa/"
-VERIFY_LOGIN = f"{SETTINGS}verify-login/"
-SETUP = f"{SETTINGS}setup/"
-VERIFY_SETUP = f"{SETTINGS}verify-setup/"
-REGENERATE = f"{SETTINGS}regenerate-backup-codes/"
-DISABLE = f"{SETTINGS}disable/"
-REAUTHENTICATE = f"{SETTINGS}reauthenticate/"
-BACKUP_CODE = re.compile(r"(?<![\w-])[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}(?![\w-])")
 KEY = re.compile(r'data-text="([A-Z2-7]{32})"')
 _numbers = itertools.count(1)
 # One pool for all clients, without keep-alive. An empty SSL context, because reading the certificates takes 20 ms.
@@ -43,13 +32,11 @@ class SiteUser:
     backup_codes: list[str] = field(default_factory=list)
 
     def code(self, *, steps_ahead: int = 0) -> str:
-        return code_at(self.secret, time.time() + 30 * steps_ahead)
+        return rfc6238.code_at(self.secret, time.time() + 30 * steps_ahead)
 
     def wrong_code(self, number: int = 0) -> str:
         """Return six digits that are not a code within 22 minutes of now. Each number gives another code."""
-        near = {self.code(steps_ahead=steps) for steps in range(-45, 46)}
-        wrong = (code for code in map("{:06}".format, range(10_000)) if code not in near)
-        return next(itertools.islice(wrong, number, None))
+        return rfc6238.wrong_code(self.secret, time.time(), number=number)
 
 
 # --- Clients --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from django.contrib.admin import AdminSite
 from django.urls import include, path
 
 from twofactor.models import Authenticator
+from twofactor.tests.constants import EMAIL
 from twofactor.tests.helpers import (
     HTMX,
     LOGIN,
@@ -20,7 +21,6 @@ from twofactor.tests.helpers import (
     sign_in,
 )
 
-EMAIL = "/accounts/email/"
 PASSWORD_CHANGE = "/accounts/password/change/"
 
 # A site with a second admin site.

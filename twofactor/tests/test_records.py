@@ -8,6 +8,7 @@ from allauth.account.decorators import reauthentication_required
 from django.test import RequestFactory
 
 from twofactor import reauthentication, testing
+from twofactor.tests.constants import REAUTHENTICATE
 from twofactor.tests.helpers import (
     CONFIRM,
     PASSWORD,
@@ -22,7 +23,6 @@ from twofactor.tests.helpers import (
     sign_in,
 )
 
-REAUTHENTICATE = "/accounts/2fa/reauthenticate/"
 TYPES = {"code": "totp", "backup_code": "recovery_codes"}
 
 

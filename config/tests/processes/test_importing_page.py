@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from config.tests.processes.fresh_host import ROOT, FreshSite
+from twofactor.tests.constants import PASSWORD, SECRET
 
 PAGE = (ROOT / "docs/importing.md").read_text()
 COMMANDS = "".join(re.findall(r"^ *```sh\n(.*?)^ *```$", PAGE, flags=re.MULTILINE | re.DOTALL)).splitlines()
 IMPORT_SETTINGS = re.search(r"^```python\n# import_settings\.py\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)[1]
-SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 ADAPTER = """
 from allauth.mfa.adapter import DefaultMFAAdapter
 
@@ -32,7 +32,7 @@ def site(tmp_path):
     site.env |= {
         "PYTHONPATH": str(ROOT),
         "TWOFACTOR_KEYS": "k1:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE=",
-        "DJANGO_SUPERUSER_PASSWORD": "umbel-4-Quarry-thimble",
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
     }
     (site.folder / "import_settings.py").write_text(IMPORT_SETTINGS)
     site.run("python", "manage.py", "migrate", "--settings", "import_settings")

@@ -4,6 +4,7 @@ import sys
 import time
 
 from twofactor.tests.importing_sites import sites
+from twofactor.tests.rfc6238 import STEP_SECONDS, code_at
 
 PLUGINS = ["totp", "static", "email"]
 
@@ -47,7 +48,7 @@ def turn_on(name, *, code_of, slow_by=0, **fields):
     secret = b32encode(device.bin_key).decode()
     code = ""
     if device.confirmed and device.digits == 6:
-        code = sites.code_now(secret) if not slow_by else sites.code_at(secret, time.time() - slow_by * sites.STEP)
+        code = sites.code_now(secret) if not slow_by else code_at(secret, time.time() - slow_by * STEP_SECONDS)
         assert verify_token(user, device.persistent_id, code)
         if code_of < time.time() - 60:  # the code was typed yesterday
             device.refresh_from_db()

@@ -1,9 +1,6 @@
 """What the sites have in common. Runs in environments that have Django but none of this project's packages."""
 
-import base64
-import hmac
 import json
-import struct
 import sys
 import time
 from datetime import timedelta
@@ -16,8 +13,9 @@ from django.test import Client
 from django.test.utils import setup_test_environment
 from django.utils import timezone
 
-PASSWORD = "umbel-4-Quarry-thimble"
-STEP = 30
+from twofactor.tests.constants import PASSWORD
+from twofactor.tests.rfc6238 import code_at
+
 CONTRIB = ["auth", "contenttypes", "messages", "sessions"]
 
 
@@ -75,14 +73,6 @@ def make_user(name):
     from django.contrib.auth import get_user_model
 
     return get_user_model().objects.create_user(name, f"{name}@example.com", PASSWORD)
-
-
-def code_at(secret, moment):
-    """Return the six-digit code of this base32 secret at this time (RFC 6238), without any package."""
-    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-    mac = hmac.digest(key, struct.pack(">Q", int(moment) // STEP), "sha1")
-    offset = mac[-1] & 15
-    return f"{(struct.unpack_from('>I', mac, offset)[0] & 0x7FFFFFFF) % 10**6:06}"
 
 
 def code_now(secret):
