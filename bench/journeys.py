@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench.visitor import Page, Visitor
-from twofactor import totp
-
-PASSWORD = "umbel-4-Quarry-thimble"  # noqa: S105 - of temporary users
-LOGIN = "/accounts/login/"
-SETTINGS = "/accounts/2fa/"
+from twofactor.tests import rfc6238
+from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
 
 
 @dataclass
@@ -25,12 +22,11 @@ class BenchUser:
 
 
 def code_now(secret: str) -> str:
-    return totp.code_at(secret, totp.time_step_at(time.time()))
+    return rfc6238.code_at(secret, time.time())
 
 
 def wrong_code(secret: str) -> str:
-    accepted = {totp.code_at(secret, totp.time_step_at(time.time()) + steps) for steps in range(-2, 3)}
-    return next(code for code in map("{:06}".format, range(10)) if code not in accepted)
+    return rfc6238.wrong_code(secret, time.time(), near=2)  # few time steps, because a journey is timed
 
 
 class Client(Protocol):
@@ -55,16 +51,16 @@ class Ours:
     def enter_password(self, visitor: Visitor, user: BenchUser) -> Page:
         visitor.get(LOGIN)
         page = visitor.post(LOGIN, {"login": user.email, "password": PASSWORD})
-        return page.expect(LOGIN if visitor.htmx else f"{SETTINGS}verify-login/", text='name="code"')
+        return page.expect(LOGIN if visitor.htmx else VERIFY_LOGIN, text='name="code"')
 
     def sign_in(self, visitor: Visitor, user: BenchUser) -> Page:
         self.enter_password(visitor, user)
-        return visitor.post(f"{SETTINGS}verify-login/", {"code": user.code()}).expect("/", text=user.email)
+        return visitor.post(VERIFY_LOGIN, {"code": user.code()}).expect("/", text=user.email)
 
     def sign_in_by_backup_code(self, visitor: Visitor, user: BenchUser) -> Page:
         self.enter_password(visitor, user)
         visitor.get(f"{SETTINGS}verify-login/?method=backup", htmx=visitor.htmx)
-        page = visitor.post(f"{SETTINGS}verify-login/", {"backup_code": user.backup_codes[0]})
+        page = visitor.post(VERIFY_LOGIN, {"backup_code": user.backup_codes[0]})
         return page.expect("/", text=user.email)
 
     def unknown_address(self, visitor: Visitor, user: BenchUser) -> Page:
@@ -73,8 +69,8 @@ class Ours:
         return page.expect(LOGIN, status=422, text='name="password"')
 
     def wrong_code(self, visitor: Visitor, user: BenchUser) -> Page:
-        page = visitor.post(f"{SETTINGS}verify-login/", {"code": wrong_code(user.secret)})
-        return page.expect(f"{SETTINGS}verify-login/", status=422)
+        page = visitor.post(VERIFY_LOGIN, {"code": wrong_code(user.secret)})
+        return page.expect(VERIFY_LOGIN, status=422)
 
     def open_settings(self, visitor: Visitor, user: BenchUser) -> Page:
         return visitor.get(SETTINGS).expect(SETTINGS)

@@ -10,11 +10,11 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from bench.journeys import LOGIN, SETTINGS
 from bench.sites import ROOT, Configuration, Site
 from bench.table import Table
 from bench.visitor import Visitor
 from e2e.browser import launch_options
+from twofactor.tests.constants import LOGIN, SETTINGS, VERIFY_LOGIN
 
 # The last version for Node 20, the newest in Debian 12 and 13.
 VERSION = "12.8.2"
@@ -77,7 +77,7 @@ def pages(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
     yield "sign-in", LOGIN, {}
     visitor = Visitor(site.port)
     site.client.enter_password(visitor, user)
-    yield "code", f"{SETTINGS}verify-login/", visitor.cookies
+    yield "code", VERIFY_LOGIN, dict(visitor.client.cookies)
     yield "settings", SETTINGS, {"sessionid": user.session}
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from threading import Lock, Thread
 
+import httpx
+
 from bench.journeys import BenchUser
 from bench.measure import percentile
 from bench.sites import Configuration, Site
@@ -53,7 +55,7 @@ class Load:
             try:
                 site.client.sign_in(visitor, user)
                 self.durations.append((time.monotonic() - began) * 1000)
-            except (Unexpected, OSError) as error:
+            except (Unexpected, httpx.TransportError) as error:
                 self.errors.append(f"{type(error).__name__}: {error}")
             finally:
                 visitor.close()

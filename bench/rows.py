@@ -10,10 +10,10 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
 
 from accounts.models import User
-from bench.journeys import PASSWORD
 from bench.orm import analyze, multiply, session_of
 from twofactor import conf, sessions, totp
 from twofactor.models import Authenticator, BackupCode, SecurityEvent, new_codes, new_version
+from twofactor.tests.constants import PASSWORD
 
 EVENTS_EACH = 10
 

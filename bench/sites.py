@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 from bench.journeys import BenchUser, Client, Ours, Peers
 from bench.services import Store
 from dev import MEMORY_SETTINGS, SERVER
+from twofactor.tests.journeys import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -119,11 +119,6 @@ class Site:
         """Return the process IDs of the workers. Without /proc, the list is empty."""
         tasks = Path(f"/proc/{self.server.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @dataclass(frozen=True)

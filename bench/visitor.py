@@ -1,38 +1,22 @@
 """A simulated browser: cookies, keep-alive, redirects, and a count of the bytes it receives."""
 
-import http.client
-import itertools
 import re
-import secrets
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+
+import httpx
+
+from twofactor.tests.journeys import NO_CERTIFICATES, new_client, redirect_target
 
 ASSET = re.compile(r"""(?:href|src)="(/static/[^"]+)\"""")
 SECRET = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{32}(?![A-Z2-7])")
 REDIRECTS_AT_MOST = 5
-_numbers = itertools.count(1)
-
-
-class CountedSocket(socket.socket):
-    received = 0
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        got = super().recv_into(*args, **kwargs)
-        self.received += got
-        return got
-
-
-class Connection(http.client.HTTPConnection):
-    sock: CountedSocket
-
-    def connect(self) -> None:
-        self.sock = CountedSocket()
-        self.sock.settimeout(self.timeout)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.connect((self.host, self.port))
+HTMX = {"HX-Request": "true"}
+HEADERS = {
+    "Accept": "text/html",
+    "Accept-Encoding": "gzip, br",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+}
 
 
 @dataclass
@@ -68,69 +52,49 @@ class Visitor:
     """A browser with its own IP address. It counts its requests in `requests`, and bytes in `received`."""
 
     def __init__(self, port: int, *, session: str = "", htmx: bool = False, cold: bool = False) -> None:
-        number = next(_numbers)
-        self.connection = Connection("127.0.0.1", port, timeout=120)
-        self.address = f"198.{18 + number // 62_500 % 2}.{number // 250 % 250}.{number % 250 + 1}"
-        # Django accepts any token that is the same in the cookie and in the form.
-        self.cookies = {"csrftoken": secrets.token_hex(16)} | ({"sessionid": session} if session else {})
+        cookies = {"sessionid": session} if session else {}
+        keep_alive = httpx.HTTPTransport(verify=NO_CERTIFICATES)
+        self.client = new_client(f"http://127.0.0.1:{port}", cookies=cookies, transport=keep_alive)
+        self.client.headers.update(HEADERS)
         self.htmx, self.cold = htmx, cold
         self.requests = self.received = 0
         self.cached: set[str] = set()
 
     def get(self, path: str, *, htmx: bool = False) -> Page:
         """Open a page, or with `htmx` load a panel into the current page."""
-        return self._visit("GET", path, None, htmx=htmx)
+        return self._show(path, self.client.get(path, headers=HTMX if htmx else None))
 
     def post(self, path: str, fields: Mapping[str, str]) -> Page:
         """Post a form, over htmx if this visitor uses it."""
-        body = urlencode({"csrfmiddlewaretoken": self.cookies["csrftoken"], **fields}).encode()
-        return self._visit("POST", path, body, htmx=self.htmx)
+        data = {"csrfmiddlewaretoken": self.client.cookies["csrftoken"], **fields}
+        return self._show(path, self.client.post(path, data=data, headers=HTMX if self.htmx else None))
 
     def close(self) -> None:
-        self.connection.close()
+        self.client.close()
 
-    def _visit(self, method: str, path: str, body: bytes | None, *, htmx: bool) -> Page:
+    def _show(self, path: str, response: httpx.Response) -> Page:
+        """Follow the redirects, count the responses, and load the static files of the last one."""
         for _ in range(REDIRECTS_AT_MOST):
-            response, text = self._send(method, path, body, htmx=htmx)
-            target = response.headers.get("HX-Redirect") or response.headers.get("Location")
+            self.requests += 1
+            self.received += size_of(response)
+            target = redirect_target(response)
             if not target:
-                page = Page(path, response.status, text)
-                self._load_assets(page)
-                return page
-            parts = urlsplit(target)
-            method, body, htmx = "GET", None, False
-            path = parts.path + (f"?{parts.query}" if parts.query else "")
+                self._load_assets(response)
+                return Page(path, response.status_code, response.text)
+            path = self.client.base_url.join(target).raw_path.decode()
+            response = self.client.get(path)
         raise Unexpected(Page(path, 310, "too many redirects"))
 
-    def _send(self, method: str, path: str, body: bytes | None, *, htmx: bool) -> tuple[http.client.HTTPResponse, str]:
-        headers = {
-            "Accept": "text/html",
-            "Accept-Encoding": "gzip, br",
-            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
-            "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-            "X-Forwarded-For": self.address,
-        }
-        headers |= {"HX-Request": "true"} if htmx else {}
-        headers |= {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
-        self.connection.request(method, path, body, headers)
-        socket_ = self.connection.sock
-        before = socket_.received
-        response = self.connection.getresponse()
-        content = response.read()
-        self.received += socket_.received - before
-        self.requests += 1
-        for line in response.headers.get_all("Set-Cookie", []):
-            name, _, value = line.partition(";")[0].partition("=")
-            if value in ("", '""'):
-                self.cookies.pop(name, None)
-            else:
-                self.cookies[name] = value
-        return response, content.decode("utf-8", "replace")
-
-    def _load_assets(self, page: Page) -> None:
+    def _load_assets(self, response: httpx.Response) -> None:
         """With an empty cache, load the page's static files. They are not counted as requests."""
-        for path in ASSET.findall(page.text) if self.cold else ():
+        for path in ASSET.findall(response.text) if self.cold else ():
             if path not in self.cached:
                 self.cached.add(path)
-                self._send("GET", path, None, htmx=False)
-                self.requests -= 1
+                self.received += size_of(self.client.get(path))
+
+
+def size_of(response: httpx.Response) -> int:
+    """Return how many bytes the response has: its status line, its headers, and its body as it was sent."""
+    head = len(f"HTTP/1.1 {response.status_code} {response.reason_phrase}\r\n\r\n")
+    head += sum(len(name) + len(value) + len(": \r\n") for name, value in response.headers.raw)
+    return head + response.num_bytes_downloaded

@@ -11,9 +11,9 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
-from bench.journeys import PASSWORD
 from bench.orm import analyze, multiply, session_of
 from twofactor import totp
+from twofactor.tests.constants import PASSWORD
 
 
 def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import html
 import itertools
 import re
 import secrets
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -17,9 +18,10 @@ from twofactor.tests.constants import *  # noqa: F403
 
 KEY = re.compile(r'data-text="([A-Z2-7]{32})"')
 _numbers = itertools.count(1)
-# One pool for all clients, without keep-alive. An empty SSL context, because reading the certificates takes 20 ms.
-TRANSPORT = httpx.HTTPTransport(
-    verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # empty: reading the certificates takes 20 ms
+# One pool for all clients, without keep-alive. twofactor.tests.hosts replaces it by a site in its own process.
+TRANSPORT: httpx.BaseTransport = httpx.HTTPTransport(
+    verify=NO_CERTIFICATES,
     limits=httpx.Limits(max_keepalive_connections=0, max_connections=None),
 )
 
@@ -27,7 +29,7 @@ TRANSPORT = httpx.HTTPTransport(
 @dataclass
 class SiteUser:
     pk: int
-    email: str
+    email: str  # or the user name, on a site where users sign in by name
     secret: str = ""
     backup_codes: list[str] = field(default_factory=list)
 
@@ -42,20 +44,31 @@ class SiteUser:
 # --- Clients --------------------------------------------------------------------------------------
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def new_address() -> str:
     number = next(_numbers)
     return f"198.{18 + number // 62_500 % 2}.{number // 250 % 250}.{number % 250 + 1}"
 
 
-def new_client(base_url: str, *, htmx: bool = False, cookies: Mapping[str, str] | None = None) -> httpx.Client:
+def new_client(
+    base_url: str,
+    *,
+    htmx: bool = False,
+    cookies: Mapping[str, str] | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> httpx.Client:
     """Return a client with its own IP address, in X-Forwarded-For.
 
     Django accepts any CSRF token that is equal in cookie and form, so no form has to be requested first.
     """
     headers = {"X-Forwarded-For": new_address(), **({"HX-Request": "true"} if htmx else {})}
-    token = {"csrftoken": secrets.token_hex(16)} if cookies is None else dict(cookies)
-    client = httpx.Client(base_url=base_url, headers=headers, timeout=60, transport=TRANSPORT)
-    for name, value in token.items():
+    client = httpx.Client(base_url=base_url, headers=headers, timeout=60, transport=transport or TRANSPORT)
+    for name, value in {"csrftoken": secrets.token_hex(16), **(cookies or {})}.items():
         # The domain of the site's own cookies: httpx would keep one without a domain beside them.
         client.cookies.set(name, value, domain=client.base_url.host)
     return client
@@ -124,7 +137,7 @@ def sign_in(client: httpx.Client, user: SiteUser, **proof: str) -> httpx.Client:
 
 
 def is_signed_in(client: httpx.Client) -> bool:
-    return copy_of(client).get(CHANGE_PASSWORD).status_code == 200
+    return copy_of(client).get(SETTINGS).status_code == 200
 
 
 def has_pending_sign_in(client: httpx.Client) -> bool:
@@ -136,14 +149,47 @@ def start_setup(client: httpx.Client, **proof: str) -> str:
     return key_on(post(client, SETUP, {"password": PASSWORD, **proof}))
 
 
-def confirm_setup(client: httpx.Client, user: SiteUser) -> list[str]:
+def confirm_setup(client: httpx.Client, user: SiteUser, *, steps_ahead: int = 0) -> list[str]:
     """Submit a code of the user's key, and return the backup codes."""
-    return backup_codes_on(post(client, VERIFY_SETUP, {"code": user.code()}))
+    return backup_codes_on(post(client, VERIFY_SETUP, {"code": user.code(steps_ahead=steps_ahead)}))
 
 
-def turn_on(client: httpx.Client, user: SiteUser, **proof: str) -> SiteUser:
+def turn_on(client: httpx.Client, user: SiteUser, *, steps_ahead: int = 0, **proof: str) -> SiteUser:
     """Turn 2FA on, or change the phone. The user gets the new secret and the new backup codes."""
     user.secret = start_setup(client, **proof)
-    user.backup_codes = confirm_setup(client, user)
+    user.backup_codes = confirm_setup(client, user, steps_ahead=steps_ahead)
     assert len(user.backup_codes) == 10
     return user
+
+
+def pass_stage(client: httpx.Client, **proof: str) -> None:
+    """Submit a code or backup code at the stage. The client is signed in after it, and not before."""
+    assert has_pending_sign_in(client)
+    assert not is_signed_in(client)
+    post(client, VERIFY_LOGIN, proof)
+    assert is_signed_in(client)
+
+
+def turn_off(client: httpx.Client, **proof: str) -> None:
+    assert is_on(client)
+    post(client, DISABLE, proof)
+    assert not is_on(client)
+
+
+def is_on(client: httpx.Client) -> bool:
+    page = copy_of(client).get(SETTINGS)
+    assert page.status_code == 200, page.text
+    return "Backup codes left" in page.text
+
+
+def sign_out(client: httpx.Client) -> None:
+    post(client, LOGOUT)
+    assert not is_signed_in(client)
+
+
+def sign_in_by_provider(client: httpx.Client, account: Mapping[str, str], *, process: str = "login") -> httpx.Response:
+    """Sign in at allauth's dummy provider, which accepts any values; `connect` connects it to the user's account."""
+    form = client.get(redirect_target(post(client, f"/accounts/dummy/login/?process={process}")))
+    action = re.search(r'action="([^"]*dummy/authenticate[^"]*)"', form.text)
+    assert action, form.text
+    return post(client, html.unescape(action[1]), account)

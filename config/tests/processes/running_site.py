@@ -10,7 +10,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,7 +27,7 @@ import httpx
 from config.settings_test import TEST_FOLDER
 from config.tests.processes import site_helpers
 from dev import SERVER
-from twofactor.tests.journeys import PASSWORD, SiteUser, begin_sign_in, new_client, sign_in
+from twofactor.tests.journeys import PASSWORD, SiteUser, begin_sign_in, free_port, new_client, sign_in
 
 ROOT = Path(__file__).resolve().parents[3]
 # Each race is repeated this often. More rounds find rarer faults: TEST_ROUNDS=50.
@@ -73,11 +72,6 @@ def parallel(count: int, call: Callable[[int], Answer]) -> list[Answer]:
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(run, range(count), timeout=120))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def manage(env: dict[str, str], *arguments: str) -> str:

@@ -4,10 +4,9 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -15,7 +14,7 @@ import pytest
 from django.conf import settings
 
 from config.tests.processes.running_site import wait_until
-from twofactor.tests.journeys import new_client, post
+from twofactor.tests.journeys import free_port, new_client, post
 
 ROOT = Path(settings.BASE_DIR)
 README = (ROOT / "README.md").read_text()
@@ -36,8 +35,7 @@ def test_the_site_runs_by_the_commands_of_the_readme_and_emails_link_to_it(check
     block = re.search(r"^### By hand$.*?^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)[1]
     assert block.startswith("python3 -m venv .venv\n.venv/bin/pip install ")
     commands = block.split("\n", 2)[2]
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     script = commands.replace("8000", port).replace(" runserver", " runserver --noreload")
     output = checkout / "output"
     with output.open("w") as log:
