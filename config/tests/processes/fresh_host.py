@@ -5,22 +5,20 @@ import fcntl
 import hashlib
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 import zipfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.cookiejar import CookieJar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlencode, urljoin, urlsplit
+
+import httpx
 
 import dev
-from twofactor.tests.hosts.journey import Page
+from config.tests.processes.running_site import wait_until
+from twofactor.tests.constants import LOGIN
+from twofactor.tests.journeys import free_port, new_client
 
 ROOT = dev.ROOT
 HOSTS = ROOT / ".venv-hosts"
@@ -157,48 +155,23 @@ class FreshSite:
         return "\n".join(part.get_payload(decode=True).decode() for part in texts)
 
     @contextmanager
-    def serving(self) -> Iterator["HttpBrowser"]:
-        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
+    def serving(self) -> Iterator[Callable[[], httpx.Client]]:
+        """Serve the site. Yield a function that returns a new client."""
+        address = f"127.0.0.1:{free_port()}"
         command = [self.python, "manage.py", "runserver", "--noreload", address]
-        with (self.folder / "server.log").open("w") as log:
-            server = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
+        log = self.folder / "server.log"
+        with log.open("w") as output:
+            server = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=output, stderr=output)
+
+        def answers() -> bool:
+            assert server.poll() is None, log.read_text()
+            with suppress(httpx.TransportError):
+                return new_client(f"http://{address}").get(LOGIN).status_code == 200
+            return False
+
         try:
-            yield HttpBrowser(f"http://{address}", alive=lambda: server.poll() is None)
+            wait_until(answers, "to serve", seconds=30)
+            yield lambda: new_client(f"http://{address}")
         finally:
             server.terminate()
             server.wait(30)
-
-
-class HttpBrowser:
-    """A browser without JavaScript: cookies, redirects and forms over plain HTTP."""
-
-    def __init__(self, origin: str, *, alive: Any) -> None:
-        self.origin, self.cookies = origin, CookieJar()
-        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
-        give_up = time.monotonic() + 30
-        while alive() and time.monotonic() < give_up:
-            try:
-                self.get("/accounts/login/")
-            except OSError:
-                continue
-            return
-        raise AssertionError("the server does not answer")
-
-    def get(self, path: str) -> Page:
-        return self._open(urllib.request.Request(urljoin(self.origin, path)))  # noqa: S310
-
-    def post(self, path: str, **fields: Any) -> Page:
-        token = next(cookie.value for cookie in self.cookies if cookie.name == "csrftoken")
-        data = urlencode({**fields, "csrfmiddlewaretoken": token}).encode()
-        return self._open(urllib.request.Request(urljoin(self.origin, path), data))  # noqa: S310
-
-    def _open(self, request: urllib.request.Request) -> Page:
-        try:
-            answer = self.opener.open(request, timeout=30)
-        except HTTPError as refused:
-            answer = refused
-        with answer:
-            html = answer.read().decode()
-        assert answer.status in (200, 404, 422), html  # A new site has no page at /.
-        return Page(urlsplit(answer.url).path, html)

@@ -8,8 +8,19 @@ from pathlib import Path
 import pytest
 
 from config.tests.processes.fresh_host import FreshSite, build, environment
-from twofactor.tests.hosts import journey
-from twofactor.tests.hosts.journey import PASSWORD, SETTINGS, code, give_code, give_password, sign_in_by_provider
+from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS
+from twofactor.tests.journeys import (
+    SiteUser,
+    give_password,
+    pass_stage,
+    post,
+    redirect_target,
+    sign_in_by_provider,
+    sign_out,
+    turn_off,
+    turn_on,
+    visible_text,
+)
 
 NEWEST_DJANGO = "6.1.3"
 OMITTED_LINES = {
@@ -44,42 +55,44 @@ def python(wheel):
     return environment(wheel, Path(sys.executable).resolve())
 
 
-def sign_up(site, browser):
+def sign_up(site, client):
     """Sign up with a user name, a password and an address, and confirm the address."""
     fields = {"username": "ada", "email": "ada@example.com", "password1": PASSWORD, "password2": PASSWORD}
-    browser.post("/accounts/signup/", **fields)
+    post(client, "/accounts/signup/", fields)
     link = re.search(r"https?://\S+(/accounts/confirm-email/\S+)", site.emails())[1]
-    assert browser.get(link).path == link
-    browser.post(link)
+    assert client.get(link).status_code == 200
+    post(client, link)
 
 
-def use_2fa(site, browser):
-    sign_up(site, browser)
-    account = {"id": "7", "email": "ada@example.com", "email_verified": "on"}
-    sign_in_by_provider(browser, "connect", **account)
-    secret, codes = journey.turn_on(browser, password=PASSWORD)
-    journey.sign_out(browser)
-    give_code(browser, give_password(browser, "ada"), code=code(secret))
-    journey.sign_out(browser)
-    give_code(browser, sign_in_by_provider(browser, **account), code=code(secret, steps_ahead=1))
-    journey.turn_off(browser, password=PASSWORD, backup_code=codes[0])
-    journey.sign_out(browser)
-    page = give_password(browser, "ada")
-    assert page.path == SETTINGS
-    assert page.html.count("Successfully signed in") == 1
+def use_2fa(site, client, new_client):
+    """Turn 2FA on, use it after a password and after a provider, and turn it off."""
+    sign_up(site, client)
+    ada, account = SiteUser(0, "ada"), {"id": "7", "email": "ada@example.com", "email_verified": "on"}
+    sign_in_by_provider(client, account, process="connect")
+    turn_on(client, ada, steps_ahead=-1)
+    sign_out(client)
+    give_password(client, ada)
+    pass_stage(client, code=ada.code())
+    sign_out(client)
+    sign_in_by_provider(client, account)
+    pass_stage(client, code=ada.code(steps_ahead=1))
+    turn_off(client, password=PASSWORD, backup_code=ada.backup_codes[0])
+    other = new_client()
+    assert redirect_target(give_password(other, ada)) == SETTINGS
+    assert visible_text(other.get(SETTINGS)).count("Successfully signed in") == 1
 
 
 def follow_the_page(python, folder, *, own_templates):
     site = FreshSite(python, folder, own_templates=own_templates)
     assert "System check identified no issues (0 silenced)." in site.make_key()
-    with site.serving() as browser:
-        use_2fa(site, browser)
-        page = browser.get(SETTINGS)
-        assert "twofactor/twofactor.css" in page.html
-        assert ("My site" in page.html) is own_templates
-        assert browser.get("/static/twofactor/twofactor.css").html.startswith("/*")
-        journey.sign_out(browser)
-        assert browser.get("/admin/").path == "/accounts/login/"
+    with site.serving() as new_client:
+        client = new_client()
+        use_2fa(site, client, new_client)
+        page = client.get(SETTINGS)
+        assert "twofactor/twofactor.css" in page.text
+        assert ("My site" in page.text) is own_templates
+        assert client.get("/static/twofactor/twofactor.css").text.startswith("/*")
+        assert redirect_target(new_client().get("/admin/login/")).startswith(LOGIN)
     return site
 
 

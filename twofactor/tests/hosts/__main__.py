@@ -6,6 +6,7 @@ import sys
 from io import StringIO
 
 import django
+import httpx
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "twofactor.tests.hosts.settings"
 django.setup()
@@ -13,77 +14,66 @@ django.setup()
 from allauth.account.models import EmailAddress  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.core import mail  # noqa: E402
 from django.core.management import CommandError, call_command  # noqa: E402
+from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.templatetags.tz import utc  # noqa: E402
-from django.test import Client  # noqa: E402
 from django.test.utils import override_settings, setup_test_environment  # noqa: E402
 from django.utils.formats import date_format  # noqa: E402
 
 from twofactor.mail import flush  # noqa: E402
 from twofactor.models import Authenticator, SecurityEvent  # noqa: E402
-from twofactor.tests.hosts.journey import (  # noqa: E402
-    ACCOUNTS,
-    PASSWORD,
-    SETTINGS,
-    Page,
-    code,
-    give_code,
+from twofactor.tests import journeys  # noqa: E402
+from twofactor.tests.constants import DISABLE, PASSWORD  # noqa: E402
+from twofactor.tests.journeys import (  # noqa: E402
+    SiteUser,
     give_password,
+    pass_stage,
+    post,
     sign_in_by_provider,
     sign_out,
+    start_setup,
     turn_off,
     turn_on,
 )
 
+LOGIN_CODE = "/accounts/login/code/"
 
-class TestClient:
-    """A `Browser` on Django's test client."""
 
-    def __init__(self):
-        self.client = Client()
-
-    def get(self, path):
-        return self._page(self.client.get(path, follow=True))
-
-    def post(self, path, **fields):
-        return self._page(self.client.post(path, fields, follow=True))
-
-    @staticmethod
-    def _page(response):
-        assert response.status_code < 500
-        return Page(response.request["PATH_INFO"], response.content.decode())
+def new_client():
+    return journeys.new_client(f"http://{settings.ALLOWED_HOSTS[0]}")
 
 
 def make_user():
-    """Create Ada. Return the name or address that she signs in with."""
+    """Create Ada, who signs in by her name or by her address."""
     users = get_user_model().objects
     if settings.BY_NAME:
-        users.create_user("ada", "ada@example.com", PASSWORD)
-        return "ada"
+        return SiteUser(users.create_user("ada", "ada@example.com", PASSWORD).pk, "ada")
     ada = users.create_user("ada@example.com", PASSWORD)
     EmailAddress.objects.create(user=ada, email=ada.email, verified=True, primary=True)
-    return ada.email
+    return SiteUser(ada.pk, ada.email)
 
 
-def use_password_and_code(login):
-    browser = TestClient()
-    give_password(browser, login)
+def use_password_and_code(user):
+    client = new_client()
+    give_password(client, user)
     with override_settings(PASSWORD_HASHERS=settings.PASSWORD_HASHERS[::-1]):
         # Checking the password updates its hash. The session must stay valid.
-        secret, codes = turn_on(browser, password=PASSWORD)
+        turn_on(client, user, steps_ahead=-1)
     check_email()
-    sign_out(browser)
-    give_code(browser, give_password(browser, login), code=code(secret))
-    assert "10 backup codes left" in run_command("status", login)
+    sign_out(client)
+    give_password(client, user)
+    pass_stage(client, code=user.code())
+    assert "10 backup codes left" in run_command("status", user.email)
     assert "1 on, 0 off" in run_command("report")
     if "login-code" in settings.EXTRAS:
-        sign_out(browser)
-        browser.post(f"{ACCOUNTS}login/code/", email=login)
-        mailed = re.search(r"^([A-Z0-9-]{6,})$", mail.outbox[-1].body, flags=re.MULTILINE)[1]
-        page = browser.post(f"{ACCOUNTS}login/code/confirm/", code=mailed)
-        give_code(browser, page, code=code(secret, steps_ahead=1))
-    turn_off(browser, password=PASSWORD, backup_code=codes[0])
+        sign_out(client)
+        post(client, LOGIN_CODE, {"email": user.email})
+        emailed = re.search(r"^([A-Z0-9-]{6,})$", mail.outbox[-1].body, flags=re.MULTILINE)[1]
+        post(client, f"{LOGIN_CODE}confirm/", {"code": emailed})
+        pass_stage(client, code=user.code(steps_ahead=1))
+    turn_off(client, password=PASSWORD, backup_code=user.backup_codes[0])
 
 
 def check_email():
@@ -91,14 +81,14 @@ def check_email():
     flush()
     (message,) = [each for each in mail.outbox if "is now on" in each.body]
     assert message.to == ["ada@example.com"]
-    assert "https://testserver/accounts/2fa/" in message.body
+    assert f"https://{settings.ALLOWED_HOSTS[0]}/accounts/2fa/" in message.body
     moment = utc(SecurityEvent.objects.get(kind="turned_on").created_at)
     assert f"When: {date_format(moment, 'DATETIME_FORMAT')} (UTC)" in message.body
 
 
-def use_an_ambiguous_address(login):
+def use_an_ambiguous_address():
     get_user_model().objects.create_user("eve", "ada@example.com")
-    assert "off" in run_command("status", login)
+    assert "off" in run_command("status", "ada")
     try:
         run_command("reset", "ada@example.com")
     except CommandError as refused:
@@ -115,33 +105,35 @@ def run_command(*arguments):
 
 def use_a_provider():
     """A user without a password proves themselves by a recent sign-in at the provider, and then by a code."""
-    browser = TestClient()
+    client = new_client()
     account = {"id": "7", "email": "bob@example.com", "email_verified": "on"}
-    sign_in_by_provider(browser, **account)
-    session = browser.client.session
+    sign_in_by_provider(client, account)
+    session = SessionStore(client.cookies[settings.SESSION_COOKIE_NAME])
     fresh = session["account_authentication_methods"]
     session["account_authentication_methods"] = [{**record, "at": record["at"] - 301} for record in fresh]
     session.save()
-    assert "<svg" not in browser.post(f"{SETTINGS}setup/").html
+    assert not start_setup(client)
     session["account_authentication_methods"] = fresh
     session.save()
-    secret, codes = turn_on(browser)
-    sign_out(browser)
-    give_code(browser, sign_in_by_provider(browser, **account), code=code(secret))
+    bob = turn_on(client, SiteUser(0, "bob@example.com"), steps_ahead=-1)
+    sign_out(client)
+    sign_in_by_provider(client, account)
+    pass_stage(client, code=bob.code())
     assert Authenticator.objects.count() == 1
-    browser.post(f"{SETTINGS}disable/")
+    post(client, DISABLE)
     assert Authenticator.objects.count() == 1, "2FA was turned off without a proof"
-    turn_off(browser, backup_code=codes[0])
+    turn_off(client, backup_code=bob.backup_codes[0])
 
 
 if __name__ == "__main__":
     setup_test_environment()
+    journeys.TRANSPORT = httpx.WSGITransport(get_wsgi_application())
     call_command("migrate", verbosity=0, run_syncdb=True)
     call_command("check", fail_level="WARNING")
     ada = make_user()
     use_password_and_code(ada)
     if settings.BY_NAME:
-        use_an_ambiguous_address(ada)
+        use_an_ambiguous_address()
     if "social" in settings.EXTRAS:
         use_a_provider()
     sys.stdout.write(f"done on Django {django.get_version()}\n")

@@ -7,7 +7,7 @@ AUTH_USER_MODEL = os.environ["HOST_USER"]
 BY_NAME = AUTH_USER_MODEL in ("auth.User", "hosts.NamedUser")
 
 SECRET_KEY = "a-host-in-the-tests" * 3
-ALLOWED_HOSTS = ["testserver"]
+ALLOWED_HOSTS = ["host.example"]
 ROOT_URLCONF = "twofactor.tests.hosts.urls"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
