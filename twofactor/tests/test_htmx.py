@@ -8,6 +8,7 @@ from django.test import RequestFactory
 from django_htmx.middleware import HtmxMiddleware
 
 from twofactor.htmx import HtmxRedirectMiddleware, wants_panel
+from twofactor.tests.constants import EMAIL
 from twofactor.tests.helpers import (
     CONFIRM,
     DISABLE,
@@ -29,7 +30,6 @@ from twofactor.tests.helpers import (
 )
 from twofactor.tests.hosts.pages import DELETE, HOST
 
-EMAIL = "/accounts/email/"
 HISTORY_RESTORE = {**HTMX, "HX-History-Restore-Request": "true"}
 
 

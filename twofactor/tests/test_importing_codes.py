@@ -14,7 +14,6 @@ pytestmark = pytest.mark.database
 
 ACCEPTED, WRONG, DELAYED, UNREADABLE = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED, Verdict.UNREADABLE
 DIGITS, TOKEN = "00412857", "abcd2345"
-VERIFY_LOGIN = "/accounts/2fa/verify-login/"
 OTHER_KEY = f"other:{'A' * 43}="
 
 
