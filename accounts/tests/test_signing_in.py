@@ -1,6 +1,8 @@
 """Sign-in, sign-out, and the list of sessions."""
 
 import pytest
+from allauth.account.adapter import get_adapter
+from allauth.core import context
 from django.http import HttpResponse
 from django.urls import path
 
@@ -20,6 +22,17 @@ from twofactor.tests.helpers import (
 SIGNUP, RESET, SESSIONS = "/accounts/signup/", "/accounts/password/reset/", "/accounts/sessions/"
 # The site, and a view without a decorator for access.
 urlpatterns = [path("undecorated/", lambda request: HttpResponse("undecorated")), *site]
+
+
+@pytest.mark.parametrize("url, is_safe", [
+    ("/accounts/email/", True), ("http://testserver/", True), ("http://other.example/", False),
+    ("https://trusted.example/", False), ("//other.example/", False),
+])  # fmt: skip
+def test_redirects_lead_to_this_host_only(rf, settings, url, is_safe):
+    settings.ALLOWED_HOSTS = ["testserver", "other.example"]
+    settings.CSRF_TRUSTED_ORIGINS = ["https://trusted.example"]
+    with context.request_context(rf.get("/")):
+        assert get_adapter().is_safe_url(url) is is_safe
 
 
 @pytest.mark.parametrize("htmx", [False, True])

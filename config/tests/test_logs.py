@@ -18,11 +18,16 @@ from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, new_c
 INJECTIONS = ["x\r\n{}", "x\u2028y", "x\x85y\x1b[2J", '"}\n{"level": "INFO"', "\0", "\ud800"]
 
 
+def formatter_named(name):
+    options = site.LOGGING["formatters"][name]
+    return import_string(options["()"])(options.get("format"))
+
+
 @pytest.fixture
 def handler():
     """A handler with the site's JSON formatter that writes into a buffer."""
     made = logging.StreamHandler(io.StringIO())
-    made.setFormatter(import_string(site.LOGGING["formatters"]["json"]["()"])())
+    made.setFormatter(formatter_named("json"))
     return made
 
 
@@ -110,13 +115,18 @@ def test_untrusted_input_cannot_start_a_new_line(handler, injection):
     assert fields["reason"] == injection
 
 
+@pytest.mark.parametrize("injection", INJECTIONS)
+def test_the_text_format_escapes_control_characters(injection):
+    record = logging.makeLogRecord({"msg": "path %s", "args": (injection,)})
+    assert formatter_named("line").format(record).isprintable()
+
+
 @pytest.mark.parametrize(
     "path", ["/accounts/password/reset/key/1-abc123-deadbeef/", "/accounts/confirm-email/MQ:s-i_g/"]
 )
 @pytest.mark.parametrize("name", ["line", "json"])
 def test_the_token_of_an_emailed_link_is_not_logged(path, name):
-    formatter = site.LOGGING["formatters"][name]
-    made = import_string(formatter["()"])(formatter.get("format", "%(message)s"))
+    made = formatter_named(name)
     record = logging.makeLogRecord({"msg": "Internal Server Error: %s", "args": (path,), "exc_info": None})
     shown, _, token = path.rstrip("/").rpartition("/")
     assert token not in made.format(record)

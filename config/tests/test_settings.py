@@ -22,6 +22,7 @@ PRINT_SETTINGS = """
 import json, config.settings as s
 print(json.dumps({name: getattr(s, name) for name in dir(s) if name.isupper()}, default=str))
 """
+COOKIES = ["SESSION", "CSRF", "LANGUAGE"]
 SELF = ["script-src", "style-src", "img-src", "font-src", "connect-src", "form-action"]
 CSP = {name: ["'none'"] for name in ("default-src", "frame-ancestors", "base-uri")} | {
     name: ["'self'"] for name in SELF
@@ -96,9 +97,10 @@ def test_the_defaults(load, folder):
         "SITE_URL": "https://2fa.example",
         "SESSION_COOKIE_NAME": "__Host-sessionid",
         "CSRF_COOKIE_NAME": "__Host-csrftoken",
-        **{f"{cookie}_COOKIE_SECURE": True for cookie in ("SESSION", "CSRF")},
-        **{f"{cookie}_COOKIE_HTTPONLY": True for cookie in ("SESSION", "CSRF")},
-        **{f"{cookie}_COOKIE_SAMESITE": "Lax" for cookie in ("SESSION", "CSRF")},
+        "LANGUAGE_COOKIE_NAME": "__Host-language",
+        **{f"{cookie}_COOKIE_SECURE": True for cookie in COOKIES},
+        **{f"{cookie}_COOKIE_HTTPONLY": True for cookie in COOKIES},
+        **{f"{cookie}_COOKIE_SAMESITE": "Lax" for cookie in COOKIES},
         "SECURE_SSL_REDIRECT": True,
         "SECURE_HSTS_SECONDS": 31536000,
         "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,

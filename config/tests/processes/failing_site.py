@@ -42,7 +42,7 @@ def main(token: str, query: str, referer: str, address: str) -> dict[str, Any]:
         held = [secret, self.sealed_secret, backup_codes[0], settings.SECRET_KEY]
         raise RuntimeError(f"cannot judge {code} or {code[:3]} {code[3:]} by {held}")
 
-    def broken(request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def broken(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         raise ValueError(f"no page for {request.POST.get('password')} {request.COOKIES}")
 
     headers = {"Authorization": f"Bearer {token}", "Referer": f"http://x/y?z={referer}"}
@@ -58,7 +58,7 @@ def main(token: str, query: str, referer: str, address: str) -> dict[str, Any]:
     fields = {"reason": backup_codes[1]}
     logging.getLogger("config.cache").error("unreachable: %s", backup_codes[2], extra={"fields": fields})
     views.PasswordResetFromKeyView.dispatch = broken
-    client.get("/accounts/password/reset/key/1-abc123-deadbeef/")
+    client.post("/accounts/password/reset/key/1-abc123-deadbeef/", {"password": PASSWORD})
     sentry_sdk.flush(10)
     cookies = [client.cookies[name].value for name in ("sessionid", "csrftoken")]
     keys = [settings.SECRET_KEY, settings.TWOFACTOR_KEYS.split(":")[1]]
