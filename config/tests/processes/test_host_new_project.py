@@ -24,7 +24,7 @@ from twofactor.tests.journeys import (
 
 NEWEST_DJANGO = "6.1.3"
 OMITTED_LINES = {
-    'INSTALLED_APPS += ["twofactor"]': ["ImproperlyConfigured", '"twofactor" in INSTALLED_APPS'],
+    'INSTALLED_APPS += ["twofactor"]': ["ImproperlyConfigured", '"twofactor" to INSTALLED_APPS'],
     "ACCOUNT_ADAPTER": ["twofactor.E001", 'ACCOUNT_ADAPTER = "twofactor.account.AccountAdapter"'],
     "HtmxMiddleware": ["twofactor.E018", '"django_htmx.middleware.HtmxMiddleware" to MIDDLEWARE'],
     "TwofactorMiddleware": ["twofactor.E002", '"twofactor.middleware.TwofactorMiddleware" to MIDDLEWARE'],
