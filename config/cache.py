@@ -96,6 +96,12 @@ class RedisCache(django_redis.RedisCache):
         super().__init__(server, params)
         self.store = str(server)  # CACHE_URL may name several servers.
 
+    def clear(self) -> None:
+        """Delete the keys with this KEY_PREFIX. Django empties the whole database, which other sites may use."""
+        client = self._cache.get_client(write=True)
+        for key in client.scan_iter(match=f"{self.key_prefix}:*"):
+            client.delete(key)
+
 
 @FailsOpen(lambda: (sqlite3.Error, OSError), ANSWERS)
 class SQLiteCache(BaseCache):

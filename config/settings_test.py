@@ -27,7 +27,7 @@ os.environ.update(
     SITE_URL="http://testserver",
     USE_HTTPS="false",
     DATABASE_URL=f"{TEST_POSTGRESQL}/postgres" if TEST_ON_POSTGRESQL else f"sqlite:///{TEST_FOLDER}/site.sqlite3",
-    CACHE_URL=TEST_REDIS if TEST_ON_POSTGRESQL else "",
+    CACHE_URL=f"{TEST_REDIS}?key_prefix=test-{os.getpid()}" if TEST_ON_POSTGRESQL else "",
     EMAIL_URL="memorymail://",
     DEFAULT_FROM_EMAIL="Twofactor <no-reply@testserver>",
     SENTRY_DSN="",

@@ -70,6 +70,7 @@ def test_set_many_get_many_incr_and_clear(cache):
 
 
 def test_only_one_of_many_threads_adds_a_key(cache):
+    cache.clear()  # The first connection creates the file. SQLite does not wait for another one that does the same.
     barrier = Barrier(8)
 
     def race(key):
