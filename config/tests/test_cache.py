@@ -82,6 +82,16 @@ def test_only_one_of_many_threads_adds_a_key(cache):
             assert sorted(pool.map(race, [f"k{number}"] * 8)) == [False] * 7 + [True]
 
 
+def test_clearing_redis_leaves_the_keys_of_other_sites(services):
+    url = services["CACHE_URL"].partition("?")[0]
+    ours, others = (RedisCache(url, {"KEY_PREFIX": f"{services['DATABASE_URL']}-{name}"}) for name in ("a", "b"))
+    for cache in (ours, others):
+        cache.set("k", 1)
+    ours.clear()
+    assert (ours.get("k"), others.get("k")) == (None, 1)
+    others.clear()
+
+
 # --- An unavailable store -------------------------------------------------------------------------
 
 
