@@ -12,6 +12,7 @@ import pytest
 
 from config import errors
 from config.tests.processes.running_site import ROOT, Site
+from twofactor.tests import with_django
 
 SENT = ["letmein", "querystring", "refererquery", "203.0.113.9"]
 
@@ -51,7 +52,7 @@ def reported(tmp_path_factory):
     receiver = Receiver()
     site = Site(tmp_path_factory.mktemp("errors") / "site", SENTRY_DSN=receiver.dsn, ALLOWED_HOSTS="testserver")
     site.migrate()
-    command = [sys.executable, "-m", "config.tests.processes.failing_site", *SENT]
+    command = [sys.executable, "-m", with_django.__name__, "config.tests.processes.failing_site", *SENT]
     done = subprocess.run(command, cwd=ROOT, env=site.env, capture_output=True, text=True, timeout=60, check=False)
     receiver.shutdown()
     receiver.server_close()

@@ -10,23 +10,19 @@ import sys
 import time
 from typing import Any
 
-import django
+import sentry_sdk
+from allauth.account import views
+from django.conf import settings
+from django.http import HttpRequest
+from django.test import Client
 
-django.setup()
-
-import sentry_sdk  # noqa: E402
-from allauth.account import views  # noqa: E402
-from django.conf import settings  # noqa: E402
-from django.http import HttpRequest  # noqa: E402
-from django.test import Client  # noqa: E402
-
-from accounts.models import User  # noqa: E402
-from config.tests.processes import site_helpers  # noqa: E402
-from twofactor import totp  # noqa: E402
-from twofactor.models import Authenticator  # noqa: E402
-from twofactor.tests.journeys import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN  # noqa: E402
-from twofactor.tests.rfc6238 import code_at  # noqa: E402
-from twofactor.views import settings as settings_view  # noqa: E402
+from accounts.models import User
+from config.tests.processes import site_helpers
+from twofactor import totp
+from twofactor.models import Authenticator
+from twofactor.tests.journeys import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.rfc6238 import code_at
+from twofactor.views import settings as settings_view
 
 
 def main(token: str, query: str, referer: str, address: str) -> dict[str, Any]:

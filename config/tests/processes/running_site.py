@@ -27,6 +27,7 @@ import httpx
 from config.settings_test import TEST_FOLDER
 from config.tests.processes import site_helpers
 from dev import SERVER
+from twofactor.tests import with_django
 from twofactor.tests.journeys import PASSWORD, SiteUser, begin_sign_in, free_port, new_client, sign_in
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -194,7 +195,7 @@ class Site:
         """Call a function of site_helpers.py in a process of the site. Arguments and result are passed as JSON."""
         if self.helpers is None:
             self.helpers = subprocess.Popen(
-                [sys.executable, "-m", site_helpers.__name__],
+                [sys.executable, "-m", with_django.__name__, site_helpers.__name__],
                 cwd=ROOT,
                 env=self.env | {"EMAIL_URL": "dummymail://"},
                 stdin=subprocess.PIPE,

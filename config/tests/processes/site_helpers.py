@@ -7,19 +7,15 @@ import json
 import sys
 from typing import Any
 
-import django
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.hashers import make_password
+from django.core.cache import cache
+from django.db import DatabaseError, connection
 
-django.setup()
-
-from allauth.account.models import EmailAddress, EmailConfirmationHMAC  # noqa: E402
-from allauth.usersessions.models import UserSession  # noqa: E402
-from django.contrib.auth.hashers import make_password  # noqa: E402
-from django.core.cache import cache  # noqa: E402
-from django.db import DatabaseError, connection  # noqa: E402
-
-from accounts.models import User  # noqa: E402
-from twofactor import codes  # noqa: E402
-from twofactor.models import Authenticator, BackupCode, PendingSignIn, SecurityEvent  # noqa: E402
+from accounts.models import User
+from twofactor import codes
+from twofactor.models import Authenticator, BackupCode, PendingSignIn, SecurityEvent
 
 # --- Users ----------------------------------------------------------------------------------------
 

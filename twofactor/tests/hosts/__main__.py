@@ -1,32 +1,27 @@
-"""`python -m twofactor.tests.hosts` runs a site in which a user turns 2FA on and off. See settings.py for options."""
+"""Run a site in which a user turns 2FA on and off. See settings.py for options. Start it by tests/with_django.py."""
 
-import os
 import re
 import sys
 from io import StringIO
 
 import django
 import httpx
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.backends.db import SessionStore
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.core.wsgi import get_wsgi_application
+from django.templatetags.tz import utc
+from django.test.utils import override_settings, setup_test_environment
+from django.utils.formats import date_format
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "twofactor.tests.hosts.settings"
-django.setup()
-
-from allauth.account.models import EmailAddress  # noqa: E402
-from django.conf import settings  # noqa: E402
-from django.contrib.auth import get_user_model  # noqa: E402
-from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
-from django.core import mail  # noqa: E402
-from django.core.management import CommandError, call_command  # noqa: E402
-from django.core.wsgi import get_wsgi_application  # noqa: E402
-from django.templatetags.tz import utc  # noqa: E402
-from django.test.utils import override_settings, setup_test_environment  # noqa: E402
-from django.utils.formats import date_format  # noqa: E402
-
-from twofactor.mail import flush  # noqa: E402
-from twofactor.models import Authenticator, SecurityEvent  # noqa: E402
-from twofactor.tests import journeys  # noqa: E402
-from twofactor.tests.constants import DISABLE, PASSWORD  # noqa: E402
-from twofactor.tests.journeys import (  # noqa: E402
+from twofactor.mail import flush
+from twofactor.models import Authenticator, SecurityEvent
+from twofactor.tests import journeys
+from twofactor.tests.constants import DISABLE, PASSWORD
+from twofactor.tests.journeys import (
     SiteUser,
     give_password,
     pass_stage,
