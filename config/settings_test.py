@@ -44,7 +44,7 @@ os.environ.update(
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 from config.settings import *  # noqa: E402, F403 - the environment comes first
-from config.settings import CACHES, DATABASES, STORAGES  # noqa: E402
+from config.settings import DATABASES, STORAGES  # noqa: E402 - the environment comes first
 
 # The site's own hasher takes 25 ms a password. Tests of the hasher itself use the fixture `real_hasher`.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -56,5 +56,3 @@ STATIC_ROOT = TEST_FOLDER / "no-static"
 DATABASES["default"]["TEST"] = {
     "NAME": f"twofactor_unit_{os.getpid()}" if TEST_ON_POSTGRESQL else str(TEST_FOLDER / "test.sqlite3")
 }
-if TEST_ON_POSTGRESQL:
-    CACHES["default"]["BACKEND"] = "config.tests.redis_cache.SharedRedisCache"
