@@ -62,6 +62,18 @@ def test_a_code_of_three_megabytes_is_a_field_error_and_is_not_charged(pending, 
     assert late.status_code == 403, "the body is cut before the token"
 
 
+@pytest.mark.parametrize("end", ["%C3", "%C", "%"])
+def test_a_body_that_ends_inside_a_percent_escape_is_a_field_error(pending, end):
+    response = post(pending, VERIFY_LOGIN, csrfmiddlewaretoken=token(pending, VERIFY_LOGIN), code=f"12345{end}")
+    assert (response.status_code, errors(response)) == (422, {"code": ["malformed"]})
+
+
+@pytest.mark.parametrize("length", ["", "0", "-1"])
+def test_a_wrong_content_length_is_an_empty_form(db, length):
+    response = new_client().generic("POST", LOGIN, b"login=x", content_type=FORM, CONTENT_LENGTH=length)
+    assert (response.status_code, errors(response)["login"]) == (422, ["required"])
+
+
 def test_the_csrf_token_is_the_first_field_of_every_form(user, authenticator):
     signed_out = new_client()
     signed_in = sign_in(new_client(), user, code=code_now(authenticator.secret))
@@ -126,7 +138,11 @@ def test_an_unreadable_body_is_a_client_error_at_any_path(db, kind):
     for cookies in ({}, {"csrftoken": "a" * 32}):
         client.cookies.load(cookies)
         for path in ("/nowhere/", "/%00", LOGIN, "/admin/nowhere/"):
-            assert 400 <= client.post(path, body, content_type=content_type).status_code < 500, path
+            response = client.post(path, body, content_type=content_type)
+            assert 400 <= response.status_code < 500, path
+            assert response["Content-Security-Policy"]
+    if kind == "60 fields":
+        assert new_client().post(LOGIN, body, content_type=content_type).status_code == 400
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)
