@@ -10,6 +10,22 @@ def message_ids(**options):
     return [message.id for message in run_checks(tags=["site"], **options)]
 
 
+def test_every_message_says_what_to_do(settings, monkeypatch):
+    """Its hint names a setting or a command, which docs/deploy.md explains."""
+    monkeypatch.setattr(errors, "is_installed", lambda: False)
+    settings.SENTRY_DSN, settings.SITE_URL, settings.SECURE_SSL_REDIRECT = "x", "https://*", True
+    settings.EMAIL_BACKEND = "config.mail.TerminalBackend"
+    messages = run_checks(tags=["site"], include_deployment_checks=True)
+    settings.TRUSTED_PROXY_COUNT = -1
+    hints = {message.id: message.hint for message in [*messages, *run_checks(tags=["site"])]}
+    words = {
+        "site.W001": "pip install sentry-sdk", "site.E001": "the number of your proxies", "site.E002": "Set SITE_URL",
+        "site.I001": "set TRUSTED_PROXY_COUNT", "site.I002": "Set EMAIL_URL",
+    }  # fmt: skip
+    assert hints.keys() == words.keys()
+    assert [name for name in words if words[name] not in hints[name]] == []
+
+
 def test_the_site_as_it_is_has_no_mistake():
     assert message_ids(include_deployment_checks=True) == []
 
