@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from dev import SERVER
+from dev import COMMANDS, SERVER
 
 ROOT = Path(settings.BASE_DIR)
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,6 +24,22 @@ def test_no_file_tells_a_reader_to_install_the_unrelated_twofactor_package():
     texts = [path for path in files if path.suffix in {".html", ".js", ".md", ".po", ".py", ".toml", ".txt"}]
     assert PAGES[0] in texts
     assert [path for path in texts if re.search(r"pip install(?: -\S+)* twofactor\b", path.read_text())] == []
+
+
+def test_commands_in_the_docs_use_the_python_of_the_virtual_environment():
+    """Plain `python` does not find the packages in .venv."""
+    texts = [(ROOT / page).read_text() for page in ("README.md", "docs/deploy.md")]
+    without = [re.findall(r"^.*(?<!\.venv/bin/python )\bmanage\.py [a-z].*$", text, re.MULTILINE) for text in texts]
+    assert without == [[], []]
+    assert all(".venv/bin/python manage.py" in text for text in texts)
+
+
+def test_every_command_of_dev_py_that_a_page_names_exists():
+    named = {name for page in PAGES for name in re.findall(r"dev\.py ([a-z]+)", page.read_text())}
+    assert named - {*COMMANDS, "help"} == set()
+    readme = (ROOT / "README.md").read_text()
+    assert re.search(r"python3 dev\.py run \d{4}\b", readme)
+    assert re.search(r"^\| `SITE_URL` .*http://127\.0\.0\.1:8000", readme, re.MULTILINE)
 
 
 def test_every_test_named_in_the_docs_exists():

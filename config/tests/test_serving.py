@@ -21,6 +21,15 @@ def start(monkeypatch):
     return start
 
 
+def test_help_lists_every_command_with_the_first_line_of_its_docstring(capsys):
+    with pytest.raises(SystemExit) as end:
+        dev.main(["--help"])
+    assert end.value.code == 0
+    shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert shown == {name: command.__doc__.splitlines()[0] for name, command in dev.COMMANDS.items()}
+    assert all(shown[name].startswith("[PORT]  ") for name in ("run", "serve"))
+
+
 @pytest.mark.parametrize("command", ["run", "serve"])
 @pytest.mark.parametrize("address, port", [("18630", "18630"), ("127.0.0.1:18631", "18631")])
 def test_links_in_emails_have_the_chosen_port(start, capsys, command, address, port):
