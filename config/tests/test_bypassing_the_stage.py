@@ -184,9 +184,11 @@ def test_sign_in_step_up_and_changes_share_the_delay(client_with_2fa, user, secr
 
 # --- The source -----------------------------------------------------------------------------------
 
+FORWARDING = ["X-Forwarded-For", "X-Real-IP", "X-Client-IP", "CF-Connecting-IP", "True-Client-IP"]
+
 
 @pytest.mark.parametrize("proxies, one, other, same", [
-    (0, {"X-Forwarded-For": "10.0.0.1"}, {"X-Forwarded-For": "10.0.0.2", "Forwarded": "for=10.9.9.9"}, True),
+    (0, {"X-Forwarded-For": "10.0.0.1"}, {**dict.fromkeys(FORWARDING, "10.9.9.9"), "Forwarded": "for=10.9.9.9"}, True),
     (1, {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, {"X-Forwarded-For": "garbage, 192.0.2.7"}, True),
     (1, {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, {"X-Forwarded-For": "10.0.0.1, 192.0.2.8"}, False),
     (1, {"X-Forwarded-For": "::ffff:192.0.2.60"}, {"X-Forwarded-For": "192.0.2.60"}, True),
