@@ -51,6 +51,11 @@ def test_a_malformed_session_key_is_neither_looked_up_nor_logged(
     assert key[:8] not in caplog.text + " ".join(str(warning.message) for warning in recwarn)
 
 
+def test_a_session_key_of_the_former_store_is_valid(saved):
+    Session.objects.update(session_key="0123456789" * 4)
+    assert SessionStore(keys()[0])["a"] == 1
+
+
 def test_an_unknown_session_key_is_replaced():
     forged = SessionStore("f" * 32)
     forged["a"] = 1
@@ -69,6 +74,9 @@ def test_a_new_key_renames_the_row(saved):
     saved.save()
     assert keys() == [saved.session_key] != [old]
     assert dict(SessionStore(saved.session_key).items()) == {"a": 1, "b": 2}
+    saved.cycle_key()
+    saved.flush()
+    assert (keys(), saved.session_key) == ([], None)
 
 
 def test_a_sign_in_with_the_cookie_of_an_ended_session_succeeds(user):

@@ -127,6 +127,8 @@ def test_without_https_cookies_are_plain_and_nothing_is_redirected(load):
     settings = load(**REQUIRED, USE_HTTPS="false")
     absent = {"SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS"}
     assert not absent & set(settings)
+    kept = [(settings[f"{cookie}_COOKIE_HTTPONLY"], settings[f"{cookie}_COOKIE_SAMESITE"]) for cookie in COOKIES]
+    assert kept == [(True, "Lax")] * 3
     assert settings["SITE_URL"] == "http://2fa.example"
 
 
