@@ -11,6 +11,7 @@ from conftest import PASSWORD
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.helpers import (
     LOGIN,
+    LOGOUT,
     SETTINGS,
     VERIFY_LOGIN,
     code_now,
@@ -53,10 +54,13 @@ def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, 
     cache.clear()
     client = new_client(htmx=htmx)
     code = code_now(secret)
-    with record_statements() as statements:
-        sign_in_by_all_requests(client, user, code)
-    assert len(statements.sql) <= limit, "\n".join(statements.sql)
-    assert is_signed_in(client)
+    for _ in range(2):  # The second time in the same browser takes no more.
+        with record_statements() as statements:
+            sign_in_by_all_requests(client, user, code)
+        assert len(statements.sql) <= limit, "\n".join(statements.sql)
+        assert is_signed_in(client)
+        client.post(LOGOUT)
+        Authenticator.objects.update(last_time_step=-1)
 
 
 @pytest.fixture
