@@ -222,7 +222,7 @@ def cookies(make_user: Any) -> dict[str, dict[str, str]]:
     owner = make_user("owner@example.com")
     chief = make_user("chief@example.com", **staff)
     users = {
-        "pending": owner,
+        "pending": chief,
         "without 2FA": make_user("member@example.com"),
         "with 2FA": owner,
         "staff without 2FA": make_user("clerk@example.com", **staff),
