@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 from allauth.usersessions.models import UserSession
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 
 from accounts.models import User
 from conftest import PASSWORD, SECRET
@@ -171,7 +171,40 @@ def test_a_password_set_by_staff_ends_all_sessions_and_is_emailed_and_logged(
     assert NEW_PASSWORD not in caplog.text
 
 
+def test_an_invalid_password_set_by_staff_ends_no_session(stepped_up_client, user, emails_to):
+    browser = sign_in(new_client(), user)
+    stepped_up_client.post(password_page(user), {**NEW, "password1": "short", "password2": "short"})
+    assert is_signed_in(browser)
+    assert not emails_to(user.email)
+
+
 # --- Privilege escalation -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("email", ["clerk@example.com", "ada@example.com"], ids=["own account", "other account"])
+def test_staff_cannot_grant_privileges(staff_client, user, email):
+    row = User.objects.get(email=email)
+    before = list(row.user_permissions.all())
+    wanted = {"is_staff": "on", "is_superuser": "on", "groups": [Group.objects.create(name="privileged").pk]}
+    typed = {
+        "full_name": "Changed",
+        "is_active": "on",
+        "user_permissions": [Permission.objects.get(codename="add_session").pk],
+        **wanted,
+    }
+    staff_client.post(f"{USERS}{row.pk}/change/", typed)
+    was_staff = row.is_staff
+    row.refresh_from_db()
+    assert (row.full_name, row.is_staff, row.is_superuser) == ("Changed", was_staff, False)
+    assert (list(row.user_permissions.all()), row.groups.count()) == (before, 0)
+
+
+def test_superusers_grant_privileges_and_change_superusers(stepped_up_client, user, make_user):
+    for row in (user, make_user("second@example.com", is_staff=True, is_superuser=True)):
+        typed = {"email": row.email, "full_name": "x", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+        stepped_up_client.post(f"{USERS}{row.pk}/change/", typed)
+        row.refresh_from_db()
+        assert (row.full_name, row.is_superuser) == ("x", True)
 
 
 def test_staff_cannot_change_superusers(staff_client, superuser, user):
