@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.contrib.auth.hashers import Argon2PasswordHasher, PBKDF2PasswordHasher, make_password
+from django.contrib.auth.hashers import Argon2PasswordHasher, PBKDF2PasswordHasher, ScryptPasswordHasher, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
@@ -14,8 +14,10 @@ from accounts.hashers import Argon2idHasher
 from accounts.models import User
 from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator, TrustedBrowser
-from twofactor.tests.constants import REAUTHENTICATE
+from twofactor.tests.constants import CHANGE_PASSWORD, REAUTHENTICATE
 from twofactor.tests.helpers import (
+    DISABLE,
+    REGENERATE,
     SETTINGS,
     SETUP,
     VERIFY_LOGIN,
@@ -25,6 +27,7 @@ from twofactor.tests.helpers import (
     is_signed_in,
     new_client,
     sign_in,
+    sign_in_with_2fa,
 )
 
 pytestmark = pytest.mark.usefixtures("real_hasher")
@@ -104,7 +107,11 @@ def test_a_process_computes_at_most_two_hashes_at_a_time(monkeypatch):
 # --- Hash upgrades --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("old", [cheap_hash, pbkdf2_hash])
+def scrypt_hash():
+    return ScryptPasswordHasher().encode(PASSWORD, "saltsaltsalt", n=2)
+
+
+@pytest.mark.parametrize("old", [cheap_hash, pbkdf2_hash, scrypt_hash])
 def test_a_hash_upgrade_keeps_the_session_hash(user, old):
     User.objects.update(password=old())
     user.refresh_from_db()
@@ -167,6 +174,19 @@ def test_a_hash_upgrade_ends_no_session_pending_sign_in_or_trusted_browser(user,
     assert is_signed_in(trusted)
 
 
+def test_each_form_with_a_password_upgrades_the_hash_and_keeps_the_session(user):
+    client = sign_in_with_2fa(user)
+    for path, fields in (
+        (SETUP, {}), (REAUTHENTICATE, {}), (REGENERATE, {"code": "000000"}), (DISABLE, {"code": "000000"}),
+        (CHANGE_PASSWORD, {"oldpassword": PASSWORD, "password1": "short"}),
+    ):  # fmt: skip
+        Authenticator.objects.update(last_time_step=-1)
+        User.objects.update(password=pbkdf2_hash())
+        client.post(path, {"password": PASSWORD, "code": code_now(SECRET), **fields})
+        assert User.objects.get().password.startswith(ARGON2ID), path
+        assert client.get(SETTINGS).status_code == 200, path
+
+
 def test_a_hash_upgrade_ends_no_setup(user):
     client = sign_in(new_client(), user)
     key = client.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
@@ -217,3 +237,5 @@ def test_a_sign_up_takes_the_same_number_of_hashes_whether_or_not_the_address_is
         fields = {"full_name": "Ada Example", "email": email, "password1": PASSWORD}
         assert new_client().post("/accounts/signup/", fields).status_code == 302
         assert len(hashes) == 1, email
+        assert new_client().post("/accounts/signup/", {**fields, "password1": "x" * 129}).context["form"].errors
+        assert len(hashes) == 1, "A password that is too long is hashed."
