@@ -164,6 +164,7 @@ def test_the_browser_that_signed_up_confirms_with_one_click_and_the_link_works_o
     signed_up_client.post(link)
     (owner,) = owners()
     assert owner.check_password(NEWCOMER["password1"])
+    assert not is_signed_in(signed_up_client)
     response = signed_up_client.post(link)
     assert response.status_code == 404
     assert "This link no longer works" in response.content.decode()
@@ -177,6 +178,7 @@ def test_another_browser_must_set_a_new_password(signed_up_client):
     assert (refused.status_code, set(errors(refused))) == (422, {"password1", "language"})
     assert owners() == []
     other.post(link, NEW_OWNER)
+    assert not is_signed_in(other)
     (owner,) = owners()
     assert owner.check_password(NEW_OWNER["password1"])
     assert (owner.full_name, owner.language) == ("Real Owner", "de")
@@ -214,12 +216,15 @@ def test_confirming_a_second_address_requires_a_session_of_its_account(user, mak
     link = link_to(claim(user))
     bob = make_user("bob@example.com")
     claim(bob)
-    browser = sign_in(new_client(), bob)
-    for client in (new_client(), browser):
+    Authenticator.objects.activate(user, secret=SECRET)
+    give_password(pending := new_client(), user)
+    browsers = [new_client(), pending, sign_in(new_client(), bob)]
+    for client in browsers:
         assert client.get(link).status_code == 200
         assert client.post(link).status_code == 403
     assert owners() == []
-    assert is_signed_in(browser)
+    assert [is_signed_in(client) for client in browsers] == [False, False, True]
+    Authenticator.objects.all().delete()
     sign_in(new_client(), user).post(link)
     assert owners() == [user]
     assert EmailAddress.objects.filter(email=SHARED).count() == 1, "The claim of the other account remains."
