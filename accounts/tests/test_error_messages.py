@@ -30,6 +30,7 @@ MISTAKES = [
     (LOGIN, {"login": "ada@example.com", "password": WRONG}, "That address and that password do not belong together."),
     (EMAIL, {"action_add": "", "email": "ada@example.com"}, "You have added this address already."),
     (CHANGE, {"oldpassword": WRONG}, "That is not your password."),
+    (CHANGE, {"oldpassword": PASSWORD, "password1": "quarry"}, "Your password needs at least 12 characters."),
     (SETUP, {"password": "x\0"}, "That is not your password."),
     (REAUTHENTICATE, {"password": WRONG}, "That is not your password."),
 ]  # fmt: skip

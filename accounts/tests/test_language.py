@@ -5,7 +5,16 @@ from django.core.management import call_command
 
 from accounts.models import User
 from conftest import PASSWORD
-from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, is_signed_in, new_client, sign_in, wrong_code
+from twofactor.tests.helpers import (
+    CHANGE_PASSWORD,
+    VERIFY_LOGIN,
+    code_now,
+    give_password,
+    is_signed_in,
+    new_client,
+    sign_in,
+    wrong_code,
+)
 
 LANGUAGE, RESET = "/language/", "/accounts/password/reset/"
 
@@ -51,8 +60,13 @@ def wrong_codes(user, secret):
         stranger.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
 
 
+def change_password(user, secret):
+    browser = sign_in(new_client(language="ja"), user, code=code_now(secret))
+    browser.post(CHANGE_PASSWORD, {"oldpassword": PASSWORD, "password1": "another-Quarry-4-thimble"})
+
+
 @pytest.mark.parametrize("cause, words", [
-    (wrong_codes, "Falsche Codes"),
+    (wrong_codes, "Falsche Codes"), (change_password, "Passwort"),
     (lambda user, secret: new_client(language="ja").post(RESET, {"email": user.email}), "Passwort"),
     (lambda user, secret: call_command("twofactor", "reset", user.email, reason="lost"), "deaktiviert"),
 ])  # fmt: skip
