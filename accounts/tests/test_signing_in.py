@@ -9,6 +9,8 @@ from django.urls import path
 from config.urls import urlpatterns as site
 from twofactor.tests.helpers import (
     LOGIN,
+    PASSWORD,
+    REAUTHENTICATE,
     SETTINGS,
     VERIFY_LOGIN,
     give_password,
@@ -48,6 +50,9 @@ def test_a_user_signs_in_and_out(user, htmx):
 
 def test_sign_in_does_not_reveal_whether_an_account_exists(client, user):
     """The error is at the password, which has the focus. The response contains no password, also over Ajax."""
+    page = client.get(LOGIN)
+    assert "autofocus" in inputs(page)["login"]
+    assert "account/password_reset_help_text.html" in [each.name for each in page.templates], "allauth's own words"
     responses = [
         client.post(LOGIN, {"login": login, "password": "wrong-wrong-wrong"}, headers=headers)
         for login in (user.email, "nobody@example.com")
@@ -61,6 +66,13 @@ def test_sign_in_does_not_reveal_whether_an_account_exists(client, user):
         assert not {"autofocus", "aria-invalid"} & login.keys()
         assert {"autofocus", "aria-invalid"} <= password.keys()
         assert "id_password_error" in password["aria-describedby"]
+
+
+def test_allauths_step_up_page_leads_to_the_sites_with_the_whole_query(client, user):
+    query = "?next=%2Faccounts%2Femail%2F&method=backup&unsent=1"
+    assert redirect_target(sign_in(client, user).get(f"/accounts/reauthenticate/{query}")) == REAUTHENTICATE + query
+    typed = {"password": PASSWORD, "next": "//evil.example/"}
+    assert redirect_target(client.post(f"{REAUTHENTICATE}?next=//evil.example/", typed)) == "/"
 
 
 def test_the_code_page_has_no_link_to_sign_in_or_sign_up(client, user, authenticator):
@@ -110,4 +122,5 @@ def test_a_user_cannot_end_the_session_of_another_user(user, make_user):
     current, bob = sign_in(new_client(), user), sign_in(new_client(), make_user("bob@example.com"))
     (session,) = current.get(SESSIONS).context["sessions"]
     assert bob.post(f"/accounts/sessions/{session.pk}/end/").status_code == 404
+    assert redirect_target(new_client().post(f"/accounts/sessions/{session.pk}/end/")).startswith(LOGIN)
     assert is_signed_in(current)
