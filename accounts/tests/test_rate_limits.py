@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.core import signing
 from django.core.cache import cache
 
 from accounts import adapter, known_browsers
@@ -76,6 +77,8 @@ def test_a_browser_is_known_only_after_the_second_factor_and_for_its_account(use
     sign_in(client, other)
     cookie = client.cookies["known"]
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+    _, account = signing.loads(cookie.value, salt=known_browsers.SALT)
+    assert re.fullmatch("[0-9a-f]{64}", account), "A keyed hash hides the account."
     for value, is_known in ((cookie.value, True), ("", False), ("x", False), ("a:b:c", False), ("W10:1x2:y", False)):
         rf.cookies["known"] = value
         assert bool(known_browsers.browser_id(rf.get("/"), other)) is is_known

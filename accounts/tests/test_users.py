@@ -24,6 +24,12 @@ def test_an_address_is_required_unique_and_in_lower_case(user):
             write()
 
 
+def test_a_user_is_shown_by_address_or_name_and_has_no_username(user):
+    assert (str(user), user.get_full_name(), user.get_short_name()) == ("ada@example.com", "Ada Example", "Ada Example")
+    assert User(email="a@b.co").get_short_name() == "a@b.co"
+    assert not {"username", "first_name", "last_name"} & {field.name for field in User._meta.get_fields()}
+
+
 def test_an_inactive_account_cannot_sign_in(client, make_user):
     give_password(client, make_user(is_active=False))
     assert not is_signed_in(client)
