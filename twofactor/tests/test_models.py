@@ -109,7 +109,9 @@ def test_a_secret_that_does_not_open_is_logged_and_not_charged(
     assert authenticator.judge(code_at(NOW), now=NOW) is UNREADABLE
     (record,) = caplog.records
     assert record.levelno == logging.CRITICAL
-    assert f"user={authenticator.user_id}" in record.getMessage()
+    why = authenticator.unsealing_error
+    expected = f"secret does not open: user={authenticator.user_id}: {why}; TOTP is refused"
+    assert record.getMessage() == expected
     assert code_at(NOW) not in caplog.text
     assert counters(authenticator) == (0, 0, 0)
     assert authenticator.spend_backup_code(backup_codes[0])

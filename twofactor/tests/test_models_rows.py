@@ -31,6 +31,7 @@ def test_turning_on_returns_ten_codes_and_stores_no_code_and_no_secret_in_clear(
     assert all(re.fullmatch(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}", code) for code in shown)
     row = Authenticator.objects.for_user(user)
     assert (row.codes_left, row.secret) == (10, secret)
+    assert len(row.version) == 16
     for hidden in [secret, *shown, *map(codes.normalize, shown)]:
         assert hidden not in str(rows())
 
@@ -43,9 +44,11 @@ def test_the_code_that_turned_2fa_on_is_used(user, secret, code_at):
 
 def test_a_new_phone_replaces_secret_codes_version_and_counters(user, authenticator, backup_codes):
     Authenticator.objects.update(failures=7, delayed_until=NOW + 99, budget_spent=50, last_time_step=NOW)
+    assert user.authenticator.secret != OTHER_SECRET
     fresh = Authenticator.objects.activate(user, secret=OTHER_SECRET, replaces=authenticator.version)
     row = Authenticator.objects.get(user=user)
     assert row.pk == authenticator.pk
+    assert user.authenticator.version == row.version
     assert row.version != authenticator.version
     assert (row.failures, row.delayed_until, row.budget_spent, row.last_time_step) == (0, 0, 0, -1)
     assert (row.secret, row.codes_left) == (OTHER_SECRET, 10)
