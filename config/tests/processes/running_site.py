@@ -153,24 +153,20 @@ class Site:
         tasks = Path(f"/proc/{self.server.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
 
-    def stop(self) -> None:
-        """End all processes of the server: SIGTERM first, SIGKILL after 15 seconds."""
-        if self.server is not None:
-            self.server.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.server.wait(15)
-            self.kill()
-
     def kill(self) -> None:
         """Kill all processes of the server at once, as a lack of memory or power does."""
-        assert self.server is not None
-        with suppress(ProcessLookupError):
-            os.killpg(self.server.pid, signal.SIGKILL)
-        self.server.wait(15)
-        self.server = None
+        if self.server is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.server.pid, signal.SIGKILL)
+            self.server.wait(15)
+            self.server = None
 
     def restart(self) -> None:
-        self.stop()
+        """End the server by SIGTERM, and start it again."""
+        assert self.server is not None
+        self.server.terminate()
+        self.server.wait(15)
+        self.kill()
         self.start()
 
     def log_text(self) -> str:
@@ -274,7 +270,7 @@ def serving(*, start: bool = True, **env: str) -> Iterator[Site]:
             site.start()
         yield site
     finally:
-        site.stop()
+        site.kill()
         if site.helpers:
             site.helpers.kill()
             site.helpers.communicate()

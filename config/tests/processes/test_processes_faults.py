@@ -178,7 +178,7 @@ def write_lock(site: Site, *, seconds: float) -> Iterator[None]:
             release.join()
 
 
-def test_requests_wait_for_another_writer_of_three_seconds(sqlite_site: Site) -> None:
+def test_requests_wait_for_another_writer(sqlite_site: Site) -> None:
     site = sqlite_site
     new, pending, turns_off = site.make_users(3)
     turns_on, turning_on = user_in_setup(site)
@@ -192,7 +192,7 @@ def test_requests_wait_for_another_writer_of_three_seconds(sqlite_site: Site) ->
         lambda: post(turning_off, DISABLE, proof),
         lambda: site.client().get(LOGIN),
     ]
-    with write_lock(site, seconds=3):
+    with write_lock(site, seconds=1):
         pages = parallel(len(requests), lambda number: requests[number]())
     assert [page.status_code for page in pages] == [302, 302, 200, 302, 200]
     assert redirect_target(pages[0]) == VERIFY_LOGIN
@@ -229,7 +229,7 @@ def send_and_kill(
             lost.append(error)
 
     sender = threading.Thread(target=send)
-    with site.slow(slow, seconds=2):
+    with site.slow(slow, seconds=20):
         sender.start()
         wait_until(lambda: when() and is_slow(site), "the change to be in progress")
         site.kill()
@@ -239,8 +239,8 @@ def send_and_kill(
         wait_until(lambda: not is_slow(site), "the killed transaction to be rolled back")
 
 
-def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(own_site: Site) -> None:
-    site = own_site
+def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site_to_stop: Site) -> None:
+    site = site_to_stop
     user, client = user_in_setup(site)
     code = {"code": user.code()}
     send_and_kill(site, client, VERIFY_SETUP, code, slow="twofactor_backupcode", when=lambda: True)
@@ -251,9 +251,9 @@ def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(own_site: Sit
     assert len(confirm_setup(client, user)) == 10
 
 
-def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(own_site: Site) -> None:
+def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(site_to_stop: Site) -> None:
     """The backup codes were not shown. The authenticator app has the key, so the user can make new ones."""
-    site = own_site
+    site = site_to_stop
     user, client = user_in_setup(site)
     code = {"code": user.code()}
     send_and_kill(
@@ -267,8 +267,8 @@ def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(
     assert not is_signed_in(client), "a session from before the second factor is signed in"
 
 
-def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(own_site: Site) -> None:
-    site = own_site
+def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_stop: Site) -> None:
+    site = site_to_stop
     user = site.make_user()
     client = site.signed_in(user, backup_code=user.backup_codes[0])
     proof = {"password": PASSWORD, "backup_code": user.backup_codes[1]}
@@ -282,8 +282,8 @@ def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(own_site: Sit
 # --- A restart ------------------------------------------------------------------------------------
 
 
-def test_the_delay_survives_a_restart_a_cleared_cache_and_another_browser(own_site: Site) -> None:
-    site = own_site
+def test_the_delay_survives_a_restart_a_cleared_cache_and_another_browser(site_to_stop: Site) -> None:
+    site = site_to_stop
     user = site.make_user()
     site.call(site_helpers.set_authenticator, user.pk, failures=9)
     give_code(site.pending(user), user.wrong_code())  # the tenth failure delays codes for 16 minutes
