@@ -9,13 +9,16 @@ import inspect
 import itertools
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -49,6 +52,8 @@ APP_TESTS = "twofactor"
 # Plain pytest leaves the folder `processes` out.
 COLLECT_ALL = "--override-ini=norecursedirs=.*"
 SITE_TESTS = ("accounts/tests", "config/tests", "bench/tests", "e2e")
+DATABASE_TESTS = SITE_TESTS[:2]
+ON_POSTGRESQL = "on PostgreSQL"
 # The mutants that may survive, each with a reason.
 ACCEPTED_MUTANTS = ROOT / "twofactor/tests/accepted_mutants.toml"
 # Screenshots need a font, and Playwright's driver needs libatomic.
@@ -100,30 +105,77 @@ def test(*pytest_args: str) -> NoReturn:
     install_browser()
     if not shutil.which("oathtool"):
         apt_install("oathtool")
+    sys.exit(not (run_pytest(*pytest_args) if pytest_args else run_all_tests()))
+
+
+def run_all_tests() -> bool:
+    """Run the site's tests in parallel, and beside them the app's, and on PostgreSQL what the database decides.
+
+    Each run beside is one process, so that its start costs little and no core is idle. Return whether all passed.
+    """
     start = time.monotonic()
-    if pytest_args:
-        passed = run_pytest(*pytest_args)
-    else:
-        # One more than the cores, because a test waits for its browser or its server about a third of the time.
-        processes = min(os.cpu_count() or 1, 8) + 1
-        parallel = [f"--numprocesses={processes}", "--dist=worksteal", "--durations=10", COLLECT_ALL]
-        passed = run_pytest(*parallel)
-        say("Running the tests of what the database decides again, on PostgreSQL.")
-        passed &= run_pytest(*parallel, "-m", "database", env=os.environ | {"TEST_DATABASE": "postgresql"})
-    say(f"{'Passed' if passed else 'FAILED'} in {time.monotonic() - start:.0f} seconds.")
-    if not passed:
-        say("To run one test alone: python3 dev.py test FILE::TEST")
-    sys.exit(not passed)
+    # One more than the cores, because a test waits for its browser or its server about a third of the time.
+    parallel = [f"--numprocesses={min(os.cpu_count() or 1, 8) + 1}", "--dist=worksteal"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        beside = {
+            "app": [APP_TESTS],
+            "app on PostgreSQL": [APP_TESTS, "-m", "database"],
+            # A run deletes the folder of screenshots first.
+            "site on PostgreSQL": [*DATABASE_TESTS, "-m", "database", f"--output={folder}/screenshots"],
+        }
+        started = [start_pytest(run, folder, *arguments, log=folder / run) for run, arguments in beside.items()]
+        codes = [start_pytest("site", folder, *parallel, COLLECT_ALL, *SITE_TESTS).wait()]
+        for run, pytest in zip(beside, started, strict=True):
+            codes.append(pytest.wait())
+            say(f"The tests of the {run}:\n{(folder / run).read_text(errors='replace')}")
+        counts = report_tests(*folder.glob("*.xml"))
+    say(f"{'FAILED' if any(codes) else 'Passed'} in {time.monotonic() - start:.0f} seconds: {counts}.")
+    return not any(codes)
 
 
-def run_pytest(*arguments: str, env: dict[str, str] | None = None) -> bool:
-    """Run pytest in the app's root and in the site's, or in the roots of the given paths. Return whether it passed."""
+def start_pytest(run: str, folder: Path, *arguments: str, log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start pytest with a report in this folder. Its output goes to the terminal, or into the log."""
+    report = ["--quiet", "--override-ini=junit_family=xunit1", f"--junitxml={folder / run}.xml"]
+    env = os.environ | ({"TEST_DATABASE": "postgresql"} if run.endswith(ON_POSTGRESQL) else {})
+    with log.open("wb") if log else nullcontext() as output:
+        command: list[str | Path] = [PYTHON, "-m", "pytest", *report, *arguments]
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
+
+
+def report_tests(*reports: Path) -> str:
+    """Print the ten slowest tests and the command that repeats each failure. Return the numbers of tests."""
+    tests = [
+        (path.stem, test)
+        for path in reports
+        for test in ET.parse(path).iter("testcase")  # noqa: S314 - pytest wrote it
+    ]
+    tests.sort(key=lambda found: float(found[1].get("time", 0)), reverse=True)
+    say("The ten slowest tests:")
+    for run, test in tests[:10]:
+        say(f"  {float(test.get('time', 0)):5.1f} s  {test_id(run, test)}")
+    for run, test in tests:
+        if test.find("failure") is not None or test.find("error") is not None:
+            database = "TEST_DATABASE=postgresql " if run.endswith(ON_POSTGRESQL) else ""
+            say(f"Failed. To run it alone: {database}python3 dev.py test {shlex.quote(test_id(run, test))}")
+    skipped = sum(test.find("skipped") is not None for _, test in tests)
+    return f"{len(tests)} tests, {skipped} of them skipped"
+
+
+def test_id(run: str, test: ET.Element) -> str:
+    """Return the FILE::TEST of a test case in a report."""
+    folder = f"{APP_TESTS}/" if run.startswith("app") else ""
+    return f"{folder}{test.get('file')}::{test.get('name')}"
+
+
+def run_pytest(*arguments: str) -> bool:
+    """Run pytest with these arguments in the app's root, in the site's, or in both. Return whether it passed."""
     paths = [path for before, path in itertools.pairwise(("", *arguments)) if is_test_path(before, path)]
     options = [argument for argument in arguments if argument not in paths]
     app = [path for path in paths or [APP_TESTS] if Path(path).parts[0] == APP_TESTS]
     site = [path for path in paths or SITE_TESTS if path not in app]
     runs: list[list[str | Path]] = [[PYTHON, "-m", "pytest", *options, *chosen] for chosen in (app, site) if chosen]
-    codes = {subprocess.run(run, cwd=ROOT, env=env, check=False).returncode for run in runs}
+    codes = {subprocess.run(run, cwd=ROOT, check=False).returncode for run in runs}
     # 5 means that no test was selected, for example by -k in one of the two roots.
     return 0 in codes and codes <= {0, 5}
 
