@@ -111,8 +111,11 @@ def test_a_try_costs_no_password_hash_if_no_code_is_hashed(imported, monkeypatch
     assert imported.judge_backup_code(UNKNOWN_BACKUP_CODE) is WRONG
 
 
-def test_new_codes_replace_imported_codes(imported):
-    fresh = imported.regenerate_backup_codes()
+@pytest.mark.parametrize("make", [
+    lambda row: row.regenerate_backup_codes(), lambda row: Authenticator.objects.activate(row.user, secret="C" * 32),
+], ids=["regenerate", "activate"])  # fmt: skip
+def test_new_codes_replace_imported_codes(imported, make):
+    fresh = make(imported)
     row = Authenticator.objects.get()
     assert not row.has_imported_codes
     assert not row.spend_backup_code(DIGITS)
@@ -142,13 +145,15 @@ def test_wrong_codes_are_charged_to_the_account_and_the_fifth_delays_it(imported
     assert counters(imported) == (0, 0, 5)
 
 
-def test_the_budget_locks_imported_codes_until_a_password_reset(imported):
+@pytest.mark.parametrize("kind, code", [("imported", DIGITS), ("hashed", "Ab3dEf9hIj")])
+def test_the_budget_locks_imported_codes_until_a_password_reset(kind, code, request):
+    row = request.getfixturevalue(kind)
     Authenticator.objects.update(budget_spent=100, budget_began=NOW)
-    imported.refresh_from_db()
-    assert imported.judge_backup_code(DIGITS, now=NOW) is DELAYED
-    imported.unlock_after_password_reset(now=NOW)
-    imported.refresh_from_db()
-    assert imported.judge_backup_code(DIGITS, now=NOW) is ACCEPTED
+    row.refresh_from_db()
+    assert row.judge_backup_code(code, now=NOW) is DELAYED
+    row.unlock_after_password_reset(now=NOW)
+    row.refresh_from_db()
+    assert row.judge_backup_code(code, now=NOW) is ACCEPTED
 
 
 # --- Forms and pages ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from allauth.account.models import EmailAddress
 from django.apps.registry import Apps
 from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError
-from django.db import connection, models
+from django.db import IntegrityError, connection, models
 from django.test.utils import CaptureQueriesContext
 
 from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth, write
@@ -333,6 +333,15 @@ def test_users_who_turn_2fa_on_during_the_import_are_skipped(user, authenticator
     assert write.create_rows(rows) == rows[1:]
     assert Authenticator.objects.get(user=user).secret == SECRET
     assert BackupCode.objects.filter(digest=digest).count() == 1
+
+
+def test_a_batch_is_written_in_one_transaction(keys):
+    rows = [
+        write.Row(ImportedUser(key, SECRET), {digest}, []) for key, digest in zip(keys[:2], ["0", None], strict=True)
+    ]
+    with pytest.raises(IntegrityError):
+        write.create_rows(rows)
+    assert not Authenticator.objects.exists()
 
 
 def test_codes_that_are_too_short_or_have_an_unknown_hasher_are_not_imported(run_import, keys):

@@ -53,12 +53,15 @@ def picture(svg: str, *, scale: int = 4) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("account, issuer", [
-    ("a@b.co", "Twofactor"), ("x" * 242 + "@example.com", "A Well-Meaning Organisation"), ("a@b.co", "二要素" * 100),
+@pytest.mark.parametrize("account, issuer, kilobytes", [
+    ("a@b.co", "Twofactor", 3), ("x" * 242 + "@example.com", "A Well-Meaning Organisation", 6),
+    ("\N{GRINNING FACE}" * 300, "\N{GRINNING FACE}" * 300, 32),  # the longest URI
 ])  # fmt: skip
-def test_the_code_contains_the_uri_and_is_readable_on_a_dark_page(account, issuer):
+def test_the_code_of_any_names_is_small_contains_the_uri_and_is_readable_on_a_dark_page(account, issuer, kilobytes):
     text = uri(account, issuer)
-    code = picture(qr.svg(text))
+    svg = qr.svg(text)
+    assert len(svg) < kilobytes * 1024
+    code = picture(svg)
     page = Image.new("L", (code.width + 200, code.height + 200), 0)
     page.paste(code, (100, 100))
     found = zxingcpp.read_barcode(page, formats=zxingcpp.BarcodeFormat.QRCode)

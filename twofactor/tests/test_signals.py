@@ -5,13 +5,14 @@ import logging
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 
 from twofactor import events, signals
-from twofactor.forms import ConfirmForm
+from twofactor.forms import ConfirmForm, ProofForm, VerifyLoginForm
 from twofactor.models import Authenticator
 from twofactor.reset import reset
 from twofactor.tests.helpers import (
+    CONFIRM,
     DISABLE,
     PASSWORD,
     REGENERATE,
@@ -19,6 +20,7 @@ from twofactor.tests.helpers import (
     SETUP,
     VERIFY_LOGIN,
     VERIFY_SETUP,
+    age_second_factor,
     backup_codes_on,
     code_now,
     give_password,
@@ -106,6 +108,15 @@ def test_signals_are_sent_in_order_and_without_secrets(user, received, committed
         assert hidden not in arguments
 
 
+@pytest.mark.parametrize("method", ["code", "backup"])
+@pytest.mark.parametrize("form", [VerifyLoginForm, ConfirmForm, ProofForm])
+def test_every_form_sends_accepted(form, method, authenticator, secret, backup_codes, request_, received, committed):
+    typed = {"password": PASSWORD, "code": code_now(secret), "backup_code": backup_codes[0]}
+    with committed():
+        assert form(typed, request=request_, authenticator=authenticator, method=method).is_valid()
+    assert [named["method"] for name, named in received if name == "accepted"] == [method]
+
+
 def test_a_reset_by_staff_sends_its_reason(user, authenticator, received, committed, request_):
     with committed():
         call_command("twofactor", "reset", user.email, "--reason", "lost phone")
@@ -139,6 +150,24 @@ def test_a_signal_is_sent_after_the_commit_and_not_after_a_rollback(user, reques
     assert [name for name, _ in received] == ["turned_on"]
     events.turned_off(request_, user)  # outside a transaction
     assert [name for name, _ in received] == ["turned_on", "turned_off"]
+
+
+@pytest.mark.parametrize("path", [VERIFY_LOGIN, CONFIRM])
+@pytest.mark.django_db(transaction=True)
+def test_with_atomic_requests_an_error_undoes_no_charged_attempt_and_no_signal(
+    path, user, authenticator, secret, received, monkeypatch
+):
+    browser = new_client(raise_request_exception=False)
+    give_password(browser, user)
+    if path == CONFIRM:
+        browser.post(VERIFY_LOGIN, {"code": code_now(secret, steps_ahead=-1)})
+        age_second_factor(browser, 3600)
+    received.clear()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr("twofactor.htmx.render", None)  # an error after the attempt
+    assert browser.post(path, {"code": wrong_code(secret)}).status_code == 500
+    assert Authenticator.objects.get().failures == 1
+    assert [name for name, _ in received] == ["failed"]
 
 
 # --- A receiver that fails ------------------------------------------------------------------------
