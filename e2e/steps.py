@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
 from django.test import Client
 from django.utils import translation
@@ -21,6 +22,9 @@ from twofactor.tests.constants import LOGIN
 
 BACKUP_CODE = re.compile(r"^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$")
 WRONG_CODE = "That code is not right."
+
+AXE = "options => axe.run(options).then(results => results.violations)"
+AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 # Elements that make the page scroll sideways.
 TOO_WIDE = """() => {
@@ -85,6 +89,14 @@ def expect_field_error(field: Locator, words: str) -> None:
 def expect_text(page: Page, words: str) -> None:
     """Expect a visible element with this text in the main element."""
     expect(page.get_by_role("main").get_by_text(_(words))).to_be_visible()
+
+
+def axe_violations(page: Page, **run_only: Any) -> list[str]:
+    """Run axe-core on the current page. Return a line for each element that violates a rule."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)  # not as a script element: the page's CSP would block it
+    found = page.evaluate(AXE, {"runOnly": run_only, "resultTypes": ["violations"]})
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 
 def wait_for_transition(page: Page) -> None:

@@ -7,7 +7,6 @@ import pytest
 from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import user_pk_to_url_str
-from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as site
 from django.utils.translation import gettext as _
 from playwright.sync_api import Page, expect
@@ -19,9 +18,7 @@ from e2e.phone import CLOCK, Phone
 from twofactor.models import Authenticator
 from twofactor.tests.constants import CONFIRM, DISABLE, LOGIN, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LAYOUT_RULES = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
-AXE = "options => axe.run(options).then(results => results.violations)"
 WIDE, PHONE, NARROWEST = 1280, 390, 320
 # Password managers need the user's address in each form with a password.
 WITHOUT_USERNAME = """() => [...document.querySelectorAll("form:has([type=password])")]
@@ -173,14 +170,6 @@ def second_factor_pages(page: Page, user: User) -> Iterator[str]:
     yield "turn off, refused"
 
 
-def axe_violations(page: Page, **run_only: Any) -> list[str]:
-    """Run axe-core on the current page. Return a line for each element that violates a rule."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE_SCRIPT)  # not as a script element: the page's CSP would block it
-    found = page.evaluate(AXE, {"runOnly": run_only, "resultTypes": ["violations"]})
-    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
-
-
 def resize(page: Page, width: int, text: str) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
@@ -198,13 +187,13 @@ def test_every_page_is_accessible_and_never_scrolls_sideways(
     seen = set()
     for name in pages(page, user):
         steps.wait_for_transition(page)
-        problems = axe_violations(page, type="tag", values=RULES)
+        problems = steps.axe_violations(page, type="tag", values=steps.AXE_RULES)
         problems += page.evaluate(steps.TOO_WIDE) + page.evaluate(WITHOUT_USERNAME)
         page.emulate_media(color_scheme="dark")
         for width, text in ((NARROWEST, "100%"), (PHONE, "200%")):
             resize(page, width, text)
             problems += [f"at {width} px and {text} text: {what}" for what in page.evaluate(steps.TOO_WIDE)]
-        problems += [f"dark: {what}" for what in axe_violations(page, type="rule", values=LAYOUT_RULES)]
+        problems += [f"dark: {what}" for what in steps.axe_violations(page, type="rule", values=LAYOUT_RULES)]
         if page.url not in seen:
             problems += page.evaluate(LAID_OUT_IN, OTHER_LANGUAGES)
         seen.add(page.url)

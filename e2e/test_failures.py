@@ -1,10 +1,10 @@
-"""Failures: a message in place, no lost input, and the form can be sent again."""
+"""Failures: a message in place, no lost input, and the form can be sent again. What the browser blocks."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import User
 from conftest import PASSWORD
@@ -109,3 +109,37 @@ def test_only_a_page_from_the_back_forward_cache_is_reloaded(signed_in: Page) ->
         signed_in.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     steps.expect_heading(signed_in, "Sign in")
     assert made.count(f"GET {SETTINGS}") == 1
+
+
+# Do in the page what an injected script or markup would do, and collect the directives that block it.
+INJECT = """() => {
+  const root = document.documentElement, blocked = [];
+  document.addEventListener("securitypolicyviolation", (event) => {
+    blocked.push(event.effectiveDirective);
+    root.dataset.blocked = blocked.sort().join(" ");
+  });
+  for (const [tag, fields] of [
+    ["script", {text: "window.bad = 1"}], ["script", {src: "https://evil.example/"}],
+    ["style", {textContent: "body { color: red }"}], ["link", {rel: "stylesheet", href: "https://evil.example/"}],
+    ["img", {src: "https://evil.example/"}], ["img", {src: "data:image/gif;base64,R0lGODlhAQABAAAAACw="}],
+    ["iframe", {src: "/"}], ["object", {data: "/"}],
+  ]) document.body.append(Object.assign(document.createElement(tag), fields));
+  root.setAttribute("style", "color: red");
+  root.setAttribute("onclick", "window.bad = 1");
+  root.click();
+  fetch("https://evil.example/").catch(() => null);
+}"""
+
+
+def test_the_browser_blocks_injected_content_and_requests_to_other_sites(browser: Browser, base_url: str) -> None:
+    """This uses `browser` directly: the violations are logged, and `new_context` fails on a console error."""
+    page = browser.new_page(base_url=base_url)
+    page.goto("/")
+    page.evaluate(INJECT)
+    expect(page.locator("html")).to_have_attribute(
+        "data-blocked",
+        "connect-src frame-src img-src img-src object-src script-src-attr script-src-elem script-src-elem "
+        "style-src-attr style-src-elem style-src-elem",
+    )
+    assert page.evaluate("window.bad") is None
+    page.close()

@@ -1,17 +1,19 @@
 """The main journey by keyboard, on a phone right to left, and without JavaScript."""
 
+import gzip
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 from accounts.models import User
 from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.models import Authenticator
-from twofactor.tests.constants import SETTINGS
+from twofactor.tests.constants import LOGIN, REGENERATE, SETTINGS, SETUP, VERIFY_SETUP
 
 # --- By keyboard ----------------------------------------------------------------------------------
 
@@ -116,15 +118,65 @@ def test_the_focus_is_visible_on_every_element_in_every_color_scheme(signed_in_w
 # --- On a phone, right to left --------------------------------------------------------------------
 
 PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+KILOBYTE = 1024
+# As in Cumulative Layout Shift, a shift within 500 ms of user input does not count.
+RECORD_SHIFTS = """new PerformanceObserver((list) => {
+  for (const shift of list.getEntries()) {
+    const moved = shift.sources.map(({node}) => node?.className || node?.nodeName);
+    if (!shift.hadRecentInput) window.recordShift(`${location.pathname} by ${shift.value}: ${moved}`);
+  }
+}).observe({type: "layout-shift", buffered: true});"""
+RECORD_SWAPS = """document.addEventListener("htmx:beforeSwap", ({detail}) => {
+  const {verb, path} = detail.requestConfig;
+  if (detail.shouldSwap) window.recordSwap(`${verb} ${path}`, detail.serverResponse);
+});"""
 
 
-@pytest.mark.browser_context_args(**PHONE, locale="ar")
+def gzipped_size(sent: bytes) -> int:
+    """Return the size after compression. The site compresses its static files only (docs/decisions.md)."""
+    return len(gzip.compress(sent))
+
+
+@pytest.mark.browser_context_args(**PHONE, locale="ar", reduced_motion="no-preference")
 def test_the_main_journey_on_a_phone_right_to_left(page: Page, user: User) -> None:
+    """It is accessible, nothing moves unless the user does something, and a swap has at most 3 KB."""
     found: list[str] = []
+    swaps: dict[str, int] = {}
+
+    def record_shift(shift: str) -> None:
+        found.append(shift)
+
+    def record_swap(name: str, html: str) -> None:
+        swaps[name] = max(gzipped_size(html.encode()), swaps.get(name, 0))
+
+    page.expose_function("recordShift", record_shift)
+    page.expose_function("recordSwap", record_swap)
+    page.add_init_script(RECORD_SHIFTS + RECORD_SWAPS)
     for name in steps.main_journey_pages(page, user):
         expect(page.locator("html")).to_have_attribute("dir", "rtl")
-        found += [f"{name}: {what}" for what in page.evaluate(steps.NOT_LTR) + page.evaluate(steps.TOO_WIDE)]
+        problems = page.evaluate(steps.NOT_LTR) + page.evaluate(steps.TOO_WIDE)
+        if name == "scan":
+            steps.wait_for_transition(page)
+            problems += steps.axe_violations(page, type="tag", values=steps.AXE_RULES)
+        found += [f"{name}: {what}" for what in problems]
     assert found == []
+    assert swaps.keys() >= {f"post {path}" for path in (LOGIN, SETUP, VERIFY_SETUP, REGENERATE)}
+    assert {name: size for name, size in swaps.items() if size > 3 * KILOBYTE} == {}
+
+
+def test_the_first_page_has_at_most_45_kilobytes_all_from_this_site(page: Page, base_url: str) -> None:
+    answers: list[Response] = []
+
+    def keep(answer: Response) -> None:
+        answers.append(answer)
+
+    page.on("response", keep)
+    page.goto("/")
+    page.wait_for_load_state("load")
+    assert all(answer.url.startswith(base_url) for answer in answers)
+    sizes = {urlsplit(answer.url).path: gzipped_size(answer.body()) for answer in answers}
+    assert {path.rsplit(".", 1)[-1] for path in sizes} >= {"/", "css", "js"}
+    assert sum(sizes.values()) <= 45 * KILOBYTE, sizes
 
 
 # --- Without JavaScript ---------------------------------------------------------------------------
