@@ -230,9 +230,9 @@ class Site:
         return self.call(site_helpers.events, user.pk)
 
     @contextmanager
-    def slow(self, table: str, *, seconds: int) -> Iterator[None]:
-        """In this block an INSERT into the table takes about this long, inside its transaction."""
-        self.call(site_helpers.make_slow, table, seconds)
+    def slow(self, table: str, *, seconds: int, operation: str = "INSERT") -> Iterator[None]:
+        """In this block an INSERT or UPDATE of the table takes about this long, inside its transaction."""
+        self.call(site_helpers.make_slow, table, operation, seconds)
         try:
             yield
         finally:

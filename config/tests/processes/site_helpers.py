@@ -123,13 +123,13 @@ def primary_addresses(pk: int) -> list[str]:
 # Triggers that make an INSERT take some seconds. PostgreSQL sleeps. SQLite has no sleep, so it counts.
 SLOW = {
     "sqlite": """
-        CREATE TRIGGER slow BEFORE INSERT ON {table} BEGIN SELECT count(*) FROM (WITH RECURSIVE c(n) AS
+        CREATE TRIGGER slow BEFORE {operation} ON {table} BEGIN SELECT count(*) FROM (WITH RECURSIVE c(n) AS
         (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {seconds} * 3000000) SELECT n FROM c); END
     """,
     "postgresql": """
         CREATE OR REPLACE FUNCTION slow() RETURNS trigger AS
         'BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END' LANGUAGE plpgsql;
-        CREATE TRIGGER slow BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION slow()
+        CREATE TRIGGER slow BEFORE {operation} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION slow()
     """,
 }
 
@@ -140,8 +140,8 @@ def execute(*statements: str) -> None:
             cursor.execute(statement)
 
 
-def make_slow(table: str, seconds: int) -> None:
-    execute(SLOW[connection.vendor].format(table=table, seconds=seconds))
+def make_slow(table: str, operation: str, seconds: int) -> None:
+    execute(SLOW[connection.vendor].format(table=table, operation=operation, seconds=seconds))
 
 
 def make_quick(table: str) -> None:

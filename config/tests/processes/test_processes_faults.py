@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -217,7 +218,14 @@ def is_slow(site: Site) -> bool:
 
 
 def send_and_kill(
-    site: Site, client: httpx.Client, path: str, fields: dict[str, str], *, slow: str, when: Callable[[], object]
+    site: Site,
+    client: httpx.Client,
+    path: str,
+    fields: dict[str, str],
+    *,
+    slow: str,
+    operation: str = "INSERT",
+    when: Callable[[], object],
 ) -> None:
     """Post these fields, kill the server during the INSERT into the table `slow`, and start it again."""
     lost: list[Exception] = []
@@ -229,7 +237,7 @@ def send_and_kill(
             lost.append(error)
 
     sender = threading.Thread(target=send)
-    with site.slow(slow, seconds=20):
+    with site.slow(slow, seconds=20, operation=operation):
         sender.start()
         wait_until(lambda: when() and is_slow(site), "the change to be in progress")
         site.kill()
@@ -272,8 +280,11 @@ def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_stop:
     user = site.make_user()
     client = site.signed_in(user, backup_code=user.backup_codes[0])
     proof = {"password": PASSWORD, "backup_code": user.backup_codes[1]}
-    # The event of the backup code is written first, then the change.
-    send_and_kill(site, client, DISABLE, proof, slow="twofactor_securityevent", when=lambda: True)
+    # The use of the backup code is committed. The change has deleted the rows, and is about to renew the session.
+    used = ["backup_code_used"] * 2
+    when: dict[str, Any] = {"slow": "django_session", "operation": "UPDATE", "when": lambda: site.events(user) == used}
+    send_and_kill(site, client, DISABLE, proof, **when)
+    assert site.unused_codes(user) == 8
     assert site.authenticator(user)
     assert is_signed_in(client)
     site.signed_in(user, code=user.code())
