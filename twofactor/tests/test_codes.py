@@ -66,7 +66,7 @@ def test_normalize_returns_a_code_or_none_for_any_text(typed):
 # --- Digests --------------------------------------------------------------------------------------
 
 
-def test_a_digest_is_argon2id_with_the_parameters_of_the_stored_digests():
+def test_a_digest_is_argon2id_with_the_given_salt():
     """Any other parameter would make every stored backup code invalid."""
     expected = hash_secret_raw(b"0123456789ABCDEF", SALT, 1, 1024, 1, 32, Type.ID)
     assert expected.hex() == "f37811cf9290a6866c6a104abd4d451b94d60aa4ca21799f5800565e972c372f"
