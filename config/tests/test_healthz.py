@@ -20,7 +20,7 @@ def test_it_says_ok_to_every_client_and_creates_no_session(make_user):
 
 
 @pytest.mark.parametrize("backend, location", [
-    ("config.cache.RedisCache", "redis://127.0.0.1:1/0"), ("config.cache.SQLiteCache", "/nowhere/site.cache"),
+    ("config.cache.RedisCache", "redis://127.0.0.1:1/99"), ("config.cache.SQLiteCache", "/nowhere/site.cache"),
     ("django.core.cache.backends.dummy.DummyCache", ""),
 ])  # fmt: skip
 def test_it_says_503_when_the_cache_does_not_answer(settings, backend, location):
