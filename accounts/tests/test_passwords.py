@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("real_hasher")
 
 NEW_PASSWORD = "basalt-9-Lantern-heron"
 ARGON2ID = "argon2$argon2id$v=19$m=19456,t=2,p=1$"
-NFC = unicodedata.normalize("NFC", "naïve über pässwörd")
+NFC = unicodedata.normalize("NFC", "naïve² über pässwörd")
 NFD = unicodedata.normalize("NFD", NFC)
 
 
@@ -205,6 +205,7 @@ def test_a_password_matches_in_every_unicode_normalization():
         user.set_password(chosen)
         assert user.check_password(NFC)
         assert user.check_password(NFD)
+        assert not user.check_password(unicodedata.normalize("NFKC", NFC)), "Similar characters count as equal."
 
 
 def test_a_hash_without_normalization_is_replaced_by_one_of_nfc(user):
