@@ -53,12 +53,16 @@ def test_a_known_browser_is_not_locked_out(user, known_browser):
     assert can_sign_in(known_browser, user)
 
 
-def test_a_known_browser_has_twenty_tries_of_its_own(user, known_browser):
+def test_a_known_browser_has_twenty_tries_of_its_own_and_a_reset_in_it_clears_all(user, known_browser, emails_to):
     for number in range(20):
         known_browser.defaults["REMOTE_ADDR"] = f"192.0.2.{number + 1}"
         give_password(known_browser, user, password="wrong-wrong-wrong")
     known_browser.defaults["REMOTE_ADDR"] = "192.0.2.30"
     assert not can_sign_in(known_browser, user)
+    guess_passwords(user.email, 20)
+    reset_password(user, emails_to, known_browser)
+    for browser in (known_browser, new_client()):
+        assert can_sign_in(browser, user, password="zinc-Harbour-9-lantern")
 
 
 def test_a_browser_is_known_with_any_confirmed_address_of_the_account(user, known_browser):
@@ -112,8 +116,8 @@ def test_no_host_header_spelling_or_second_address_gives_more_tries(user, emails
         assert "Too many tries" in guess_password(email, 20, HTTP_HOST="localhost")
 
 
-def reset_password(user, emails_to):
-    browser = new_client(REMOTE_ADDR="192.0.2.9")
+def reset_password(user, emails_to, browser=None):
+    browser = browser or new_client(REMOTE_ADDR="192.0.2.9")
     browser.post(RESET, {"email": user.email})
     (link,) = re.findall(r"http://testserver(/\S+/key/\S+)", emails_to(user.email)[-1].body)
     browser.post(browser.get(link)["Location"], {"password1": "zinc-Harbour-9-lantern"})
