@@ -45,8 +45,3 @@ def test_an_error_is_a_page_or_a_panel(user, path, status):
         response = client.get(path, headers=headers)
         assert response.status_code == status
         check(response)
-
-
-def test_the_title_of_a_page_ends_with_the_issuer(db, settings):
-    settings.TWOFACTOR_ISSUER = "Shop"
-    assert "· Shop</title>" in new_client().get(LOGIN).content.decode()

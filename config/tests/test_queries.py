@@ -83,22 +83,6 @@ def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(slow_hashes, make_
     assert slow_hashes == ["verify"]
 
 
-@pytest.mark.parametrize("address", ["ada@example.com", "nobody@example.com"])
-def test_a_failed_sign_in_computes_one_slow_hash_for_known_and_unknown_addresses(slow_hashes, make_user, address):
-    make_user()
-    slow_hashes.clear()
-    new_client().post(LOGIN, {"login": address, "password": "wrong-wrong-wrong"})
-    assert len(slow_hashes) == 1
-
-
-@pytest.mark.parametrize("address", ["ada@example.com", "nobody@example.com"])
-def test_a_sign_up_computes_one_slow_hash_for_taken_and_free_addresses(slow_hashes, make_user, address):
-    make_user()
-    slow_hashes.clear()
-    new_client().post("/accounts/signup/", {"email": address, "full_name": "Bob", "password1": PASSWORD})
-    assert slow_hashes == ["encode"]
-
-
 @pytest.mark.parametrize("path, trust_days, expected", [
     (SETTINGS, 0, 3), (SETTINGS, 30, 4),
     ("/nowhere/", 0, 2),  # the session, and the user with the authenticator
