@@ -109,20 +109,25 @@ def blocks(*, before: bool) -> dict[str, str]:
 class FreshSite:
     """A site made by `startproject`, with the code blocks of the page appended to its files.
 
-    `omit` leaves out the lines that contain it. With `own_templates` the site has a base template.
+    With `own_templates` the site has a base template.
     """
 
-    def __init__(self, python: Path, folder: Path, *, omit: str = "", own_templates: bool = False) -> None:
+    def __init__(self, python: Path, folder: Path, *, own_templates: bool = False) -> None:
         self.python, self.folder = python, folder
         folder.mkdir()
         self.env = {"PATH": f"{python.parent}:{os.environ['PATH']}", "PYTHONWARNINGS": "error"}
         self.run(python, "-m", "django", "startproject", "mysite", ".")
-        for name in ("settings.py", "urls.py"):
-            own = [line for line in blocks(before=False)[name].splitlines() if not (omit and omit in line)]
-            with (folder / "mysite" / name).open("a") as file:
-                file.write("\n".join([EXTRA_SETTINGS * (name == "settings.py"), blocks(before=True)[name], *own, ""]))
+        self.startproject = {name: (folder / "mysite" / name).read_text() for name in ("settings.py", "urls.py")}
+        self.write_settings()
         if own_templates:
             self.write_templates()
+
+    def write_settings(self, *, omit: str = "") -> None:
+        """Append the code blocks to the files of `startproject`, without the lines that contain `omit`."""
+        for name, start in self.startproject.items():
+            own = [line for line in blocks(before=False)[name].splitlines() if not (omit and omit in line)]
+            text = "\n".join([start, EXTRA_SETTINGS * (name == "settings.py"), blocks(before=True)[name], *own, ""])
+            (self.folder / "mysite" / name).write_text(text)
 
     def write_templates(self) -> None:
         """Write a base template with blocks for title, head and content."""
