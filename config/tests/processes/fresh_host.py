@@ -23,8 +23,9 @@ from twofactor.tests.journeys import free_port, new_client
 ROOT = dev.ROOT
 HOSTS = ROOT / ".venv-hosts"
 BLOCK = re.compile(r"^```\w+ (\S+)( before)?\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-# What the tests need in addition to the page: a social provider, emails as files, and a base template.
+# What the tests need in addition to the page: a social provider, emails as files, a base template, and a quick hasher.
 EXTRA_SETTINGS = """
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 INSTALLED_APPS += ["allauth.socialaccount", "allauth.socialaccount.providers.dummy"]
 if "MAILERS" in globals():  # Django 6.1
     backend = "django.core.mail.backends.filebased.EmailBackend"
