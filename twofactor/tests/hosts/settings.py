@@ -11,7 +11,10 @@ ALLOWED_HOSTS = ["host.example"]
 ROOT_URLCONF = "twofactor.tests.hosts.urls"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("MD5", "Scrypt")]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher",
+    "twofactor.tests.importing_sites.sites.QuickHasher",
+]
 STATIC_URL = "static/"
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # required by Django 6.1
 USE_TZ = "naive" not in EXTRAS
