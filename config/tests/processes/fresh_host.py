@@ -176,7 +176,7 @@ class FreshSite:
             return False
 
         try:
-            wait_until(answers, "to serve", seconds=30)
+            wait_until(answers, "to serve", seconds=60)
             yield lambda: new_client(f"http://{address}")
         finally:
             server.terminate()

@@ -165,7 +165,7 @@ class Site:
         """End the server by SIGTERM, and start it again."""
         assert self.server is not None
         self.server.terminate()
-        self.server.wait(15)
+        self.server.wait(60)
         self.kill()
         self.start()
 

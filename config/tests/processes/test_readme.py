@@ -50,7 +50,7 @@ def test_the_site_runs_by_the_commands_of_the_readme_and_emails_link_to_it(check
             return post(client, "/accounts/password/reset/", {"email": "demo@example.com"})
 
     try:
-        wait_until(is_served, "the site", seconds=30)
+        wait_until(is_served, "the site", seconds=60)
         link = f"http://127.0.0.1:{port}/accounts/password/reset/key/"
         wait_until(lambda: link in output.read_text(), "the email")
     finally:
