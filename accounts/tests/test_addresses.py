@@ -1,5 +1,6 @@
 """An email address belongs to the account that confirmed it."""
 
+import logging
 import re
 
 import pytest
@@ -141,11 +142,13 @@ def test_one_sign_in_checks_one_password(make_user, sign_up, monkeypatch):
     assert checked == [owner.pk]
 
 
-def test_an_unconfirmed_sign_up_counts_as_taken(sign_up, emails_to):
+def test_an_unconfirmed_sign_up_and_a_confirmed_second_address_count_as_taken(user, sign_up, emails_to):
+    claim(user, "second@example.com", verified=True)
     sign_up()
-    new_client().post(SIGNUP, NEWCOMER)
+    for email in (SHARED, "second@example.com"):
+        new_client().post(SIGNUP, {**NEWCOMER, "email": email})
+        assert "tried to sign up" in emails_to(email)[-1].body
     assert not User.objects.filter(full_name="Bob New").exists()
-    assert "tried to sign up" in emails_to(SHARED)[-1].body
 
 
 def test_concurrent_sign_ups_create_one_account(db, monkeypatch):
@@ -189,6 +192,12 @@ def test_a_confirmation_link_sets_no_password_for_an_account_in_use(user):
     assert error_codes(form) == {"__all__": ["email_taken"]}
 
 
+def test_a_reset_link_sets_no_password_once_another_account_has_confirmed_the_address(user, sign_up):
+    holder = sign_up()
+    claim(user, verified=True)
+    assert error_codes(ResetPasswordKeyForm(NEW_OWNER, user=holder)) == {"__all__": ["email_taken"]}
+
+
 def test_a_link_confirms_the_address_that_it_was_sent_to(sign_up):
     holder = sign_up("first@example.com")
     new_client().post(link_to(claim(holder)), NEW_OWNER)
@@ -225,7 +234,7 @@ def test_confirming_a_second_address_requires_a_session_of_its_account(user, mak
     assert owners() == []
     assert [is_signed_in(client) for client in browsers] == [False, False, True]
     Authenticator.objects.all().delete()
-    sign_in(new_client(), user).post(link)
+    assert redirect_target(sign_in(new_client(), user).post(link)) == EMAIL
     assert owners() == [user]
     assert EmailAddress.objects.filter(email=SHARED).count() == 1, "The claim of the other account remains."
 
@@ -271,13 +280,26 @@ def test_a_confirmed_address_replaces_an_unconfirmed_primary_one(sign_up):
 # --- A sign-up that was never confirmed -----------------------------------------------------------
 
 
-def test_an_unused_sign_up_is_deleted_when_the_owner_confirms_the_address(user, sign_up):
-    sign_up()
+def test_an_unused_sign_up_is_deleted_when_the_owner_confirms_the_address(user, sign_up, caplog):
+    holder = sign_up()
     client = sign_in(new_client(), user)
-    client.post(link_to(claim(user)))
+    with caplog.at_level(logging.INFO, "accounts"):
+        client.post(link_to(claim(user)))
     assert not User.objects.filter(email=SHARED).exists()
+    assert f"event=unconfirmed_account_removed user={holder.pk}" in caplog.text
+    sign_up()
     change(step_up(client), "primary")
     assert primary(user) == (SHARED, SHARED)
+    assert User.objects.count() == 1
+
+
+def test_an_account_with_another_confirmed_address_loses_only_the_unconfirmed_one(user, sign_up):
+    """Something outside accounts/addresses.py changed its `User.email`."""
+    holder = sign_up()
+    claim(holder, "third@example.com", verified=True)
+    prepare_confirmation(claim(user))
+    assert primary(holder) == ("third@example.com",) * 2
+    assert not holder.emailaddress_set.filter(email=SHARED).exists()
 
 
 def set_field(field, value):
@@ -368,6 +390,13 @@ def test_an_unconfirmed_address_or_one_of_an_account_in_use_cannot_be_made_prima
     claim(user, verified=verified)
     assert message in change(step_up(sign_in(new_client(), user)), "primary").content.decode()
     assert primary(user) == ("ada@example.com",) * 2
+
+
+def test_the_address_of_the_account_cannot_be_removed(user):
+    claim(user, verified=True)
+    user.emailaddress_set.update(primary=False)  # as by a parallel request
+    change(step_up(sign_in(new_client(), user)), "remove", user.email)
+    assert user.emailaddress_set.filter(email=user.email).exists()
 
 
 def test_create_superuser_takes_over_unconfirmed_addresses_only(user):
