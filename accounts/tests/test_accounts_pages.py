@@ -36,7 +36,10 @@ def link_in(message, *, site="http://testserver"):
 
 
 def test_a_new_user_signs_up_confirms_the_address_and_signs_in(client, db, emails_to):
-    assert set(inputs(client.get(SIGNUP))) == {"csrfmiddlewaretoken", "full_name", "email", "password1"}
+    page = client.get(SIGNUP)
+    assert set(inputs(page)) == {"csrfmiddlewaretoken", "full_name", "email", "password1"}
+    assert not [name for name, attributes in inputs(page).items() if "placeholder" in attributes]
+    assert page.context["form"].fields["email"].label == "E-mail"
     client.post(SIGNUP, NEWCOMER)
     user = User.objects.get()
     assert (user.email, user.full_name) == ("bob@example.com", "Bob New")
@@ -89,12 +92,19 @@ def test_wrong_passwords_of_the_change_count_with_those_of_the_apps_forms(client
 
 
 def test_a_reset_changes_the_password_without_signing_in(client, user, emails_to):
+    browser = sign_in(new_client(), user)
     client.post(RESET, {"email": user.email.upper()})
     link = link_in(emails_to(user.email)[0])
     client.post(redirect_target(client.get(link)), {"password1": NEW_PASSWORD})
     assert User.objects.get().check_password(NEW_PASSWORD)
     assert not is_signed_in(client)
+    assert not is_signed_in(browser), "A reset leaves a session."
     assert client.get(link).status_code == 200, "The link works twice."
+
+
+def test_an_inactive_account_gets_no_reset_link(client, make_user, emails_to):
+    client.post(RESET, {"email": make_user(is_active=False).email})
+    assert "There is no account with this address" in emails_to("ada@example.com")[0].body
 
 
 def test_a_reset_keeps_2fa_on_and_clears_its_delay(client, user, authenticator, secret, emails_to):
