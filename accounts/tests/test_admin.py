@@ -85,6 +85,11 @@ def test_the_admin_shows_no_secret_digest_or_counter(stepped_up_client, authenti
         assert not [text for text in hidden if text in page.content.decode()]
 
 
+def test_the_list_of_users_shows_who_has_2fa(stepped_up_client, user):
+    page = stepped_up_client.get(USERS).content.decode()
+    assert [page.count(f'alt="{value}"') for value in ("True", "False")] == [4, 2]  # staff, active, 2FA
+
+
 def test_turning_2fa_off_requires_a_reason_and_notifies_the_owner(stepped_up_client, user, authenticator, emails_to):
     for fields in ({}, {"reason": " "}):
         assert 'name="reason"' in turn_off(stepped_up_client, user, **fields).content.decode()

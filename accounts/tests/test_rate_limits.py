@@ -189,6 +189,7 @@ def test_other_emails_share_one_limit_and_the_first_confirmation_is_not_counted(
     unknown, *confirmations = emails_to("bob@example.com")
     assert "/signup/" in unknown.body
     assert ["/confirm-email/" in message.body for message in confirmations] == [True] * 3
+    assert all("Welcome to Twofactor" in message.body for message in confirmations)
 
 
 def test_repeated_sign_ups_do_not_block_a_new_confirmation_link(db, emails_to):
