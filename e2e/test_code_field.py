@@ -12,7 +12,7 @@ from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.canonical import canonical
-from twofactor.tests.constants import DISABLE, VERIFY_LOGIN
+from twofactor.tests.constants import DISABLE, REGENERATE, VERIFY_LOGIN
 
 AUTOSUBMIT_HINT = "The code is sent when you type the sixth digit."
 DIGITS_HINT = "A code from your app has six digits."
@@ -114,7 +114,7 @@ def test_a_seventh_digit_is_ignored(code_page: Page, phone: Phone) -> None:
     assert made == [f"POST {VERIFY_LOGIN}", f"POST {VERIFY_LOGIN}", "GET /"]
 
 
-def test_a_swap_keeps_the_password_unless_it_is_wrong(signed_in_with_code: Page, phone: Phone) -> None:
+def test_a_swap_keeps_the_password_in_the_same_form_unless_it_is_wrong(signed_in_with_code: Page, phone: Phone) -> None:
     page = signed_in_with_code
     page.goto(DISABLE)
     steps.password_field(page).fill(PASSWORD)
@@ -131,6 +131,10 @@ def test_a_swap_keeps_the_password_unless_it_is_wrong(signed_in_with_code: Page,
     steps.code_field(page).fill(phone.code())
     steps.press(page, "Turn off")
     steps.expect_field_error(steps.password_field(page), "That is not your password.")
+    expect(steps.password_field(page)).to_have_value("")
+    steps.password_field(page).fill(PASSWORD)
+    page.evaluate(f"htmx.ajax('GET', '{REGENERATE}', {{source: '#panel', target: '#panel'}})")
+    steps.expect_heading(page, "New backup codes")
     expect(steps.password_field(page)).to_have_value("")
 
 
