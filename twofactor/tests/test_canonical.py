@@ -1,7 +1,6 @@
 """The canonical form of typed codes: which characters are mapped, removed or kept."""
 
 import re
-import sys
 import unicodedata
 
 import pytest
@@ -11,7 +10,8 @@ from hypothesis import strategies as st
 from twofactor import codes, totp
 from twofactor.canonical import TYPED_LENGTH, canonical
 
-EVERY_CHARACTER = "".join(map(chr, range(sys.maxunicode + 1)))
+# The planes 4 to 13, 15 and 16 have no assigned characters.
+EVERY_CHARACTER = "".join(map(chr, [*range(0x40000), *range(0xE0000, 0xF0000)]))
 
 
 @pytest.mark.parametrize("typed", [
