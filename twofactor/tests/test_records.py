@@ -1,5 +1,6 @@
 """The second factor in allauth's authentication records, in the form that allauth.mfa uses."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -104,13 +105,17 @@ def test_a_code_elsewhere_is_not_a_step_up_for_allauth(user, typed, path):
     assert requires_step_up(browser, user)
 
 
-def test_a_recorded_second_factor_does_not_count_as_a_recent_sign_in(rf, user):
+@pytest.mark.parametrize("method, more, is_sign_in", [
+    ("mfa", {}, False), ("password", {"reauthenticated": True}, False), ("password", {}, True),
+    ("socialaccount", {}, True),
+])  # fmt: skip
+def test_only_a_sign_in_counts_as_a_recent_sign_in(rf, user, method, more, is_sign_in):
     request = rf.get("/")
     request.session, request.user = {}, user
-    reauthentication.record_code(request, user, "code", reauthenticated=True)
-    assert not reauthentication.signed_in_recently(request)
-    reauthentication.record_authentication(request, user, "socialaccount")
-    assert reauthentication.signed_in_recently(request)
+    reauthentication.record_authentication(request, user, method, **more)
+    now = time.time()
+    assert reauthentication.signed_in_recently(request, now=now + 290) is is_sign_in
+    assert not reauthentication.signed_in_recently(request, now=now + 301)
 
 
 # --- The private name of allauth ------------------------------------------------------------------
