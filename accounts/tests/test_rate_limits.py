@@ -81,6 +81,9 @@ def test_a_browser_is_known_only_after_the_second_factor_and_for_its_account(use
     sign_in(client, other)
     cookie = client.cookies["known"]
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+    client.post("/accounts/logout/")
+    sign_in(client, other)
+    assert client.cookies["known"].value == cookie.value, "Each sign-in gives twenty more tries."
     _, account = signing.loads(cookie.value, salt=known_browsers.SALT)
     assert re.fullmatch("[0-9a-f]{64}", account), "A keyed hash hides the account."
     for value, is_known in ((cookie.value, True), ("", False), ("x", False), ("a:b:c", False), ("W10:1x2:y", False)):
