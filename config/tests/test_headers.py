@@ -1,8 +1,11 @@
 """Security headers of pages, panels, error pages and the admin."""
 
+from runpy import run_path
+
 import pytest
 from django.test import Client
 
+from config import messages
 from conftest import PASSWORD
 from twofactor.tests.constants import LOGOUT
 from twofactor.tests.helpers import LOGIN, SETTINGS, SETUP, VERIFY_LOGIN, code_now, give_password, new_client, sign_in
@@ -96,6 +99,7 @@ def test_sign_out_clears_web_storage(user, staff):
         assert "Clear-Site-Data" not in client.get(LOGOUT)
         assert client.post(LOGOUT)["Clear-Site-Data"] == '"storage"'
     assert staff.post("/admin/logout/")["Clear-Site-Data"] == '"storage"'
+    assert "Clear-Site-Data" not in Client(enforce_csrf_checks=True).post(LOGOUT)
 
 
 def test_https_sets_hsts_and_secure_host_only_cookies(settings, user, authenticator, secret):
@@ -110,7 +114,8 @@ def test_https_sets_hsts_and_secure_host_only_cookies(settings, user, authentica
     assert page["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
     client.post(LOGIN, {"login": user.email, "password": PASSWORD}, secure=True)
     client.post(VERIFY_LOGIN, {"code": code_now(secret)}, secure=True)
-    for name in ("__Host-sessionid", "__Host-csrftoken"):
+    assert run_path(messages.__file__)["CookieStorage"].cookie_name == "__Host-messages"
+    for name in ("__Host-sessionid", "__Host-csrftoken", "__Host-known"):
         cookie = client.cookies[name]
         assert (bool(cookie["secure"]), bool(cookie["httponly"]), cookie["samesite"]) == (True, True, "Lax")
         assert (cookie["path"], cookie["domain"]) == ("/", "")
