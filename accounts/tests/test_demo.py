@@ -1,6 +1,7 @@
 """`manage.py demo`."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
@@ -11,6 +12,14 @@ def test_the_demo_account_requires_debug(db):
     with pytest.raises(CommandError, match="DEBUG"):
         call_command("demo")
     assert not User.objects.exists()
+
+
+def test_the_demo_account_takes_no_address_of_another_account(make_user, settings):
+    settings.DEBUG = True
+    EmailAddress.objects.create(user=make_user(), email="demo@example.com", verified=True)
+    with pytest.raises(CommandError, match="belongs to another account"):
+        call_command("demo")
+    assert not User.objects.filter(email="demo@example.com").exists()
 
 
 def test_the_demo_account_can_sign_in_and_is_created_once_without_resetting_its_password(client, db, settings, capsys):

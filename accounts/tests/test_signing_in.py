@@ -3,6 +3,7 @@
 import pytest
 from allauth.account.adapter import get_adapter
 from allauth.core import context
+from allauth.usersessions.models import UserSession
 from django.http import HttpResponse
 from django.urls import path
 
@@ -110,6 +111,11 @@ def test_sessions_are_listed_and_ended(user, which):
         current.post(f"/accounts/sessions/{by_key[ending.session.session_key].pk}/end/")
     assert is_signed_in(current) is (which != "own")
     assert is_signed_in(other) is (which == "own")
+
+
+def test_a_long_user_agent_is_cut_to_its_column(user):
+    sign_in(new_client(HTTP_USER_AGENT="x" * 5000), user)
+    assert UserSession.objects.get().user_agent == "x" * 200
 
 
 def test_a_user_cannot_end_the_session_of_another_user(user, make_user):
