@@ -106,6 +106,7 @@ def test_the_defaults(load, folder):
         "CONTENT_SECURITY_POLICY": {"DIRECTIVES": CSP},
         "DATA_UPLOAD_MAX_MEMORY_SIZE": 65536,
         "DATA_UPLOAD_MAX_NUMBER_FIELDS": 50,
+        "PASSWORD_RESET_TIMEOUT": 3600,
         "TWOFACTOR_REQUIRED": "staff",
         "TWOFACTOR_TRUST_DAYS": 0,
         "EMAIL_BACKEND": "config.mail.TerminalBackend",
