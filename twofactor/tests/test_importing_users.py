@@ -116,7 +116,9 @@ def test_the_device_used_last_is_imported_and_the_others_are_reported(devices):
     assert imported.notes == ("only one of 3 apps, the one used last",)
 
 
-@pytest.mark.parametrize("drift, notes", [(1, ()), (-3, ("the clock of the phone is off by -90 s",))])
+@pytest.mark.parametrize("drift, notes", [
+    (1, ()), (2, ("the clock of the phone is off by 60 s",)), (-3, ("the clock of the phone is off by -90 s",)),
+])  # fmt: skip
 def test_clock_drift_beyond_the_drift_window_is_reported(devices, drift, notes):
     devices(1, drift=drift)
     assert user_of(django_otp.Source(), 1).notes == notes

@@ -162,6 +162,7 @@ def test_a_change_renews_this_session_ends_the_others_and_notifies_the_owner(
     assert version_of(user) != version
     assert changing_client.session.session_key != key
     assert not changing_client.session.exists(key)
+    assert "twofactor_setup" not in changing_client.session  # the key of a finished setup
     assert changing_client.get(SETTINGS).status_code == 200
     assert not is_signed_in(other)
     assert [event.kind for event in SecurityEvent.objects.all()] == [kind]
