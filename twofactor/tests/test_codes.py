@@ -34,18 +34,12 @@ def test_a_code_has_80_bits_and_nist_requires_64():
 # --- Normalization --------------------------------------------------------------------------------
 
 
-@given(st.text(codes.ALPHABET, min_size=16, max_size=16), st.data())
-def test_a_code_is_accepted_in_any_case_with_look_alikes_and_gaps(code, data):
-    typed = ""
-    for character in code:
-        typed += data.draw(st.sampled_from(["", " ", "-", "  ", "\t", "\r\n"]))
-        typed += data.draw(st.sampled_from(LOOK_ALIKES.get(character, character + character.lower())))
-    assert codes.normalize(typed) == code
+SPELLINGS = [(typed, meant) for meant in codes.ALPHABET for typed in LOOK_ALIKES.get(meant, meant + meant.lower())]
 
 
-@pytest.mark.parametrize("digit", LOOK_ALIKES)
-def test_a_look_alike_is_read_as_its_digit(digit):
-    assert {codes.normalize(typed * 16) for typed in LOOK_ALIKES[digit]} == {digit * 16}
+@pytest.mark.parametrize("gap", ["", " ", "-", "  ", "\t", "\r\n"])
+def test_a_code_is_accepted_in_any_case_with_look_alikes_and_gaps(gap):
+    assert {typed for typed, meant in SPELLINGS if codes.normalize((gap + typed) * 16) != meant * 16} == set()
 
 
 @pytest.mark.parametrize("typed", [
