@@ -13,6 +13,7 @@ from e2e.phone import Phone
 from twofactor.tests.constants import LOGIN, SETTINGS, VERIFY_LOGIN
 
 OUR_FAULT = "Something went wrong on our side."
+SELECTED = "document.activeElement.selectionEnd - document.activeElement.selectionStart"
 NO_CONNECTION = "The site did not answer. Check your connection and try again."
 
 
@@ -59,6 +60,7 @@ def test_a_failed_request_shows_one_message_keeps_the_input_and_can_be_repeated(
     expect(steps.email_field(page)).to_have_value(user.email)
     expect(steps.password_field(page)).to_have_value(PASSWORD)
     expect(steps.password_field(page)).to_be_focused()
+    assert page.evaluate(SELECTED) == len(PASSWORD)
     expect(steps.password_field(page)).not_to_have_attribute("aria-invalid", "true")
     repair(page)
     steps.press(page, "Sign in")
