@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, override
@@ -24,6 +25,8 @@ from accounts.models import User
 from twofactor import limits, mail
 from twofactor.account import AccountAdapter as TwofactorAccountAdapter
 from twofactor.events import log
+from twofactor.forms import in_words
+from twofactor.models import limit_key
 
 logger = logging.getLogger("accounts")
 # Emails that anyone can trigger for any address, so they are limited. All others notify the owner of an account.
@@ -98,27 +101,20 @@ class AccountAdapter(TwofactorAccountAdapter):
     def authentication_failed(self, request: Any, **credentials: Any) -> None:
         log(logger, logging.WARNING, "password_refused", ip=self.get_client_ip(request))
 
-    def _get_login_attempts_cache_key(self, request: Any, **credentials: Any) -> str:
-        """Return the rate limit key of wrong passwords: account and known browser, or the address if it has no account.
+    def pre_authenticate(self, request: Any, **credentials: Any) -> None:
+        """Charge the limits of wrong passwords before the password is checked. Raise ValidationError at a limit."""
+        self._charged: list[limits.Tries] = []
+        for tries in sign_in_tries(request, credentials.get("email", "")):
+            if not tries.charge():
+                limits.give_back(*self._charged)
+                raise too_many_tries(tries.wait())
+            self._charged.append(tries)
 
-        allauth's key contains the Host header, so another spelling of the host would give more attempts.
-        """
-        email = credentials.get("email", "").lower()
-        owner = cached_owner(request, email)
-        if owner is None:
-            return f"address:{email}"
-        return known_browsers.attempts_key(owner, known_browsers.browser_id(request, owner))
-
-    def _delete_login_attempts_cached_email(self, request: Any, **credentials: Any) -> None:
-        """Do nothing: `receivers.clear_wrong_passwords` clears the counts of the account.
-
-        allauth would also clear those of its unconfirmed addresses, which may belong to other accounts.
-        """
-
-    def seconds_until_next_try(self, request: Any, **credentials: Any) -> int:
-        """Return the seconds until a password is checked again, after too many from this source or for this address."""
-        key = self._get_login_attempts_cache_key(request, **credentials)
-        return limits.seconds_to_wait(request, app="allauth.account", action="login_failed", key=key)
+    def authenticate(self, request: Any, **credentials: Any) -> Any:
+        user = super().authenticate(request, **credentials)
+        if user:
+            limits.give_back(*self._charged)
+        return user
 
     def post_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
         response = super().post_login(request, user, **kwargs)
@@ -177,7 +173,7 @@ class AccountAdapter(TwofactorAccountAdapter):
             own = EmailAddress.objects.filter(user=user, email=email.lower(), verified=True)
             if own.exists():
                 return True
-        return limits.charge_email(self.request, kind, addresses.mailbox(email))
+        return limits.email_to(kind, addresses.mailbox(email)).charge()
 
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
@@ -188,6 +184,23 @@ class AccountAdapter(TwofactorAccountAdapter):
             return
         context = {"by_staff": False, **(context or {}), "user": user}
         super().send_notification_mail(template_prefix, user, context, email)
+
+
+def sign_in_tries(request: HttpRequest, email: str) -> list[limits.Tries]:
+    """Return the tries of this source, and those of the account for this browser, or of an address without account."""
+    owner = cached_owner(request, email)
+    if owner is None:
+        account = limits.Tries(limit_key("passwords_address", email.lower()), *known_browsers.RATE)
+    else:
+        account = known_browsers.tries(owner, known_browsers.browser_id(request, owner))
+    return [limits.Tries(limit_key("passwords_source", limits.source_of(request)), 10, 60), account]
+
+
+def too_many_tries(seconds: int) -> ValidationError:
+    """Return the error of a sign-in whose password was not checked. The form reads `seconds` from its params."""
+    message = _("Too many tries. Try again in %(wait)s, or reset your password.")
+    params = {"wait": in_words(seconds), "seconds": seconds}
+    return ValidationError(message, code="too_many_login_attempts", params=params)
 
 
 def find_action(lines: list[str], links: dict[str, str]) -> dict[str, str]:

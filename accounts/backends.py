@@ -24,10 +24,20 @@ class AuthenticationBackend(auth_backends.AuthenticationBackend):
     allauth checks it for every account that has the address, confirmed or not.
     """
 
-    def authenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:
-        self.request = request
-        return super().authenticate(request, **credentials)
-
-    def _authenticate_by_email(self, email: str, password: str) -> Any:
+    def authenticate(self, request: HttpRequest | None, **credentials: Any) -> User | None:
+        email, password = credentials.get("email") or credentials.get("username"), credentials.get("password")
+        if not (email and password):
+            return None
         # Timing equalization: for an unknown address, a user without a password takes as many hashes.
-        return self._check_password(cached_owner(self.request, email) or User(), password)
+        user = cached_owner(request, email) or User()
+        if not user.check_password(password):
+            return None
+        if not self.user_can_authenticate(user):
+            self._stash_user(user)  # allauth's adapter then shows the page for inactive accounts
+            return None
+        return user
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Load the second factor with the user, which saves one query on each page."""
+        user = User.objects.select_related("twofactor_authenticator").filter(pk=user_id).first()
+        return user if user and self.user_can_authenticate(user) else None

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses
 from twofactor import passwords, sessions
-from twofactor.forms import FocusFirstError, LimitedForm, in_words
+from twofactor.forms import FocusFirstError, LimitedForm
 
 # Session key. Its value is the primary key of the account that this browser created.
 SIGNED_UP = "signed_up"
@@ -100,21 +100,21 @@ class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
         self.fields["login"].widget.attrs.update({"autocomplete": "username", "autofocus": True})
 
     def clean(self) -> dict[str, Any] | None:
-        """Attach allauth's non-field errors to the password, because that field is emptied."""
+        """Attach non-field errors to the password, because that field is emptied."""
         try:
             return super().clean()
         except forms.ValidationError as error:
-            is_limited = error.code == "too_many_login_attempts"
-            self.add_error("password", self.rate_limit_error() if is_limited else error)
+            if error.code == "too_many_login_attempts" and error.params:
+                self.retry_after = error.params["seconds"]
+            self.add_error("password", error)
             return self.cleaned_data
 
-    def rate_limit_error(self) -> forms.ValidationError:
-        """Set `retry_after` and return an error with that wait. allauth's error gives no time."""
-        self.retry_after = get_adapter().seconds_until_next_try(self.request, **self.user_credentials())
-        message = _("Too many tries. Try again in %(wait)s, or reset your password.") % {
-            "wait": in_words(self.retry_after)
-        }
-        return forms.ValidationError(message, code="too_many_login_attempts")
+    def login(self, request: HttpRequest, redirect_url: str | None = None) -> Any:
+        """Let the session of a pending sign-in expire early. `user_logged_in` gives it the usual age again."""
+        response = super().login(request, redirect_url)
+        if not request.user.is_authenticated:
+            request.session.set_expiry(settings.ACCOUNT_LOGIN_TIMEOUT)
+        return response
 
 
 class AddEmailForm(SiteFormMixin, allauth_forms.AddEmailForm):

@@ -10,7 +10,10 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.crypto import get_random_string, salted_hmac
 
 from accounts.models import User
+from twofactor.limits import Tries
+from twofactor.models import limit_key
 
+RATE = (20, 5 * 60)  # wrong passwords, in seconds
 MAX_AGE = 365 * 24 * 60 * 60  # seconds
 SALT = "accounts.known_browsers"
 
@@ -42,9 +45,9 @@ def browser_id(request: HttpRequest, user: User) -> str:
     return browser if digest == _digest(user) else ""
 
 
-def attempts_key(user: User, browser: str) -> str:
-    """Return the rate limit key of wrong passwords; an empty `browser` means all unknown browsers."""
-    return f"user:{user.pk}:{browser}"
+def tries(user: User, browser: str) -> Tries:
+    """Return the tries of wrong passwords of this account; an empty `browser` means all unknown browsers."""
+    return Tries(limit_key("passwords_account", f"{user.pk}:{browser}"), *RATE)
 
 
 def _digest(user: User) -> str:

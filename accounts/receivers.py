@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.core.internal import ratelimit
 from allauth.usersessions.models import UserSession
 from django.http import HttpRequest
 
@@ -31,5 +30,9 @@ def create_user_session(request: HttpRequest, **kwargs: Any) -> None:
 def clear_wrong_passwords(request: HttpRequest, user: User, **kwargs: Any) -> None:
     """After a password reset, clear the limits of wrong passwords for this browser and for unknown browsers."""
     for browser in {"", known_browsers.browser_id(request, user)}:
-        key = known_browsers.attempts_key(user, browser)
-        ratelimit.clear(request, app="allauth.account", action="login_failed", key=key)
+        known_browsers.tries(user, browser).clear()
+
+
+def restore_session_age(request: HttpRequest, **kwargs: Any) -> None:
+    """Undo the early expiry of the pending sign-in, which `LoginForm.login` sets."""
+    request.session.set_expiry(None)

@@ -229,7 +229,8 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 # Wrong passwords of a signed-in user are counted by session: allauth counts them by user, so a stolen session could
 # lock the owner out.
 ACCOUNT_RATE_LIMITS = {
-    "login_failed": "10/m/ip,20/5m/key",
+    "login": None,
+    "login_failed": None,
     "reset_password": "20/m/ip",
     "confirm_email": None,
     "change_password": None,

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from accounts.models import User
 from conftest import PASSWORD
 from e2e.phone import Phone
+from twofactor.models import BackupCode
 from twofactor.tests.constants import LOGIN
 
 BACKUP_CODE = re.compile(r"^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$")
@@ -248,6 +249,12 @@ def main_journey_pages(page: Page, user: User) -> Iterator[str]:
 
 
 # --- Requests -------------------------------------------------------------------------------------
+
+
+def use_up_backup_codes(*, left: int) -> None:
+    """Mark all backup codes but `left` as used."""
+    kept = BackupCode.objects.values_list("pk", flat=True)[:left]
+    BackupCode.objects.exclude(pk__in=list(kept)).update(used_at=timezone.now())
 
 
 def return_to_tab(page: Page) -> None:

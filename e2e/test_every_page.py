@@ -130,7 +130,7 @@ def account_pages(page: Page, user: User) -> Iterator[str]:
 def second_factor_pages(page: Page, user: User) -> Iterator[str]:
     """Go through sign-in with the trust checkbox, step-up, and all changes of 2FA."""
     phone = Phone(SECRET, Authenticator.objects.activate(user, secret=SECRET))
-    Authenticator.objects.update(codes_left=3)
+    steps.use_up_backup_codes(left=3)
     page.goto(LOGIN)
     steps.submit_password(page, user)
     steps.expect_heading(page, "Enter your code")

@@ -10,7 +10,6 @@ from accounts.models import User
 from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
-from twofactor.models import Authenticator
 from twofactor.tests.constants import DISABLE, EMAIL, SETTINGS
 
 SESSIONS = "/accounts/sessions/"
@@ -24,7 +23,7 @@ def test_the_status_follows_a_change_in_another_tab_and_keeps_the_focus(
     page.goto(SETTINGS)
     page.evaluate("window.isSamePage = true")
     steps.button(page, "New phone").focus()
-    Authenticator.objects.update(codes_left=2)
+    steps.use_up_backup_codes(left=2)
     page.context.set_offline(True)
     with page.expect_event("requestfailed"):
         steps.return_to_tab(page)

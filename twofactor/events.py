@@ -49,13 +49,14 @@ def wrong_codes(request: HttpRequest, authenticator: Authenticator, *, signed_in
 
     `signed_in`: the codes were typed in a session, on a form without a password.
     """
-    email = authenticator.claim_failure_email()
+    email = limits.failure_email("code_email", authenticator.user).charge()
     _record(Kind.WRONG_CODES, authenticator.user, request, email=email, signed_in=signed_in)
 
 
 def wrong_passwords(request: HttpRequest, user: Any) -> None:
     """Record that ten wrong passwords in a row ended a session. Email the owner at most once an hour."""
-    _record(Kind.WRONG_PASSWORDS, user, request, email=limits.claim_password_email(request, user))
+    email = limits.failure_email("password_email", user).charge()
+    _record(Kind.WRONG_PASSWORDS, user, request, email=email)
 
 
 def locked(request: HttpRequest, authenticator: Authenticator) -> None:

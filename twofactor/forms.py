@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofactor import codes, conf, events, limits, passwords, setup, totp
-from twofactor.models import Authenticator, PendingSignIn, Verdict
+from twofactor.models import Authenticator, Verdict
 
 PASSWORD_LENGTH = 128
 
@@ -149,10 +149,11 @@ class LimitedForm(FocusFirstError):
 class SecondFactorForm(LimitedForm):
     """A code from the app or a backup code. It is charged before it is checked.
 
-    `method`: "code" or "backup". `pending`: the pending sign-in that the form belongs to, None for a signed-in user.
+    `method`: "code" or "backup". `pending_id`: the pending sign-in that the form belongs to, "" for a signed-in user.
     """
 
     codes_left = 0  # set after an accepted backup code
+    is_wrong = False  # True if the code was checked and is wrong
     owner_notified = False  # True after the fifth wrong code in a row, which is an event
     after_sign_in = False  # True for a signed-in user who is not asked for the password
 
@@ -161,6 +162,7 @@ class SecondFactorForm(LimitedForm):
         "wrong_backup_code": _("That is not one of your unused backup codes."),
         "delayed": _("Too many wrong codes. Codes from your app are taken again in %(wait)s; a backup code works now."),
         "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
+        "busy": _("Another code of your account was just checked. Try again in a moment."),
         "ended": _("Too many wrong codes."),
         "unreadable": _("Codes from your app can't be checked right now. Use a backup code."),
     }
@@ -178,14 +180,15 @@ class SecondFactorForm(LimitedForm):
         request: HttpRequest,
         authenticator: Authenticator | None,
         method: str = "code",
-        pending: PendingSignIn | None = None,
+        pending_id: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
         self.authenticator = authenticator
         self.method = method
-        self.pending = pending
+        self.pending_id = pending_id
+        self.sign_in = limits.sign_in(pending_id) if pending_id else None
         self.field_name = "backup_code" if method == "backup" else "code"
         if authenticator:
             if imported := authenticator.has_imported_codes:
@@ -199,62 +202,50 @@ class SecondFactorForm(LimitedForm):
         return self.cleaned_data
 
     def judge(self, authenticator: Authenticator, code: str) -> None:
-        """Charge the code, check it, and refund the source unless the code is wrong."""
-        source = limits.Source(self.request)
-        if not source.is_open:
-            self.refuse("source", wait=source.wait)
+        """Charge the source and the sign-in, check the code, and give the charges back unless it is wrong."""
+        source = limits.codes_of_source(self.request)
+        if not source.charge():
+            self.refuse("source", wait=source.wait())
             return
-        if self.method == "backup":
-            verdict = self._spend(authenticator, code)
-        else:
-            verdict = authenticator.judge(code, sign_in=self._sign_in)
-        if verdict is not Verdict.WRONG:
-            source.refund()
-        if verdict is Verdict.ACCEPTED:
-            events.code_accepted(self.request, authenticator.user, method=self.method)
-        elif verdict is None:
-            self.refuse("ended")
-        elif verdict is Verdict.DELAYED:
+        charged = [source]
+        if self.sign_in:
+            if not self.sign_in.charge():
+                limits.give_back(source)
+                self.refuse("ended")
+                return
+            charged.append(self.sign_in)
+        verdict = authenticator.judge(code) if self.method == "code" else authenticator.judge_backup_code(code)
+        if verdict is Verdict.WRONG:
+            self._refuse_wrong_code(authenticator)
+            return
+        limits.give_back(*charged)
+        if verdict is Verdict.DELAYED:
             self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
+        elif verdict is Verdict.BUSY:
+            self.refuse("busy", wait=1)
         elif verdict is Verdict.UNREADABLE:
             self.refuse("unreadable")
-        elif verdict is Verdict.WRONG:
-            self._refuse_wrong_code(authenticator)
+        elif self.sign_in and not self.sign_in.complete():
+            self.refuse("ended")
+        else:
+            self._accept(authenticator)
+
+    def _accept(self, authenticator: Authenticator) -> None:
+        if self.method == "backup":
+            self.codes_left = authenticator.codes_left
+            events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
+        events.code_accepted(self.request, authenticator.user, method=self.method)
 
     def _refuse_wrong_code(self, authenticator: Authenticator) -> None:
-        if self._is_throttled_by_account and not self._charge_sign_in():
-            self.refuse("ended")
-        elif self.method == "backup":
-            self.refuse("wrong_backup_code")
-        else:
-            self.refuse("wrong_code")
+        self.is_wrong = True
+        self.refuse("wrong_backup_code" if self.method == "backup" else "wrong_code")
         self._warn_before_last_try(authenticator)
         self._notify_owner(authenticator)
 
     @property
     def _is_throttled_by_account(self) -> bool:
-        """True if the account's throttle counts wrong codes of this method.
-
-        Then only wrong codes use up tries of the sign-in.
-        """
+        """True if the account's throttle counts wrong codes of this method."""
         return self.method == "code" or bool(self.authenticator and self.authenticator.has_imported_codes)
-
-    def _charge_sign_in(self) -> bool:
-        return self.pending is None or self.pending.charge()
-
-    def _spend(self, authenticator: Authenticator, code: str) -> Verdict | None:
-        """Check a backup code. Return None, and check nothing, if the sign-in has no try left."""
-        if not self._is_throttled_by_account and not self._charge_sign_in():
-            return None
-        verdict = authenticator.judge_backup_code(code, sign_in=self._sign_in)
-        if verdict is Verdict.ACCEPTED:
-            self.codes_left = authenticator.codes_left
-            events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
-        return verdict
-
-    @property
-    def _sign_in(self) -> str:
-        return self.pending.pk if self.pending else ""
 
     def refuse(self, why: str, *, wait: int | None = None) -> None:
         self.retry_after = wait
@@ -264,8 +255,8 @@ class SecondFactorForm(LimitedForm):
 
     def _warn_before_last_try(self, authenticator: Authenticator) -> None:
         """Add an error if one more wrong code ends the sign-in or, for a signed-in user, the session."""
-        if self.pending:
-            is_last = self.pending.has_one_try_left
+        if self.sign_in:
+            is_last = self.sign_in.left() == 1
         else:
             is_last = self.after_sign_in and self._is_throttled_by_account and authenticator.next_is_fifth_failure
         if is_last:
@@ -288,9 +279,9 @@ class VerifyLoginForm(SecondFactorForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields[self.field_name].widget.attrs["autofocus"] = True
-        if self.pending:
+        if self.pending_id:
             # Identifies the sign-in, because another tab may still show the form of an earlier one.
-            self.fields["sign_in"] = forms.CharField(widget=forms.HiddenInput, initial=self.pending.pk, required=False)
+            self.fields["sign_in"] = forms.CharField(widget=forms.HiddenInput, initial=self.pending_id, required=False)
         if days := conf.trust_days():
             label = ngettext("Trust this browser for %d day", "Trust this browser for %d days", days) % days
             self.fields["trust"] = forms.BooleanField(label=label, required=False)
@@ -391,19 +382,23 @@ class VerifySetupForm(LimitedForm):
         self.fields["code"].widget.attrs["autofocus"] = True
 
     def clean_code(self) -> str:
-        source = limits.Source(self.request)
-        if not source.is_open:
-            self.retry_after = source.wait
+        source = limits.codes_of_source(self.request)
+        if not source.charge():
+            self.retry_after = source.wait()
             message = self.error_messages["source"] % {"wait": in_words(self.retry_after)}
             raise forms.ValidationError(message, code="source")
-        if not setup.charge(self.request):
+        tries = setup.tries(self.request)
+        if not tries.charge():
+            setup.forget(self.request)
             raise forms.ValidationError(SecondFactorForm.error_messages["ended"], code="ended")
         code = self.cleaned_data["code"]
         around = totp.time_step_at(self.now)
         step = totp.match_time_step(self.secret, code, around=around, drift_window=conf.drift_window())
         if step is None:
+            if not tries.left():
+                setup.forget(self.request)
             raise self._wrong(code, around)
-        source.refund()
+        limits.give_back(source)
         self.time_step = step
         return code
 

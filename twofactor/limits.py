@@ -1,95 +1,102 @@
-"""Rate limits in the cache: per source, setup, session and email address. The account's throttle is in the database."""
+"""Rate limits. Each try is charged before the check, and given back if it was right. The rows are in the database."""
 
-import math
-import time
+from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
-from allauth.core.internal import ratelimit
-from django.core.cache import cache
+from allauth.account.adapter import get_adapter
 from django.http import HttpRequest
 
 from twofactor import conf
+from twofactor.models import Limit, limit_key
+
+HOUR, DAY = 60 * 60, 24 * 60 * 60  # seconds
+# The hits of a pending sign-in that was completed, or ended because its tries were used up.
+COMPLETED, USED_UP = conf.PENDING_TRIES + 1, conf.PENDING_TRIES + 2
 
 
-class Source:
-    """One try from the IPv4 address or IPv6 /64 of this request. It is charged before the code is checked."""
+@dataclass(frozen=True)
+class Tries:
+    """At most `amount` tries in `seconds`, counted from the first one."""
 
-    RATE = {"code": conf.SOURCE_RATE}
-
-    def __init__(self, request: HttpRequest) -> None:
-        self._request = request
-        self._usage = ratelimit.consume(request, app="twofactor", action="code", config=self.RATE, limit_get=True)
-
-    @property
-    def is_open(self) -> bool:
-        return self._usage is not None
-
-    @property
-    def wait(self) -> int:
-        return seconds_to_wait(self._request, app="twofactor", action="code", config=self.RATE)
-
-    def refund(self) -> None:
-        if self._usage:
-            self._usage.rollback()
-
-
-def seconds_to_wait(
-    request: HttpRequest, *, app: str, action: str, config: dict[str, str] | None = None, key: str | None = None
-) -> int:
-    """Return for how many more seconds allauth's rate limit refuses, at least 1. allauth has no function for this."""
-    waits = [1]
-    for rate in ratelimit.get_rates(app=app, action=action, config=config):
-        charged_at = cache.get(ratelimit.get_cache_key(request, app=app, action=action, rate=rate, key=key), [])
-        if len(charged_at) >= rate.amount:  # newest first
-            waits.append(math.ceil(charged_at[rate.amount - 1] + rate.duration - time.time()))
-    return max(waits)
-
-
-def charge_setup(request: HttpRequest, sealed_secret: str) -> bool:
-    """Charge a code typed in a setup; False if no try is left.
-
-    The session counts too, but parallel requests overwrite each other's sessions.
-    """
-    return _charge(request, "setup", f"{conf.PENDING_TRIES}/{conf.SETUP_SECONDS}s/key", key=sealed_secret)
-
-
-def charge_email(request: HttpRequest, kind: str, address: str) -> bool:
-    """Charge an email that anyone can trigger: three an hour per kind and address. False if it must not be sent."""
-    return _charge(request, kind, "3/h/key", key=address.lower())
-
-
-def claim_password_email(request: HttpRequest, user: Any) -> bool:
-    """Return True to one caller an hour, which then emails the owner about wrong passwords."""
-    return _charge(request, "password_mail", "1/h/key", key=str(user.pk))
-
-
-class PasswordTries:
-    """The wrong passwords in a row of one signed-in session. Other sessions cannot use them up."""
-
-    def __init__(self, request: HttpRequest) -> None:
-        self._request = request
-        self._session = request.session.session_key
+    key: str
+    amount: int
+    seconds: int
 
     def charge(self) -> bool:
-        """Use one of the ten tries before the password is checked; False if none is left."""
-        return _charge(self._request, "password", conf.STEP_UP_RATE, key=self._session)
+        """Use one try before the check; False if none is left."""
+        return Limit.objects.hit(self.key, self.amount, self.seconds)
 
-    @property
-    def are_used_up(self) -> bool:
-        return not _charge(self._request, "password", conf.STEP_UP_RATE, key=self._session, dry_run=True)
+    def left(self) -> int:
+        return max(0, self.amount - Limit.objects.hits_and_wait(self.key)[0])
 
-    def claim_end(self) -> bool:
-        """Return True to one caller, which then records the end of the session."""
-        return _charge(self._request, "password_end", "1/1d/key", key=self._session)
+    def wait(self) -> int:
+        """Return for how many more seconds tries are refused, at least 1."""
+        return max(1, Limit.objects.hits_and_wait(self.key)[1])
 
     def clear(self) -> None:
-        config = {"password": conf.STEP_UP_RATE}
-        ratelimit.clear(self._request, app="twofactor", action="password", config=config, key=self._session)
+        Limit.objects.clear(self.key)
 
 
-def _charge(request: HttpRequest, action: str, rate: str, *, key: str | None, dry_run: bool = False) -> bool:
-    config = {action: rate}
-    usage = ratelimit.consume(
-        request, app="twofactor", action=action, config=config, key=key, dry_run=dry_run, limit_get=True
-    )
-    return usage is not None
+def give_back(*tries: Tries) -> None:
+    """Give back one try each, in one statement."""
+    Limit.objects.give_back(*[one.key for one in tries])
+
+
+def source_of(request: HttpRequest) -> str:
+    """Return the IPv4 address or the IPv6 /64 of this request."""
+    ip = get_adapter().get_client_ip(request)
+    return str(ip_network(f"{ip}/64", strict=False)) if ":" in ip else ip
+
+
+def codes_of_source(request: HttpRequest) -> Tries:
+    """Wrong codes from one source, over all accounts."""
+    return Tries(limit_key("codes", source_of(request)), *conf.SOURCE_RATE)
+
+
+def setup(sealed_secret: str) -> Tries:
+    """Wrong codes typed in one setup."""
+    return Tries(limit_key("setup", sealed_secret), conf.PENDING_TRIES, conf.SETUP_SECONDS)
+
+
+def passwords_of_session(session_key: str | None) -> Tries:
+    """Wrong passwords in a row in one session. Other sessions cannot use them up."""
+    return Tries(limit_key("passwords", session_key), *conf.STEP_UP_RATE)
+
+
+def session_end(session_key: str | None) -> Tries:
+    """The one record of the end of a session by wrong passwords, which parallel requests may all cause."""
+    return Tries(limit_key("session_end", session_key), 1, DAY)
+
+
+def failure_email(kind: str, user: Any) -> Tries:
+    """The one email an hour to a user about wrong codes or passwords."""
+    return Tries(limit_key(kind, user.pk), 1, HOUR)
+
+
+def email_to(kind: str, address: str) -> Tries:
+    """The emails of one kind that anyone can trigger to this address."""
+    return Tries(limit_key(f"email_{kind}", address.lower()), 3, HOUR)
+
+
+class SignInTries(Tries):
+    """The five tries of one pending sign-in, and its end, which happens once."""
+
+    def complete(self) -> bool:
+        """Return True to the one request that completes the sign-in. A copy of its session cannot repeat it."""
+        return self._close(COMPLETED)
+
+    def end(self) -> bool:
+        """Return True to the one request that ends the sign-in after its tries are used up."""
+        return self._close(USED_UP)
+
+    def _close(self, hits: int) -> bool:
+        return Limit.objects.filter(pk=self.key, hits__lte=self.amount).update(hits=hits) == 1
+
+    @property
+    def hits(self) -> int:
+        return Limit.objects.hits_and_wait(self.key)[0]
+
+
+def sign_in(pending_id: str) -> SignInTries:
+    return SignInTries(limit_key("sign_in", pending_id), conf.PENDING_TRIES, conf.SIGN_IN_LIMIT_SECONDS)

@@ -18,9 +18,9 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password
 from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, models, transaction
-from django.db.models import Exists, F
-from django.db.models.functions import Greatest
+from django.db.models import Case, Exists, F, Q, Value, When
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from twofactor import codes, conf, totp, useragent
@@ -33,6 +33,8 @@ if not apps.is_installed("twofactor"):
 logger = logging.getLogger("twofactor")
 
 COUNTERS = ("failures", "delayed_until", "budget_spent", "budget_began")
+# Not `F("budget_spent") - 1`: another request may have set the column to 0, and it is unsigned on MariaDB.
+ONE_LESS_SPENT = Case(When(budget_spent__gt=0, then=F("budget_spent") - 1), default=0)
 
 
 class Verdict(Enum):
@@ -41,6 +43,7 @@ class Verdict(Enum):
     ACCEPTED = auto()
     WRONG = auto()
     DELAYED = auto()  # not checked, because the account is throttled
+    BUSY = auto()  # not checked, because another request was checking a code of this account
     UNREADABLE = auto()  # not checked, because no key in TWOFACTOR_KEYS opens the secret
 
 
@@ -58,10 +61,6 @@ def new_codes() -> tuple[bytes, list[str], list["BackupCode"]]:
     fresh = codes.generate()
     rows = [BackupCode(digest=codes.digest(code, salt=salt).hex()) for code in fresh]
     return salt, [codes.display(code) for code in fresh], rows
-
-
-def new_pending_id() -> str:
-    return secrets.token_hex(16)
 
 
 class AuthenticatorManager(models.Manager["Authenticator"]):
@@ -85,7 +84,6 @@ class AuthenticatorManager(models.Manager["Authenticator"]):
             "delayed_until": 0,
             "budget_spent": 0,
             "backup_salt": salt,
-            "codes_left": len(fresh),
             "version": new_version(),
             "updated_at": timezone.now(),
         }
@@ -127,13 +125,7 @@ class Authenticator(models.Model):
     delayed_until = models.BigIntegerField(default=0, editable=False)  # Unix time
     budget_spent = models.PositiveIntegerField(default=0, editable=False)
     budget_began = models.BigIntegerField(default=0, editable=False)  # Unix time
-    reset_granted = models.BigIntegerField(default=0, editable=False)  # Unix time
-    failure_mailed = models.BigIntegerField(default=0, editable=False)  # Unix time
     backup_salt = models.BinaryField(max_length=codes.SALT_BYTES)
-    # Denormalized: the number of unused rows in `backup_codes`.
-    codes_left = models.SmallIntegerField(default=0, editable=False)
-    # The last pending sign-in that was completed or used up. A copy of its session cannot complete it again (replay).
-    closed_sign_in = models.CharField(max_length=32, default="", editable=False)
     version = models.CharField(max_length=16, editable=False)  # changes with every change of 2FA
     created_at = models.DateTimeField(_("on since"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("last changed"), default=timezone.now, editable=False)
@@ -171,10 +163,10 @@ class Authenticator(models.Model):
         """
         return self.judge(code, now=now) is Verdict.ACCEPTED
 
-    def judge(self, code: str, *, now: float | None = None, sign_in: str = "") -> Verdict:
+    def judge(self, code: str, *, now: float | None = None) -> Verdict:
         """Do what `accept` does and return a Verdict. Input that cannot be a code is WRONG and is not charged.
 
-        `sign_in`: the ID of the pending sign-in that the code is for. It can be completed only once.
+        Do not call this in a transaction, because a later error would roll the charge back.
         """
         now = time.time() if now is None else now
         digits = totp.normalize(code)
@@ -183,30 +175,20 @@ class Authenticator(models.Model):
         secret = self._secret_for("TOTP")
         if secret is None:
             return Verdict.UNREADABLE
+        if refusal := self.charge(now=now):
+            return refusal
         step = totp.match_time_step(secret, digits, around=totp.time_step_at(now), drift_window=conf.drift_window())
-        while not self.seconds_to_wait(now=now):
-            if step is None:
-                return Verdict.WRONG if self.charge_attempt(now=now) else Verdict.DELAYED
-            seen = self._counters()
-            if self._use_up(step, seen, sign_in):
-                return Verdict.ACCEPTED
-            if not self._read_again() or seen == self._counters():
-                # No other request changed the counters: the code was used before, or 2FA or the sign-in changed.
-                step = None
-        return Verdict.DELAYED
+        return Verdict.ACCEPTED if step is not None and self._use_up(step) else Verdict.WRONG
 
-    def _use_up(self, step: int, seen: dict[str, int], sign_in: str) -> bool:
-        """Mark the time step as used and clear the failures; False if any of it changed since it was read.
-
-        Optimistic lock: the UPDATE matches only if the counters are unchanged. Otherwise parallel requests could all
-        be checked before the first failure is counted.
-        """
-        unused = Authenticator.objects.filter(pk=self.pk, version=self.version, last_time_step__lt=step, **seen)
-        fields: dict[str, Any] = {"last_time_step": step, "failures": 0, "delayed_until": 0}
-        if sign_in:
-            unused = unused.exclude(closed_sign_in=sign_in)
-            fields["closed_sign_in"] = sign_in
-        return self._write(unused, **fields)
+    def _use_up(self, step: int) -> bool:
+        """Mark the time step as used and give the charge back; False if the step was used or 2FA has changed."""
+        unused = Authenticator.objects.filter(pk=self.pk, version=self.version, last_time_step__lt=step)
+        if not unused.update(last_time_step=step, failures=0, delayed_until=0, budget_spent=ONE_LESS_SPENT):
+            return False
+        self.last_time_step = step
+        self.failures = self.delayed_until = 0
+        self.budget_spent = max(0, self.budget_spent - 1)
+        return True
 
     def _secret_for(self, what: str) -> str | None:
         """Return the secret. If it does not open, log a critical line and return None."""
@@ -216,30 +198,17 @@ class Authenticator(models.Model):
             logger.critical("secret does not open: user=%s: %s; %s is refused", self.user_id, error, what)
             return None
 
-    def charge_attempt(self, *, now: float) -> bool:
-        """Count one failure. Return False, and count nothing, while the account is throttled.
+    def charge(self, *, now: float) -> Verdict | None:
+        """Count one failure before a code is checked. Return None, or why the code must not be checked.
 
-        Compare-and-swap: of parallel requests that read the same counters one writes, and the others read again.
-        Do not call this in a transaction, because a later error would roll the charge back.
+        Optimistic lock: of parallel requests that read the same counters one may check its code. The others are
+        BUSY.
         """
-        while not self.seconds_to_wait(now=now):
-            mine = Authenticator.objects.filter(pk=self.pk, **self._counters())
-            if self._write(mine, **self._one_failure_more(int(now))):
-                return True
-            if not self._read_again():
-                return False
-        return False
-
-    def _counters(self) -> dict[str, int]:
-        return {name: getattr(self, name) for name in COUNTERS}
-
-    def _read_again(self) -> bool:
-        """Refresh the counters; False if 2FA was turned off meanwhile."""
-        try:
-            self.refresh_from_db(fields=COUNTERS)
-        except Authenticator.DoesNotExist:
-            return False
-        return True
+        if self.seconds_to_wait(now=now):
+            return Verdict.DELAYED
+        as_read = {name: getattr(self, name) for name in COUNTERS}
+        unchanged = Authenticator.objects.filter(pk=self.pk, version=self.version, **as_read)
+        return None if self._write(unchanged, **self._one_failure_more(int(now))) else Verdict.BUSY
 
     def _one_failure_more(self, moment: int) -> dict[str, int]:
         failures = self.failures + 1
@@ -281,45 +250,40 @@ class Authenticator(models.Model):
         """True if the next failure will be the fifth in a row, the tenth, and so on."""
         return self.failures % conf.DELAY_FROM == conf.DELAY_FROM - 1
 
-    def has_closed(self, sign_in: str) -> bool:
-        """True if another request completed this pending sign-in or used it up."""
-        return Authenticator.objects.filter(pk=self.pk, closed_sign_in=sign_in).exists()
-
     def unlock_after_password_reset(self, *, now: float | None = None) -> None:
         """End the delay after a password reset by email. Once a week, also end a lock and grant twenty tries."""
         moment = int(time.time() if now is None else now)
         mine = Authenticator.objects.filter(pk=self.pk)
         mine.update(failures=0, delayed_until=0)
         left = conf.BUDGET - conf.BUDGET_AFTER_RESET
-        mine.filter(budget_spent__gt=left, reset_granted__lte=moment - conf.RESET_SECONDS).update(
-            budget_spent=left, reset_granted=moment
-        )
-
-    def claim_failure_email(self, *, now: float | None = None) -> bool:
-        """Return True to one caller an hour, which then emails the owner about wrong codes."""
-        moment = int(time.time() if now is None else now)
-        unsent = Authenticator.objects.filter(pk=self.pk, failure_mailed__lte=moment - 60 * 60)
-        return unsent.update(failure_mailed=moment) == 1
+        granted = limit_key("reset", self.user_id)
+        if self.budget_spent > left and Limit.objects.hit(granted, 1, conf.RESET_SECONDS, now=moment):
+            mine.filter(budget_spent__gt=left).update(budget_spent=left)
 
     # --- Backup codes -------------------------------------------------------------------------
 
-    def spend_backup_code(self, code: str, *, sign_in: str = "") -> bool:
-        """Return whether this backup code is right, and use it up. Of parallel requests at most one succeeds."""
-        return self.judge_backup_code(code, sign_in=sign_in) is Verdict.ACCEPTED
+    @property
+    def codes_left(self) -> int:
+        """Count the unused backup codes."""
+        return self.backup_codes.filter(used_at=None).count()
 
-    def judge_backup_code(self, code: str, *, now: float | None = None, sign_in: str = "") -> Verdict:
-        """Do what `spend_backup_code` does and return a Verdict; see `judge` for `now` and `sign_in`.
+    def spend_backup_code(self, code: str) -> bool:
+        """Return whether this backup code is right, and use it up. Of parallel requests at most one succeeds."""
+        return self.judge_backup_code(code) is Verdict.ACCEPTED
+
+    def judge_backup_code(self, code: str, *, now: float | None = None) -> Verdict:
+        """Do what `spend_backup_code` does and return a Verdict; see `judge` for `now`.
 
         Timing equalization: a wrong code costs as many hashes as a right one. A right code ends the account's delay
         and lock. Neither is true of codes imported from another app.
         """
         if self.has_imported_codes:
-            return self._judge_imported_code(code, time.time() if now is None else now, sign_in)
+            return self._judge_imported_code(code, time.time() if now is None else now)
         normalized = codes.normalize(code)
         if normalized is None:
             return Verdict.WRONG
         digest = codes.digest(normalized, salt=bytes(self.backup_salt)).hex()
-        spent = self._spend(digest, sign_in, failures=0, delayed_until=0, budget_spent=0)
+        spent = self._spend(digest, failures=0, delayed_until=0, budget_spent=0)
         return Verdict.ACCEPTED if spent else Verdict.WRONG
 
     @property
@@ -327,7 +291,7 @@ class Authenticator(models.Model):
         """True if the backup codes were imported from another app. Those have no salt."""
         return not self.backup_salt
 
-    def _judge_imported_code(self, code: str, now: float, sign_in: str) -> Verdict:
+    def _judge_imported_code(self, code: str, now: float) -> Verdict:
         """Charge the account before checking, because codes of other apps may have few bits."""
         typed = codes.normalize_imported(code)
         if typed is None:
@@ -335,14 +299,13 @@ class Authenticator(models.Model):
         secret = self._secret_for("TOTP and every backup code")
         if secret is None:
             return Verdict.UNREADABLE
-        if not self.charge_attempt(now=now):
-            return Verdict.DELAYED
+        if refusal := self.charge(now=now):
+            return refusal
         digest = codes.imported_digest(typed, secret=secret, owner=str(self.user_id)).hex()
-        # A right code refunds its own charge. Earlier failures stay in the budget, as after a code from the app.
-        refunded = Greatest(F("budget_spent") - 1, 0, output_field=models.IntegerField())
-        fields: dict[str, Any] = {"failures": 0, "delayed_until": 0, "budget_spent": refunded}
+        # A right code gives its own charge back. Earlier failures stay in the budget, as after a code from the app.
+        fields: dict[str, Any] = {"failures": 0, "delayed_until": 0, "budget_spent": ONE_LESS_SPENT}
         for candidate in chain([digest], self._hashes_of(typed)):
-            if self._spend(candidate, sign_in, **fields):
+            if self._spend(candidate, **fields):
                 return Verdict.ACCEPTED
         return Verdict.WRONG
 
@@ -353,29 +316,26 @@ class Authenticator(models.Model):
             if check_password(code, digest):
                 yield digest
 
-    def _spend(self, digest: str, sign_in: str, **fields: Any) -> bool:
-        """Mark this code as used and write these fields, or do neither. A closed sign-in uses up no code."""
+    def _spend(self, digest: str, **fields: Any) -> bool:
+        """Mark this code as used and write these fields, or do neither."""
         unused = self.backup_codes.filter(digest=digest, used_at=None)
         mine = Authenticator.objects.filter(Exists(unused), pk=self.pk)
-        if sign_in:
-            mine = mine.exclude(closed_sign_in=sign_in)
-            fields["closed_sign_in"] = sign_in
         with transaction.atomic():
             # Lock the authenticator before its codes, in the same order as every change of 2FA, to avoid a deadlock.
-            if not mine.update(codes_left=F("codes_left") - 1, **fields):
+            if not mine.update(**fields):
                 return False
             if not unused.update(used_at=timezone.now()):
                 transaction.set_rollback(True)
                 return False
             # Refresh in the transaction, because another request may turn 2FA off right after it.
-            self.refresh_from_db(fields=[*COUNTERS, "codes_left"])
+            self.refresh_from_db(fields=COUNTERS)
         return True
 
     def regenerate_backup_codes(self) -> list[str]:
         """Replace the backup codes and return ten new ones in clear. Raise ChangedMeanwhile if 2FA has changed."""
         salt, fresh, rows = new_codes()
         with transaction.atomic():
-            self._change(backup_salt=salt, codes_left=len(fresh))
+            self._change(backup_salt=salt)
             self._replace_codes(rows)
         return fresh
 
@@ -420,50 +380,63 @@ class BackupCode(models.Model):
         return f"backup code of {self.authenticator_id}"
 
 
-class PendingSignIn(models.Model):
-    """The number of tries of one pending sign-in. The first charged try creates the row; pruning deletes it.
+class LimitManager(models.Manager["Limit"]):
+    def hit(self, key: str, amount: int, seconds: int, *, now: float | None = None) -> bool:
+        """Count one hit under this key. Return False, and count nothing, after `amount` hits in `seconds`.
 
-    The other state of a pending sign-in is in the session.
-    """
-
-    id = models.CharField(primary_key=True, max_length=32, default=new_pending_id, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    tries = models.PositiveSmallIntegerField(default=0)
-    began_at = models.DateTimeField(default=timezone.now, db_index=True)
-
-    def __str__(self) -> str:
-        return f"pending sign-in of user {self.user_id}"
-
-    def charge(self) -> bool:
-        """Use one of the five tries before it is checked; False if none is left."""
-        if self._count():
+        The first hit begins the window. Up to twice `amount` is therefore possible in a short time around the end of
+        a window. `now` is in seconds since 1970; the default is the current time. Do not call this in a transaction,
+        because a later error would roll the hit back.
+        """
+        moment = int(time.time() if now is None else now)
+        has_ended = Q(ends_at__lte=moment)
+        open_rows = self.filter(has_ended | Q(hits__lt=amount), pk=key)
+        # `hits` comes first: MariaDB assigns from left to right, and would read the new `ends_at`.
+        counted = {
+            "hits": Case(When(has_ended, then=1), default=F("hits") + 1),
+            "ends_at": Case(
+                When(has_ended, then=Value(moment + seconds)), default="ends_at", output_field=models.BigIntegerField()
+            ),
+        }
+        if open_rows.update(**counted):
             return True
         try:
             with transaction.atomic():
-                PendingSignIn.objects.create(pk=self.pk, user_id=self.user_id, tries=1)
-        except IntegrityError:  # the tries are used up, or another request just created the row
-            return self._count()
+                self.create(pk=key, hits=1, ends_at=moment + seconds)
+        except IntegrityError:  # the row is at its limit, or another request has just created it
+            return open_rows.update(**counted) == 1
         return True
 
-    def _count(self) -> bool:
-        left = PendingSignIn.objects.filter(pk=self.pk, tries__lt=conf.PENDING_TRIES)
-        return left.update(tries=F("tries") + 1) == 1
+    def give_back(self, *keys: str) -> None:
+        """Take back one hit under each of these keys."""
+        self.filter(pk__in=keys, hits__gt=0).update(hits=F("hits") - 1)
 
-    @property
-    def has_one_try_left(self) -> bool:
-        return PendingSignIn.objects.filter(pk=self.pk, tries=conf.PENDING_TRIES - 1).exists()
+    def clear(self, *keys: str) -> None:
+        self.filter(pk__in=keys).delete()
 
-    @property
-    def is_used_up(self) -> bool:
-        return PendingSignIn.objects.filter(pk=self.pk, tries__gt=conf.PENDING_TRIES).exists()
+    def hits_and_wait(self, key: str, *, now: float | None = None) -> tuple[int, int]:
+        """Return the hits in this window, and the seconds until it ends."""
+        moment = int(time.time() if now is None else now)
+        row = self.filter(pk=key, ends_at__gt=moment).values_list("hits", "ends_at").first()
+        return (row[0], row[1] - moment) if row else (0, 0)
 
-    def end_if_used_up(self) -> bool:
-        """Close this sign-in if its five tries are used up. Return True to the one caller that closed it."""
-        used_up = PendingSignIn.objects.filter(pk=self.pk, tries=conf.PENDING_TRIES)
-        if not used_up.update(tries=conf.PENDING_TRIES + 1):
-            return False
-        Authenticator.objects.filter(user_id=self.user_id).update(closed_sign_in=self.pk)
-        return True
+
+class Limit(models.Model):
+    """The hits under one key in one window of time. The first hit creates the row, and pruning deletes it."""
+
+    key = models.CharField(primary_key=True, max_length=100)
+    hits = models.PositiveIntegerField()
+    ends_at = models.BigIntegerField(db_index=True)  # Unix time
+
+    objects = LimitManager()
+
+    def __str__(self) -> str:
+        return f"limit {self.key}"
+
+
+def limit_key(name: str, subject: object) -> str:
+    """Return a key for Limit: a hash, because the subject may be an address, an IP address or a session key."""
+    return f"{name}:{salted_hmac('twofactor.limits', str(subject), algorithm='sha256').hexdigest()}"
 
 
 class TrustedBrowser(models.Model):

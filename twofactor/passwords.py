@@ -21,15 +21,15 @@ def is_right(request: HttpRequest, password: str) -> bool:
     Do not call this in a transaction.
     """
     user: Any = request.user
-    tries = limits.PasswordTries(request)
+    tries = limits.passwords_of_session(request.session.session_key)
     if not tries.charge():
         _end_session(request)
     if _check(request, user, password):
         tries.clear()
         return True
     events.password_refused(request, user)
-    if tries.are_used_up:
-        is_first = tries.claim_end()  # parallel requests may all get here
+    if not tries.left():
+        is_first = limits.session_end(request.session.session_key).charge()  # parallel requests may all get here
         _end_session(request, notify_owner=is_first)
     return False
 

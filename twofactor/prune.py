@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from twofactor import conf
-from twofactor.models import PendingSignIn, SecurityEvent, TrustedBrowser
+from twofactor.models import Limit, SecurityEvent, TrustedBrowser
 
 BATCH = 1000
 
@@ -21,8 +21,7 @@ def prune(*, keep_events: int) -> Iterator[tuple[str, int]]:
     """
     now = timezone.now()
     yield "expired trusted browsers", _delete(TrustedBrowser.objects.filter(expires_at__lte=now))
-    sign_ins_expired = now - timedelta(seconds=conf.PENDING_SECONDS)
-    yield "abandoned sign-ins", _delete(PendingSignIn.objects.filter(began_at__lte=sign_ins_expired))
+    yield "expired limits", _delete(Limit.objects.filter(ends_at__lte=int(now.timestamp())))
     events_expired = now - timedelta(days=max(keep_events, conf.EVENTS_KEPT_AT_LEAST))
     yield "old security events", _delete(SecurityEvent.objects.filter(created_at__lt=events_expired))
 

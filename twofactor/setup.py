@@ -36,7 +36,6 @@ def begin(request: HttpRequest, authenticator: Authenticator | None, *, destinat
         "sealed": conf.keyring().seal(setup.secret, owner=_owner(request)),
         "replaces": setup.replaces,
         "began": int(time.time()),
-        "tries": 0,
         "next": destination,
     }
     return setup
@@ -52,7 +51,7 @@ def set_destination(request: HttpRequest, destination: str) -> None:
 def resume(request: HttpRequest, authenticator: Authenticator | None) -> Setup | None:
     """Return the setup in progress, or None if there is none, it has expired, or 2FA has changed."""
     state = request.session.get(KEY)
-    if not state or time.time() - state["began"] > conf.SETUP_SECONDS or state["tries"] >= conf.PENDING_TRIES:
+    if not state or time.time() - state["began"] > conf.SETUP_SECONDS:
         return None
     if state["replaces"] != _version(authenticator):
         return None
@@ -63,13 +62,9 @@ def resume(request: HttpRequest, authenticator: Authenticator | None) -> Setup |
         return None
 
 
-def charge(request: HttpRequest) -> bool:
-    """Use one of the five tries before it is checked. If none is left, end the setup and return False."""
-    state = request.session[KEY]
-    has_try = limits.charge_setup(request, state["sealed"])
-    state["tries"] = state["tries"] + 1 if has_try else conf.PENDING_TRIES
-    request.session.modified = True
-    return has_try
+def tries(request: HttpRequest) -> limits.Tries:
+    """Return the tries of the setup in progress."""
+    return limits.setup(request.session[KEY]["sealed"])
 
 
 def forget(request: HttpRequest) -> None:

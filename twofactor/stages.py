@@ -1,5 +1,6 @@
 """The sign-in stage for the second factor. Only this module imports allauth's stages."""
 
+import secrets
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -18,10 +19,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
-from twofactor import conf, sessions, trust
+from twofactor import conf, limits, sessions, trust
 from twofactor.forms import VerifyLoginForm
 from twofactor.htmx import render_page, wants_panel, with_hx_redirect
-from twofactor.models import Authenticator, PendingSignIn, new_pending_id
+from twofactor.models import Authenticator
 
 # Session key: when the last pending sign-in began, its next URL, and why it ended. It stays after the sign-in ended.
 KEY = "twofactor_sign_in"
@@ -49,7 +50,7 @@ class VerifyStage(LoginStage):
     key = "twofactor_verify"
     urlname = "twofactor:verify_login"
     authenticator: Authenticator
-    pending: PendingSignIn
+    pending_id: str
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
         user = self.login.user
@@ -61,9 +62,9 @@ class VerifyStage(LoginStage):
             sessions.mark(self.request, authenticator, "trusted browser")
             return None, True
         self.authenticator = authenticator
-        self.pending = PendingSignIn(pk=new_pending_id(), user_id=user.pk)
+        self.pending_id = secrets.token_hex(16)
         # The pending sign-in is bound to the 2FA version and the password hash. It ends if either changes.
-        self.state["pending"] = self.pending.pk
+        self.state["pending"] = self.pending_id
         self.state["version"] = authenticator.version
         self.state["password"] = user.get_session_auth_hash()
         self.request.session[KEY] = {"began": int(time.time()), "next": self.login.redirect_url, "ending": None}
@@ -93,12 +94,16 @@ class VerifyStage(LoginStage):
         if not constant_time_compare(user.get_session_auth_hash(), self.state["password"]):
             return Ending.CHANGED
         self.authenticator = authenticator
-        self.pending = PendingSignIn(pk=self.state["pending"], user_id=user.pk)
+        self.pending_id = self.state["pending"]
         return None
+
+    @property
+    def tries(self) -> limits.SignInTries:
+        return limits.sign_in(self.pending_id)
 
     def form(self, data: Any = None, *, method: str = "code") -> VerifyLoginForm:
         return VerifyLoginForm(
-            data, request=self.request, authenticator=self.authenticator, method=method, pending=self.pending
+            data, request=self.request, authenticator=self.authenticator, method=method, pending_id=self.pending_id
         )
 
     def show(self, form: VerifyLoginForm) -> HttpResponse:
@@ -123,7 +128,7 @@ class VerifyStage(LoginStage):
 
     def leave_to_another_request(self) -> HttpResponse:
         """Redirect after a parallel request ended this sign-in. Leave the session as that request saved it."""
-        if self.pending.is_used_up:
+        if self.tries.hits == limits.USED_UP:
             messages.error(self.request, Ending.WRONG_CODES.label)
         return _redirect_to_sign_in(self.login.redirect_url)
 
@@ -146,7 +151,7 @@ def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., Ht
             return _sign_in_again(request, _past_ending(request))
         if ending := stage.resume():
             return stage.end(ending)
-        if request.POST.get("sign_in") not in (None, "", stage.pending.pk):
+        if request.POST.get("sign_in") not in (None, "", stage.pending_id):
             # This form belongs to an earlier sign-in from another tab. Its code may be for another account.
             messages.warning(
                 request, _("Another sign-in began in this browser. Enter the code for that one, or cancel it.")

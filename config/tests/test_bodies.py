@@ -9,7 +9,7 @@ from django.urls import get_resolver
 from config.error_pages import csrf_failure
 from config.wsgi import application
 from conftest import PASSWORD
-from twofactor.models import Authenticator, PendingSignIn
+from twofactor.models import Authenticator, Limit
 from twofactor.tests.helpers import (
     LOGIN,
     SETTINGS,
@@ -56,7 +56,7 @@ def test_a_code_of_three_megabytes_is_a_field_error_and_is_not_charged(pending, 
     assert errors(response) == {field: ["malformed"]}
     assert inputs(response)[field]["aria-invalid"] == "true"
     assert Authenticator.objects.get().failures == 0
-    assert not PendingSignIn.objects.exists()
+    assert not Limit.objects.filter(pk__startswith="sign_in:").exists()
     assert len(response.content) < 64 * 1024, "the response repeats the input"
     late = post(pending, VERIFY_LOGIN, code=MEGABYTES, csrfmiddlewaretoken=first)
     assert late.status_code == 403, "the body is cut before the token"

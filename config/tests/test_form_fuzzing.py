@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from accounts.models import User
 from conftest import PASSWORD, SECRET
 from twofactor import codes, totp
-from twofactor.models import Authenticator, BackupCode, PendingSignIn
+from twofactor.models import Authenticator, BackupCode, Limit
 from twofactor.tests.helpers import (
     CONFIRM,
     DISABLE,
@@ -117,7 +117,7 @@ def test_no_field_value_causes_an_error_page(form: tuple[Client, str, list[str]]
     with transaction.atomic():
         send(client, path, fields)
         transaction.set_rollback(True)
-    # Reset the limits and the session for the next example.
+    # Reset the limits of allauth and the session for the next example.
     cache.clear()
     client.cookies = SimpleCookie(cookies)
 
@@ -134,7 +134,7 @@ def test_no_header_or_query_causes_an_error_page(next_page: bytes, current: str)
 
 def counters() -> object:
     rows = Authenticator.objects.values("failures", "delayed_until", "budget_spent", "last_time_step")
-    return list(rows), list(PendingSignIn.objects.values("tries")), BackupCode.objects.filter(used_at=None).count()
+    return list(rows), list(Limit.objects.values()), BackupCode.objects.filter(used_at=None).count()
 
 
 @pytest.fixture

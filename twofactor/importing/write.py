@@ -137,7 +137,6 @@ def authenticator_of(row: Row, *, version: str) -> Authenticator:
         user_id=row.user.key,
         sealed_secret=conf.keyring().seal(row.user.secret, owner=str(row.user.key)),
         last_time_step=row.user.last_time_step,
-        codes_left=len(row.digests),
         # An empty salt marks the codes as imported.
         backup_salt=b"" if row.digests else codes.new_salt(),
         version=version,

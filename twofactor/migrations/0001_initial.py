@@ -2,7 +2,6 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import twofactor.models
 from django.conf import settings
 from django.db import migrations, models
 
@@ -64,7 +63,6 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=twofactor.models.new_pending_id,
                         editable=False,
                         max_length=32,
                         primary_key=True,

@@ -161,4 +161,4 @@ def error_codes(form: Any) -> dict[str, list[str]]:
 
 def tries_left(request: Any) -> int:
     """Use up the tries of the request's source, and return how many were left."""
-    return sum(1 for _ in range(25) if limits.Source(request).is_open)
+    return sum(1 for _ in range(25) if limits.codes_of_source(request).charge())

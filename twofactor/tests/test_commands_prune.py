@@ -10,13 +10,13 @@ from django.core.management import CommandError
 from django.utils import timezone
 
 from twofactor import prune
-from twofactor.models import PendingSignIn, SecurityEvent, TrustedBrowser
+from twofactor.models import Limit, SecurityEvent, TrustedBrowser
 from twofactor.tests.helpers import new_client, sign_in
 
 pytestmark = pytest.mark.database
 
 NOTHING = [
-    "Deleted expired trusted browsers: 0", "Deleted abandoned sign-ins: 0", "Deleted old security events: 0",
+    "Deleted expired trusted browsers: 0", "Deleted expired limits: 0", "Deleted old security events: 0",
 ]  # fmt: skip
 
 
@@ -32,13 +32,13 @@ def browser(user, **offset):
     return TrustedBrowser.objects.create(user=user, digest=uuid.uuid4().hex, binding="x", expires_at=ago(**offset))
 
 
-def pending(user, **offset):
-    return PendingSignIn.objects.create(user=user, began_at=ago(**offset))
+def limit(user, **offset):
+    return Limit.objects.create(key=uuid.uuid4().hex, hits=1, ends_at=ago(**offset).timestamp())
 
 
 @pytest.mark.parametrize("what, make, expired, alive", [
     ("expired trusted browsers", browser, {"seconds": 1}, {"hours": -1}),
-    ("abandoned sign-ins", pending, {"minutes": 10}, {"minutes": 9}),
+    ("expired limits", limit, {"seconds": 1}, {"seconds": -9}),
     ("old security events", event, {"days": 366}, {"days": 364}),
 ])  # fmt: skip
 def test_expired_rows_are_deleted_and_others_stay(run_command, user, what, make, expired, alive):
@@ -52,6 +52,7 @@ def test_expired_rows_are_deleted_and_others_stay(run_command, user, what, make,
 
 def test_sessions_and_their_list_stay_since_they_belong_to_the_site(run_command, user):
     sign_in(new_client(), user)
+    Limit.objects.all().delete()
     UserSession.objects.update(created_at=ago(days=30))
     Session.objects.update(expire_date=ago(days=1))
     assert run_command("twofactor", "prune").splitlines() == NOTHING

@@ -5,31 +5,30 @@ import time
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from twofactor import forms
+from twofactor import forms, limits
 from twofactor.forms import ConfirmForm, VerifyLoginForm
-from twofactor.models import Authenticator, PendingSignIn
+from twofactor.models import Authenticator
 from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE, code_now, error_codes, tries_left, wrong_code
 
+PENDING = "a" * 32
 OTHER_KEY = f"test:{'A' * 43}="  # under the same ID
 
 
 @pytest.fixture
 def login_form(request_, user, authenticator):
     """Bind the form of the sign-in stage to the given data."""
-    pending = PendingSignIn(user=user)
     request_.user = AnonymousUser()
 
     def bind(**typed):
         method = "backup" if "backup_code" in typed else "code"
-        return VerifyLoginForm(typed, request=request_, authenticator=authenticator, method=method, pending=pending)
+        return VerifyLoginForm(typed, request=request_, authenticator=authenticator, method=method, pending_id=PENDING)
 
     return bind
 
 
 def charges(request):
     """Return the failures of the account, the tries of the pending sign-in, and those of the source. Uses them up."""
-    tries = PendingSignIn.objects.values_list("tries", flat=True).first() or 0
-    return Authenticator.objects.get().failures, tries, 20 - tries_left(request)
+    return Authenticator.objects.get().failures, limits.sign_in(PENDING).hits, 20 - tries_left(request)
 
 
 # --- What is charged ------------------------------------------------------------------------------
@@ -37,7 +36,7 @@ def charges(request):
 
 def test_a_correct_code_is_valid_and_not_charged(login_form, request_, secret):
     assert login_form(code=code_now(secret)).is_valid()
-    assert charges(request_) == (0, 0, 0)
+    assert charges(request_) == (0, limits.COMPLETED, 0)
 
 
 def test_a_wrong_code_is_charged_to_account_sign_in_and_source(login_form, request_, secret):
@@ -69,13 +68,29 @@ def test_malformed_input_is_a_field_error_and_not_charged(login_form, request_, 
 # --- What is not checked --------------------------------------------------------------------------
 
 
-def test_during_the_delay_nothing_is_charged_and_retry_after_is_set(login_form, request_, secret):
+def test_during_the_delay_nothing_is_charged_and_retry_after_is_set(login_form, request_, authenticator, secret):
     Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 60)
+    authenticator.refresh_from_db()
     form = login_form(code=code_now(secret))
     assert error_codes(form) == {"code": ["delayed"]}
     assert form.status == 429
     assert 58 <= int(form.headers["Retry-After"]) <= 60
     assert charges(request_) == (5, 0, 0)
+
+
+def test_while_another_code_is_checked_nothing_is_charged(login_form, request_, secret):
+    form = login_form(code=code_now(secret))
+    Authenticator.objects.update(failures=1)  # by another request, after this one has read the row
+    assert error_codes(form) == {"code": ["busy"]}
+    assert (form.status, form.headers) == (429, {"Retry-After": "1"})
+    assert "Try again in a moment." in form.errors["code"][0]
+    assert charges(request_) == (1, 0, 0)
+
+
+def test_a_sign_in_that_another_request_completed_is_not_completed_again(login_form, secret, backup_codes):
+    assert login_form(code=code_now(secret)).is_valid()
+    assert error_codes(login_form(backup_code=backup_codes[0])) == {"backup_code": ["ended"]}
+    assert Authenticator.objects.get().codes_left == 10
 
 
 def test_a_backup_code_is_accepted_during_the_delay(login_form, backup_codes):
@@ -92,7 +107,7 @@ def test_a_secret_that_does_not_open_charges_nothing_and_suggests_a_backup_code(
     assert form.errors["code"] == ["Codes from your app can't be checked right now. Use a backup code."]
     assert (form.status, form.headers) == (422, {})
     assert login_form(backup_code=backup_codes[0]).is_valid()
-    assert charges(request_) == (0, 1, 0)  # the try of the backup code
+    assert charges(request_) == (0, limits.COMPLETED, 0)
 
 
 def test_the_fourth_wrong_code_of_a_sign_in_warns_of_the_last_try(login_form, secret):
@@ -120,7 +135,7 @@ def test_after_five_tries_a_correct_backup_code_is_not_checked(login_form, reque
 
 
 def test_retry_after_of_a_source_is_the_time_left(login_form, request_, secret, monkeypatch):
-    now = time.time()
+    now = int(time.time())
     monkeypatch.setattr(time, "time", lambda: now)
     tries_left(request_)
     monkeypatch.setattr(time, "time", lambda: now + 570.5)
@@ -137,7 +152,7 @@ def test_a_source_is_limited_to_twenty_wrong_codes(login_form, request_, secret,
     assert error_codes(form) == {field: ["source"]}
     assert form.status == 429
     assert 590 <= int(form.headers["Retry-After"]) <= 600
-    assert PendingSignIn.objects.count() == 0
+    assert limits.sign_in(PENDING).hits == 0
     row = Authenticator.objects.get()
     assert (row.failures, row.last_time_step, row.codes_left) == (0, -1, 10)
 
@@ -147,12 +162,12 @@ def test_a_source_is_limited_to_twenty_wrong_codes(login_form, request_, secret,
     ("2001:db8::1", "2001:db8::ffff:1", True),
     ("2001:db8::1", "2001:db8:0:1::1", False),
 ])  # fmt: skip
-def test_a_source_is_an_ipv4_address_or_an_ipv6_64_network(rf, one, other, same):
+def test_a_source_is_an_ipv4_address_or_an_ipv6_64_network(rf, db, one, other, same):
     assert tries_left(rf.post("/", REMOTE_ADDR=one)) == 20
     assert tries_left(rf.post("/", REMOTE_ADDR=other)) == (0 if same else 20)
 
 
-def test_a_forged_forwarding_header_does_not_change_the_source(rf):
+def test_a_forged_forwarding_header_does_not_change_the_source(rf, db):
     assert tries_left(rf.post("/")) == 20
     assert tries_left(rf.post("/", headers={"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.7"})) == 0
 

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
 
+from twofactor import limits
 from twofactor.forms import ProofForm, VerifySetupForm
 from twofactor.models import Authenticator
 from twofactor.tests.helpers import NOW, PASSWORD, code_now, error_codes, tries_left, wrong_code
@@ -94,7 +95,7 @@ def test_the_field_of_the_chosen_method_has_autofocus(rf, user, authenticator, q
 @pytest.fixture
 def setup_form(request_, secret):
     request_.session = SessionStore()
-    request_.session["twofactor_setup"] = {"sealed": "the sealed secret", "tries": 0}
+    request_.session["twofactor_setup"] = {"sealed": "the sealed secret"}
     return lambda code: VerifySetupForm({"code": code}, request=request_, secret=secret, now=NOW)
 
 
@@ -116,8 +117,7 @@ def test_the_error_of_a_setup_has_the_clock_offset(setup_form, code_at, seconds,
 def test_a_setup_checks_five_codes_even_if_the_session_is_reset(setup_form, request_, code_at):
     for _ in range(5):
         assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
-        assert request_.session["twofactor_setup"]["tries"] == 1
-        request_.session["twofactor_setup"]["tries"] = 0
+        request_.session["twofactor_setup"] = {"sealed": "the sealed secret"}
     assert error_codes(setup_form(code_at(NOW))) == {"code": ["ended"]}
     assert tries_left(request_) == 20 - 6
 
@@ -125,7 +125,7 @@ def test_a_setup_checks_five_codes_even_if_the_session_is_reset(setup_form, requ
 @pytest.mark.parametrize("typed", ["", "12345", "\ud800" * 6, "1" * 3_000_000])
 def test_a_malformed_code_of_a_setup_is_not_charged(setup_form, request_, typed):
     assert not setup_form(typed).is_valid()
-    assert request_.session["twofactor_setup"]["tries"] == 0
+    assert limits.setup("the sealed secret").left() == 5
     assert tries_left(request_) == 20
 
 

@@ -71,7 +71,6 @@ def test_only_one_file_uses_each_private_part_of_allauth():
     for part, file in (
         (r"allauth\.account\.stages", "stages.py"),
         (r"allauth\.account\.internal", "reauthentication.py"),
-        (r"allauth\.core\.internal", "limits.py"),
         (r"allauth\..*eauthentication", "reauthentication.py"),
         ("cryptography", "crypto.py"),
     ):

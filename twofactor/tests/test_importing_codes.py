@@ -1,13 +1,14 @@
 """Imported backup codes have few bits: their digests need the secret, and wrong ones count for the throttle."""
 
 import hmac
+import secrets
 
 import pytest
 from django.contrib.auth.hashers import check_password, make_password
 
 from twofactor import codes, models
 from twofactor.forms import VerifyLoginForm
-from twofactor.models import Authenticator, BackupCode, PendingSignIn, Verdict
+from twofactor.models import Authenticator, BackupCode, Verdict
 from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE, error_codes
 
 pytestmark = pytest.mark.database
@@ -18,7 +19,7 @@ OTHER_KEY = f"other:{'A' * 43}="
 
 
 def set_backup_codes(authenticator, *digests):
-    Authenticator.objects.update(backup_salt=b"", codes_left=len(digests))
+    Authenticator.objects.update(backup_salt=b"")
     authenticator.backup_codes.all().delete()
     BackupCode.objects.bulk_create(BackupCode(authenticator=authenticator, digest=digest) for digest in digests)
     return Authenticator.objects.get(pk=authenticator.pk)
@@ -122,14 +123,6 @@ def test_new_codes_replace_imported_codes(imported, make):
     assert row.spend_backup_code(fresh[0])
 
 
-def test_an_ended_sign_in_spends_no_code(imported):
-    Authenticator.objects.update(closed_sign_in="a" * 32)
-    assert imported.judge_backup_code(DIGITS, sign_in="a" * 32) is WRONG
-    imported.refresh_from_db()
-    assert (imported.codes_left, imported.backup_codes.filter(used_at=None).count()) == (2, 2)
-    assert imported.judge_backup_code(DIGITS, sign_in="b" * 32) is ACCEPTED
-
-
 # --- Guessing -------------------------------------------------------------------------------------
 
 
@@ -163,7 +156,7 @@ def test_the_budget_locks_imported_codes_until_a_password_reset(kind, code, requ
 def bind(request_, user):
     def bind(code, method="backup"):
         typed = {"backup_code" if method == "backup" else "code": code}
-        options = {"method": method, "pending": PendingSignIn.objects.create(user=user)}
+        options = {"method": method, "pending_id": secrets.token_hex(16)}
         authenticator = Authenticator.objects.get(user=user)
         return VerifyLoginForm(typed, request=request_, authenticator=authenticator, **options)
 
@@ -199,7 +192,6 @@ def test_with_an_unreadable_secret_the_form_does_not_offer_backup_codes(bind, im
     form = bind(DIGITS)
     assert error_codes(form) == {"backup_code": ["unreadable"]}
     assert "contact the people who run this site" in form.errors["backup_code"][0]
-    assert PendingSignIn.objects.get().tries == 0
 
 
 def test_the_email_about_a_lock_does_not_offer_backup_codes(bind, imported, user, emails_to):

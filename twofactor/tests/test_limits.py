@@ -1,24 +1,98 @@
-"""Rate limits in the cache."""
+"""Rate limits in the database: what is counted, for how long, and what is given back."""
 
 import time
 
+import pytest
+
 from twofactor import limits
+from twofactor.models import Limit, limit_key
+from twofactor.tests.helpers import NOW
+
+pytestmark = pytest.mark.database
 
 
-def test_emails_about_wrong_passwords_are_counted_by_user(request_, user, make_user):
+def hit(now, key="a"):
+    return Limit.objects.hit(key, 3, 60, now=now)
+
+
+def test_at_most_the_amount_is_counted_in_a_window_that_begins_with_the_first_hit(db):
+    assert [hit(NOW + seconds) for seconds in (0, 58, 59, 59.9)] == [True, True, True, False]
+    assert hit(NOW, key="b")
+    assert [hit(NOW + seconds) for seconds in (60, 61, 119, 119)] == [True, True, True, False]
+    assert Limit.objects.hits_and_wait("a", now=NOW + 119) == (3, 1)
+
+
+def test_a_refused_hit_does_not_extend_the_window(db):
+    assert [hit(NOW) for _ in range(9)].count(True) == 3
+    assert Limit.objects.hits_and_wait("a", now=NOW) == (3, 60)
+    assert Limit.objects.hits_and_wait("a", now=NOW + 60) == (0, 0)
+    assert Limit.objects.hits_and_wait("never hit", now=NOW) == (0, 0)
+
+
+def test_one_hit_of_several_keys_is_given_back_in_one_statement(db, django_assert_num_queries):
+    assert hit(NOW)
+    assert hit(NOW)
+    assert hit(NOW, key="b")
+    for _ in range(2):
+        with django_assert_num_queries(1):
+            Limit.objects.give_back("a", "b", "never hit")
+    assert dict(Limit.objects.values_list("key", "hits")) == {"a": 0, "b": 0}
+
+
+def test_the_first_hit_takes_four_statements_and_any_other_one(db, django_assert_num_queries):
+    for now, count in ((NOW, 4), (NOW + 1, 1), (NOW + 60, 1)):  # an UPDATE, and an INSERT in a savepoint
+        with django_assert_num_queries(count):
+            assert hit(now)
+
+
+def test_a_key_is_a_hash_of_the_subject_with_a_name():
+    key = limit_key("codes", "192.0.2.1")
+    assert key == limit_key("codes", "192.0.2.1")
+    assert len({key, limit_key("codes", "192.0.2.2"), limit_key("setup", "192.0.2.1")}) == 3
+    assert "192.0.2.1" not in key
+    assert len(limit_key("a" * 35, "x" * 254)) == 100
+
+
+# --- The limits of the app ------------------------------------------------------------------------
+
+
+def test_emails_about_wrong_codes_and_passwords_are_counted_by_kind_and_user(user, make_user):
     bob = make_user("bob@example.com")
-    assert [limits.claim_password_email(request_, owner) for owner in (user, user, bob)] == [True, False, True]
+    emails = [("code", user), ("code", user), ("code", bob), ("password", user), ("password", user)]
+    assert [limits.failure_email(*email).charge() for email in emails] == [True, False, True, True, False]
 
 
-def test_one_of_two_parallel_requests_records_the_end_of_a_session(request_):
-    tries = limits.PasswordTries(request_)
-    assert [tries.claim_end() for _ in range(2)] == [True, False]
+def test_emails_to_an_address_are_three_an_hour_of_each_kind(db):
+    sent = [limits.email_to("reset", address).charge() for address in ("a@x.y", "A@X.Y", "a@X.y", "a@x.y", "b@x.y")]
+    assert sent == [True, True, True, False, True]
+    assert limits.email_to("other", "a@x.y").charge()
 
 
-def test_the_wait_lasts_until_the_oldest_of_twenty_tries_expires(request_, monkeypatch):
-    now = time.time()
-    for seconds in range(0, 200, 10):
-        monkeypatch.setattr(time, "time", lambda: now + seconds)
-        assert limits.Source(request_).is_open
-    monkeypatch.setattr(time, "time", lambda: now + 200)
-    assert limits.Source(request_).wait == 400
+def test_a_pending_sign_in_has_five_tries_and_ends_once(db):
+    tries = limits.sign_in("a" * 32)
+    assert [tries.charge() for _ in range(6)] == [True] * 5 + [False]
+    assert tries.left() == 0
+    assert [tries.end() for _ in range(2)] == [True, False]
+    assert not tries.complete()
+    assert tries.hits == limits.USED_UP
+    assert limits.sign_in("b" * 32).left() == 5
+
+
+def test_a_pending_sign_in_is_completed_once_and_has_no_try_afterwards(db):
+    tries = limits.sign_in("a" * 32)
+    assert tries.charge()
+    assert [tries.complete() for _ in range(2)] == [True, False]
+    assert not tries.end()
+    assert not tries.charge()
+    assert (tries.hits, tries.left()) == (limits.COMPLETED, 0)
+
+
+def test_the_wait_is_at_least_one_second(db, monkeypatch):
+    source = limits.Tries("a", 1, 60)
+    now = int(time.time())
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert source.charge()
+    monkeypatch.setattr(time, "time", lambda: now + 20)
+    assert source.wait() == 40
+    monkeypatch.setattr(time, "time", lambda: now + 60)
+    assert source.wait() == 1

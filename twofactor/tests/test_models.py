@@ -59,12 +59,6 @@ def test_a_code_of_a_replaced_secret_is_refused_with_a_stale_row(user, authentic
     assert not stale.accept(code_at(NOW), now=NOW)
 
 
-def test_a_sign_in_can_be_completed_with_one_code(authenticator, code_at):
-    assert authenticator.judge(code_at(NOW), now=NOW, sign_in="a" * 32) is ACCEPTED
-    assert authenticator.judge(code_at(NOW + 30), now=NOW, sign_in="a" * 32) is WRONG
-    assert authenticator.judge(code_at(NOW + 30), now=NOW, sign_in="b" * 32) is ACCEPTED
-
-
 def test_a_sealed_secret_copied_to_another_user_does_not_open(make_user, authenticator, code_at):
     bob = make_user("bob@example.com")
     Authenticator.objects.activate(bob, secret="B" * 32)

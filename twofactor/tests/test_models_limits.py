@@ -8,7 +8,7 @@ from twofactor.tests.helpers import NOW
 
 pytestmark = pytest.mark.database
 
-ACCEPTED, WRONG, DELAYED = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED
+ACCEPTED, WRONG, DELAYED, BUSY = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED, Verdict.BUSY
 DAY = 24 * 60 * 60
 SCHEDULE = [0, 0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
@@ -20,7 +20,9 @@ def counters(authenticator):
 
 
 def update(authenticator, **fields):
+    """Change the row, and read it again."""
     Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
+    authenticator.refresh_from_db()
 
 
 # --- The delay ------------------------------------------------------------------------------------
@@ -40,7 +42,6 @@ def test_a_try_during_the_delay_is_not_charged_and_does_not_use_the_code(authent
     for now in (NOW, NOW + 29.9):
         assert authenticator.judge(invalid_code, now=now) is DELAYED
         assert authenticator.judge(code_at(NOW + 30), now=now) is DELAYED
-        assert not authenticator.charge_attempt(now=now)
     assert counters(authenticator) == (5, NOW + 30, 5)
     assert authenticator.judge(code_at(NOW + 30), now=NOW + 30) is ACCEPTED
 
@@ -58,29 +59,38 @@ def test_success_resets_the_delay(authenticator, code_at, invalid_code):
     assert authenticator.seconds_to_wait(now=NOW) == 0
 
 
-def test_a_correct_code_with_stale_counters_reads_them_again(
-    authenticator, code_at, invalid_code, django_assert_num_queries
-):
-    """Optimistic lock: a try with stale counters cannot pass failures that were charged meanwhile."""
-    early, late = Authenticator.objects.get(), Authenticator.objects.get()
+def test_of_parallel_requests_one_checks_its_code(authenticator, code_at, invalid_code, django_assert_num_queries):
+    """Optimistic lock: a request with stale counters cannot pass a failure that was charged meanwhile."""
+    stale = Authenticator.objects.get()
     assert authenticator.judge(invalid_code, now=NOW) is WRONG
-    with django_assert_num_queries(3):  # an UPDATE that matches no row, a SELECT, an UPDATE
-        assert early.judge(code_at(NOW), now=NOW) is ACCEPTED
-    for _ in range(5):
-        authenticator.judge(invalid_code, now=NOW)
-    assert late.judge(code_at(NOW + 30), now=NOW) is DELAYED
+    with django_assert_num_queries(1):
+        assert stale.judge(code_at(NOW), now=NOW) is BUSY
+    assert counters(stale) == (1, 0, 1)
+    assert stale.judge(code_at(NOW), now=NOW) is ACCEPTED
 
 
-def test_a_code_of_a_replaced_secret_is_refused_with_stale_counters(user, authenticator, code_at):
+def test_a_correct_code_takes_two_statements(authenticator, code_at, django_assert_num_queries):
+    with django_assert_num_queries(2):
+        assert authenticator.accept(code_at(NOW), now=NOW)
+
+
+def test_a_code_of_a_replaced_secret_is_not_checked(user, authenticator, code_at):
     Authenticator.objects.activate(user, secret="B" * 32)
-    update(authenticator, failures=1)
-    assert authenticator.judge(code_at(NOW), now=NOW) is WRONG
+    assert authenticator.judge(code_at(NOW), now=NOW) is BUSY
+    assert counters(authenticator) == (0, 0, 0)
 
 
-def test_no_code_is_checked_after_2fa_was_turned_off(authenticator, code_at, invalid_code):
+def test_no_code_is_checked_after_2fa_was_turned_off(authenticator, code_at):
     Authenticator.objects.all().delete()
-    assert authenticator.judge(code_at(NOW), now=NOW) is DELAYED
-    assert authenticator.judge(invalid_code, now=NOW) is DELAYED
+    assert authenticator.judge(code_at(NOW), now=NOW) is BUSY
+
+
+def test_a_backup_code_while_another_code_is_checked_leaves_the_budget_at_zero(authenticator, backup_codes, code_at):
+    update(authenticator, budget_spent=7, budget_began=NOW)
+    assert authenticator.charge(now=NOW) is None
+    assert Authenticator.objects.get().spend_backup_code(backup_codes[0])
+    assert authenticator._use_up(NOW // 30)
+    assert counters(authenticator) == (0, 0, 0)
 
 
 # --- The budget -----------------------------------------------------------------------------------
@@ -118,4 +128,5 @@ def test_the_numbers_match_docs_security():
     assert (conf.BUDGET, conf.BUDGET_SECONDS, conf.BUDGET_AFTER_RESET) == (100, 30 * DAY, 20)
     assert (conf.DELAY_FROM, conf.DELAY_FIRST, conf.DELAY_LONGEST) == (5, 30, 3600)
     assert (conf.PENDING_TRIES, conf.PENDING_SECONDS, conf.SETUP_SECONDS) == (5, 600, 900)
-    assert conf.SOURCE_RATE == "20/10m/ip"
+    assert (conf.SOURCE_RATE, conf.STEP_UP_RATE) == ((20, 600), (10, 30 * DAY))
+    assert conf.SIGN_IN_LIMIT_SECONDS > conf.PENDING_SECONDS

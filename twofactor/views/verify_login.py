@@ -23,15 +23,13 @@ def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
     form = stage.form(post_data(request), method=method_of(request))
     if form.is_valid():
         return sign_in(request, stage, form)
-    if form.is_bound and stage.authenticator.has_closed(stage.pending.pk):
+    if not form.is_bound or stage.tries.left():
+        return stage.show(form)
+    if not (form.is_wrong and stage.tries.end()):
         return stage.leave_to_another_request()
-    if form.is_bound and stage.pending.end_if_used_up():
-        if not form.owner_notified:
-            events.wrong_codes(request, stage.authenticator)
-        return stage.end(Ending.WRONG_CODES)
-    if form.has_error(form.field_name, "ended"):
-        return stage.end(Ending.WRONG_CODES)
-    return stage.show(form)
+    if not form.owner_notified:
+        events.wrong_codes(request, stage.authenticator)
+    return stage.end(Ending.WRONG_CODES)
 
 
 def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> HttpResponse:

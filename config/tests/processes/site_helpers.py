@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection
 
 from accounts.models import User
 from twofactor import codes
-from twofactor.models import Authenticator, BackupCode, PendingSignIn, SecurityEvent
+from twofactor.models import Authenticator, BackupCode, Limit, SecurityEvent
 
 # --- Users ----------------------------------------------------------------------------------------
 
@@ -45,7 +45,8 @@ def events(pk: int) -> list[str]:
     return list(SecurityEvent.objects.filter(user_id=pk).order_by("pk").values_list("kind", flat=True))
 
 
-def clear_cache() -> None:
+def clear_limits() -> None:
+    Limit.objects.all().delete()
     cache.clear()
 
 
@@ -65,18 +66,13 @@ def set_authenticator(pk: int, **values: int | str) -> None:
 
 
 def reset_throttle(pk: int) -> None:
-    """Reset the throttle and the last used time step, and delete pending sign-ins."""
-    set_authenticator(pk, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0, closed_sign_in="")
-    PendingSignIn.objects.filter(user_id=pk).delete()
-
-
-def tries_of_pending_sign_ins(pk: int) -> int:
-    return sum(PendingSignIn.objects.filter(user_id=pk).values_list("tries", flat=True))
+    """Reset the throttle and the last used time step, and the tries of all pending sign-ins."""
+    set_authenticator(pk, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0)
+    Limit.objects.filter(pk__startswith="sign_in:").delete()
 
 
 def make_backup_codes_unused(pk: int) -> None:
     BackupCode.objects.filter(authenticator__user_id=pk).update(used_at=None)
-    Authenticator.objects.filter(user_id=pk).update(codes_left=10)
 
 
 def count_backup_codes(pk: int, *, unused: bool = True) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Count, Q
 from django.templatetags.tz import utc
 
 from twofactor import adapter, conf, keys, users
@@ -82,7 +83,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{user}: off{', but required' if adapter.current().is_required(user) else ''}")
             return
         since = f"{utc(authenticator.created_at):%Y-%m-%d %H:%M} UTC"
-        self.stdout.write(f"{user}: on since {since}, {codes_left(authenticator)}")
+        self.stdout.write(f"{user}: on since {since}, {in_words(authenticator.codes_left)}")
         if wait := authenticator.seconds_to_wait():
             self.stdout.write(f"Codes from the app are not checked for another {wait} seconds.")
 
@@ -95,11 +96,13 @@ class Command(BaseCommand):
 
     def report(self, options: dict[str, Any]) -> None:
         active = get_user_model()._default_manager.filter(is_active=True).select_related("twofactor_authenticator")
+        codes = "twofactor_authenticator__backup_codes"
+        active = active.annotate(unused_codes=Count(codes, filter=Q(**{f"{codes}__used_at": None})))
         on = off = missing = 0
         for user in active.order_by("pk").iterator():
-            if authenticator := getattr(user, "authenticator", None):
+            if getattr(user, "authenticator", None):
                 on += 1
-                self.stdout.write(f"on       {user}: {codes_left(authenticator)}")
+                self.stdout.write(f"on       {user}: {in_words(user.unused_codes)}")
                 continue
             off += 1
             if adapter.current().is_required(user):
@@ -146,6 +149,5 @@ def find(email: str) -> Any:
         raise CommandError(error.args[0]) from None
 
 
-def codes_left(authenticator: Authenticator) -> str:
-    left = authenticator.codes_left
+def in_words(left: int) -> str:
     return f"{left or 'no'} backup {'code' if left == 1 else 'codes'} left"

@@ -1,0 +1,61 @@
+"""Limits and the throttle are exact with 24 threads, on the database of the site."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from accounts.models import User
+from twofactor.models import Authenticator, Limit, Verdict
+from twofactor.tests.helpers import NOW, SECRET
+from twofactor.tests.rfc6238 import code_at, wrong_code
+
+THREADS = 24
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def in_threads(call, *arguments):
+    """Call a function with each of these arguments, in parallel. Return the results."""
+
+    def with_connection(argument):
+        try:
+            return call(argument)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(with_connection, arguments))
+
+
+def test_as_many_hits_are_counted_as_the_limit_allows():
+    for now in (NOW, NOW + 60):  # the row is created, then it has expired
+        results = in_threads(lambda now: Limit.objects.hit("a", 5, 60, now=now), *[now] * THREADS)
+        assert results.count(True) == 5
+        assert Limit.objects.get().hits == 5
+
+
+@pytest.fixture
+def authenticator():
+    user = User.objects.create_user("ada@example.com", "x")
+    Authenticator.objects.activate(user, secret=SECRET)
+    return Authenticator.objects.get()
+
+
+def judge(code):
+    """Check a code as a request does, which reads the row first."""
+    return Authenticator.objects.get().judge(code, now=NOW)
+
+
+def test_of_parallel_wrong_codes_at_most_five_are_checked(authenticator):
+    results = in_threads(judge, *[wrong_code(SECRET, NOW)] * THREADS)
+    authenticator.refresh_from_db()
+    assert 1 <= results.count(Verdict.WRONG) == authenticator.failures <= 5
+    assert set(results) <= {Verdict.WRONG, Verdict.BUSY, Verdict.DELAYED}
+
+
+def test_of_parallel_correct_codes_one_is_accepted(authenticator):
+    results = in_threads(judge, *[code_at(SECRET, NOW)] * THREADS)
+    assert results.count(Verdict.ACCEPTED) == 1
+    authenticator.refresh_from_db()
+    assert authenticator.budget_spent == results.count(Verdict.WRONG)
