@@ -32,11 +32,6 @@ KEY_HINT = (
     "`openssl rand -base64 32` makes a key. Keep it out of the repository."
 )
 LEVELS = {"E": ERROR, "W": WARNING}
-LIMITLESS_CACHES = {
-    "DummyCache": "DummyCache stores nothing, so rate limits have no effect.",
-    "LocMemCache": "LocMemCache is not shared, so each process has its own rate limits.",
-}
-SHARED_CACHE_HINT = "Set CACHES to a cache that all processes share: Redis, Memcached, files or the database."
 Findings = Iterator[tuple[str, str, str]]
 
 
@@ -46,7 +41,6 @@ def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         _stage,
         _middleware,
         _urls,
-        _dummy_cache,
         _sessions,
         _keys,
         _cookies,
@@ -56,12 +50,6 @@ def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         _adapter,
     )
     return _messages(*every)
-
-
-@register("twofactor", deploy=True)
-def check_deploy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Checks that matter only in production."""
-    return _messages(_cache)
 
 
 @register(Tags.database)
@@ -132,24 +120,6 @@ def _urls() -> Findings:
             "The URLs of twofactor are not in the URLconf.",
             'Add path("accounts/2fa/", include("twofactor.urls")) to the URLconf.',
         )
-
-
-def _dummy_cache() -> Findings:
-    """Only warn, because an error would stop `migrate`, `runserver` and `test`, which need no rate limits.
-
-    LocMemCache is fine here. It is Django's default and works for a single process.
-    """
-    if _cache_backend() == "DummyCache":
-        yield "W005", LIMITLESS_CACHES["DummyCache"], SHARED_CACHE_HINT
-
-
-def _cache() -> Findings:
-    if message := LIMITLESS_CACHES.get(_cache_backend()):
-        yield "E005", message, SHARED_CACHE_HINT
-
-
-def _cache_backend() -> str:
-    return settings.CACHES["default"]["BACKEND"].rpartition(".")[2]
 
 
 def _sessions() -> Findings:

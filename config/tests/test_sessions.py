@@ -6,11 +6,23 @@ import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from config.sessions import SessionStore
 from conftest import PASSWORD
 from twofactor.tests.constants import CHANGE_PASSWORD
-from twofactor.tests.helpers import LOGIN, SETTINGS, is_signed_in, new_client, redirect_target, sign_in
+from twofactor.tests.helpers import (
+    LOGIN,
+    SETTINGS,
+    VERIFY_LOGIN,
+    code_now,
+    give_password,
+    is_signed_in,
+    new_client,
+    redirect_target,
+    sign_in,
+    wrong_code,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -144,3 +156,27 @@ def test_a_session_without_a_start_time_ends_30_days_after_its_next_request(user
     assert client.get(SETTINGS).status_code == 200
     let_days_pass(30)
     assert client.get(SETTINGS).status_code == 302
+
+
+# --- Expiry ---------------------------------------------------------------------------------------
+
+
+def minutes_left():
+    (expires,) = Session.objects.values_list("expire_date", flat=True)
+    return round((expires - timezone.now()).total_seconds() / 60)
+
+
+def test_the_session_of_a_pending_sign_in_expires_after_thirty_minutes(user, authenticator, secret):
+    client = new_client()
+    give_password(client, user)
+    assert minutes_left() == 30
+    client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})
+    assert minutes_left() == 30
+    client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    assert is_signed_in(client)
+    assert minutes_left() == 14 * 24 * 60
+
+
+def test_a_session_without_2fa_expires_after_14_days(user):
+    sign_in(new_client(), user)
+    assert minutes_left() == 14 * 24 * 60

@@ -3,12 +3,10 @@
 import pytest
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings as site
-from django.core.checks import ERROR, run_checks
-from django.core.management import call_command
-from django.core.management.base import SystemCheckError
+from django.core.checks import run_checks
 
 from twofactor.account import AccountAdapter
-from twofactor.checks import AFTER, HTMX_MIDDLEWARE, MIDDLEWARE, check_all, check_deploy
+from twofactor.checks import AFTER, HTMX_MIDDLEWARE, MIDDLEWARE, check_all
 from twofactor.models import Authenticator
 from twofactor.stages import VerifyStage
 
@@ -34,8 +32,6 @@ def reported_ids():
     return [message.id.removeprefix("twofactor.") for message in check_all(None)]
 
 
-SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1"}}
-
 WRONG_SETTINGS = [
     ("E001", {"ACCOUNT_ADAPTER": "allauth.account.adapter.DefaultAccountAdapter"}),
     ("E014", {"ACCOUNT_ADAPTER": f"{__name__}.StageOnlyAdapter"}),
@@ -44,7 +40,6 @@ WRONG_SETTINGS = [
     ("E002", {"MIDDLEWARE": WITHOUT_MIDDLEWARE}),
     ("E018", {"MIDDLEWARE": [name for name in site.MIDDLEWARE if name != HTMX_MIDDLEWARE]}),
     *[("E003", {"MIDDLEWARE": middleware_before(name)}) for name in AFTER],
-    ("W005", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
     ("E006", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}),
     ("E007", {"TWOFACTOR_KEYS": ""}),
     ("E007", {"TWOFACTOR_KEYS": "a-key-without-an-id"}),
@@ -76,7 +71,6 @@ def test_a_wrong_setting_is_reported_alone(settings, check_id, values):
 
 
 @pytest.mark.parametrize("values", [
-    {"CACHES": SHARED_CACHE},
     {"SECURE_SSL_REDIRECT": True, "SESSION_COOKIE_SECURE": True, "CSRF_COOKIE_SECURE": True},
     {"TWOFACTOR_DRIFT_WINDOW": 0},
     {"TWOFACTOR_ADAPTER": "twofactor.tests.test_adapter.ShopAdapter"},
@@ -91,19 +85,6 @@ def test_valid_settings_are_not_reported(settings, values):
         setattr(settings, name, value)
     assert reported_ids() == []
     assert run_checks(tags=["twofactor"]) == []
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("backend, reported", [("dummy.DummyCache", ["W005"]), ("locmem.LocMemCache", [])])
-def test_a_cache_that_cannot_limit_is_an_error_only_with_deploy(settings, backend, reported):
-    settings.CACHES = SHARED_CACHE
-    assert check_deploy(None) == []
-    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
-    assert reported_ids() == reported
-    call_command("check")
-    assert [(message.id, message.level) for message in check_deploy(None)] == [("twofactor.E005", ERROR)]
-    with pytest.raises(SystemCheckError, match=r"twofactor\.E005"):
-        call_command("check", deploy=True)
 
 
 # --- check --database -----------------------------------------------------------------------------
