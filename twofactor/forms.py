@@ -162,7 +162,7 @@ class SecondFactorForm(LimitedForm):
         "wrong_backup_code": _("That is not one of your unused backup codes."),
         "delayed": _("Too many wrong codes. Codes from your app are taken again in %(wait)s; a backup code works now."),
         "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
-        "busy": _("Another code of your account was just checked. Try again in a moment."),
+        "busy": _("Another code for your account is being checked. Try again in a moment."),
         "ended": _("Too many wrong codes."),
         "unreadable": _("Codes from your app can't be checked right now. Use a backup code."),
     }
