@@ -167,9 +167,11 @@ MESSAGE_STORAGE = "config.messages.CookieStorage"
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60
 
 _email = env.email_url("EMAIL_URL", default="consolemail://")
-if _email["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend":
-    _email["EMAIL_BACKEND"] = "config.mail.TerminalBackend"
-vars().update(_email)
+_own_backends = {
+    "django.core.mail.backends.console.EmailBackend": "config.mail.TerminalBackend",
+    "django.core.mail.backends.smtp.EmailBackend": "config.mail.BackgroundBackend",
+}
+vars().update(_email | {"EMAIL_BACKEND": _own_backends.get(_email["EMAIL_BACKEND"], _email["EMAIL_BACKEND"])})
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str(
     "DEFAULT_FROM_EMAIL", default=formataddr((TWOFACTOR_ISSUER, f"no-reply@{urlsplit(SITE_URL).hostname}"))

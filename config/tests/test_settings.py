@@ -132,7 +132,7 @@ def test_without_https_cookies_are_plain_and_nothing_is_redirected(load):
     assert settings["SITE_URL"] == "http://2fa.example"
 
 
-def test_the_environment_changes_the_settings(load, tmp_path):
+def test_the_environment_changes_the_settings(load):
     settings = load(
         **REQUIRED,
         TWOFACTOR_REQUIRED="all",
@@ -140,7 +140,7 @@ def test_the_environment_changes_the_settings(load, tmp_path):
         TRUSTED_PROXY_COUNT="2",
         DATABASE_URL="postgres://u:p@db:5432/site",
         CACHE_URL="redis://cache:6379/1?key_prefix=one&timeout=60",
-        EMAIL_URL=f"filemail:///{tmp_path}",
+        EMAIL_URL="smtp+tls://user:password@mail.example:587",
     )
     assert (settings["TWOFACTOR_REQUIRED"], settings["TWOFACTOR_TRUST_DAYS"]) == ("all", 30)
     assert settings["ALLAUTH_TRUSTED_PROXY_COUNT"] == 2
@@ -148,8 +148,8 @@ def test_the_environment_changes_the_settings(load, tmp_path):
     database, cache = settings["DATABASES"]["default"], settings["CACHES"]["default"]
     assert (database["ENGINE"], database["OPTIONS"]["pool"]["max_size"]) == ("django.db.backends.postgresql", 8)
     assert (cache["BACKEND"], cache["KEY_PREFIX"], cache["TIMEOUT"]) == ("config.cache.RedisCache", "one", 60)
-    assert settings["EMAIL_BACKEND"] == "django.core.mail.backends.filebased.EmailBackend"
-    assert (Path(settings["EMAIL_FILE_PATH"]), settings["EMAIL_TIMEOUT"]) == (tmp_path, 10)
+    assert settings["EMAIL_BACKEND"] == "config.mail.BackgroundBackend"
+    assert (settings["EMAIL_HOST"], settings["EMAIL_USE_TLS"], settings["EMAIL_TIMEOUT"]) == ("mail.example", True, 10)
 
 
 def test_any_site_name_makes_one_valid_sender(load):
