@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import get_language, override
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses, known_browsers
@@ -35,13 +35,6 @@ OTHER_LINK_EMAILS = {
     "account/email/unknown_account",
     "account/email/email_confirmation",
     "account/email/email_confirmation_signup",
-}
-
-# The label of the link in an email, by the name of the link in the context.
-LINK_LABELS = {
-    "activate_url": _("Confirm your address"),
-    "password_reset_url": _("Choose a new password"),
-    "signup_url": _("Sign up"),
 }
 
 
@@ -131,8 +124,8 @@ class AccountAdapter(TwofactorAccountAdapter):
         context = {
             "user": claim.user,
             "account": "" if is_new else addresses.masked(claim.user.email),
-            "activate_url": self.get_email_confirmation_url(request, emailconfirmation),
-            "reject_url": reverse("reject_email", args=[emailconfirmation.key]),
+            "url": self.get_email_confirmation_url(request, emailconfirmation),
+            "other_url": reverse("reject_email", args=[emailconfirmation.key]),
             "is_first": signup,
         }
         self.send_mail(f"account/email/{template}", claim.email, context)
@@ -141,7 +134,7 @@ class AccountAdapter(TwofactorAccountAdapter):
         """Send a link that sets a new password, so that the owner does not have to request one."""
         if owner := addresses.owner_of(email):
             key = f"{user_pk_to_url_str(owner)}-{default_token_generator.make_token(owner)}"
-            context = {"user": owner, "password_reset_url": self.get_reset_password_from_key_url(key)}
+            context = {"user": owner, "url": self.get_reset_password_from_key_url(key)}
             self.send_mail("account/email/account_already_exists", email, context)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
@@ -151,14 +144,17 @@ class AccountAdapter(TwofactorAccountAdapter):
         """
         if not self._charge_email(template_prefix, email, is_first=context.get("is_first", False)):
             return
-        links = {name: site_link(value) for name, value in context.items() if name.endswith("_url")}
-        context = {"email": email, **context, **links, "site_name": settings.TWOFACTOR_ISSUER}
-        with override(mail.language_of(context.get("user"))):
-            message = self.render_mail(template_prefix, email, context)
-            mail.add_html(
-                message, **find_action(message.body.splitlines(), links), other_url=links.get("reject_url", "")
-            )
-        mail.post(message)
+        url = context.get("url") or context.get("password_reset_url") or context.get("signup_url")
+        other_url = context.get("other_url")
+        context = {
+            "email": email,
+            **context,
+            "site_name": settings.TWOFACTOR_ISSUER,
+            "when": context.get("timestamp"),
+            "url": site_link(url) if url else "",
+            "other_url": site_link(other_url) if other_url else "",
+        }
+        mail.send(f"{template_prefix}.html", context, user=context.get("user"), to=[email])
 
     def _charge_email(self, template_prefix: str, email: str, *, is_first: bool) -> bool:
         """Charge an email that was not triggered by the signed-in owner of the address. Return whether to send it.
@@ -201,14 +197,6 @@ def too_many_tries(seconds: int) -> ValidationError:
     message = _("Too many tries. Try again in %(wait)s, or reset your password.")
     params = {"wait": in_words(seconds), "seconds": seconds}
     return ValidationError(message, code="too_many_login_attempts", params=params)
-
-
-def find_action(lines: list[str], links: dict[str, str]) -> dict[str, str]:
-    """Return the arguments of `mail.add_html` for the link that is one of these lines, or an empty dict."""
-    for name, label in LINK_LABELS.items():
-        if links.get(name) in lines:
-            return {"url": links[name], "words": str(label)}
-    return {}
 
 
 def site_link(url: str) -> str:

@@ -5,12 +5,7 @@ import re
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
-from django.template.loader import render_to_string
-from django.utils.translation import gettext as _
-from django.utils.translation import override
 
 from twofactor import adapter, conf, limits, mail, signals
 from twofactor.models import Authenticator, SecurityEvent
@@ -122,23 +117,12 @@ def _record(
     event = SecurityEvent.objects.create(user_id=user.pk, kind=kind, **source)
     log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **context)
     if email:
-        with override(mail.language_of(user)):
-            _email(event, user, request, context)
-
-
-def _email(event: SecurityEvent, user: Any, request: HttpRequest | None, context: dict[str, Any]) -> None:
-    context = {
-        **context,
-        "user": user,
-        "site_name": adapter.current().issuer(request),
-        "created_at": event.created_at,
-        "ip": event.ip,
-        "browser": event.browser,
-        "settings_url": conf.settings_url(),
-    }
-    subject = " ".join(render_to_string(f"twofactor/email/{event.kind}_subject.txt", context).split())
-    text = render_to_string(f"twofactor/email/{event.kind}_message.txt", context)
-    for address in mail.addresses_of(user):
-        message = EmailMultiAlternatives(subject, text, settings.DEFAULT_FROM_EMAIL, [address])
-        mail.add_html(message, url=context["settings_url"], words=_("Open your settings"))
-        mail.post(message)
+        context |= {
+            "user": user,
+            "site_name": adapter.current().issuer(request),
+            "when": event.created_at,
+            "ip": event.ip,
+            "browser": event.browser,
+            "url": conf.settings_url(),
+        }
+        mail.send(f"twofactor/email/{kind}.html", context, user=user, to=mail.addresses_of(user))

@@ -2,17 +2,16 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.core.mail import EmailMessage
 
-from twofactor import mail
 from twofactor.models import Authenticator
 from twofactor.tests import rfc6238
-from twofactor.tests.helpers import SECRET
+from twofactor.tests.helpers import SECRET, run_on_commit
 
 # --- Users and their second factor ----------------------------------------------------------------
 
@@ -62,11 +61,8 @@ def oathtool() -> Callable[[str, float], str]:
 
 
 @pytest.fixture(autouse=True)
-def isolate_limits_and_emails() -> Iterator[None]:
-    """Clear the limits before each test, and wait for its emails, which are sent in a thread."""
+def clear_limits() -> None:
     cache.clear()
-    yield
-    mail.flush()
 
 
 @pytest.fixture
@@ -74,7 +70,7 @@ def emails_to(mailoutbox: list[EmailMessage]) -> Callable[[str], list[EmailMessa
     """Return the emails sent to an address so far, oldest first."""
 
     def emails(address: str) -> list[EmailMessage]:
-        mail.flush()
+        run_on_commit()
         return [message for message in mailoutbox if address in message.to]
 
     return emails

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 
 from twofactor import limits
@@ -18,6 +19,12 @@ HTMX = {"HX-Request": "true"}  # the header of htmx
 
 UNKNOWN_BACKUP_CODE = "0000-0000-0000-0000"
 MALFORMED_CODES = ["12345", "1234567", "abcdef", "¹²³⁴⁵⁶", "\0" * 6, "\ud800" * 6, "1" * 3_000_000]
+
+
+def run_on_commit() -> None:
+    """Run the callbacks that wait for the commit, such as emails. A test runs in a transaction that never commits."""
+    while connection.run_on_commit:
+        connection.run_on_commit.pop(0)[1]()
 
 
 # --- Clients and sign-in --------------------------------------------------------------------------
