@@ -2,17 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import pytest
 from allauth.account.models import EmailAddress
 
 from accounts.models import User
 from config.settings import PASSWORD_HASHERS
-from config.settings_test import TEST_REDIS
+from config.tests.processes.databases import new_database
 from twofactor.tests.fixtures import *  # noqa: F403
 from twofactor.tests.helpers import NOW, PASSWORD, SECRET
-from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, TEST_POSTGRESQL, why_unavailable
+from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, why_unavailable
 
 __all__ = ["NOW", "PASSWORD", "SECRET"]  # for tests that import them from here
 
@@ -46,20 +45,9 @@ def real_hasher(settings) -> None:
 # --- Optional services ----------------------------------------------------------------------------
 
 
-def unavailable_services() -> str:
-    """Return why PostgreSQL or Redis cannot be used, or "" if both are available."""
-    import redis  # imported here, since it is slow to import
-
-    try:
-        redis.Redis.from_url(TEST_REDIS, socket_timeout=2).ping()
-    except redis.RedisError as error:
-        return f"Redis is not available: {error}"
-    return why_unavailable()
-
-
 def pytest_configure() -> None:
-    if TEST_ON_POSTGRESQL and (reason := unavailable_services()):
-        pytest.exit(f"Skipped on PostgreSQL and Redis: accounts/tests, config/tests. {reason}", 0)
+    if TEST_ON_POSTGRESQL and (reason := why_unavailable()):
+        pytest.exit(f"Skipped on PostgreSQL: accounts/tests, config/tests. {reason}", 0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,14 +58,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[dict[str, str]]:
-    """The environment of a site on PostgreSQL and Redis, with its own database."""
-    import psycopg
-    from psycopg import sql
-
-    if reason := unavailable_services():
+    """The environment of a site on PostgreSQL, with its own database."""
+    if reason := why_unavailable():
         pytest.skip(reason)
-    name = f"twofactor_test_{os.getpid()}"
-    with closing(psycopg.connect(f"{TEST_POSTGRESQL}/postgres", autocommit=True)) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield {"DATABASE_URL": f"{TEST_POSTGRESQL}/{name}", "CACHE_URL": f"{TEST_REDIS}?key_prefix={name}"}
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with new_database(f"twofactor_test_{os.getpid()}") as url:
+        yield {"DATABASE_URL": url}

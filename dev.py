@@ -376,7 +376,6 @@ def production_environment(folder: str) -> dict[str, str]:
         "SITE_URL": "https://example.com",
         "CSRF_TRUSTED_ORIGINS": "https://example.com",
         "DATABASE_URL": f"sqlite:///{folder}/check.sqlite3",
-        "CACHE_URL": "",
         "EMAIL_URL": "smtp://localhost:25",
         "TWOFACTOR_DRIFT_WINDOW": "1",
         "TWOFACTOR_GRACE_DAYS": "0",

@@ -125,8 +125,8 @@ def put_into(page: Path, part: str, text: str) -> None:
 
 def main(arguments: list[str]) -> None:
     options = parse(arguments)
-    if "postgresql" in options.on and (reason := services.unavailable_services()):
-        print(f"Skipped: PostgreSQL and Redis are not both available: {reason}", file=sys.stderr)
+    if "postgresql" in options.on and (reason := services.why_unavailable()):
+        print(f"Skipped: PostgreSQL is not available: {reason}", file=sys.stderr)
         options.on = tuple(name for name in options.on if name != "postgresql")
     for part in options.parts or PARTS:
         blocks = [heading(arguments)]

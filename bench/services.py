@@ -1,4 +1,4 @@
-"""The databases of the measured sites: SQLite, or PostgreSQL with Redis."""
+"""The databases of the measured sites: SQLite or PostgreSQL."""
 
 import os
 import secrets
@@ -8,11 +8,10 @@ from types import TracebackType
 from typing import Self
 
 POSTGRESQL = os.environ.get("BENCH_POSTGRESQL", "postgres://postgres@127.0.0.1:5432")
-REDIS = os.environ.get("BENCH_REDIS", "redis://127.0.0.1:6379/12")
 
 
 class Store(AbstractContextManager["Store"]):
-    """A temporary database and cache for one site."""
+    """A temporary database for one site."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind, self.folder = kind, folder
@@ -20,8 +19,8 @@ class Store(AbstractContextManager["Store"]):
 
     def environment(self) -> dict[str, str]:
         if self.kind == "sqlite":
-            return {"DATABASE_URL": f"sqlite:///{self.folder / self.name}.sqlite3", "CACHE_URL": ""}
-        return {"DATABASE_URL": f"{POSTGRESQL}/{self.name}", "CACHE_URL": f"{REDIS}?key_prefix={self.name}"}
+            return {"DATABASE_URL": f"sqlite:///{self.folder / self.name}.sqlite3"}
+        return {"DATABASE_URL": f"{POSTGRESQL}/{self.name}"}
 
     def __enter__(self) -> Self:
         if self.kind == "postgresql":
@@ -33,11 +32,6 @@ class Store(AbstractContextManager["Store"]):
     ) -> None:
         if self.kind == "postgresql":
             execute(f'DROP DATABASE "{self.name}" WITH (FORCE)')
-            import redis
-
-            cache = redis.Redis.from_url(REDIS)
-            for key in cache.scan_iter(f"{self.name}*", count=1000):
-                cache.delete(key)
         for path in self.folder.glob(f"{self.name}*"):
             with suppress(OSError):
                 path.unlink()
@@ -50,14 +44,12 @@ def execute(statement: str) -> None:
         server.execute(statement.encode())
 
 
-def unavailable_services() -> str:
-    """Return why PostgreSQL or Redis cannot be reached, or an empty string."""
+def why_unavailable() -> str:
+    """Return why PostgreSQL cannot be reached, or an empty string."""
     import psycopg
-    import redis
 
     try:
-        redis.Redis.from_url(REDIS, socket_timeout=2).ping()
         execute("SELECT 1")
-    except (redis.RedisError, psycopg.OperationalError) as error:
+    except psycopg.OperationalError as error:
         return " ".join(str(error).split())
     return ""

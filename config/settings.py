@@ -134,33 +134,29 @@ if _on_sqlite:
     # one has written since, or is writing.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        "timeout": 5,
         # The page cache of one connection, in KiB. Each thread has a connection.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512;",
     }
     # Opening a connection takes longer than most queries, and closing the last one writes back the whole WAL.
     _database["CONN_MAX_AGE"] = None
 else:
-    # One connection per thread would be 64 for two processes, of the 100 that PostgreSQL allows.
-    _database["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8}, **_database.get("OPTIONS", {})}
+    # One connection per thread would be 64 for two processes, of the 100 that PostgreSQL allows. A request waits five
+    # seconds for a connection. `reconnect_timeout` limits the delay between attempts, which doubles each time: without
+    # it, the site could take minutes to notice that the database is back.
+    _pool = {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 5}
+    _database["OPTIONS"] = {"pool": _pool, **_database.get("OPTIONS", {})}
     _database["CONN_HEALTH_CHECKS"] = True
 
-# The default cache is a file shared by all processes of the machine: beside the SQLite file, or beside manage.py with
-# PostgreSQL.
-_cache_file = Path(_database["NAME"]).with_suffix(".cache") if _on_sqlite else BASE_DIR / "db.cache"
-if env.str("CACHE_URL", default=""):
-    # django-environ keeps options such as `?key_prefix=` in lower case; Django expects upper case.
-    CACHES = {"default": {name.upper(): value for name, value in env.cache_url("CACHE_URL").items()}}
-    if CACHES["default"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
-        CACHES["default"]["BACKEND"] = "config.cache.RedisCache"
-        CACHES["default"].setdefault("OPTIONS", {}).update(socket_timeout=1, socket_connect_timeout=1)
-else:
-    CACHES = {"default": {"BACKEND": "config.cache.SQLiteCache", "LOCATION": str(_cache_file)}}
-
-# Fragments of templates/base.html that are the same for all users. Without DEBUG, each process renders them
-# once per language.
-_fragments = "dummy.DummyCache" if DEBUG else "locmem.LocMemCache"
-CACHES["fragments"] = {"BACKEND": f"django.core.cache.backends.{_fragments}", "LOCATION": "fragments"}
+# Only allauth's limits on rare forms use the cache. `migrate` creates the table. MAX_ENTRIES is 300 by default, so an
+# attacker could evict the limits of others.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "django_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 
 SESSION_ENGINE = "config.sessions"
 MESSAGE_STORAGE = "config.messages.CookieStorage"

@@ -1,7 +1,7 @@
 """Settings for the tests: the site's settings with a fixed environment, so that no `.env` changes a result.
 
-TEST_POSTGRESQL and TEST_REDIS name the servers for tests that need them. With TEST_DATABASE=postgresql the site
-itself uses both of them, instead of SQLite and the cache file.
+TEST_POSTGRESQL names the server for tests that need it. With TEST_DATABASE=postgresql the site itself uses it, instead
+of SQLite.
 """
 
 import atexit
@@ -12,11 +12,10 @@ from pathlib import Path
 
 from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, TEST_POSTGRESQL
 
-# Each process of a parallel run has its own folder, and so its own SQLite database and cache file. On PostgreSQL and
-# Redis, their names contain the process ID.
+# Each process of a parallel run has its own folder, and so its own SQLite database. On PostgreSQL, the name of the
+# database contains the process ID.
 TEST_FOLDER = Path(tempfile.mkdtemp(prefix="twofactor-tests-"))
 atexit.register(shutil.rmtree, TEST_FOLDER, ignore_errors=True)
-TEST_REDIS = os.environ.get("TEST_REDIS") or "redis://127.0.0.1:6379/15"
 
 # Every variable that config/settings.py reads. `.env` does not override a variable that is set.
 os.environ.update(
@@ -27,7 +26,6 @@ os.environ.update(
     SITE_URL="http://testserver",
     USE_HTTPS="false",
     DATABASE_URL=f"{TEST_POSTGRESQL}/postgres" if TEST_ON_POSTGRESQL else f"sqlite:///{TEST_FOLDER}/site.sqlite3",
-    CACHE_URL=f"{TEST_REDIS}?key_prefix=test-{os.getpid()}" if TEST_ON_POSTGRESQL else "",
     EMAIL_URL="memorymail://",
     DEFAULT_FROM_EMAIL="Twofactor <no-reply@testserver>",
     SENTRY_DSN="",

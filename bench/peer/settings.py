@@ -10,8 +10,6 @@ if not env.bool("BENCH_PEER_KEEPS_CONNECTIONS", default=False):
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"].pop("pool", None)
 EMAIL_BACKEND, DEFAULT_FROM_EMAIL = vars(ours)["EMAIL_BACKEND"], ours.DEFAULT_FROM_EMAIL
-if env.str("CACHE_URL"):
-    CACHES = {"default": {**ours.CACHES["default"], "BACKEND": "django.core.cache.backends.redis.RedisCache"}}
 if env.bool("BENCH_FAST_HASHER"):
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

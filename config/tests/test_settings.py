@@ -117,10 +117,10 @@ def test_the_defaults(load, folder):
         "SECURE_PROXY_SSL_HEADER", "CONTENT_SECURITY_POLICY_REPORT_ONLY", "SESSION_COOKIE_DOMAIN", "CSRF_COOKIE_DOMAIN",
     } & set(settings)  # fmt: skip
     database, cache = settings["DATABASES"]["default"], settings["CACHES"]["default"]
-    assert Path(database["NAME"]).parent == Path(cache["LOCATION"]).parent == folder
+    assert Path(database["NAME"]).parent == folder
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
-    assert cache["BACKEND"] == "config.cache.SQLiteCache"
+    assert cache["BACKEND"] == "django.core.cache.backends.db.DatabaseCache"
 
 
 def test_without_https_cookies_are_plain_and_nothing_is_redirected(load):
@@ -139,15 +139,13 @@ def test_the_environment_changes_the_settings(load):
         TWOFACTOR_TRUST_DAYS="30",
         TRUSTED_PROXY_COUNT="2",
         DATABASE_URL="postgres://u:p@db:5432/site",
-        CACHE_URL="redis://cache:6379/1?key_prefix=one&timeout=60",
         EMAIL_URL="smtp+tls://user:password@mail.example:587",
     )
     assert (settings["TWOFACTOR_REQUIRED"], settings["TWOFACTOR_TRUST_DAYS"]) == ("all", 30)
     assert settings["ALLAUTH_TRUSTED_PROXY_COUNT"] == 2
     assert settings["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
-    database, cache = settings["DATABASES"]["default"], settings["CACHES"]["default"]
+    database = settings["DATABASES"]["default"]
     assert (database["ENGINE"], database["OPTIONS"]["pool"]["max_size"]) == ("django.db.backends.postgresql", 8)
-    assert (cache["BACKEND"], cache["KEY_PREFIX"], cache["TIMEOUT"]) == ("config.cache.RedisCache", "one", 60)
     assert settings["EMAIL_BACKEND"] == "config.mail.BackgroundBackend"
     assert (settings["EMAIL_HOST"], settings["EMAIL_USE_TLS"], settings["EMAIL_TIMEOUT"]) == ("mail.example", True, 10)
 

@@ -7,6 +7,7 @@ from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.cache import cache
 from django.core.management import call_command
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
@@ -27,6 +28,12 @@ def pytest_configure() -> None:
         pytest.exit("The app's tests have settings of their own. Run them apart from the site's: pytest twofactor", 4)
     if TEST_ON_POSTGRESQL and (reason := why_unavailable()):
         pytest.exit(f"Skipped on PostgreSQL: twofactor/tests. {reason}", 0)
+
+
+@pytest.fixture(autouse=True)
+def clear_cache() -> None:
+    """Clear allauth's limits. The cache is in memory."""
+    cache.clear()
 
 
 @pytest.fixture

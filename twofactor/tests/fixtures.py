@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.mail import EmailMessage
 
 from twofactor.models import Authenticator
@@ -58,11 +57,6 @@ def oathtool() -> Callable[[str, float], str]:
 
 
 # --- Isolation and emails -------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def clear_limits() -> None:
-    cache.clear()
 
 
 @pytest.fixture

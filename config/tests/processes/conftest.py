@@ -25,7 +25,7 @@ def postgresql_site(services: dict[str, str]) -> Iterator[Site]:
 
 @pytest.fixture(scope="session", params=DATABASES)
 def site(request: pytest.FixtureRequest) -> Site:
-    """A site on SQLite with the default cache, and one on PostgreSQL and Redis."""
+    """A site on SQLite, and one on PostgreSQL."""
     return request.getfixturevalue(f"{request.param}_site")
 
 

@@ -1,4 +1,4 @@
-"""Run the site in two granian processes on loopback, with its own database, cache and email folder."""
+"""Run the site in two granian processes on loopback, with its own database and email folder."""
 
 import base64
 import email
@@ -106,7 +106,6 @@ class Site:
             "CSRF_TRUSTED_ORIGINS": "",
             "SITE_URL": self.base,
             "DATABASE_URL": f"sqlite:///{self.database}",
-            "CACHE_URL": "",
             "EMAIL_URL": f"filemail:///{self.mail}",
             "TRUSTED_PROXY_COUNT": "1",
             "TWOFACTOR_ISSUER": "Twofactor",

@@ -1,4 +1,4 @@
-"""What the process tests do in the site's database. Runs in a child: the test process has another database and cache.
+"""What the process tests do in the site's database. Runs in a child: the test process has another database.
 
 `Site.call(function, ...)` sends the name of a function and its arguments as JSON, and returns the result.
 """
@@ -157,7 +157,7 @@ def is_slow() -> bool:
     except DatabaseError:
         return True
     finally:
-        execute("PRAGMA busy_timeout = 20000")
+        execute("PRAGMA busy_timeout = 5000")
     return False
 
 

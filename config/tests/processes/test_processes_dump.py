@@ -1,4 +1,4 @@
-"""A stolen database, cache, email folder and log contain no secret, code or password in clear."""
+"""A stolen database, email folder and log contain no secret, code or password in clear."""
 
 import base64
 import email
@@ -178,7 +178,7 @@ class Journey:
             yield from self.make_new_codes()
             yield from self.turn_on(backup_code=self.ada.backup_codes[0])
         yield from self.step_up()
-        self.site.call(site_helpers.clear_cache)  # resets the limit of ten passwords a minute
+        self.site.call(site_helpers.clear_limits)  # among them that of ten passwords a minute
         page = post(self.client, DISABLE, {"password": PASSWORD, "backup_code": self.ada.backup_codes[9]})
         assert page.status_code == 200
         yield from self.turn_on()
@@ -258,7 +258,7 @@ def test_the_journey_is_complete(stolen: tuple[Site, StolenFiles, set[str]]) -> 
     ada = site.call(site_helpers.pk_of, "ada@example.com")
     assert set(site.call(site_helpers.events, ada)) >= changes | {"backup_code_used", "browser_trusted"}
     assert len(secrets) > 70
-    assert {path.name for path in site.folder.iterdir()} > {"site.sqlite3", "site.sqlite3-wal", "site.cache"}
+    assert {path.name for path in site.folder.iterdir()} > {"site.sqlite3", "site.sqlite3-wal"}
     assert len(list(site.mail.iterdir())) > 5
     assert files.contains("twofactor_setup"), "sessions are not decoded"
     assert files.contains("ada@example.com")
