@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.admin import apps as admin_apps
@@ -10,8 +12,9 @@ class SiteConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in
 
-        from config import checks, errors, middleware  # noqa: F401 - importing checks registers them
+        from config import errors, middleware
 
+        import_module("config.checks")  # It registers them.
         user_logged_in.connect(middleware.record_sign_in_time)
         if settings.SENTRY_DSN:
             errors.init_sentry(settings.SENTRY_DSN)
