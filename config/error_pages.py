@@ -4,13 +4,18 @@ Django's views use requires_csrf_token, which reads the request body in the erro
 the error into a 500. The forms on these pages work without it, because CsrfViewMiddleware reads the cookie earlier.
 """
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: BaseException | None = None) -> HttpResponse:
     """Render the page without the request, so that it does not reflect a refused host."""
+    if is_database_down(exception):
+        return unavailable()
     return HttpResponse(render_to_string("400.html"), status=400)
 
 
@@ -35,4 +40,20 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Render the page without the request, because the request may cause the error."""
+    if is_database_down(sys.exception()):
+        return unavailable()
     return HttpResponse(render_to_string("500.html"), status=500)
+
+
+def is_database_down(error: BaseException | None) -> bool:
+    """Return whether the database was unreachable or locked.
+
+    Look at the context too: if a session cannot be saved, Django raises SessionInterrupted, which is a bad request.
+    """
+    while error and not isinstance(error, OperationalError | InterfaceError):
+        error = error.__context__
+    return error is not None
+
+
+def unavailable() -> HttpResponse:
+    return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})

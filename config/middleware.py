@@ -4,19 +4,18 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import SESSION_KEY, logout
-from django.core.exceptions import BadRequest
-from django.core.handlers.wsgi import LimitedStream
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
-from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
-from config import logs
+from config import error_pages, logs
 from config.health import healthz
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -31,10 +30,10 @@ PERMISSIONS_POLICY = ", ".join(
 )  # fmt: skip
 SIGNED_IN_AT = "signed_in_at"
 SESSION_LIFETIME = 30 * 24 * 60 * 60  # seconds
-SIGN_OUT = ("/accounts/logout/", "/admin/logout/")
-# These pages have a token in their URL or a secret on them, so their Referer has no path. With `no-referrer` browsers
-# would also send `Origin: null` with forms, which Django's CSRF check rejects.
-WITHOUT_REFERRER_PATH = ("/accounts/confirm-email/", "/accounts/password/reset/key/", "/accounts/2fa/")
+SIGN_OUT = {"account_logout", "admin:logout"}
+# These pages have a token in their URL, and pages of the app may have a secret on them, so their Referer has no path.
+# With `no-referrer` browsers would also send `Origin: null` with forms, which Django's CSRF check rejects.
+WITH_TOKEN = {"account_confirm_email", "account_reset_password_from_key", "reject_email"}
 # The IDs of nginx, HAProxy and cloud load balancers. Longer or other values could inject text into the log.
 REQUEST_ID = re.compile(r"[0-9A-Za-z._=-]{8,64}")
 
@@ -58,20 +57,18 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def security_headers(get_response: GetResponse) -> GetResponse:
-    """Set security headers on every response, including error pages."""
+    """Set security headers on every response, including error pages. `match` is None if no URL was looked up."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
+        match = request.resolver_match
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
-        if request.path.startswith(WITHOUT_REFERRER_PATH):
+        if match is None or match.view_name in WITH_TOKEN or "twofactor" in match.app_names:
             response.headers["Referrer-Policy"] = "strict-origin"
-        user = getattr(request, "user", None)
-        if request.path.startswith(("/accounts/", "/admin/")) or (user is not None and user.is_authenticated):
-            if "no-store" not in response.headers.get("Cache-Control", ""):
-                add_never_cache_headers(response)
-            patch_vary_headers(response, ["Cookie"])
-        if request.method == "POST" and request.path in SIGN_OUT and response.status_code < 400:
+        if "Cache-Control" not in response.headers:
+            add_never_cache_headers(response)
+        if match and match.view_name in SIGN_OUT and request.method == "POST" and response.status_code < 400:
             response.headers["Clear-Site-Data"] = '"storage"'
         return response
 
@@ -98,41 +95,22 @@ def refuse_nul(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def cut_oversized_body(get_response: GetResponse) -> GetResponse:
-    """Cut a form's body at the limit, so that the field that is too long gets an error message.
+def read_body(get_response: GetResponse) -> GetResponse:
+    """Read the request body before anything uses the database, so that a slow client holds no database connection.
 
-    Django would answer 400, and the user would lose the form. The CSRF token is the first field of every form, so it is
-    never cut off. No page accepts files: a long body of another type is rejected before Django writes it to disk.
+    Answer 413 to a body over DATA_UPLOAD_MAX_MEMORY_SIZE, and 400 to one that ends early.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if content_length(request) <= limit:
-            return get_response(request)
-        rest: Any = request._stream
-        if request.content_type == "application/x-www-form-urlencoded":
-            request._stream = cast(Any, LimitedStream(rest, limit))
-            request.META["CONTENT_LENGTH"] = str(limit)
-            response = get_response(request)
-        else:
-            response = render(request, "413.html", status=413)
-        # If input is unread when the server closes, the connection is reset before the client reads the response.
-        drain(rest, at_most=8 * 1024 * 1024)
-        return response
+        try:
+            is_complete = len(request.body) >= int(request.META.get("CONTENT_LENGTH") or 0)
+        except RequestDataTooBig:
+            return render(request, "413.html", status=413)
+        except UnreadablePostError:
+            is_complete = False
+        return get_response(request) if is_complete else error_pages.bad_request(request)
 
     return middleware
-
-
-def content_length(request: HttpRequest) -> int:
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0
-
-
-def drain(stream: Any, *, at_most: int) -> None:
-    while at_most > 0 and (chunk := stream.read(min(at_most, 64 * 1024))):
-        at_most -= len(chunk)
 
 
 def record_sign_in_time(request: HttpRequest, **kwargs: Any) -> None:
