@@ -83,15 +83,15 @@ class SignInTries(Tries):
     """The five tries of one pending sign-in, and its end, which happens once."""
 
     def complete(self) -> bool:
-        """Return True to the one request that completes the sign-in. A copy of its session cannot repeat it."""
-        return self._close(COMPLETED)
+        """Return True to the one request that completes the sign-in. A copy of its session cannot repeat it.
+
+        It succeeds after `end` too: the right code was one of the five tries, and was still being checked.
+        """
+        return Limit.objects.filter(pk=self.key).exclude(hits=COMPLETED).update(hits=COMPLETED) == 1
 
     def end(self) -> bool:
         """Return True to the one request that ends the sign-in after its tries are used up."""
-        return self._close(USED_UP)
-
-    def _close(self, hits: int) -> bool:
-        return Limit.objects.filter(pk=self.key, hits__lte=self.amount).update(hits=hits) == 1
+        return Limit.objects.filter(pk=self.key, hits__lte=self.amount).update(hits=USED_UP) == 1
 
     @property
     def hits(self) -> int:

@@ -14,7 +14,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 
 from accounts.models import User
-from twofactor import codes
+from twofactor import codes, limits
 from twofactor.models import Authenticator, BackupCode, Limit, SecurityEvent
 
 # --- Users ----------------------------------------------------------------------------------------
@@ -69,6 +69,14 @@ def reset_throttle(pk: int) -> None:
     """Reset the throttle and the last used time step, and the tries of all pending sign-ins."""
     set_authenticator(pk, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0)
     Limit.objects.filter(pk__startswith="sign_in:").delete()
+
+
+def count_completed_sign_ins() -> int:
+    return Limit.objects.filter(pk__startswith="sign_in:", hits=limits.COMPLETED).count()
+
+
+def count_tries_of_sign_ins() -> int:
+    return sum(Limit.objects.filter(pk__startswith="sign_in:").values_list("hits", flat=True))
 
 
 def make_backup_codes_unused(pk: int) -> None:

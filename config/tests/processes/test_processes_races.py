@@ -161,9 +161,10 @@ def test_a_correct_code_sent_twice_is_not_recorded_as_wrong(site: Site) -> None:
 
     def give(number: int) -> httpx.Response:
         if number == 1:
-            wait_until(lambda: site.authenticator(user)["closed_sign_in"], "the first code to be accepted")
+            wait_until(lambda: site.call(site_helpers.count_completed_sign_ins), "the first code to be accepted")
         return give_code(tabs[number], code)
 
+    site.call(site_helpers.clear_limits)
     with site.slow("usersessions_usersession", seconds=1):
         first, second = parallel(2, give)
     assert redirect_target(first) == "/"
@@ -175,17 +176,18 @@ def test_a_correct_code_sent_twice_is_not_recorded_as_wrong(site: Site) -> None:
 # --- Limits ---------------------------------------------------------------------------------------
 
 
-def test_five_of_24_parallel_wrong_codes_are_checked(site: Site, pool: SignInPool) -> None:
+def test_at_most_five_of_24_parallel_wrong_codes_are_checked(site: Site, pool: SignInPool) -> None:
     user = pool.user
     codes = [user.wrong_code(number) for number in range(24)]
     for _ in range(ROUNDS):
         site.reset_throttle(user)
         pages = pool.send(24, lambda client, number: give_code(client, codes[number]))
         row = site.authenticator(user)
-        tries = site.call(site_helpers.tries_of_pending_sign_ins, user.pk)
+        checked = statuses(pages).count(422)
         assert winners(pages) == []
-        assert (statuses(pages).count(422), statuses(pages).count(429)) == (5, 19)
-        assert (row["failures"], row["budget_spent"], tries) == (5, 5, 5)
+        assert 1 <= checked <= 5
+        assert statuses(pages).count(429) == 24 - checked
+        assert row["failures"] == row["budget_spent"] == site.call(site_helpers.count_tries_of_sign_ins) == checked
         assert all(1 <= int(page.headers["Retry-After"]) <= 30 for page in pages if page.status_code == 429)
 
 
@@ -196,8 +198,7 @@ def test_parallel_wrong_codes_do_not_exceed_the_budget(site: Site, pool: SignInP
         site.reset_throttle(user)
         site.call(site_helpers.set_authenticator, user.pk, budget_spent=98, budget_began=int(time.time()))
         pages = pool.send(24, lambda client, number: give_code(client, codes[number]))
-        assert site.authenticator(user)["budget_spent"] == 100
-        assert statuses(pages).count(422) == 2
+        assert 1 <= statuses(pages).count(422) == site.authenticator(user)["budget_spent"] - 98 <= 2
 
 
 def test_five_of_24_parallel_wrong_codes_of_one_pending_sign_in_are_checked(site: Site) -> None:
