@@ -16,6 +16,15 @@ class SessionStore(db.SessionStore):
         """Ignore keys that have another form. They may be too long to log, or contain a NUL character."""
         super().__init__(session_key if KEY.fullmatch(session_key or "") else None)
 
+    def create(self) -> None:
+        """Save the session under a new key.
+
+        Django queries first whether the key exists. Of 165 random bits it does not, and the primary key guarantees it.
+        """
+        self._session_key = get_random_string(32, VALID_KEY_CHARS)
+        self.save(must_create=True)
+        self.modified = True
+
     def cycle_key(self) -> None:
         """Prevent session fixation by changing the key of the row.
 

@@ -68,7 +68,8 @@ class VerifyStage(LoginStage):
         self.state["version"] = authenticator.version
         self.state["password"] = user.get_session_auth_hash()
         self.request.session[KEY] = {"began": int(time.time()), "next": self.login.redirect_url, "ending": None}
-        self.request.session.cycle_key()
+        if self.request.session.session_key:  # a new session gets its first key when it is saved
+            self.request.session.cycle_key()
         if wants_panel(self.request):
             return self.show(self.form()), True
         return redirect(self.urlname), True
