@@ -39,7 +39,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--clients", type=numbers, default=(1, 8, 32), help="load: parallel clients (1,8,32)")
     parser.add_argument("--seconds", type=float, default=5, help="load: seconds per run (%(default)s)")
     parser.add_argument("--users", type=int, default=100_000, help="growth: number of users (%(default)s)")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="growth: sessions and events (%(default)s)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="growth: sessions, events and limits (%(default)s)")
     parser.add_argument("--alone", action="store_true", help="measure this site only")
     parser.add_argument(
         "--into", type=Path, metavar="FILE", help="write the tables into FILE, between its marks for each part"

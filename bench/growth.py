@@ -25,7 +25,7 @@ COLUMNS = (
 
 def growth(configuration: Configuration, *, users: int, rows: int, rounds: int) -> Table:
     """Measure every journey on a site with few rows and on the same site with many rows."""
-    table = Table(f"{configuration}: from {FEW} users to {users:,} with {rows:,} sessions and events", COLUMNS)
+    table = Table(f"{configuration}: from {FEW} users to {users:,} with {rows:,} sessions, events and limits", COLUMNS)
     for kind in configuration.kinds:
         with ExitStack() as stack:
             few, many = stack.enter_context(configuration.sites(kind, kind))

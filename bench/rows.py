@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from accounts.models import User
 from bench.orm import analyze, multiply, session_of
 from twofactor import conf, sessions, totp
-from twofactor.models import Authenticator, BackupCode, SecurityEvent, new_codes, new_version
+from twofactor.models import Authenticator, BackupCode, Limit, SecurityEvent, new_codes, new_version
 from twofactor.tests.constants import PASSWORD
 
 EVENTS_EACH = 10
@@ -54,7 +54,7 @@ def _turn_on(user: User, secret: str, salt: bytes, digests: list[str]) -> str:
 
 
 def fill_database(users: int, rows: int) -> None:
-    """Create `users` users with 2FA and ten backup codes each, and `rows` sessions and events."""
+    """Create `users` users with 2FA and ten backup codes each, and `rows` sessions, events and limits."""
     email = create_users(on=1, off=0)[0]["email"]
     template_user = User.objects.get(email=email)
     email_sql = "'crowd-' || i || '@example.com'"
@@ -69,6 +69,8 @@ def fill_database(users: int, rows: int) -> None:
     multiply(Session.objects.all()[0], rows, session_key="'crowd-' || i")
     multiply(UserSession.objects.filter(user=template_user)[0], rows, session_key="'crowd-' || i", user_id=user_id_sql)
     multiply(SecurityEvent.objects.filter(user=template_user)[0], rows, user_id=user_id_sql)
+    limit = Limit.objects.create(key="crowd", hits=1, ends_at=int(time.time()) + 3600)
+    multiply(limit, rows, key="'crowd-' || i")
     analyze()
 
 
