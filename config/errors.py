@@ -53,5 +53,5 @@ def locate(event: Any, hint: Any) -> Any:
     if request is not None:
         event["request"] = {"method": request.method, "url": settings.SITE_URL + request.path}
         event["user"] = {"id": logs.user_id(request)}
-        event.setdefault("tags", {})["request"] = getattr(request, "id", None)
+        event.setdefault("tags", {})["request"] = request.META.get("REQUEST_ID")
     return json.loads(logs.redact_tokens(json.dumps(event, default=str)))

@@ -61,7 +61,7 @@ class JsonFormatter(logging.Formatter):
         # Django logs responses after the middleware has finished, with the request on the record.
         request = getattr(record, "request", None)
         request = request if isinstance(request, HttpRequest) else current_request.get()
-        source = {} if request is None else {"request": getattr(request, "id", None), "user": user_id(request)}
+        source = {} if request is None else {"request": request.META.get("REQUEST_ID"), "user": user_id(request)}
         # The fields of an event override the source, because its user may not be signed in yet. They do not override
         # the head.
         line = {**head, **source, **getattr(record, "fields", {}), **head}

@@ -44,7 +44,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         sent_id = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXY_COUNT > 0 else ""
         new_id = sent_id if REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(16)
-        request.id = new_id  # type: ignore[attr-defined]
+        request.META["REQUEST_ID"] = new_id  # no header of a client can set this name
         token = logs.current_request.set(request)
         try:
             response = get_response(request)
