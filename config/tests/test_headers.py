@@ -77,6 +77,11 @@ def test_error_pages_have_the_security_headers(user, settings, monkeypatch):
     assert "ZeroDivision" not in answers[500].content.decode()
 
 
+@pytest.mark.parametrize("path", ["/", LOGIN, "/nowhere/", "/accounts/logout/", "/language/"])
+def test_no_page_is_stored_unless_its_view_says_so(path):
+    assert "no-store" in new_client().get(path)["Cache-Control"]
+
+
 @pytest.mark.parametrize("htmx", [False, True])
 def test_the_code_form_and_the_answer_to_the_password_are_not_stored(user, authenticator, htmx):
     client = new_client(htmx=htmx)
@@ -85,8 +90,11 @@ def test_the_code_form_and_the_answer_to_the_password_are_not_stored(user, authe
 
 
 def test_pages_with_a_token_or_secret_send_no_path_as_referrer(user):
-    for path in ("/accounts/confirm-email/some-key/", "/accounts/password/reset/key/1-set-password/", VERIFY_LOGIN):
-        assert new_client().get(path)["Referrer-Policy"] in WITHOUT_A_PATH
+    """Nor does a page that has no view: its URL may be a mistyped link with a token."""
+    pages = ["/accounts/confirm-email/some-key/", "/accounts/confirm-email/some-key/not-me/", VERIFY_LOGIN]
+    for path in (*pages, "/accounts/password/reset/key/1-set-password/", "/accounts/password/reset/key/nowhere"):
+        assert new_client().get(path)["Referrer-Policy"] in WITHOUT_A_PATH, path
+    assert new_client().get("/")["Referrer-Policy"] == "same-origin"
     response = sign_in(new_client(), user).post(SETUP, {"password": PASSWORD})
     assert response.context["key"]
     assert response["Referrer-Policy"] in WITHOUT_A_PATH
