@@ -42,8 +42,7 @@ SERVER = [
     *("--http1-header-read-timeout", "10000", "--respawn-failed-workers", "--workers-lifetime", "6h"),
     *("--workers-max-rss", "300", "--workers-kill-timeout", "30"),
 ]
-# Hashing a password takes 19 MiB, which glibc keeps for each thread by default. Measured at 32 clients: 527 MB a
-# process without these settings and 99 MB with them, for 26 ms a hash instead of 25.
+# glibc would keep the 19 MiB of a password hash for each thread: 484 MB a process, over 89 MB (docs/performance.md).
 MEMORY_SETTINGS = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8388608:glibc.malloc.trim_threshold=8388608"
 }

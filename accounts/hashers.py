@@ -11,8 +11,8 @@ MAX_CONCURRENT = 2
 class Argon2idHasher(Argon2PasswordHasher):
     """Argon2id with OWASP's parameters: 19 MiB, two passes, one lane (25 ms). Django's defaults: 100 MiB, 160 ms.
 
-    Each process computes at most two hashes at a time. More are not faster, because they compete for the CPU cache,
-    and each takes 19 MiB: all threads of a process together would take 600 MiB.
+    Each process computes at most two hashes at a time. More are not faster, and a process would peak at 283 MB instead
+    of 127 (docs/performance.md).
     """
 
     time_cost = 2
