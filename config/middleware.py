@@ -106,7 +106,7 @@ def read_body(get_response: GetResponse) -> GetResponse:
             is_complete = len(request.body) >= int(request.META.get("CONTENT_LENGTH") or 0)
         except RequestDataTooBig:
             return render(request, "413.html", status=413)
-        except UnreadablePostError:
+        except (UnreadablePostError, ValueError):  # ValueError: Content-Length is not a number
             is_complete = False
         return get_response(request) if is_complete else error_pages.bad_request(request)
 

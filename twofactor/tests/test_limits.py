@@ -39,6 +39,13 @@ def test_one_hit_of_several_keys_is_given_back_in_one_statement(db, django_asser
     assert dict(Limit.objects.values_list("key", "hits")) == {"a": 0, "b": 0}
 
 
+def test_cleared_hits_leave_the_row_on_which_a_parallel_hit_may_count(db):
+    assert [hit(NOW) for _ in range(4)].count(True) == 3
+    Limit.objects.clear("a", "never hit")
+    assert Limit.objects.hits_and_wait("a", now=NOW + 1) == (0, 59)
+    assert hit(NOW + 1)
+
+
 def test_the_first_hit_takes_four_statements_and_any_other_one(db, django_assert_num_queries):
     for now, count in ((NOW, 4), (NOW + 1, 1), (NOW + 60, 1)):  # an UPDATE, and an INSERT in a savepoint
         with django_assert_num_queries(count):
