@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import addresses
 from twofactor import passwords, sessions
 from twofactor.forms import FocusFirstError, LimitedForm
+from twofactor.stages import is_pending
 
 # Session key. Its value is the primary key of the account that this browser created.
 SIGNED_UP = "signed_up"
@@ -112,7 +113,7 @@ class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
     def login(self, request: HttpRequest, redirect_url: str | None = None) -> Any:
         """Let the session of a pending sign-in expire early. `user_logged_in` gives it the usual age again."""
         response = super().login(request, redirect_url)
-        if not request.user.is_authenticated:
+        if is_pending(request):
             request.session.set_expiry(settings.ACCOUNT_LOGIN_TIMEOUT)
         return response
 

@@ -1,15 +1,18 @@
 """URLs of the site. Those of twofactor and accounts come first, because they override some of allauth's."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from accounts.views.confirm_email import ConfirmEmailView
 from accounts.views.email import EmailView
 from accounts.views.login import LoginView
 from accounts.views.reject_email import reject_email
+from accounts.views.reset_password import ResetPasswordKeyView
 from accounts.views.set_language import set_language
 from config import views
+
+RESET_LINK = r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$"  # as in allauth.account.urls
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -18,6 +21,10 @@ urlpatterns = [
     path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
     path("accounts/login/", LoginView.as_view(), name="account_login"),
     path("accounts/email/", EmailView.as_view(), name="account_email"),
+    path(
+        "accounts/",
+        include([re_path(RESET_LINK, ResetPasswordKeyView.as_view(), name="account_reset_password_from_key")]),
+    ),
     path("accounts/confirm-email/<str:key>/", ConfirmEmailView.as_view(), name="account_confirm_email"),
     path("accounts/confirm-email/<str:key>/not-me/", reject_email, name="reject_email"),
     path(

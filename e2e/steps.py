@@ -252,8 +252,8 @@ def main_journey_pages(page: Page, user: User) -> Iterator[str]:
 
 
 def use_up_backup_codes(*, left: int) -> None:
-    """Mark all backup codes but `left` as used."""
-    kept = BackupCode.objects.values_list("pk", flat=True)[:left]
+    """Mark all backup codes but the last ones as used."""
+    kept = BackupCode.objects.order_by("-pk").values_list("pk", flat=True)[:left]
     BackupCode.objects.exclude(pk__in=list(kept)).update(used_at=timezone.now())
 
 

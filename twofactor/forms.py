@@ -218,17 +218,16 @@ class SecondFactorForm(LimitedForm):
         if verdict is Verdict.WRONG:
             self._refuse_wrong_code(authenticator)
             return
+        is_completed = verdict is Verdict.ACCEPTED and (self.sign_in is None or self.sign_in.complete())
         limits.give_back(*charged)
-        if verdict is Verdict.DELAYED:
+        if is_completed:
+            self._accept(authenticator)
+        elif verdict is Verdict.DELAYED:
             self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
         elif verdict is Verdict.BUSY:
             self.refuse("busy", wait=1)
-        elif verdict is Verdict.UNREADABLE:
-            self.refuse("unreadable")
-        elif self.sign_in and not self.sign_in.complete():
-            self.refuse("ended")
         else:
-            self._accept(authenticator)
+            self.refuse("unreadable" if verdict is Verdict.UNREADABLE else "ended")
 
     def _accept(self, authenticator: Authenticator) -> None:
         if self.method == "backup":

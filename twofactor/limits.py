@@ -8,11 +8,11 @@ from allauth.account.adapter import get_adapter
 from django.http import HttpRequest
 
 from twofactor import conf
-from twofactor.models import Limit, limit_key
+from twofactor.models import CLOSED, Limit, limit_key
 
 HOUR, DAY = 60 * 60, 24 * 60 * 60  # seconds
 # The hits of a pending sign-in that was completed, or ended because its tries were used up.
-COMPLETED, USED_UP = conf.PENDING_TRIES + 1, conf.PENDING_TRIES + 2
+COMPLETED, USED_UP = CLOSED, CLOSED + 1
 
 
 @dataclass(frozen=True)

@@ -380,6 +380,9 @@ class BackupCode(models.Model):
         return f"backup code of {self.authenticator_id}"
 
 
+CLOSED = 1_000_000  # hits of a limit that takes no more of them, such as the tries of a completed sign-in
+
+
 class LimitManager(models.Manager["Limit"]):
     def hit(self, key: str, amount: int, seconds: int, *, now: float | None = None) -> bool:
         """Count one hit under this key. Return False, and count nothing, after `amount` hits in `seconds`.
@@ -408,8 +411,8 @@ class LimitManager(models.Manager["Limit"]):
         return True
 
     def give_back(self, *keys: str) -> None:
-        """Take back one hit under each of these keys."""
-        self.filter(pk__in=keys, hits__gt=0).update(hits=F("hits") - 1)
+        """Take back one hit under each of these keys, but none of a closed limit."""
+        self.filter(pk__in=keys, hits__gt=0, hits__lt=CLOSED).update(hits=F("hits") - 1)
 
     def clear(self, *keys: str) -> None:
         """Take back every hit under these keys. The rows stay, because a parallel `hit` may count on its row."""

@@ -163,6 +163,11 @@ def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., Ht
     return guarded
 
 
+def is_pending(request: HttpRequest) -> bool:
+    """Return whether this session has a pending sign-in."""
+    return KEY in request.session and request.session[KEY]["ending"] is None
+
+
 def _is_expired(request: HttpRequest) -> bool:
     return time.time() - request.session.get(KEY, {}).get("began", 0) > conf.PENDING_SECONDS
 

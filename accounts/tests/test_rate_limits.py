@@ -123,6 +123,7 @@ def reset_password(user, emails_to, browser=None):
     browser.post(RESET, {"email": user.email})
     (link,) = re.findall(r"http://testserver(/\S+/key/\S+)", emails_to(user.email)[-1].body)
     browser.post(browser.get(link)["Location"], {"password1": "zinc-Harbour-9-lantern"})
+    return browser
 
 
 def test_a_password_reset_clears_no_limit_of_another_account_with_the_same_address(user, make_user, emails_to):
@@ -133,6 +134,12 @@ def test_a_password_reset_clears_no_limit_of_another_account_with_the_same_addre
     assert "Too many tries" in guess_password(user.email, 20)
     reset_password(user, emails_to)
     assert can_sign_in(new_client(), user, password="zinc-Harbour-9-lantern")
+
+
+def test_the_browser_that_reset_the_password_is_known(user, emails_to):
+    browser = reset_password(user, emails_to)
+    guess_passwords(user.email, 20)
+    assert can_sign_in(browser, user, password="zinc-Harbour-9-lantern")
 
 
 # --- Emails ---------------------------------------------------------------------------------------

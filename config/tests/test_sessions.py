@@ -180,3 +180,10 @@ def test_the_session_of_a_pending_sign_in_expires_after_thirty_minutes(user, aut
 def test_a_session_without_2fa_expires_after_14_days(user):
     sign_in(new_client(), user)
     assert minutes_left() == 14 * 24 * 60
+
+
+def test_a_sign_in_before_the_address_is_confirmed_keeps_the_session_of_the_sign_up(db):
+    client = new_client()
+    client.post("/accounts/signup/", {"email": "bob@example.com", "full_name": "Bob", "password1": PASSWORD})
+    client.post(LOGIN, {"login": "bob@example.com", "password": PASSWORD})
+    assert minutes_left() == 14 * 24 * 60

@@ -25,9 +25,9 @@ def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
         return sign_in(request, stage, form)
     if not form.is_bound or stage.tries.left():
         return stage.show(form)
-    if not (form.is_wrong and stage.tries.end()):
+    if not stage.tries.end():
         return stage.leave_to_another_request()
-    if not form.owner_notified:
+    if form.is_wrong and not form.owner_notified:
         events.wrong_codes(request, stage.authenticator)
     return stage.end(Ending.WRONG_CODES)
 
