@@ -58,7 +58,6 @@ def new_address() -> str:
 def new_client(
     base_url: str,
     *,
-    htmx: bool = False,
     cookies: Mapping[str, str] | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
@@ -66,7 +65,7 @@ def new_client(
 
     Django accepts any CSRF token that is equal in cookie and form, so no form has to be requested first.
     """
-    headers = {"X-Forwarded-For": new_address(), **({"HX-Request": "true"} if htmx else {})}
+    headers = {"X-Forwarded-For": new_address()}
     client = httpx.Client(base_url=base_url, headers=headers, timeout=60, transport=transport or TRANSPORT)
     for name, value in {"csrftoken": secrets.token_hex(16), **(cookies or {})}.items():
         # The domain of the site's own cookies: httpx would keep one without a domain beside them.
@@ -149,15 +148,14 @@ def start_setup(client: httpx.Client, **proof: str) -> str:
     return key_on(post(client, SETUP, {"password": PASSWORD, **proof}))
 
 
-def confirm_setup(client: httpx.Client, user: SiteUser, *, steps_ahead: int = 0) -> list[str]:
-    """Submit a code of the user's key, and return the backup codes."""
-    return backup_codes_on(post(client, VERIFY_SETUP, {"code": user.code(steps_ahead=steps_ahead)}))
+def confirm_setup(client: httpx.Client, user: SiteUser, *, steps_ahead: int = 0) -> httpx.Response:
+    return post(client, VERIFY_SETUP, {"code": user.code(steps_ahead=steps_ahead)})
 
 
 def turn_on(client: httpx.Client, user: SiteUser, *, steps_ahead: int = 0, **proof: str) -> SiteUser:
     """Turn 2FA on, or change the phone. The user gets the new secret and the new backup codes."""
     user.secret = start_setup(client, **proof)
-    user.backup_codes = confirm_setup(client, user, steps_ahead=steps_ahead)
+    user.backup_codes = backup_codes_on(confirm_setup(client, user, steps_ahead=steps_ahead))
     assert len(user.backup_codes) == 10
     return user
 

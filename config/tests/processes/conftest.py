@@ -1,22 +1,20 @@
 """Running sites that all modules share. Create your own users."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from config.tests.processes.running_site import Site, serving
+from config.tests.processes.running_site import serving
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)]
 
 
 @pytest.fixture(scope="session")
-def sqlite_site() -> Iterator[Site]:
+def sqlite_site():
     with serving() as site:
         yield site
 
 
 @pytest.fixture(scope="session")
-def postgresql_site(services: dict[str, str]) -> Iterator[Site]:
+def postgresql_site(services):
     # PostgreSQL looks every 100 ms whether a killed server is gone, and then rolls its transaction back.
     url = f"{services['DATABASE_URL']}?options=-c client_connection_check_interval=100"
     with serving(**services | {"DATABASE_URL": url}) as site:
@@ -24,13 +22,13 @@ def postgresql_site(services: dict[str, str]) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session", params=DATABASES)
-def site(request: pytest.FixtureRequest) -> Site:
+def site(request):
     """A site on SQLite, and one on PostgreSQL."""
     return request.getfixturevalue(f"{request.param}_site")
 
 
 @pytest.fixture
-def site_to_stop(site: Site) -> Iterator[Site]:
+def site_to_stop(site):
     """The same site, for a test that stops or kills it. It runs again after a failure, too."""
     yield site
     if site.server is None:

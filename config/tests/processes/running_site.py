@@ -3,7 +3,6 @@
 import base64
 import email
 import email.policy
-import itertools
 import json
 import os
 import re
@@ -13,14 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
 from threading import Barrier
-from typing import Any, ParamSpec, TypeVar
 
 import httpx
 
@@ -33,9 +29,6 @@ from twofactor.tests.journeys import PASSWORD, SiteUser, begin_sign_in, free_por
 ROOT = Path(__file__).resolve().parents[3]
 # Each race is repeated this often. More rounds find rarer faults: TEST_ROUNDS=50.
 ROUNDS = int(os.environ.get("TEST_ROUNDS", "3"))
-
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
 
 # The site's settings with two changes. No manifest of static files: collectstatic would write into a shared folder.
 # No slow password hash (25 ms each), unless REAL_HASHER is set.
@@ -54,7 +47,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-def wait_until(true: Callable[[], Answer], what: str, *, seconds: float = 20) -> Answer:
+def wait_until(true, what, *, seconds=20):
     """Call `true` until it returns a true value, and return that. Raise AssertionError after `seconds`."""
     until = time.monotonic() + seconds
     while not (answer := true()):
@@ -63,29 +56,28 @@ def wait_until(true: Callable[[], Answer], what: str, *, seconds: float = 20) ->
     return answer
 
 
-def parallel(count: int, call: Callable[[int], Answer]) -> list[Answer]:
-    """Call `call(0)` to `call(count - 1)` in parallel threads that start together. Return the results in order."""
-    gate = Barrier(count)
+def parallel(call, *lists):
+    """Call it for the items of the lists, as `map` does, in parallel threads that start together."""
+    gate = Barrier(len(lists[0]))
 
-    def run(number: int) -> Answer:
+    def run(*items):
         gate.wait(30)
-        return call(number)
+        return call(*items)
 
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count), timeout=120))
+    with ThreadPoolExecutor(len(lists[0])) as pool:
+        return list(pool.map(run, *lists, timeout=120))
 
 
-def manage(env: dict[str, str], *arguments: str) -> str:
+def manage(env, *arguments):
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 class Site:
     """A copy of the site: its environment, server and users."""
 
-    def __init__(self, folder: Path, **env: str) -> None:
+    def __init__(self, folder, **env):
         self.folder = folder
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
@@ -113,46 +105,35 @@ class Site:
             "TWOFACTOR_TRUST_DAYS": "0",
             **env,
         }
-        self.server: subprocess.Popen[bytes] | None = None
-        self.helpers: subprocess.Popen[str] | None = None
+        self.server = self.helpers = None
 
-    # --- Processes ----------------------------------------------------------------------------
-
-    def migrate(self) -> None:
+    def migrate(self):
         if self.env["DATABASE_URL"].startswith("sqlite"):
             shutil.copy(migrated_database(), self.database)
         else:
             manage(self.env, "migrate", "--verbosity=0")
 
-    def start(self) -> None:
+    def start(self):
         """Start the server by the command of docs/deploy.md, and wait until both processes answer."""
         options = [*SERVER, "--workers", "2", "--host", "127.0.0.1", "--port", str(self.port)]
         server = [sys.executable, "-m", "granian", *options, "config.wsgi:application"]
         with self.log.open("ab") as log:
-            self.server = subprocess.Popen(
-                [sys.executable, "-c", LAUNCHER, *server],
-                cwd=ROOT,
-                env=self.env,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            options = {"cwd": ROOT, "env": self.env, "stdout": log, "stderr": log, "start_new_session": True}
+            self.server = subprocess.Popen([sys.executable, "-c", LAUNCHER, *server], **options)
         wait_until(self.answers, "to serve", seconds=60)
 
-    def answers(self) -> bool:
-        assert self.server is not None
+    def answers(self):
         assert self.server.poll() is None, f"the server ended: {self.log_text()[-3000:]}"
         with suppress(httpx.TransportError):
             return len(self.workers()) == 2 and self.client().get("/healthz").status_code in (200, 503)
         return False
 
-    def workers(self) -> list[int]:
+    def workers(self):
         """Return the process IDs of the workers."""
-        assert self.server is not None
         tasks = Path(f"/proc/{self.server.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
 
-    def kill(self) -> None:
+    def kill(self):
         """Kill all processes of the server at once, as a lack of memory or power does."""
         if self.server is not None:
             with suppress(ProcessLookupError):
@@ -160,76 +141,68 @@ class Site:
             self.server.wait(15)
             self.server = None
 
-    def restart(self) -> None:
+    def restart(self):
         """End the server by SIGTERM, and start it again."""
-        assert self.server is not None
         self.server.terminate()
         self.server.wait(60)
         self.kill()
         self.start()
 
-    def log_text(self) -> str:
+    def log_text(self):
         """Return the server's log so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    # --- Clients ------------------------------------------------------------------------------
+    def client(self):
+        return new_client(self.base)
 
-    def client(self, *, htmx: bool = False) -> httpx.Client:
-        return new_client(self.base, htmx=htmx)
-
-    def pending(self, user: SiteUser) -> httpx.Client:
+    def pending(self, user):
         """Return a client with a pending sign-in."""
         return begin_sign_in(self.client(), user)
 
-    def signed_in(self, user: SiteUser, **proof: str) -> httpx.Client:
+    def signed_in(self, user, **proof):
         return sign_in(self.client(), user, **proof)
 
-    # --- Database -----------------------------------------------------------------------------
-
-    def call(self, function: Callable[Given, Answer], *arguments: Given.args, **options: Given.kwargs) -> Answer:
+    def call(self, function, *arguments, **options):
         """Call a function of site_helpers.py in a process of the site. Arguments and result are passed as JSON."""
         if self.helpers is None:
-            self.helpers = subprocess.Popen(
-                [sys.executable, "-m", with_django.__name__, site_helpers.__name__],
-                cwd=ROOT,
-                env=self.env | {"EMAIL_URL": "dummymail://"},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        assert self.helpers.stdin
-        assert self.helpers.stdout
+            command = [sys.executable, "-m", with_django.__name__, site_helpers.__name__]
+            env = self.env | {"EMAIL_URL": "dummymail://"}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            self.helpers = subprocess.Popen(command, cwd=ROOT, env=env, **pipes)
         print(json.dumps([function.__name__, arguments, options]), file=self.helpers.stdin, flush=True)
         line = next(line for line in self.helpers.stdout if line.startswith("ANSWER "))
         answer = json.loads(line.removeprefix("ANSWER "))
         assert "error" not in answer, answer["error"]
         return answer["is"]
 
-    def make_users(self, count: int, *, on: bool = True) -> list[SiteUser]:
+    def rows(self, model, **filters):
+        """Return the rows as dicts, the oldest first."""
+        return self.call(site_helpers.rows, model, **filters)
+
+    def make_users(self, count, *, on=True):
         """Create users with a verified address, with 2FA on by default."""
         keys = [base64.b32encode(secrets.token_bytes(20)).decode() if on else "" for _ in range(count)]
         emails = [f"user-{secrets.token_hex(5)}@example.com" for _ in range(count)]
         return [SiteUser(**row) for row in self.call(site_helpers.make_users, emails, PASSWORD, keys)]
 
-    def make_user(self, *, on: bool = True) -> SiteUser:
+    def make_user(self, *, on=True):
         return self.make_users(1, on=on)[0]
 
-    def authenticator(self, user: SiteUser) -> dict[str, Any]:
+    def authenticator(self, user):
         """Return the user's Authenticator row, or an empty dict if 2FA is off."""
-        return self.call(site_helpers.authenticator, user.pk) or {}
+        return next(iter(self.rows("Authenticator", user=user.pk)), {})
 
-    def reset_throttle(self, user: SiteUser) -> None:
-        """Reset the throttle and the last used time step, and delete pending sign-ins."""
+    def reset_throttle(self, user):
         self.call(site_helpers.reset_throttle, user.pk)
 
-    def unused_codes(self, user: SiteUser) -> int:
-        return self.call(site_helpers.count_backup_codes, user.pk)
+    def unused_codes(self, user):
+        return len(self.rows("BackupCode", authenticator__user=user.pk, used_at=None))
 
-    def events(self, user: SiteUser) -> list[str]:
-        return self.call(site_helpers.events, user.pk)
+    def events(self, user):
+        return [row["kind"] for row in self.rows("SecurityEvent", user=user.pk)]
 
     @contextmanager
-    def slow(self, table: str, *, seconds: int, operation: str = "INSERT") -> Iterator[None]:
+    def slow(self, table, *, seconds, operation="INSERT"):
         """In this block an INSERT or UPDATE of the table takes about this long, inside its transaction."""
         self.call(site_helpers.make_slow, table, operation, seconds)
         try:
@@ -237,22 +210,16 @@ class Site:
         finally:
             self.call(site_helpers.make_quick, table)
 
-    def emails_to(self, user: SiteUser) -> list[str]:
+    def emails_to(self, user):
         """Return the plain text of the user's emails. Django writes all emails of one connection into one file."""
-        texts = [path.read_bytes() for path in sorted(self.mail.iterdir())]
-        parts = itertools.chain.from_iterable(re.split(rb"\n-{79}\n", text) for text in texts)
-        sent = [email.message_from_bytes(part.lstrip(), policy=email.policy.default) for part in parts if part.strip()]
-        return [plain_text_of(message) for message in sent if user.email in str(message["To"])]
-
-
-def plain_text_of(message: EmailMessage) -> str:
-    plain = message.get_body(("plain",))
-    assert plain is not None
-    return str(plain.get_content())
+        files = b"\n".join(path.read_bytes() for path in sorted(self.mail.iterdir()))
+        parts = filter(None, map(bytes.strip, re.split(rb"\n-{79}\n", files)))
+        sent = [email.message_from_bytes(part, policy=email.policy.default) for part in parts]
+        return [message.get_body(("plain",)).get_content() for message in sent if user.email in str(message["To"])]
 
 
 @cache
-def migrated_database() -> Path:
+def migrated_database():
     """Return a SQLite file with all tables and no rows. It is created once."""
     site = Site(TEST_FOLDER / "migrated")
     manage(site.env, "migrate", "--verbosity=0")
@@ -260,7 +227,7 @@ def migrated_database() -> Path:
 
 
 @contextmanager
-def serving(*, start: bool = True, **env: str) -> Iterator[Site]:
+def serving(*, start=True, **env):
     """Create and start a site. Its processes end with the block."""
     site = Site(TEST_FOLDER / f"site-{secrets.token_hex(4)}", **env)
     try:

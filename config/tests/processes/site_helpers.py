@@ -5,7 +5,6 @@
 
 import json
 import sys
-from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.usersessions.models import UserSession
@@ -14,13 +13,11 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 
 from accounts.models import User
-from twofactor import codes, limits
+from twofactor import codes
 from twofactor.models import Authenticator, BackupCode, Limit, SecurityEvent
 
-# --- Users ----------------------------------------------------------------------------------------
 
-
-def make_users(emails: list[str], password: str, secrets: list[str]) -> list[dict[str, Any]]:
+def make_users(emails, password, secrets):
     """Create users with a verified address. An empty secret leaves 2FA off."""
     made, hashed = [], make_password(password)
     for email, secret in zip(emails, secrets, strict=True):
@@ -31,98 +28,52 @@ def make_users(emails: list[str], password: str, secrets: list[str]) -> list[dic
     return made
 
 
-def pk_of(email: str) -> int:
-    return User.objects.get(email=email).pk
+MODELS = (Authenticator, BackupCode, EmailAddress, Limit, SecurityEvent, User, UserSession)
 
 
-def count_sessions(pk: int) -> int:
-    """Count the user's UserSession rows. Each sign-in creates one; ending the session deletes it."""
-    return UserSession.objects.filter(user_id=pk).count()
+def rows(model, **filters):
+    (found,) = (each for each in MODELS if each.__name__ == model)
+    return list(found.objects.filter(**filters).order_by("pk").values())
 
 
-def events(pk: int) -> list[str]:
-    """Return the kinds of the user's security events, the oldest first."""
-    return list(SecurityEvent.objects.filter(user_id=pk).order_by("pk").values_list("kind", flat=True))
-
-
-def clear_limits() -> None:
+def clear_limits():
     Limit.objects.all().delete()
     cache.clear()
 
 
-# --- The second factor ----------------------------------------------------------------------------
-
-
-def authenticator(pk: int) -> dict[str, Any] | None:
-    return Authenticator.objects.filter(user_id=pk).values().first()
-
-
-def secret_of(pk: int) -> str | None:
+def secret_of(pk):
     return Authenticator.objects.get(user_id=pk).secret
 
 
-def set_authenticator(pk: int, **values: int | str) -> None:
+def set_authenticator(pk, **values):
     Authenticator.objects.filter(user_id=pk).update(**values)
 
 
-def reset_throttle(pk: int) -> None:
+def reset_throttle(pk):
     """Reset the throttle and the last used time step, and the tries of all pending sign-ins."""
     set_authenticator(pk, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0)
     Limit.objects.filter(pk__startswith="sign_in:").delete()
 
 
-def count_completed_sign_ins() -> int:
-    return Limit.objects.filter(pk__startswith="sign_in:", hits=limits.COMPLETED).count()
-
-
-def count_tries_of_sign_ins() -> int:
-    return sum(Limit.objects.filter(pk__startswith="sign_in:").values_list("hits", flat=True))
-
-
-def make_backup_codes_unused(pk: int) -> None:
+def make_backup_codes_unused(pk):
     BackupCode.objects.filter(authenticator__user_id=pk).update(used_at=None)
 
 
-def count_backup_codes(pk: int, *, unused: bool = True) -> int:
-    rows = BackupCode.objects.filter(authenticator__user_id=pk)
-    return rows.filter(used_at=None).count() if unused else rows.count()
-
-
-def are_unused_codes(pk: int, shown: list[str]) -> bool:
+def are_unused_codes(pk, shown):
     """Return whether exactly these are the user's unused backup codes."""
     found = Authenticator.objects.get(user_id=pk)
     digests = [codes.digest(codes.normalize(code) or "", salt=bytes(found.backup_salt)).hex() for code in shown]
     return sorted(digests) == sorted(found.backup_codes.filter(used_at=None).values_list("digest", flat=True))
 
 
-# --- Addresses ------------------------------------------------------------------------------------
-
-
-def add_address(pk: int, email: str, *, verified: bool = False) -> str:
+def add_address(pk, email, *, verified=False):
     """Add an address to an account, and return the key of its confirmation link."""
     return EmailConfirmationHMAC(EmailAddress.objects.create(user_id=pk, email=email, verified=verified)).key
 
 
-def confirmation_key(user: str, email: str) -> str:
+def confirmation_key(user, email):
     return EmailConfirmationHMAC(EmailAddress.objects.get(email=email, user__email=user)).key
 
-
-def addresses(email: str) -> list[list[Any]]:
-    """Return the user's key and `verified`, for each EmailAddress row with this address."""
-    return [list(row) for row in EmailAddress.objects.filter(email=email).values_list("user", "verified")]
-
-
-def owners(email: str) -> list[int]:
-    return list(User.objects.filter(email=email).values_list("pk", flat=True))
-
-
-def primary_addresses(pk: int) -> list[str]:
-    """Return `User.email`, followed by the addresses of the EmailAddress rows that are verified and primary."""
-    rows = EmailAddress.objects.filter(user=pk, verified=True, primary=True).values_list("email", flat=True)
-    return [User.objects.get(pk=pk).email, *rows]
-
-
-# --- Slow transactions ----------------------------------------------------------------------------
 
 # Triggers that make an INSERT take some seconds. PostgreSQL sleeps. SQLite has no sleep, so it counts.
 SLOW = {
@@ -138,27 +89,26 @@ SLOW = {
 }
 
 
-def execute(*statements: str) -> None:
+def execute(*statements):
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
 
 
-def make_slow(table: str, operation: str, seconds: int) -> None:
+def make_slow(table, operation, seconds):
     execute(SLOW[connection.vendor].format(table=table, operation=operation, seconds=seconds))
 
 
-def make_quick(table: str) -> None:
+def make_quick(table):
     execute("DROP TRIGGER slow" + (f" ON {table}" if connection.vendor == "postgresql" else ""))
 
 
-def is_slow() -> bool:
+def is_slow():
     """Return whether a slow transaction is in progress."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-            )
+            asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+            cursor.execute(asleep)
             return bool(cursor.fetchone())
     try:
         execute("PRAGMA busy_timeout = 0", "BEGIN IMMEDIATE", "ROLLBACK")
@@ -168,8 +118,6 @@ def is_slow() -> bool:
         execute("PRAGMA busy_timeout = 5000")
     return False
 
-
-# --- Calls from the test process ------------------------------------------------------------------
 
 if __name__ == "__main__":
     for line in sys.stdin:

@@ -4,34 +4,30 @@ import secrets
 import socket
 from contextlib import ExitStack, suppress
 
-from config.tests.processes.running_site import Site
 from twofactor.tests.journeys import LOGIN, is_signed_in, post, visible_text
 
 BODY = b"login=ada%40example.com&password=x"
 
 
-def send_half(site: Site) -> socket.socket:
+def send_half(site):
     """Send the first half of a form, with a session cookie that no session has."""
     connection = socket.create_connection(("127.0.0.1", site.port), timeout=30)
-    head = [
-        f"POST {LOGIN} HTTP/1.1",
-        f"Host: 127.0.0.1:{site.port}",
-        "Content-Type: application/x-www-form-urlencoded",
-        f"Content-Length: {len(BODY)}",
-        f"Cookie: sessionid={secrets.token_hex(16)}",
-    ]
-    connection.sendall("\r\n".join([*head, "", ""]).encode() + BODY[:10])
+    head = (
+        f"POST {LOGIN} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(BODY)}\r\nCookie: sessionid={secrets.token_hex(16)}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + BODY[:10])
     return connection
 
 
-def status(connection: socket.socket) -> bytes:
+def status(connection):
     """Return the status of the response, or nothing if the server closed the connection."""
     with suppress(ConnectionError):
         return connection.recv(1000).partition(b" ")[2][:3]
     return b""
 
 
-def test_a_body_of_ten_megabytes_gets_a_readable_413(sqlite_site: Site) -> None:
+def test_a_body_of_ten_megabytes_gets_a_readable_413(sqlite_site):
     client = sqlite_site.client()
     for _ in range(3):
         page = post(client, LOGIN, {"login": "x" * 10_000_000})
@@ -39,7 +35,7 @@ def test_a_body_of_ten_megabytes_gets_a_readable_413(sqlite_site: Site) -> None:
         assert "That was too much" in visible_text(page)
 
 
-def test_forty_slow_bodies_hold_no_database_connection(site: Site) -> None:
+def test_forty_slow_bodies_hold_no_database_connection(site):
     user = site.make_user()
     with ExitStack() as stack:
         slow = [stack.enter_context(send_half(site)) for _ in range(40)]
@@ -50,7 +46,7 @@ def test_forty_slow_bodies_hold_no_database_connection(site: Site) -> None:
         assert {status(connection) for connection in slow} == {b"403"}, "the CSRF token is missing"
 
 
-def test_a_body_that_ends_early_is_refused_and_is_no_error_in_the_log(sqlite_site: Site) -> None:
+def test_a_body_that_ends_early_is_refused_and_is_no_error_in_the_log(sqlite_site):
     site = sqlite_site
     before = len(site.log_text())
     for _ in range(4):

@@ -1,48 +1,22 @@
+# ruff: noqa: F405
 """Faults of the mail server, the database, the SQLite lock and the server process lose no data."""
 
 import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from typing import Any
+from contextlib import closing
 
-import httpx
 import pytest
 
 from config.tests.processes import site_helpers
 from config.tests.processes.databases import new_database, unreachable
-from config.tests.processes.running_site import Site, parallel, serving, wait_until
-from twofactor.tests.journeys import (
-    DISABLE,
-    LOGIN,
-    PASSWORD,
-    REGENERATE,
-    SETTINGS,
-    SETUP,
-    VERIFY_LOGIN,
-    VERIFY_SETUP,
-    SiteUser,
-    backup_codes_on,
-    confirm_setup,
-    copy_of,
-    give_code,
-    give_password,
-    is_signed_in,
-    key_on,
-    post,
-    redirect_target,
-    start_setup,
-    turn_on,
-    visible_text,
-)
-
-# --- The mail server ------------------------------------------------------------------------------
+from config.tests.processes.running_site import parallel, serving, wait_until
+from twofactor.tests.journeys import *  # noqa: F403
 
 
 @pytest.mark.parametrize("is_listening", [False, True], ids=["refuses", "hangs"])
-def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(is_listening: bool) -> None:
+def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(is_listening):
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))  # no other process gets the port
         if is_listening:
@@ -65,11 +39,8 @@ def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(is_listening: 
             site.kill()  # SIGTERM would wait five seconds for the emails
 
 
-# --- An unreachable database ----------------------------------------------------------------------
-
-
 @pytest.mark.services
-def test_without_its_database_the_site_answers_503_and_it_recovers_by_itself() -> None:
+def test_without_its_database_the_site_answers_503_and_it_recovers_by_itself():
     name = f"twofactor_gone_{os.getpid()}"
     with new_database(name) as url, serving(DATABASE_URL=url) as site:
         user = site.make_user()
@@ -89,71 +60,70 @@ def test_without_its_database_the_site_answers_503_and_it_recovers_by_itself() -
 # --- The SQLite lock ------------------------------------------------------------------------------
 
 
-@contextmanager
-def write_lock(site: Site, *, seconds: float) -> Iterator[None]:
-    """Hold the write lock of the site's SQLite file for this long."""
-    with closing(sqlite3.connect(site.database, isolation_level=None, check_same_thread=False)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
-        release = threading.Timer(seconds, writer.rollback)
-        release.start()
-        try:
-            yield
-        finally:
-            release.join()
+class WaitingRequests:
+    """Four users, of whom each is about to send the request that writes."""
+
+    def __init__(self, site):
+        new, pending, self.turns_off = site.make_users(3)
+        self.turns_on, turning_on = user_in_setup(site)
+        code = self.turns_off.backup_codes
+        turning_off = site.signed_in(self.turns_off, backup_code=code[0])
+        self.waiting = site.pending(pending)
+        self.requests = [
+            lambda: give_password(site.client(), new),
+            lambda: give_code(self.waiting, pending.code()),
+            lambda: confirm_setup(turning_on, self.turns_on),
+            lambda: post(turning_off, DISABLE, {"password": PASSWORD, "backup_code": code[1]}),
+            lambda: site.client().get(LOGIN),
+        ]
+
+    def send(self):
+        return parallel(lambda request: request(), self.requests)
 
 
-def test_requests_wait_for_another_writer(sqlite_site: Site) -> None:
-    site = sqlite_site
-    new, pending, turns_off = site.make_users(3)
-    turns_on, turning_on = user_in_setup(site)
-    turning_off = site.signed_in(turns_off, backup_code=turns_off.backup_codes[0])
-    proof = {"password": PASSWORD, "backup_code": turns_off.backup_codes[1]}
-    waiting = site.pending(pending)
-    requests: list[Callable[[], httpx.Response]] = [
-        lambda: give_password(site.client(), new),
-        lambda: give_code(waiting, pending.code()),
-        lambda: post(turning_on, VERIFY_SETUP, {"code": turns_on.code()}),
-        lambda: post(turning_off, DISABLE, proof),
-        lambda: site.client().get(LOGIN),
-    ]
-    with write_lock(site, seconds=1):
-        pages = parallel(len(requests), lambda number: requests[number]())
+@pytest.fixture
+def lock(sqlite_site):
+    """A connection that can hold the write lock of the site's SQLite file."""
+    with closing(sqlite3.connect(sqlite_site.database, isolation_level=None, check_same_thread=False)) as writer:
+        yield writer
+
+
+def assert_all_changed(site, requests, pages):
     assert [page.status_code for page in pages] == [302, 302, 200, 302, 200]
     assert redirect_target(pages[0]) == VERIFY_LOGIN
-    assert is_signed_in(waiting)
-    assert len(backup_codes_on(pages[2])) == 10 == site.unused_codes(turns_on)
-    assert not site.authenticator(turns_off)
+    assert is_signed_in(requests.waiting)
+    assert len(backup_codes_on(pages[2])) == 10 == site.unused_codes(requests.turns_on)
+    assert not site.authenticator(requests.turns_off)
 
 
-def test_a_request_that_meets_a_locked_database_gets_503_and_changes_nothing(sqlite_site: Site) -> None:
-    site = sqlite_site
-    pending, turns_off = site.make_users(2)
-    turns_on, turning_on = user_in_setup(site)
-    turning_off = site.signed_in(turns_off, backup_code=turns_off.backup_codes[0])
-    proof = {"password": PASSWORD, "backup_code": turns_off.backup_codes[1]}
-    waiting = site.pending(pending)
-    requests: list[Callable[[], httpx.Response]] = [
-        lambda: give_password(site.client(), pending),
-        lambda: give_code(waiting, pending.code()),
-        lambda: post(turning_on, VERIFY_SETUP, {"code": turns_on.code()}),
-        lambda: post(turning_off, DISABLE, proof),
-    ]
-    with closing(sqlite3.connect(site.database, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
-        pages = parallel(len(requests), lambda number: requests[number]())
-    assert [page.status_code for page in pages] == [503] * len(requests)
-    assert all("Something went wrong" in visible_text(page) for page in pages)
-    assert not is_signed_in(waiting)
-    assert not site.authenticator(turns_on)
-    assert site.authenticator(turns_off)
-    pages = [request() for request in requests]
-    assert [page.status_code for page in pages] == [302, 302, 200, 302], "the second try is not the first"
+def test_requests_wait_for_another_writer(sqlite_site, lock):
+    requests = WaitingRequests(sqlite_site)
+    lock.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(1, lock.rollback)
+    release.start()
+    pages = requests.send()
+    release.join()
+    assert_all_changed(sqlite_site, requests, pages)
+
+
+def test_a_request_that_meets_a_locked_database_gets_503_and_changes_nothing(sqlite_site, lock):
+    requests = WaitingRequests(sqlite_site)
+    lock.execute("BEGIN IMMEDIATE")
+    *writes, read = requests.send()
+    lock.rollback()
+    assert [page.status_code for page in writes] == [503] * 4
+    assert all("Something went wrong" in visible_text(page) for page in writes)
+    assert read.status_code == 200
+    assert not is_signed_in(requests.waiting)
+    assert not sqlite_site.authenticator(requests.turns_on)
+    assert sqlite_site.authenticator(requests.turns_off)
+    assert_all_changed(sqlite_site, requests, [request() for request in requests.requests])
 
 
 # --- A killed server ------------------------------------------------------------------------------
 
 
-def user_in_setup(site: Site) -> tuple[SiteUser, httpx.Client]:
+def user_in_setup(site):
     """Return a user in step 2 of the setup, and their client."""
     user = site.make_user(on=False)
     client = site.signed_in(user)
@@ -161,24 +131,11 @@ def user_in_setup(site: Site) -> tuple[SiteUser, httpx.Client]:
     return user, client
 
 
-def is_slow(site: Site) -> bool:
-    return site.call(site_helpers.is_slow)
-
-
-def send_and_kill(
-    site: Site,
-    client: httpx.Client,
-    path: str,
-    fields: dict[str, str],
-    *,
-    slow: str,
-    operation: str = "INSERT",
-    when: Callable[[], object],
-) -> None:
+def send_and_kill(site, client, path, fields, *, slow, operation="INSERT", when=lambda: True):
     """Post these fields, kill the server during the INSERT into the table `slow`, and start it again."""
-    lost: list[Exception] = []
+    lost = []
 
-    def send() -> None:
+    def send():
         try:
             post(copy_of(client), path, fields)
         except httpx.TransportError as error:
@@ -187,34 +144,31 @@ def send_and_kill(
     sender = threading.Thread(target=send)
     with site.slow(slow, seconds=20, operation=operation):
         sender.start()
-        wait_until(lambda: when() and is_slow(site), "the change to be in progress")
+        wait_until(lambda: when() and site.call(site_helpers.is_slow), "the change to be in progress")
         site.kill()
         sender.join(60)
         assert lost, "the response arrived before the server was killed"
         site.start()
-        wait_until(lambda: not is_slow(site), "the killed transaction to be rolled back")
+        wait_until(lambda: not site.call(site_helpers.is_slow), "the killed transaction to be rolled back")
 
 
-def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site_to_stop: Site) -> None:
+def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site_to_stop):
     site = site_to_stop
     user, client = user_in_setup(site)
-    code = {"code": user.code()}
-    send_and_kill(site, client, VERIFY_SETUP, code, slow="twofactor_backupcode", when=lambda: True)
+    send_and_kill(site, client, VERIFY_SETUP, {"code": user.code()}, slow="twofactor_backupcode")
     assert not site.authenticator(user)
     assert site.unused_codes(user) == 0
     assert is_signed_in(client)
     assert key_on(client.get(SETUP)) == user.secret
-    assert len(confirm_setup(client, user)) == 10
+    assert len(backup_codes_on(confirm_setup(client, user))) == 10
 
 
-def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(site_to_stop: Site) -> None:
+def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(site_to_stop):
     """The backup codes were not shown. The authenticator app has the key, so the user can make new ones."""
     site = site_to_stop
     user, client = user_in_setup(site)
-    code = {"code": user.code()}
-    send_and_kill(
-        site, client, VERIFY_SETUP, code, slow="twofactor_securityevent", when=lambda: site.authenticator(user)
-    )
+    when = {"slow": "twofactor_securityevent", "when": lambda: site.authenticator(user)}
+    send_and_kill(site, client, VERIFY_SETUP, {"code": user.code()}, **when)
     assert site.unused_codes(user) == 10
     site.reset_throttle(user)
     again = site.signed_in(user, code=user.code())
@@ -223,14 +177,14 @@ def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(
     assert not is_signed_in(client), "a session from before the second factor is signed in"
 
 
-def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_stop: Site) -> None:
+def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_stop):
     site = site_to_stop
     user = site.make_user()
     client = site.signed_in(user, backup_code=user.backup_codes[0])
     proof = {"password": PASSWORD, "backup_code": user.backup_codes[1]}
     # The use of the backup code is committed. The change has deleted the rows, and is about to renew the session.
     used = ["backup_code_used"] * 2
-    when: dict[str, Any] = {"slow": "django_session", "operation": "UPDATE", "when": lambda: site.events(user) == used}
+    when = {"slow": "django_session", "operation": "UPDATE", "when": lambda: site.events(user) == used}
     send_and_kill(site, client, DISABLE, proof, **when)
     assert site.unused_codes(user) == 8
     assert site.authenticator(user)
@@ -238,10 +192,7 @@ def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_stop:
     site.signed_in(user, code=user.code())
 
 
-# --- A restart ------------------------------------------------------------------------------------
-
-
-def test_the_delay_survives_a_restart_cleared_limits_and_another_browser(site_to_stop: Site) -> None:
+def test_the_delay_survives_a_restart_cleared_limits_and_another_browser(site_to_stop):
     site = site_to_stop
     user = site.make_user()
     site.call(site_helpers.set_authenticator, user.pk, failures=9)

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from config.tests.processes.running_site import Site
 from twofactor.tests.journeys import LOGIN
 
 # The server has 64 threads. Forms that never end are in test_processes_bodies.py.
@@ -20,7 +19,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
-def test_users_can_sign_in_while_many_clients_stall(sqlite_site: Site, sent: str) -> None:
+def test_users_can_sign_in_while_many_clients_stall(sqlite_site, sent):
     user = sqlite_site.make_user()
     with ExitStack() as open_ones:
         for _ in range(MANY):

@@ -2,12 +2,11 @@
 
 import gzip
 import re
-from collections.abc import Iterator
 
 import brotli
 import pytest
 
-from config.tests.processes.running_site import Site, manage, serving
+from config.tests.processes.running_site import manage, serving
 from twofactor.tests.journeys import LOGIN
 
 HASHED = re.compile(r"/static/[\w/.-]+\.[0-9a-f]{12}\.(?:css|js|svg)")
@@ -15,7 +14,7 @@ DECOMPRESS = {"gzip": gzip.decompress, "br": brotli.decompress}
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def site():
     """A site with the manifest and the compression of production, in a folder of its own."""
     with serving(start=False) as site:
         settings = f"from config.settings import *\nSTATIC_ROOT = {str(site.folder / 'static')!r}\n"
@@ -26,7 +25,7 @@ def site() -> Iterator[Site]:
         yield site
 
 
-def test_pages_link_static_files_by_hash_which_are_compressed_and_cached_for_a_year(site: Site) -> None:
+def test_pages_link_static_files_by_hash_which_are_compressed_and_cached_for_a_year(site):
     page = site.client().get(LOGIN).text
     paths = set(HASHED.findall(page))
     assert {path.rsplit(".", 1)[1] for path in paths} == {"css", "js", "svg"}
