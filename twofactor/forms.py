@@ -205,29 +205,22 @@ class SecondFactorForm(LimitedForm):
         """Charge the source and the sign-in, check the code, and give the charges back unless it is wrong."""
         source = limits.codes_of_source(self.request)
         if not source.charge():
-            self.refuse("source", wait=source.wait())
+            self._refuse("source", wait=source.wait())
             return
-        charged = [source]
-        if self.sign_in:
-            if not self.sign_in.charge():
-                limits.give_back(source)
-                self.refuse("ended")
-                return
-            charged.append(self.sign_in)
+        if self.sign_in and not self.sign_in.charge():
+            limits.give_back(source)
+            self._refuse("ended")
+            return
         verdict = authenticator.judge(code) if self.method == "code" else authenticator.judge_backup_code(code)
         if verdict is Verdict.WRONG:
             self._refuse_wrong_code(authenticator)
             return
         is_completed = verdict is Verdict.ACCEPTED and (self.sign_in is None or self.sign_in.complete())
-        limits.give_back(*charged)
+        limits.give_back(source, *([self.sign_in] if self.sign_in else []))
         if is_completed:
             self._accept(authenticator)
-        elif verdict is Verdict.DELAYED:
-            self.refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
-        elif verdict is Verdict.BUSY:
-            self.refuse("busy", wait=1)
         else:
-            self.refuse("unreadable" if verdict is Verdict.UNREADABLE else "ended")
+            self._refuse_other(verdict, authenticator)
 
     def _accept(self, authenticator: Authenticator) -> None:
         if self.method == "backup":
@@ -235,9 +228,20 @@ class SecondFactorForm(LimitedForm):
             events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
         events.code_accepted(self.request, authenticator.user, method=self.method)
 
+    def _refuse_other(self, verdict: Verdict, authenticator: Authenticator) -> None:
+        """Refuse a code that was not checked, or a right one whose sign-in was completed by another request."""
+        if verdict is Verdict.DELAYED:
+            self._refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
+        elif verdict is Verdict.BUSY:
+            self._refuse("busy", wait=1)
+        elif verdict is Verdict.UNREADABLE:
+            self._refuse("unreadable")
+        else:
+            self._refuse("ended")
+
     def _refuse_wrong_code(self, authenticator: Authenticator) -> None:
         self.is_wrong = True
-        self.refuse("wrong_backup_code" if self.method == "backup" else "wrong_code")
+        self._refuse("wrong_backup_code" if self.method == "backup" else "wrong_code")
         self._warn_before_last_try(authenticator)
         self._notify_owner(authenticator)
 
@@ -246,11 +250,12 @@ class SecondFactorForm(LimitedForm):
         """True if the account's throttle counts wrong codes of this method."""
         return self.method == "code" or bool(self.authenticator and self.authenticator.has_imported_codes)
 
-    def refuse(self, why: str, *, wait: int | None = None) -> None:
+    def _refuse(self, why: str, *, wait: int | None = None) -> None:
         self.retry_after = wait
         message = self.error_messages[why] % {"wait": in_words(wait)} if wait else self.error_messages[why]
         self.add_error(self.field_name, forms.ValidationError(message, code=why))
-        events.code_refused(self.request, self.authenticator.user, method=self.method, why=why)  # type: ignore[union-attr]
+        user = self.authenticator.user  # type: ignore[union-attr] # `judge` has it
+        events.code_refused(self.request, user, method=self.method, why=why)
 
     def _warn_before_last_try(self, authenticator: Authenticator) -> None:
         """Add an error if one more wrong code ends the sign-in or, for a signed-in user, the session."""
