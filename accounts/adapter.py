@@ -29,12 +29,14 @@ from twofactor.forms import in_words
 from twofactor.models import limit_key
 
 logger = logging.getLogger("accounts")
-# Emails that anyone can trigger for any address, so they are limited. All others notify the owner of an account.
-RESET_LINK_EMAILS = {"account/email/account_already_exists", "account/email/password_reset_key"}
-OTHER_LINK_EMAILS = {
-    "account/email/unknown_account",
-    "account/email/email_confirmation",
-    "account/email/email_confirmation_signup",
+PASSWORDS_OF_SOURCE = (10, 60)  # wrong passwords, in seconds
+# Emails that anyone can trigger for any address, and the limit of each. All others notify the owner of an account.
+LIMITED_EMAILS = {
+    "account/email/account_already_exists": "reset",
+    "account/email/password_reset_key": "reset",
+    "account/email/unknown_account": "other",
+    "account/email/email_confirmation": "other",
+    "account/email/email_confirmation_signup": "other",
 }
 
 
@@ -161,8 +163,8 @@ class AccountAdapter(TwofactorAccountAdapter):
 
         The first confirmation of a new account is not charged, since there is one per account.
         """
-        kind = "reset" if template_prefix in RESET_LINK_EMAILS else "other"
-        if is_first or template_prefix not in RESET_LINK_EMAILS | OTHER_LINK_EMAILS:
+        kind = LIMITED_EMAILS.get(template_prefix)
+        if kind is None or is_first:
             return True
         user = getattr(self.request, "user", None)
         if user is not None and user.is_authenticated:
@@ -183,13 +185,13 @@ class AccountAdapter(TwofactorAccountAdapter):
 
 
 def sign_in_tries(request: HttpRequest, email: str) -> list[limits.Tries]:
-    """Return the tries of this source, and those of the account for this browser, or of an address without account."""
+    """Return the tries of this source, and those of the account for this browser, or of an address without one."""
     owner = cached_owner(request, email)
     if owner is None:
         account = limits.Tries(limit_key("passwords_address", email.lower()), *known_browsers.RATE)
     else:
         account = known_browsers.tries(owner, known_browsers.browser_id(request, owner))
-    return [limits.Tries(limit_key("passwords_source", limits.source_of(request)), 10, 60), account]
+    return [limits.Tries(limit_key("passwords_source", limits.source_of(request)), *PASSWORDS_OF_SOURCE), account]
 
 
 def too_many_tries(seconds: int) -> ValidationError:
