@@ -56,4 +56,4 @@ def is_database_down(error: BaseException | None) -> bool:
 
 
 def unavailable() -> HttpResponse:
-    return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
+    return HttpResponse(render_to_string("500.html"), status=503, headers={"Retry-After": "5"})
