@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 from accounts.models import User
 from config.settings import PASSWORD_HASHERS
 from config.tests.processes.databases import new_database
-from twofactor.tests.fixtures import *  # noqa: F403
+from twofactor.tests.fixtures import *  # noqa: F403 - pytest finds fixtures by their names here
 from twofactor.tests.helpers import NOW, PASSWORD, SECRET
 from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, why_unavailable
 
@@ -53,7 +53,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("services"):
-            item.fixturenames.insert(0, "services")  # type: ignore[attr-defined]
+            item.fixturenames.insert(0, "services")  # type: ignore[attr-defined] # of test functions
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def tab_to(page: Page, target: Locator) -> None:
 
 def press(page: Page, role: str, name: str) -> None:
     """Move to a button and press Space, or to a link and press Enter."""
-    tab_to(page, page.get_by_role("main").get_by_role(role, name=name, exact=True))  # type: ignore[arg-type]
+    tab_to(page, page.get_by_role("main").get_by_role(role, name=name, exact=True))  # type: ignore[arg-type] # a str, not a Literal
     page.keyboard.press("Space" if role == "button" else "Enter")
 
 
@@ -110,7 +110,7 @@ def test_the_focus_is_visible_on_every_element_in_every_color_scheme(signed_in_w
             break
         reached.add(focused.inner_text())
         for look in (("light", "none"), ("dark", "none"), ("light", "active"), ("dark", "active")):
-            page.emulate_media(color_scheme=look[0], forced_colors=look[1])  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=look[0], forced_colors=look[1])  # type: ignore[arg-type] # a str, not a Literal
             assert focused.evaluate(VISIBLE), f"{focused.inner_text()}, {look}"
     assert {"Sign out", "Security", "New backup codes", "New phone", "Turn off"} <= reached
 

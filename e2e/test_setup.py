@@ -48,7 +48,7 @@ def press_back(page: Page) -> None:
 @WITH_CLIPBOARD
 def test_the_key_can_be_scanned_and_copied(page: Page, user: User, scanned_phone: Phone) -> None:
     for look in (("light", "none"), ("dark", "none"), ("dark", "active")):
-        page.emulate_media(color_scheme=look[0], forced_colors=look[1])  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=look[0], forced_colors=look[1])  # type: ignore[arg-type] # a str, not a Literal
         phone = Phone.scan(steps.qr_code(page))
         assert phone.secret == scanned_phone.secret, look
     steps.press(page, "Copy key")
@@ -133,7 +133,7 @@ def test_the_backup_codes_can_be_copied_downloaded_printed_and_compared(backup_c
     assert [line.strip() for line in on_paper.splitlines() if line.strip() in codes] == codes
     assert f"Twofactor backup codes for {user.email}" in on_paper
     for role in ("button", "heading", "checkbox", "banner", "contentinfo"):
-        expect(page.get_by_role(role)).to_have_count(0)  # type: ignore[arg-type]
+        expect(page.get_by_role(role)).to_have_count(0)  # type: ignore[arg-type] # a str, not a Literal
     expect(card).to_have_css("background-color", "rgb(255, 255, 255)")
     expect(card).to_have_css("color", "rgb(0, 0, 0)")
     assert sent == []

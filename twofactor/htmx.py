@@ -121,7 +121,7 @@ def _with_page_as_next(request: HttpRequest, location: str) -> str:
 
 def targets_panel(request: HttpRequest) -> bool:
     """Return whether htmx replaces the page's `#panel` with the response, so that it can be a page of the app."""
-    return wants_panel(request) and request.htmx.target == PANEL  # type: ignore[attr-defined]
+    return wants_panel(request) and request.htmx.target == PANEL  # type: ignore[attr-defined] # set by HtmxMiddleware
 
 
 def is_scripted(request: HttpRequest) -> bool:
@@ -147,7 +147,7 @@ def return_path(request: HttpRequest) -> str:
 def _current_page(request: HttpRequest) -> str | None:
     """Return the page that htmx reports in HX-Current-URL, as a path of this host."""
     try:
-        page = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+        page = request.htmx.current_url_abs_path  # type: ignore[attr-defined] # set by HtmxMiddleware
     except ValueError:  # for example "http://[", which no browser sends
         return None
     # django-htmx can return `//evil.example/`, which browsers treat as another host.

@@ -84,8 +84,8 @@ def check_session(request: HttpRequest) -> None:
         )
         return
     due = grace_ends_at(request.user, authenticator)
-    request.twofactor_due = due  # type: ignore[attr-defined]
-    request.twofactor_is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined]
+    request.twofactor_due = due  # type: ignore[attr-defined] # for the app's views and templates
+    request.twofactor_is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined] # same
 
 
 def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | None:
