@@ -52,7 +52,7 @@ class Command(BaseCommand):
         turn_off.add_argument("email")
         turn_off.add_argument("--reason", default="no reason given", help="for the log and the email to the user")
         add("report", help="list who has 2FA on and who is required to, and check that every secret opens")
-        clean = add("prune", help="delete expired trusted browsers, abandoned sign-ins and old security events")
+        clean = add("prune", help="delete expired trusted browsers, expired limits and old security events")
         clean.add_argument(
             "--keep-events",
             type=days,
