@@ -25,7 +25,8 @@ class AuthenticationBackend(auth_backends.AuthenticationBackend):
     """
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> User | None:
-        email, password = credentials.get("email") or credentials.get("username"), credentials.get("password")
+        email = credentials.get("email") or credentials.get("username")
+        password = credentials.get("password")
         if not (email and password):
             return None
         # Timing equalization: for an unknown address, a user without a password takes as many hashes.

@@ -3,13 +3,16 @@
 from config import settings as ours
 from config.settings import env
 
-SECRET_KEY, ALLOWED_HOSTS = ours.SECRET_KEY, ours.ALLOWED_HOSTS
-DATABASES, DEFAULT_AUTO_FIELD = ours.DATABASES, ours.DEFAULT_AUTO_FIELD
+SECRET_KEY = ours.SECRET_KEY
+ALLOWED_HOSTS = ours.ALLOWED_HOSTS
+DATABASES = ours.DATABASES
+DEFAULT_AUTO_FIELD = ours.DEFAULT_AUTO_FIELD
 if not env.bool("BENCH_PEER_KEEPS_CONNECTIONS", default=False):
     # Django's default is a connection for each request. Our site keeps connections, which is part of the comparison.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"].pop("pool", None)
-EMAIL_BACKEND, DEFAULT_FROM_EMAIL = vars(ours)["EMAIL_BACKEND"], ours.DEFAULT_FROM_EMAIL
+EMAIL_BACKEND = vars(ours)["EMAIL_BACKEND"]
+DEFAULT_FROM_EMAIL = ours.DEFAULT_FROM_EMAIL
 if env.bool("BENCH_FAST_HASHER"):
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
