@@ -57,11 +57,11 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def security_headers(get_response: GetResponse) -> GetResponse:
-    """Set security headers on every response, including error pages. `match` is None if no URL was looked up."""
+    """Set security headers on every response, including error pages."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        match = request.resolver_match
+        match = request.resolver_match  # None if no URL was looked up
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         if match is None or match.view_name in WITH_TOKEN or "twofactor" in match.app_names:

@@ -130,8 +130,8 @@ _database = DATABASES["default"]
 _on_sqlite = _database["ENGINE"] == "django.db.backends.sqlite3"
 if _on_sqlite:
     # WAL lets others read during a write. IMMEDIATE takes the write lock when a transaction begins, and waits for it up
-    # to `timeout`. A transaction that reads first and takes the lock later fails at once if another
-    # one has written since, or is writing.
+    # to `timeout` seconds. A transaction that reads first and takes the lock later would fail at once if another one
+    # has written since, or is writing.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 5,
@@ -142,8 +142,8 @@ if _on_sqlite:
     _database["CONN_MAX_AGE"] = None
 else:
     # One connection per thread would be 64 for two processes, of the 100 that PostgreSQL allows. A request waits five
-    # seconds for a connection. `reconnect_timeout` limits the pause between attempts, which doubles each time: without
-    # it, the site noticed only 13 seconds after an outage of 50 that the database was back.
+    # seconds for a connection. The pause between two attempts to connect doubles until `reconnect_timeout`. With its
+    # default of five minutes, the site noticed only 13 seconds after an outage of 50 that the database was back.
     _pool = {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 5}
     _database["OPTIONS"] = {"pool": _pool, **_database.get("OPTIONS", {})}
     _database["CONN_HEALTH_CHECKS"] = True
