@@ -53,8 +53,6 @@ COLLECT_ALL = "--override-ini=norecursedirs=.*"
 SITE_TESTS = ("accounts/tests", "config/tests", "bench/tests", "e2e")
 DATABASE_TESTS = SITE_TESTS[:2]
 ON_POSTGRESQL = "on PostgreSQL"
-# The mutants that may survive, each with a reason.
-ACCEPTED_MUTANTS = ROOT / "twofactor/tests/accepted_mutants.toml"
 # Screenshots need a font, and Playwright's driver needs libatomic.
 BROWSER_PACKAGES = ("fonts-dejavu-core", "libatomic1")
 
@@ -188,20 +186,10 @@ def is_test_path(before: str, argument: str) -> bool:
     return before not in ("-k", "-m", "-n", "-o", "-p", "-W") and (ROOT / argument.split("::", maxsplit=1)[0]).exists()
 
 
-def mutants(*options: str) -> None:
+def mutants(*options: str) -> NoReturn:
     """[MUTMUT OPTIONS]  Test the tests: change the code that checks codes, and list changes that no test finds."""
     install(DEV_LOCK)
-    shutil.rmtree(ROOT / "mutants", ignore_errors=True)  # mutmut would keep its results although a test has changed
-    execute(PYTHON, "-m", "mutmut", "run", *options)
-    output = quietly(PYTHON, "-m", "mutmut", "results", "--all=true").stdout
-    results = dict(line.strip().split(": ") for line in output.splitlines())
-    survivors = [name for name, result in results.items() if result not in ("killed", "timeout")]
-    accepted = accepted_mutants()
-    unexpected = [name for name in survivors if mutant_change(name) not in accepted]
-    say(f"{len(results)} mutants: {len(results) - len(survivors)} killed, {len(survivors)} survived.")
-    if unexpected:
-        names = "\n  ".join(unexpected)
-        sys.exit(f"Not in {ACCEPTED_MUTANTS.name} (see one with .venv/bin/mutmut show NAME):\n  {names}")
+    become(PYTHON, "-m", "twofactor.tests.mutants", *options)
 
 
 def pictures() -> NoReturn:
@@ -259,25 +247,6 @@ def compile_lock(path: Path, *arguments: str) -> None:
 
 
 COMMANDS = {command.__name__: command for command in (run, test, check, serve, bench, mutants, pictures, lock)}
-
-
-# --- Mutants --------------------------------------------------------------------------------------
-
-
-def accepted_mutants() -> list[list[str]]:
-    """Return the changes of the mutants that may survive."""
-    import tomllib  # not in Python 3.10, where main() must start
-
-    entries = tomllib.loads(ACCEPTED_MUTANTS.read_text(encoding="utf-8"))["accepted"]
-    return [mutant.split() for entry in entries for mutant in entry["mutants"]]
-
-
-def mutant_change(name: str) -> list[str]:
-    """Return the function, the removed and the added lines of a mutant, as words. Its number changes too often."""
-    function = name.rpartition("__mutmut_")[0]
-    diff = quietly(PYTHON, "-m", "mutmut", "show", name).stdout.splitlines()
-    changed = [line for line in diff if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
-    return "\n".join([function, *changed]).split()
 
 
 # --- Installation ---------------------------------------------------------------------------------
