@@ -127,8 +127,7 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
-_on_sqlite = _database["ENGINE"] == "django.db.backends.sqlite3"
-if _on_sqlite:
+if _database["ENGINE"] == "django.db.backends.sqlite3":
     # WAL lets others read during a write. IMMEDIATE takes the write lock when a transaction begins, and waits for it up
     # to `timeout` seconds. A transaction that reads first and takes the lock later would fail at once if another one
     # has written since, or is writing.
