@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import nullcontext
 
 import pytest
 from allauth.account.adapter import get_adapter
@@ -13,24 +14,13 @@ from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.addresses import Taken, masked, owner_of, prepare_confirmation, reject
+from accounts.addresses import Taken, owner_of, prepare_confirmation, reject
 from accounts.forms import ResetPasswordKeyForm
 from accounts.models import User
 from config.messages import CookieStorage
 from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import (
-    code_now,
-    error_codes,
-    errors,
-    give_password,
-    inputs,
-    is_signed_in,
-    new_client,
-    redirect_target,
-    sign_in,
-    sign_in_with_2fa,
-)
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in, sign_in_with_2fa
 
 pytestmark = pytest.mark.database
 
@@ -54,9 +44,8 @@ def sign_up(db):
 
 
 @pytest.fixture
-def signed_up_client(db):
+def signed_up_client(client, db):
     """A client that signed up and has not confirmed the address yet."""
-    client = new_client()
     client.post(SIGNUP, NEWCOMER)
     return client
 
@@ -95,10 +84,6 @@ def primary(user):
 # --- Spelling, sign-in and sign-up ----------------------------------------------------------------
 
 
-def test_a_masked_address_shows_initials_and_the_top_level_domain():
-    assert masked("ada.lovelace@buy-this.example.com") == "a•••@b•••.com"
-
-
 @pytest.mark.parametrize("domain, is_accepted", [
     ("EXAMPLE.com", True), ("exämple.com", True), ("xn--exmple-cua.com", True), ("[127.0.0.1]", True),
     ("xn--strae-oqa.de", True), ("xn--zzzzzzzz.com", True), ("İ" * 28 + ".com", True),
@@ -107,18 +92,15 @@ def test_a_masked_address_shows_initials_and_the_top_level_domain():
 ])  # fmt: skip
 def test_only_the_canonical_spelling_of_a_new_address_is_accepted(domain, is_accepted):
     """Other spellings would allow several accounts for one mailbox. In lower case, İ is two characters long."""
-    try:
+    with nullcontext() if is_accepted else pytest.raises(ValidationError):
         get_adapter().clean_email(f"{'a' * 60}@{domain}".lower())
-    except ValidationError:
-        assert not is_accepted
-    else:
-        assert is_accepted
 
 
 @pytest.mark.parametrize("email", ["ada@ｅxample.com", f"{'a' * 60}@{'.'.join(['İ' * 28] * 6)}.com"])
 def test_sign_up_and_the_address_page_refuse_another_spelling(user, email):
-    assert errors(new_client().post(SIGNUP, {**NEWCOMER, "email": email})) == {"email": ["invalid"]}
-    assert errors(change(step_up(sign_in(new_client(), user)), "add", email)) == {"email": ["invalid"]}
+    page = change(step_up(sign_in(new_client(), user)), "add", email)
+    for response in (page, new_client().post(SIGNUP, {**NEWCOMER, "email": email})):
+        assert response.context["form"].has_error("email", "invalid")
 
 
 def test_an_address_signs_in_the_account_that_confirmed_it_or_else_signed_up_with_it(user, sign_up):
@@ -163,7 +145,7 @@ def test_concurrent_sign_ups_create_one_account(db, monkeypatch):
 
 def test_the_browser_that_signed_up_confirms_with_one_click_and_the_link_works_once(signed_up_client):
     link = link_to(EmailAddress.objects.get())
-    assert "password1" not in inputs(signed_up_client.get(link))
+    assert "password1" not in signed_up_client.get(link).content.decode()
     signed_up_client.post(link)
     (owner,) = owners()
     assert owner.check_password(NEWCOMER["password1"])
@@ -178,7 +160,7 @@ def test_another_browser_must_set_a_new_password(signed_up_client):
     other = new_client()
     assert list(other.get(link).context["form"].fields) == ["full_name", "language", "password1"]
     refused = other.post(link, {**NEW_OWNER, "password1": "short", "language": "xx"})
-    assert (refused.status_code, set(errors(refused))) == (422, {"password1", "language"})
+    assert (refused.status_code, refused.context["form"].errors.keys()) == (422, {"password1", "language"})
     assert owners() == []
     other.post(link, NEW_OWNER)
     assert not is_signed_in(other)
@@ -189,13 +171,13 @@ def test_another_browser_must_set_a_new_password(signed_up_client):
 
 def test_a_confirmation_link_sets_no_password_for_an_account_in_use(user):
     form = ResetPasswordKeyForm({"password1": NEW_OWNER["password1"]}, user=user, claim=claim(user))
-    assert error_codes(form) == {"__all__": ["email_taken"]}
+    assert form.has_error("__all__", "email_taken")
 
 
 def test_a_reset_link_sets_no_password_once_another_account_has_confirmed_the_address(user, sign_up):
     holder = sign_up()
     claim(user, verified=True)
-    assert error_codes(ResetPasswordKeyForm(NEW_OWNER, user=holder)) == {"__all__": ["email_taken"]}
+    assert ResetPasswordKeyForm(NEW_OWNER, user=holder).has_error("__all__", "email_taken")
 
 
 def test_a_link_confirms_the_address_that_it_was_sent_to(sign_up):
@@ -211,7 +193,7 @@ def test_a_password_reset_confirms_a_new_account(sign_up, emails_to, path):
     new_client().post(path, NEWCOMER)
     (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", emails_to(SHARED)[-1].body)
     client = new_client()
-    client.post(redirect_target(client.get(link)), NEW_OWNER)
+    client.post(client.get(link)["Location"], NEW_OWNER)
     assert owners() == [holder]
     holder.refresh_from_db()
     assert holder.check_password(NEW_OWNER["password1"])
@@ -234,16 +216,17 @@ def test_confirming_a_second_address_requires_a_session_of_its_account(user, mak
     assert owners() == []
     assert [is_signed_in(client) for client in browsers] == [False, False, True]
     Authenticator.objects.all().delete()
-    assert redirect_target(sign_in(new_client(), user).post(link)) == EMAIL
+    assert sign_in(new_client(), user).post(link)["Location"] == EMAIL
     assert owners() == [user]
     assert EmailAddress.objects.filter(email=SHARED).count() == 1, "The claim of the other account remains."
 
 
-def test_the_page_and_the_email_show_the_masked_address_of_the_account(user, emails_to):
+def test_the_page_and_the_email_show_the_masked_address_of_the_account(make_user, emails_to):
+    user = make_user("ada.lovelace@buy-this.example.com")
     change(step_up(sign_in(new_client(), user)), "add")
     page = new_client().get(link_to(EmailAddress.objects.get(email=SHARED))).content.decode()
     for text in (emails_to(SHARED)[-1].body, page):
-        assert "a•••@e•••.com" in text
+        assert "a•••@b•••.com" in text
         assert user.email not in text
         assert user.full_name not in text
 
@@ -302,12 +285,10 @@ def test_an_account_with_another_confirmed_address_loses_only_the_unconfirmed_on
     assert not holder.emailaddress_set.filter(email=SHARED).exists()
 
 
-def set_field(field, value):
-    return lambda holder: User.objects.filter(pk=holder.pk).update(**{field: value})
-
-
 @pytest.mark.parametrize("use", [
-    set_field("last_login", timezone.now()), set_field("is_staff", True), set_field("is_superuser", True),
+    lambda holder: User.objects.filter(pk=holder.pk).update(last_login=timezone.now()),
+    lambda holder: User.objects.filter(pk=holder.pk).update(is_staff=True),
+    lambda holder: User.objects.filter(pk=holder.pk).update(is_superuser=True),
     lambda holder: holder.groups.add(Group.objects.create(name="editors")),
     lambda holder: holder.user_permissions.add(Permission.objects.first()),
     lambda holder: Authenticator.objects.activate(holder, secret=SECRET),
@@ -320,10 +301,9 @@ def test_an_account_in_use_keeps_its_unconfirmed_address(user, sign_up, use):
     address = claim(user)
     with pytest.raises(Taken):
         prepare_confirmation(address)
-    assert set(EmailAddress.objects.filter(email=SHARED).values_list("user", flat=True)) == {holder.pk, user.pk}
     with pytest.raises(Taken):
         reject(EmailAddress.objects.get(user=holder))
-    assert User.objects.filter(pk=holder.pk).exists()
+    assert set(EmailAddress.objects.filter(email=SHARED).values_list("user", flat=True)) == {holder.pk, user.pk}
 
 
 # --- "This wasn't me" -----------------------------------------------------------------------------
@@ -367,7 +347,8 @@ def test_every_change_of_an_address_requires_password_and_code(user, action, ema
     before = list(rows)
     for password, code in ((PASSWORD, ""), (PASSWORD, "000000"), ("wrong", code_now(SECRET))):
         step_up(client, password=password, code=code)
-        assert redirect_target(client.post(EMAIL, {f"action_{action}": "", "email": email})).startswith(REAUTHENTICATE)
+        answer = client.post(EMAIL, {f"action_{action}": "", "email": email})
+        assert answer["Location"].startswith(REAUTHENTICATE)
         assert list(rows.all()) == before
     change(step_up(client, code=code_now(SECRET)), action, email)
     assert list(rows.all()) != before
@@ -413,21 +394,19 @@ def test_create_superuser_takes_over_unconfirmed_addresses_only(user):
 
 
 @pytest.mark.parametrize("claimed", ["before", "after"])
-def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, secret, emails_to, claimed):
+def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, client, emails_to, claimed):
     """The attacker adds the owner's address before or after turning on 2FA. The owner can still sign up with it."""
     if claimed == "after":
-        change(step_up(sign_in_with_2fa(user), code=code_now(secret)), "add")
+        change(step_up(sign_in_with_2fa(user), code=code_now(SECRET)), "add")
     else:
         change(step_up(sign_in(new_client(), user)), "add")
-        Authenticator.objects.activate(user, secret=secret)
+        Authenticator.objects.activate(user, secret=SECRET)
     assert EmailAddress.objects.filter(user=user, email=SHARED, verified=False).exists()
 
-    client = new_client()
     client.post(SIGNUP, NEWCOMER)
     owner = User.objects.get(email=SHARED)
     client.post(link_to(EmailAddress.objects.get(user=owner)))
     give_password(client, owner, password=NEWCOMER["password1"])
-    assert is_signed_in(client)
     assert client.session["_auth_user_id"] == str(owner.pk)
     new_client().post(RESET, {"email": SHARED})
     uid = re.search(r"/password/reset/key/(\w+)-", emails_to(SHARED)[-1].body)[1]

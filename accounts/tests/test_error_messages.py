@@ -9,9 +9,8 @@ from django.utils.html import escape
 from django.utils.translation import override
 
 from accounts.forms import ResetPasswordKeyForm
-from conftest import PASSWORD
-from twofactor.tests.constants import EMAIL, REAUTHENTICATE
-from twofactor.tests.helpers import LOGIN, SETUP, new_client, sign_in
+from twofactor.tests.constants import EMAIL, LOGIN, PASSWORD, REAUTHENTICATE, SETUP
+from twofactor.tests.helpers import new_client, sign_in
 
 SIGNUP, CHANGE = "/accounts/signup/", "/accounts/password/change/"
 WRONG = "wrong-wrong-wrong"

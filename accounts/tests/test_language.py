@@ -4,17 +4,8 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import User
-from conftest import PASSWORD
-from twofactor.tests.helpers import (
-    CHANGE_PASSWORD,
-    VERIFY_LOGIN,
-    code_now,
-    give_password,
-    is_signed_in,
-    new_client,
-    sign_in,
-    wrong_code,
-)
+from twofactor.tests.constants import CHANGE_PASSWORD, PASSWORD, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in, wrong_code
 
 LANGUAGE, RESET = "/language/", "/accounts/password/reset/"
 

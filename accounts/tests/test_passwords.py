@@ -14,21 +14,8 @@ from accounts.hashers import Argon2idHasher
 from accounts.models import User
 from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator, TrustedBrowser
-from twofactor.tests.constants import CHANGE_PASSWORD, REAUTHENTICATE
-from twofactor.tests.helpers import (
-    DISABLE,
-    REGENERATE,
-    SETTINGS,
-    SETUP,
-    VERIFY_LOGIN,
-    VERIFY_SETUP,
-    code_now,
-    give_password,
-    is_signed_in,
-    new_client,
-    sign_in,
-    sign_in_with_2fa,
-)
+from twofactor.tests.constants import DISABLE, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN, VERIFY_SETUP
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in, sign_in_with_2fa
 
 pytestmark = pytest.mark.usefixtures("real_hasher")
 
@@ -178,7 +165,7 @@ def test_each_form_with_a_password_upgrades_the_hash_and_keeps_the_session(user)
     client = sign_in_with_2fa(user)
     for path, fields in (
         (SETUP, {}), (REAUTHENTICATE, {}), (REGENERATE, {"code": "000000"}), (DISABLE, {"code": "000000"}),
-        (CHANGE_PASSWORD, {"oldpassword": PASSWORD, "password1": "short"}),
+        ("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": "short"}),
     ):  # fmt: skip
         Authenticator.objects.update(last_time_step=-1)
         User.objects.update(password=pbkdf2_hash())

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 from allauth.account.models import EmailAddress
-from django.conf import settings
+from django.conf import settings as site
 from django.core import signing
 
 from accounts import adapter, known_browsers
-from conftest import PASSWORD
 from twofactor.models import Limit
-from twofactor.tests.constants import EMAIL
-from twofactor.tests.helpers import LOGIN, give_password, is_signed_in, new_client, run_on_commit, sign_in
+from twofactor.tests.constants import EMAIL, LOGIN, PASSWORD, REAUTHENTICATE
+from twofactor.tests.helpers import give_password, is_signed_in, new_client, run_on_commit, sign_in, tries_left
 
 RESET, SIGNUP = "/accounts/password/reset/", "/accounts/signup/"
-SECOND = "second@example.com"
+SECOND, NEW_PASSWORD = "second@example.com", "zinc-Harbour-9-lantern"
+FORWARDING = ["X-Forwarded-For", "X-Real-IP", "X-Client-IP", "CF-Connecting-IP", "True-Client-IP"]
 
 
 def guess_password(email, number, **options):
@@ -142,6 +142,20 @@ def test_the_browser_that_reset_the_password_is_known(user, emails_to):
     assert can_sign_in(browser, user, password="zinc-Harbour-9-lantern")
 
 
+@pytest.mark.parametrize("proxies, one, other, same", [
+    (0, {"X-Forwarded-For": "10.0.0.1"}, {**dict.fromkeys(FORWARDING, "10.9.9.9"), "Forwarded": "for=10.9.9.9"}, True),
+    (1, {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, {"X-Forwarded-For": "garbage, 192.0.2.7"}, True),
+    (1, {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, {"X-Forwarded-For": "10.0.0.1, 192.0.2.8"}, False),
+    (1, {"X-Forwarded-For": "::ffff:192.0.2.60"}, {"X-Forwarded-For": "192.0.2.60"}, True),
+    (1, {"X-Forwarded-For": "::ffff:192.0.2.60"}, {"X-Forwarded-For": "::ffff:192.0.2.61"}, False),
+])  # fmt: skip
+def test_the_source_is_the_last_address_that_a_trusted_proxy_wrote(db, rf, settings, proxies, one, other, same):
+    """`granian --host ::` writes ::ffff:a.b.c.d. In one /64 all IPv4 addresses would be one source."""
+    settings.TRUSTED_PROXY_COUNT = settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    assert tries_left(rf.post("/", headers=one)) == 20
+    assert tries_left(rf.post("/", headers=other)) == (0 if same else 20)
+
+
 # --- Emails ---------------------------------------------------------------------------------------
 
 
@@ -211,7 +225,7 @@ def test_repeated_sign_ups_do_not_block_a_new_confirmation_link(db, emails_to):
 
 def test_an_account_sends_at_most_three_links_to_an_address_of_another_account(user, make_user, emails_to):
     client = sign_in(new_client(), make_user("eve@example.com"))
-    client.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD})
+    client.post(REAUTHENTICATE, {"password": PASSWORD})
     client.post(EMAIL, {"action_add": "", "email": user.email})
     for _ in range(4):
         answer = client.post(EMAIL, {"action_send": "", "email": user.email}, follow=True)
@@ -220,6 +234,6 @@ def test_an_account_sends_at_most_three_links_to_an_address_of_another_account(u
 
 
 def test_every_email_with_a_link_is_rate_limited():
-    sources = Path(settings.BASE_DIR, "templates", "account", "email").glob("*.html")
+    sources = Path(site.BASE_DIR, "templates", "account", "email").glob("*.html")
     with_a_link = {f"account/email/{path.stem}" for path in sources if "{% block action %}" in path.read_text()}
     assert with_a_link == set(adapter.LIMITED_EMAILS)

@@ -8,19 +8,8 @@ from django.http import HttpResponse
 from django.urls import path
 
 from config.urls import urlpatterns as site
-from twofactor.tests.helpers import (
-    LOGIN,
-    PASSWORD,
-    REAUTHENTICATE,
-    SETTINGS,
-    VERIFY_LOGIN,
-    give_password,
-    inputs,
-    is_signed_in,
-    new_client,
-    redirect_target,
-    sign_in,
-)
+from twofactor.tests.constants import LOGIN, PASSWORD, REAUTHENTICATE, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.helpers import give_password, inputs, is_signed_in, new_client, redirect_target, sign_in
 
 SIGNUP, RESET, SESSIONS = "/accounts/signup/", "/accounts/password/reset/", "/accounts/sessions/"
 # The site, and a view without a decorator for access.

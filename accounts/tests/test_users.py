@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.backends import AuthenticationBackend
 from accounts.models import User
-from conftest import PASSWORD
+from twofactor.tests.constants import PASSWORD
 from twofactor.tests.helpers import give_password, is_signed_in
 
 pytestmark = pytest.mark.database

@@ -7,17 +7,8 @@ from django.urls import get_resolver
 
 from config.error_pages import csrf_failure
 from config.wsgi import application
-from conftest import PASSWORD
-from twofactor.tests.helpers import (
-    LOGIN,
-    VERIFY_LOGIN,
-    errors,
-    give_password,
-    inputs,
-    is_signed_in,
-    new_client,
-    sign_in,
-)
+from twofactor.tests.constants import LOGIN, PASSWORD, VERIFY_LOGIN
+from twofactor.tests.helpers import errors, give_password, inputs, is_signed_in, new_client, sign_in
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"

@@ -10,27 +10,8 @@ from django.contrib.sessions.models import Session
 from config.wsgi import application
 from conftest import PASSWORD
 from twofactor.models import Authenticator
-from twofactor.tests.constants import CHANGE_PASSWORD, EMAIL, LOGOUT, REAUTHENTICATE
-from twofactor.tests.helpers import (
-    CONFIRM,
-    DISABLE,
-    LOGIN,
-    REGENERATE,
-    SETTINGS,
-    SETUP,
-    STATUS,
-    VERIFY_LOGIN,
-    VERIFY_SETUP,
-    backup_codes_on,
-    code_now,
-    give_password,
-    is_signed_in,
-    new_client,
-    redirect_target,
-    sign_in,
-    tries_left,
-    wrong_code,
-)
+from twofactor.tests.constants import DISABLE, LOGIN, LOGOUT, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, redirect_target, wrong_code
 
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
@@ -39,7 +20,8 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.fixture
 def client_with_2fa(user, authenticator, secret):
     """Signed in with a code; every code is unused again."""
-    client = sign_in(new_client(), user, code=code_now(secret))
+    give_password(client := new_client(), user)
+    client.post(VERIFY_LOGIN, {"code": code_now(secret)})
     Authenticator.objects.update(last_time_step=-1)
     return client
 
@@ -56,16 +38,6 @@ def throttle():
 
 
 # --- Without the code -----------------------------------------------------------------------------
-
-
-def test_a_pending_sign_in_cannot_use_a_code_for_a_change(pending, secret, backup_codes):
-    before = throttle()
-    for path in (SETUP, REGENERATE, DISABLE, CONFIRM, REAUTHENTICATE, VERIFY_SETUP):
-        for proof in ({"code": code_now(secret)}, {"backup_code": backup_codes[0]}):
-            response = pending.post(path, {"password": PASSWORD, **proof})
-            assert redirect_target(response).startswith(LOGIN), path
-    assert throttle() == before
-    assert redirect_target(pending.post(VERIFY_LOGIN, {"code": code_now(secret)})) == "/"
 
 
 def test_a_code_posted_with_the_password_does_not_skip_the_stage(user, backup_codes, secret):
@@ -87,20 +59,6 @@ def test_the_admin_has_no_sign_in_of_its_own(make_user, secret, on):
     for path in ("/admin/", "/admin/accounts/user/"):
         assert redirect_target(client.post(path, typed)).startswith(("/admin/login/", LOGIN))
     assert not is_signed_in(client)
-
-
-def test_the_admins_sign_in_form_checks_no_password_for_signed_in_staff(make_user, secret):
-    """That form has no limit, no second factor and no log: it would allow unlimited guesses of a password."""
-    staff = make_user("root@example.com", is_staff=True, is_superuser=True)
-    colleague = make_user("clerk@example.com", is_staff=True)
-    Authenticator.objects.activate(staff, secret=secret)
-    client = sign_in(new_client(), staff, code=code_now(secret))
-    for password in ("not-the-password", PASSWORD):
-        assert (
-            redirect_target(client.post("/admin/login/", {"username": colleague.email, "password": password}))
-            == "/admin/"
-        )
-    assert client.session["_auth_user_id"] == str(staff.pk)
 
 
 @pytest.mark.parametrize("planted", ["a" * 32, "attackers-own-key", "../../etc/passwd"])
@@ -133,16 +91,7 @@ def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(user, authentic
 def test_signed_out_requests_create_no_session():
     client = new_client()
     fields = {"login": "nobody@example.com", "password": "x", "email": "nobody", "code": "123456"}
-    for path in (
-        "/",
-        LOGIN,
-        "/accounts/signup/",
-        "/accounts/password/reset/",
-        SETTINGS,
-        VERIFY_LOGIN,
-        "/admin/",
-        "/no/",
-    ):
+    for path in ("/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", SETTINGS, VERIFY_LOGIN, "/admin/"):
         client.get(path)
         client.post(path, fields)
     assert not Session.objects.exists()
@@ -154,20 +103,13 @@ def test_signed_out_requests_create_no_session():
 
 def test_the_second_factors_counters_do_not_change_without_the_password(user, authenticator, secret, make_user):
     before = throttle()
-    attacker, other = new_client(), sign_in(new_client(), make_user("eve@example.com"))
+    attacker, other = new_client(), new_client()
+    other.force_login(make_user("eve@example.com"))
     wrong = {"login": user.email, "user": str(user.pk), "password": "not-the-password", "code": wrong_code(secret)}
     for client in (attacker, other):
-        for path in (LOGIN, VERIFY_LOGIN, SETUP, VERIFY_SETUP, DISABLE, REGENERATE, REAUTHENTICATE):
+        for path in (LOGIN, VERIFY_LOGIN, SETUP, f"{SETTINGS}verify-setup/", DISABLE, REGENERATE, REAUTHENTICATE):
             client.post(path, wrong)
             client.post(path, {**wrong, "password": PASSWORD} if path != LOGIN else wrong)
-    assert throttle() == before
-
-
-def test_a_stolen_session_without_the_password_changes_no_counter(client_with_2fa, secret, backup_codes):
-    before = throttle()
-    for path in (DISABLE, REGENERATE, SETUP, REAUTHENTICATE):
-        for proof in ({"code": wrong_code(secret)}, {"code": code_now(secret)}):
-            assert client_with_2fa.post(path, {"password": "not-the-password", **proof}).status_code == 422
     assert throttle() == before
 
 
@@ -182,40 +124,16 @@ def test_sign_in_step_up_and_changes_share_the_delay(client_with_2fa, user, secr
         assert int(response["Retry-After"]) <= 30
 
 
-# --- The source -----------------------------------------------------------------------------------
-
-FORWARDING = ["X-Forwarded-For", "X-Real-IP", "X-Client-IP", "CF-Connecting-IP", "True-Client-IP"]
-
-
-@pytest.mark.parametrize("proxies, one, other, same", [
-    (0, {"X-Forwarded-For": "10.0.0.1"}, {**dict.fromkeys(FORWARDING, "10.9.9.9"), "Forwarded": "for=10.9.9.9"}, True),
-    (1, {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, {"X-Forwarded-For": "garbage, 192.0.2.7"}, True),
-    (1, {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, {"X-Forwarded-For": "10.0.0.1, 192.0.2.8"}, False),
-    (1, {"X-Forwarded-For": "::ffff:192.0.2.60"}, {"X-Forwarded-For": "192.0.2.60"}, True),
-    (1, {"X-Forwarded-For": "::ffff:192.0.2.60"}, {"X-Forwarded-For": "::ffff:192.0.2.61"}, False),
-])  # fmt: skip
-def test_the_source_is_the_last_address_that_a_trusted_proxy_wrote(rf, settings, proxies, one, other, same):
-    """`granian --host ::` writes ::ffff:a.b.c.d. In one /64 all IPv4 addresses would be one source."""
-    settings.TRUSTED_PROXY_COUNT = settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
-    assert tries_left(rf.post("/", headers=one)) == 20
-    assert tries_left(rf.post("/", headers=other)) == (0 if same else 20)
-
-
 # --- Headers, methods and content types -----------------------------------------------------------
 
-SPOOFED_HEADERS = [
+
+@pytest.mark.parametrize("headers", [
     {"X-Requested-With": "XMLHttpRequest", "Accept": "application/json"},
     {"HX-Request": "true", "Accept": "application/json, text/html;q=0.1"},
-    {"HX-Request": "true", "HX-History-Restore-Request": "true"},
+    {"HX-Request": "true", "HX-History-Restore-Request": "true"}, {"HX-Request": "TRUE"},
     {"HX-Boosted": "true", "HX-Target": "body", "HX-Trigger": "x", "HX-Prompt": PASSWORD},
-    {"HX-Request": "TRUE"},
-]
-
-
-@pytest.mark.parametrize("headers", SPOOFED_HEADERS, ids=str)
-def test_no_header_turns_a_page_into_json_echoes_a_secret_or_opens_a_page(
-    pending, client_with_2fa, user, headers, backup_codes
-):
+], ids=str)  # fmt: skip
+def test_no_header_turns_a_page_into_json_echoes_a_secret_or_opens_a_page(client_with_2fa, pending, user, headers):
     secret = "a-Password-nobody-has-9"
     fields = {
         "login": user.email, "email": "new@example.com", "password": secret, "password1": secret,
@@ -223,7 +141,7 @@ def test_no_header_turns_a_page_into_json_echoes_a_secret_or_opens_a_page(
     }  # fmt: skip
     pages = [new_client().post(path, fields, headers=headers) for path in (LOGIN, "/accounts/signup/")]
     pages += [pending.post(VERIFY_LOGIN, fields, headers=headers)]
-    for path in (REAUTHENTICATE, DISABLE, SETUP, REGENERATE, CHANGE_PASSWORD, EMAIL):
+    for path in (REAUTHENTICATE, DISABLE, SETUP, REGENERATE, "/accounts/password/change/", "/accounts/email/"):
         assert redirect_target(pending.get(path, headers=headers)).startswith(LOGIN)
         pages.append(client_with_2fa.post(path, fields, headers=headers))
     for page in pages:
@@ -246,7 +164,6 @@ def test_no_header_or_field_overrides_the_method(client_with_2fa, secret):
     for path in (DISABLE, REGENERATE, SETUP):
         page = client_with_2fa.get(path, fields, headers=dict.fromkeys(names, "POST"))
         assert page.status_code == 200
-        assert backup_codes_on(page) == []
     assert client_with_2fa.post(SETTINGS, {"_method": "GET"}, headers=dict.fromkeys(names, "GET")).status_code == 405
     assert throttle() == before
 
@@ -285,9 +202,7 @@ PATH_SPELLINGS = [
 def test_no_spelling_of_a_path_bypasses_the_code(pending, user, secret, method):
     before = throttle()
     for path in PATH_SPELLINGS:
-        page = getattr(pending, method)(
-            path, {"password": PASSWORD, "code": code_now(secret)} if method == "post" else None
-        )
+        page = getattr(pending, method)(path, {"password": PASSWORD, "code": code_now(secret)})
         assert page.status_code < 500, path
         target = urljoin("http://testserver/x/", redirect_target(page).replace("\\", "/"))
         assert urlsplit(target).netloc == "testserver", path
@@ -301,7 +216,7 @@ def test_another_host_is_refused_and_not_reflected(host):
     page = new_client().get(SETTINGS, headers={"Host": host})
     assert page.status_code == 400
     assert "evil" not in page.content.decode()
-    assert "evil" not in redirect_target(new_client().get(STATUS, headers={"X-Forwarded-Host": host}))
+    assert "evil" not in redirect_target(new_client().get(f"{SETTINGS}status/", headers={"X-Forwarded-Host": host}))
 
 
 @pytest.mark.parametrize("charset", ["base64", "rot13", "utf-16", "utf-8-sig", "UTF8", "none-such"])

@@ -8,8 +8,8 @@ import pytest
 from django.conf import settings
 from django.urls import resolve
 
-from conftest import PASSWORD
 from twofactor.models import Authenticator
+from twofactor.tests.constants import PASSWORD
 from twofactor.tests.rfc6238 import code_at
 
 PAGE = (Path(settings.BASE_DIR) / "docs" / "coming-from-the-pair.md").read_text()

@@ -16,19 +16,8 @@ from accounts.models import User
 from conftest import PASSWORD, SECRET
 from twofactor import codes, totp
 from twofactor.models import Authenticator, BackupCode, Limit
-from twofactor.tests.helpers import (
-    CONFIRM,
-    DISABLE,
-    LOGIN,
-    REGENERATE,
-    SETUP,
-    VERIFY_LOGIN,
-    VERIFY_SETUP,
-    age_second_factor,
-    code_now,
-    new_client,
-    sign_in,
-)
+from twofactor.tests.constants import CONFIRM, DISABLE, LOGIN, REGENERATE, SETUP, VERIFY_LOGIN, VERIFY_SETUP
+from twofactor.tests.helpers import age_second_factor, code_now, new_client, sign_in
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,8 @@ import pytest
 from django.test import Client
 
 from config import messages
-from conftest import PASSWORD
-from twofactor.tests.constants import LOGOUT
-from twofactor.tests.helpers import LOGIN, SETTINGS, SETUP, VERIFY_LOGIN, code_now, give_password, new_client, sign_in
+from twofactor.tests.constants import LOGIN, LOGOUT, PASSWORD, SETTINGS, SETUP, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, give_password, new_client, sign_in
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "

@@ -11,9 +11,9 @@ from django.conf import settings as site
 from django.http import HttpResponse
 from django.utils.module_loading import import_string
 
-from conftest import PASSWORD
 from twofactor.events import log as log_event
-from twofactor.tests.helpers import VERIFY_LOGIN, code_now, give_password, new_client, sign_in, wrong_code
+from twofactor.tests.constants import PASSWORD, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, give_password, new_client, sign_in, wrong_code
 
 INJECTIONS = ["x\r\n{}", "x\u2028y", "x\x85y\x1b[2J", '"}\n{"level": "INFO"', "\0", "\ud800"]
 

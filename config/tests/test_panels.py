@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from twofactor.tests.helpers import LOGIN, PASSWORD, code_now, is_full_page, new_client, sign_in
+from twofactor.tests.constants import LOGIN, PASSWORD
+from twofactor.tests.helpers import code_now, is_full_page, new_client, sign_in
 
 PUBLIC = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
           "/accounts/password/reset/key/1-x/", "/accounts/confirm-email/x/", "/accounts/inactive/"]  # fmt: skip

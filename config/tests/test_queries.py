@@ -6,19 +6,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.hashers import Argon2idHasher
-from conftest import PASSWORD
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.tests.helpers import (
-    LOGIN,
-    LOGOUT,
-    SETTINGS,
-    VERIFY_LOGIN,
-    code_now,
-    is_signed_in,
-    new_client,
-    redirect_target,
-    sign_in,
-)
+from twofactor.tests.constants import LOGIN, LOGOUT, PASSWORD, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, is_signed_in, new_client, redirect_target, sign_in
 
 TRANSACTION_STATEMENTS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 

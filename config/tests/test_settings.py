@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,15 @@ import pytest
 from twofactor.crypto import Keyring
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIRED = {
-    "SECRET_KEY": "s" * 60,
-    "ALLOWED_HOSTS": "2fa.example,other.example",
-    "TWOFACTOR_KEYS": "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-}
+KEYS = "k1:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
+REQUIRED = {"SECRET_KEY": "s" * 60, "ALLOWED_HOSTS": "2fa.example,other.example", "TWOFACTOR_KEYS": KEYS}
 PRINT_SETTINGS = """
 import json, config.settings as s
 print(json.dumps({name: getattr(s, name) for name in dir(s) if name.isupper()}, default=str))
 """
 COOKIES = ["SESSION", "CSRF", "LANGUAGE"]
-SELF = ["script-src", "style-src", "img-src", "font-src", "connect-src", "form-action"]
-CSP = {name: ["'none'"] for name in ("default-src", "frame-ancestors", "base-uri")} | {
-    name: ["'self'"] for name in SELF
-}
+CSP = {name: ["'none'"] for name in ("default-src", "frame-ancestors", "base-uri")}
+CSP |= {name: ["'self'"] for name in ("script-src", "style-src", "img-src", "font-src", "connect-src", "form-action")}
 
 
 @pytest.fixture
@@ -39,12 +35,9 @@ def folder(tmp_path):
 @pytest.fixture
 def start(folder):
     """Return a function that loads the settings with this environment only, in a new process."""
-
-    def start(**env):
-        command = [sys.executable, "-c", PRINT_SETTINGS]
-        return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=20, check=False)
-
-    return start
+    command = [sys.executable, "-c", PRINT_SETTINGS]
+    options = {"cwd": folder, "capture_output": True, "text": True, "timeout": 20}
+    return lambda **env: subprocess.run(command, env=env, check=False, **options)
 
 
 @pytest.fixture
@@ -59,12 +52,10 @@ def load(start):
     return load
 
 
-@pytest.mark.parametrize(
-    "name, value", [*((name, value) for name in REQUIRED for value in (None, "", "  ")), ("ALLOWED_HOSTS", " , ")]
-)
+@pytest.mark.parametrize("name, value", [("ALLOWED_HOSTS", " , "), *product(REQUIRED, [None, "", "  "])])
 def test_the_site_does_not_start_without_a_required_setting_and_names_it(start, name, value):
-    env = {each: REQUIRED[each] for each in REQUIRED if each != name} | ({} if value is None else {name: value})
-    done = start(**env)
+    env = REQUIRED | {name: value}
+    done = start(**{each: env[each] for each in env if env[each] is not None})
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
     assert [each for each in REQUIRED if each in last] == [name]
@@ -75,8 +66,7 @@ def test_the_site_does_not_start_without_a_required_setting_and_names_it(start, 
 def test_no_setting_is_required_with_debug_on_and_secrets_can_be_opened_after_keys_are_set(load):
     first = load(DEBUG="true")
     assert (first["DEBUG"], first["USE_HTTPS"], first["SITE_URL"]) == (True, False, "http://127.0.0.1:8000")
-    keys = "k1:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
-    keyring = Keyring.parse(load(DEBUG="true", TWOFACTOR_KEYS=keys)["TWOFACTOR_KEYS"])
+    keyring = Keyring.parse(load(DEBUG="true", TWOFACTOR_KEYS=KEYS)["TWOFACTOR_KEYS"])
     assert keyring.unseal(Keyring.parse(first["TWOFACTOR_KEYS"]).seal("secret", owner="1"), owner="1") == "secret"
     assert keyring.sealing_kid == "k1"
 
@@ -91,27 +81,18 @@ def test_the_env_file_is_read_and_the_environment_takes_precedence(load, folder)
 def test_the_defaults(load, folder):
     settings = load(**REQUIRED)
     expected = {
-        "DEBUG": False,
-        "TWOFACTOR_KEYS": REQUIRED["TWOFACTOR_KEYS"],
-        "SITE_URL": "https://2fa.example",
-        "SESSION_COOKIE_NAME": "__Host-sessionid",
-        "CSRF_COOKIE_NAME": "__Host-csrftoken",
+        "DEBUG": False, "TWOFACTOR_KEYS": REQUIRED["TWOFACTOR_KEYS"], "SITE_URL": "https://2fa.example",
+        "SESSION_COOKIE_NAME": "__Host-sessionid", "CSRF_COOKIE_NAME": "__Host-csrftoken",
         "LANGUAGE_COOKIE_NAME": "__Host-language",
-        **{f"{cookie}_COOKIE_SECURE": True for cookie in COOKIES},
-        **{f"{cookie}_COOKIE_HTTPONLY": True for cookie in COOKIES},
-        **{f"{cookie}_COOKIE_SAMESITE": "Lax" for cookie in COOKIES},
-        "SECURE_SSL_REDIRECT": True,
-        "SECURE_HSTS_SECONDS": 31536000,
-        "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
-        "CONTENT_SECURITY_POLICY": {"DIRECTIVES": CSP},
-        "DATA_UPLOAD_MAX_MEMORY_SIZE": 65536,
-        "DATA_UPLOAD_MAX_NUMBER_FIELDS": 50,
-        "PASSWORD_RESET_TIMEOUT": 3600,
-        "TWOFACTOR_REQUIRED": "staff",
-        "TWOFACTOR_TRUST_DAYS": 0,
-        "EMAIL_BACKEND": "config.mail.TerminalBackend",
-        "DEFAULT_FROM_EMAIL": "Twofactor <no-reply@2fa.example>",
-    }
+        **dict.fromkeys([f"{cookie}_COOKIE_SECURE" for cookie in COOKIES], True),
+        **dict.fromkeys([f"{cookie}_COOKIE_HTTPONLY" for cookie in COOKIES], True),
+        **dict.fromkeys([f"{cookie}_COOKIE_SAMESITE" for cookie in COOKIES], "Lax"),
+        "SECURE_SSL_REDIRECT": True, "SECURE_HSTS_SECONDS": 31536000, "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
+        "CONTENT_SECURITY_POLICY": {"DIRECTIVES": CSP}, "PASSWORD_RESET_TIMEOUT": 3600,
+        "DATA_UPLOAD_MAX_MEMORY_SIZE": 65536, "DATA_UPLOAD_MAX_NUMBER_FIELDS": 50,
+        "TWOFACTOR_REQUIRED": "staff", "TWOFACTOR_TRUST_DAYS": 0,
+        "EMAIL_BACKEND": "config.mail.TerminalBackend", "DEFAULT_FROM_EMAIL": "Twofactor <no-reply@2fa.example>",
+    }  # fmt: skip
     assert {name: settings.get(name) for name in expected} == expected
     assert not {
         "SECURE_PROXY_SSL_HEADER", "CONTENT_SECURITY_POLICY_REPORT_ONLY", "SESSION_COOKIE_DOMAIN", "CSRF_COOKIE_DOMAIN",
@@ -133,14 +114,9 @@ def test_without_https_cookies_are_plain_and_nothing_is_redirected(load):
 
 
 def test_the_environment_changes_the_settings(load):
-    settings = load(
-        **REQUIRED,
-        TWOFACTOR_REQUIRED="all",
-        TWOFACTOR_TRUST_DAYS="30",
-        TRUSTED_PROXY_COUNT="2",
-        DATABASE_URL="postgres://u:p@db:5432/site",
-        EMAIL_URL="smtp+tls://user:password@mail.example:587",
-    )
+    urls = {"DATABASE_URL": "postgres://u:p@db:5432/site", "EMAIL_URL": "smtp+tls://user:password@mail.example:587"}
+    numbers = {"TWOFACTOR_TRUST_DAYS": "30", "TRUSTED_PROXY_COUNT": "2"}
+    settings = load(**REQUIRED, **urls, **numbers, TWOFACTOR_REQUIRED="all")
     assert (settings["TWOFACTOR_REQUIRED"], settings["TWOFACTOR_TRUST_DAYS"]) == ("all", 30)
     assert settings["ALLAUTH_TRUSTED_PROXY_COUNT"] == 2
     assert settings["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]

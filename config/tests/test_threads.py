@@ -7,7 +7,8 @@ from django.db import connection
 
 from accounts.models import User
 from twofactor.models import Authenticator, Limit, Verdict
-from twofactor.tests.helpers import NOW, SECRET
+from twofactor.tests.constants import SECRET
+from twofactor.tests.helpers import NOW
 from twofactor.tests.rfc6238 import code_at, wrong_code
 
 THREADS = 24
