@@ -50,16 +50,6 @@ def test_links_in_emails_use_site_url_and_not_the_host_header(client, user, sett
         assert link_in(emails_to(address)[0], site="https://2fa.example").startswith(path)
 
 
-def test_a_taken_address_gets_the_same_response_as_a_free_one_and_its_owner_an_email(user, emails_to):
-    for path in (SIGNUP, RESET):
-        taken, free = (
-            new_client().post(path, {**NEWCOMER, "email": email}) for email in (user.email.upper(), "free@example.com")
-        )
-        assert (taken.status_code, redirect_target(taken)) == (free.status_code, redirect_target(free))
-    assert list(User.objects.filter(full_name="Bob New").values_list("email", flat=True)) == ["free@example.com"]
-    assert len(emails_to(user.email)) == 2
-
-
 def test_a_password_change_ends_other_sessions_and_notifies_the_owner(client, user, emails_to):
     other = sign_in(new_client(), user)
     before = sign_in(client, user).session.session_key

@@ -13,18 +13,17 @@ from twofactor.tests.helpers import code_now, is_signed_in, new_client, redirect
 TRANSACTION_STATEMENTS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 
 
-class Statements(CaptureQueriesContext):
-    """Record the statements on the default connection, without those that begin or end transactions."""
+@pytest.fixture
+def statements(db):
+    """Return a function that lists the statements of a call, without those that begin or end transactions."""
 
-    @property
-    def sql(self):
-        sql = [query["sql"] for query in self.captured_queries]
+    def listed(call, *arguments):
+        with CaptureQueriesContext(connection) as captured:
+            call(*arguments)
+        sql = [query["sql"] for query in captured.captured_queries]
         return [statement for statement in sql if not statement.upper().startswith(TRANSACTION_STATEMENTS)]
 
-
-@pytest.fixture
-def record_statements(db):
-    return lambda: Statements(connection)
+    return listed
 
 
 def sign_in_by_all_requests(client, user, code):
@@ -39,13 +38,11 @@ def sign_in_by_all_requests(client, user, code):
 
 # With htmx the answer to the password has the code form; without htmx it takes another request.
 @pytest.mark.parametrize("htmx, limit", [(True, 25), (False, 28)])
-def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, secret, record_statements, htmx, limit):
+def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, secret, statements, htmx, limit):
     client = new_client(htmx=htmx)
     code = code_now(secret)
     for _ in range(2):  # The second time in the same browser takes no more.
-        with record_statements() as statements:
-            sign_in_by_all_requests(client, user, code)
-        assert len(statements.sql) <= limit, "\n".join(statements.sql)
+        assert len(statements(sign_in_by_all_requests, client, user, code)) <= limit
         assert is_signed_in(client)
         client.post(LOGOUT)
         Authenticator.objects.update(last_time_step=-1)
@@ -54,9 +51,7 @@ def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, 
 @pytest.fixture
 def slow_hashes(monkeypatch, real_hasher):
     """Record the password hashes computed from now on."""
-    made = []
-    encode = Argon2idHasher.encode
-    verify = Argon2idHasher.verify
+    made, encode, verify = [], Argon2idHasher.encode, Argon2idHasher.verify
     monkeypatch.setattr(Argon2idHasher, "encode", lambda *args: made.append("encode") or encode(*args))
     monkeypatch.setattr(Argon2idHasher, "verify", lambda *args: made.append("verify") or verify(*args))
     return made
@@ -71,23 +66,17 @@ def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(slow_hashes, make_
     assert slow_hashes == ["verify"]
 
 
-@pytest.mark.parametrize("path, trust_days, expected", [
+@pytest.mark.parametrize("path, days, expected", [
     (SETTINGS, 0, 4), (SETTINGS, 30, 5),
     ("/nowhere/", 0, 2),  # the session, and the user with the authenticator
 ])  # fmt: skip
-def test_the_number_of_statements_of_a_page(
-    user, authenticator, secret, settings, record_statements, path, trust_days, expected
-):
-    settings.TWOFACTOR_TRUST_DAYS = trust_days
+def test_the_number_of_statements_of_a_page(user, authenticator, secret, settings, statements, path, days, expected):
+    settings.TWOFACTOR_TRUST_DAYS = days
     SecurityEvent.objects.bulk_create([SecurityEvent(user=user, kind="turned_on") for _ in range(20)])
     client = sign_in(new_client(), user, code=code_now(secret))
-    with record_statements() as statements:
-        client.get(path)
-    assert len(statements.sql) == expected, "\n".join(statements.sql)
+    assert len(statements(client.get, path)) == expected
 
 
 @pytest.mark.parametrize("path", ["/", LOGIN, "/accounts/signup/", "/nowhere/", SETTINGS])
-def test_a_signed_out_request_needs_no_statement(path, record_statements):
-    with record_statements() as statements:
-        new_client().get(path)
-    assert statements.sql == []
+def test_a_signed_out_request_needs_no_statement(path, statements):
+    assert statements(new_client().get, path) == []
