@@ -12,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import models, transaction
+from django.test import RequestFactory
 from django.urls import NoReverseMatch, reverse
 
 from accounts.models import User
@@ -21,15 +22,10 @@ from twofactor.tests.helpers import sign_in_with_2fa
 
 MODELS = {m: admin.site.get_model_admin(m) for m in apps.get_models() if admin.site.is_registered(m)}
 # What staff with one permission can change after step-up. All other permissions change nothing.
-MAY_CHANGE = {
-    "change_user": {
-        "accounts.User.full_name",
-        "accounts.User.password",
-        "accounts.User.password_version",
-        "admin.LogEntry",
-        "usersessions.UserSession.session_key",  # The key of their own session is cycled.
-    },
-}
+MAY_CHANGE = {"change_user": {
+    "accounts.User.full_name", "accounts.User.password", "accounts.User.password_version", "admin.LogEntry",
+    "usersessions.UserSession.session_key",  # The key of their own session is cycled.
+}}  # fmt: skip
 # The pages and actions with which superusers change each model after step-up. All others are read-only.
 SUPERUSERS_CHANGE = {
     "accounts.User": {"add", "change", "password", "delete", "delete_selected"},
@@ -40,26 +36,17 @@ HUGE = "9" * 30
 
 
 @pytest.fixture
-def rows(user, authenticator):
-    """Create a row of every registered model, before those of the staff member under test."""
+def make_staff_client(make_user, user, authenticator):
+    """Return a function that signs in a staff member, without step-up. A row of every model is created before."""
     SecurityEvent.objects.create(user=user, kind=SecurityEvent.Kind.LOCKED)
     user.emailaddress_set.update(verified=False)  # An action could mark it as verified.
     Group.objects.create(name="clerks")
     assert all(model._base_manager.exists() for model in MODELS), "Create a row of the new model here."
+    return lambda **fields: sign_in_with_2fa(make_user("staff@example.com", is_staff=True, **fields))
 
 
-@pytest.fixture
-def make_staff_client(make_user, rows):
-    """Return a function that signs in a staff member, without step-up."""
-
-    def make(**fields):
-        return sign_in_with_2fa(make_user("staff@example.com", is_staff=True, **fields))
-
-    return make
-
-
-def admin_url(model, name="changelist", *args):
-    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+def changelist(model):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
 def admin_urls(model, pk):
@@ -71,8 +58,8 @@ def admin_urls(model, pk):
             continue
 
 
-def actions(model, rf):
-    request = rf.get("/")
+def actions(model):
+    request = RequestFactory().get("/")
     request.user = User(is_superuser=True, is_staff=True)
     return MODELS[model].get_actions(request)
 
@@ -92,15 +79,15 @@ def form_data(model):
     return data
 
 
-def all_requests(rf, models=MODELS):
+def all_requests(models=MODELS):
     """Yield model label, name, URL and POST data of every form and of every action on one row."""
     for model in models:
         pk = model._base_manager.order_by("pk").first().pk
         for path in admin_urls(model, pk):
             yield model._meta.label, path.split("/")[-2], path, form_data(model)
-        for name in actions(model, rf):
+        for name in actions(model):
             data = {"action": name, "_selected_action": [pk], "post": "yes", "reason": "lost phone"}
-            yield model._meta.label, name, admin_url(model), data
+            yield model._meta.label, name, changelist(model), data
 
 
 def database_state():
@@ -135,46 +122,42 @@ def rolled_back(client):
     client.cookies = SimpleCookie(cookies)
 
 
-def send_all_forms(client, rf, models=MODELS):
+def send_all_forms(client, models=MODELS):
     """Send a POST to every URL of these models, and return what changed."""
     before = database_state()
-    for _, _, path, data in all_requests(rf, models):
+    for _, _, path, data in all_requests(models):
         client.post(path, data)
     return changed_since(before)
 
 
-def changes_with(permissions, client, rf, models):
+def changes_with(permissions, client, models):
     """Return what the staff member can change of these models with these permissions."""
     User.objects.get(email="staff@example.com").user_permissions.set(permissions)
     with rolled_back(client):
-        return send_all_forms(client, rf, models)
-
-
-def permissions_of(model):
-    return Permission.objects.filter(content_type=ContentType.objects.get_for_model(model))
+        return send_all_forms(client, models)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
-def test_a_permission_allows_only_its_changes(make_staff_client, rf, model):
+def test_a_permission_allows_only_its_changes(make_staff_client, model):
     client = make_staff_client()
     step_up(client)
-    permissions = permissions_of(model)
+    permissions = Permission.objects.filter(content_type=ContentType.objects.get_for_model(model))
     assert len(permissions) == 4
     for each in permissions:
-        assert changes_with([each], client, rf, [model]) == MAY_CHANGE.get(each.codename, set()), each
-    assert changes_with(permissions, client, rf, MODELS.keys() - {model}) == set(), "It changes another model."
+        assert changes_with([each], client, [model]) == MAY_CHANGE.get(each.codename, set()), each
+    assert changes_with(permissions, client, MODELS.keys() - {model}) == set(), "It changes another model."
 
 
-def test_a_superuser_without_step_up_changes_nothing(make_staff_client, rf):
-    assert send_all_forms(make_staff_client(is_superuser=True), rf) == set()
+def test_a_superuser_without_step_up_changes_nothing(make_staff_client):
+    assert send_all_forms(make_staff_client(is_superuser=True)) == set()
 
 
-def test_a_superuser_changes_everything_that_is_not_read_only(make_staff_client, rf):
+def test_a_superuser_changes_everything_that_is_not_read_only(make_staff_client):
     """This test fails if `form_data` is invalid for a new model. The tests above would then prove nothing."""
     client = make_staff_client(is_superuser=True)
     step_up(client)
     done = defaultdict(set)
-    for model, name, path, data in all_requests(rf):
+    for model, name, path, data in all_requests():
         before = database_state()
         client.get(path)
         assert changed_since(before) == set(), f"A GET of {path} changes something."
@@ -186,18 +169,16 @@ def test_a_superuser_changes_everything_that_is_not_read_only(make_staff_client,
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
-def test_no_id_search_or_filter_causes_a_server_error(make_staff_client, rf, model):
+def test_no_id_search_or_filter_causes_a_server_error(make_staff_client, model):
     client = make_staff_client(is_superuser=True)
     step_up(client)
     client.raise_request_exception = False
     times = [field.name for field in model._meta.fields if isinstance(field, models.DateTimeField)]
-    lookups = [f"{name}__year={HUGE}" for name in times]
-    lookups += [f"{name}={value}" for name in ("id__in", "id", "q", "p", "o") for value in (HUGE, "x")]
-    requests = [("get", f"{admin_url(model)}?{lookup}", {}) for lookup in lookups]
+    requests = [("get", f"{changelist(model)}?{name}__year={HUGE}", {}) for name in times]
     for value in (HUGE, "x"):
-        fields = dict.fromkeys(form_data(model), value)
+        requests += [("get", f"{changelist(model)}?{name}={value}", {}) for name in ("id__in", "id", "q", "p", "o")]
         for path in admin_urls(model, value):
-            requests += [("get", path, {}), ("post", path, fields)]
-        for name in actions(model, rf):
-            requests += [("post", admin_url(model), {"action": name, "_selected_action": value, "post": "yes"})]
+            requests += [("get", path, {}), ("post", path, dict.fromkeys(form_data(model), value))]
+        for name in actions(model):
+            requests += [("post", changelist(model), {"action": name, "_selected_action": value, "post": "yes"})]
     assert not [each for each in requests if getattr(client, each[0])(*each[1:]).status_code >= 500]

@@ -50,10 +50,7 @@ def add_address(**fields):
     (lambda user: User.objects.filter(pk=user.pk).update(email="other@example.com"), CONFIRMED),
     (add_address(email=WANTED, verified=True), CONFIRMED),
     (add_address(email=WANTED, verified=False), CONFIRMED),
-    (
-        add_address(email="second@example.com", verified=True),
-        [*CONFIRMED, ("second@example.com", True, False)],
-    ),
+    (add_address(email="second@example.com", verified=True), [*CONFIRMED, ("second@example.com", True, False)]),
 ], ids=["one address", "inconsistent records", "own confirmed", "own unconfirmed", "further"])  # fmt: skip
 def test_a_changed_address_is_confirmed_and_the_old_one_is_deleted(superuser_client, user, prepare, expected):
     prepare(user)
@@ -124,28 +121,20 @@ def test_the_address_of_a_user_added_by_a_superuser_is_confirmed_and_of_other_st
 # --- Addresses of others --------------------------------------------------------------------------
 
 
-def confirm_as_bob(make_user):
-    EmailAddress.objects.create(user=make_user("bob@example.com"), email=WANTED, verified=True)
-
-
-def sign_up_and_use(make_user):
-    make_user(WANTED, last_login=timezone.now()).emailaddress_set.update(verified=False)
-
-
-@pytest.mark.parametrize("take, typed, code", [
-    (confirm_as_bob, WANTED, "unique"), (sign_up_and_use, WANTED.upper(), "unique"),
-    (lambda make_user: None, "new@ｅxample.com", "invalid"),
+@pytest.mark.parametrize("typed, code", [
+    ("bob@example.com", "unique"), ("IN.USE@example.com", "unique"), ("new@ｅxample.com", "invalid"),
 ], ids=["confirmed", "in use", "another spelling"])  # fmt: skip
 def test_an_address_of_another_account_shows_an_error_at_the_field(
-    superuser_client, user, make_user, emails_to, take, typed, code
+    superuser_client, user, make_user, emails_to, typed, code
 ):
-    take(make_user)
+    EmailAddress.objects.create(user=make_user("eve@example.com"), email="bob@example.com", verified=True)
+    make_user("in.use@example.com", last_login=timezone.now()).emailaddress_set.update(verified=False)
     before = records(user), User.objects.count()
     for page in (change(superuser_client, user, typed), add(superuser_client, typed)):
         assert error_codes(page.context["adminform"].form) == {"email": [code]}
     assert (records(user), User.objects.count()) == before
     assert user.full_name != "Changed"
-    assert not emails_to(WANTED)
+    assert not emails_to(typed.lower())
 
 
 def test_unconfirmed_addresses_and_unused_sign_ups_of_others_are_taken_over(superuser_client, user, make_user):

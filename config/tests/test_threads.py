@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from accounts.models import User
 from twofactor.models import Authenticator, Limit, Verdict
 from twofactor.tests.constants import SECRET
 from twofactor.tests.helpers import NOW
@@ -34,13 +33,6 @@ def test_as_many_hits_are_counted_as_the_limit_allows():
         results = in_threads(lambda now: Limit.objects.hit("a", 5, 60, now=now), *[now] * THREADS)
         assert results.count(True) == 5
         assert Limit.objects.get().hits == 5
-
-
-@pytest.fixture
-def authenticator():
-    user = User.objects.create_user("ada@example.com", "x")
-    Authenticator.objects.activate(user, secret=SECRET)
-    return Authenticator.objects.get()
 
 
 def judge(code):
