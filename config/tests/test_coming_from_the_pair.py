@@ -14,18 +14,14 @@ from twofactor.tests.rfc6238 import code_at
 
 PAGE = (Path(settings.BASE_DIR) / "docs" / "coming-from-the-pair.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
-ADDRESSES = re.findall(
-    r"^\| `(?:POST|GET) (/backend/\S+)`.*?\| `(/accounts/\S+)` \| `([\w:]+)`", PAGE, flags=re.MULTILINE
-)
+ADDRESS = re.compile(r"^\| `(?:POST|GET) /backend/user/(\S+)/`.*?\| `(/accounts/\S+)` \| `([\w:]+)`", re.MULTILINE)
 ENDPOINTS = ["setup", "verify-setup", "disable", "verify-login", "resend-backup-codes", "status"]
 
 
 def test_the_page_lists_every_endpoint_of_the_pair_and_its_new_url():
-    assert [old for old, _, _ in ADDRESSES] == [
-        "/backend/user/login/",
-        *(f"/backend/user/2fa/{name}/" for name in ENDPOINTS),
-    ]
-    assert [resolve(new).view_name for _, new, _ in ADDRESSES] == [name for _, _, name in ADDRESSES]
+    endpoints, urls, names = zip(*ADDRESS.findall(PAGE), strict=True)
+    assert [*endpoints] == ["login", *(f"2fa/{name}" for name in ENDPOINTS)]
+    assert [resolve(url).view_name for url in urls] == [*names]
 
 
 @pytest.fixture

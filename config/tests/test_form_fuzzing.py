@@ -8,23 +8,20 @@ from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from django.core.cache import cache
 from django.db import transaction
-from django.test import Client
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import User
 from conftest import PASSWORD, SECRET
 from twofactor import codes, totp
 from twofactor.models import Authenticator, BackupCode, Limit
 from twofactor.tests.constants import CONFIRM, DISABLE, LOGIN, REGENERATE, SETUP, VERIFY_LOGIN, VERIFY_SETUP
-from twofactor.tests.helpers import age_second_factor, code_now, new_client, sign_in
+from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client
 
 pytestmark = pytest.mark.django_db
 
 # No deadline: speed is not tested here. Function-scoped fixtures are safe, since each example is rolled back.
-FUZZ = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+IGNORED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+FUZZ = settings(max_examples=30, deadline=None, suppress_health_check=IGNORED)
 
 # Values that have broken forms before, and bytes that are not UTF-8.
 UNUSUAL_VALUES = [
@@ -33,11 +30,8 @@ UNUSUAL_VALUES = [
     *[b"%00", b"%s%n", b"{{ 7*7 }}", b"<script>", b"//evil.example", b"1" * 70_000, b"-" * 5000, b"9" * 400],
     *[b"123456", b"000000", b"0000-0000-0000-0000", b"a@b.example", b"a@b@c", b"@", b"a@" + b"b" * 300],
 ]
-values = st.one_of(
-    st.sampled_from(UNUSUAL_VALUES),
-    st.binary(max_size=40),
-    st.text(max_size=40).map(lambda t: t.encode("utf-8", "surrogatepass")),
-)
+texts = st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass"))
+values = st.one_of(st.sampled_from(UNUSUAL_VALUES), st.binary(max_size=40), texts)
 
 # For each form: the state of the client, the path, and its fields with some that an attacker may add.
 FORMS = {
@@ -61,33 +55,30 @@ FORMS = {
 }
 
 
-def send(client: Client, path: str, fields: list[tuple[str, bytes]]) -> int:
+def send(client, path, fields):
     body = "&".join(f"{name}={quote_from_bytes(value)}" for name, value in fields)
     response = client.post(path, body, content_type="application/x-www-form-urlencoded")
     assert response.status_code < 500, (path, fields, response.status_code)
     return response.status_code
 
 
-def client_in_state(user: User, state: str) -> Client:
+def client_in_state(user, state):
     """Return a client that is signed out, pending, signed in, or in a setup."""
     client = new_client(raise_request_exception=False)
-    if state == "signed out":
-        return client
+    if state not in ("signed out", "in a setup"):
+        Authenticator.objects.activate(user, secret=SECRET)
+    if state != "signed out":
+        give_password(client, user)
     if state == "in a setup":
-        sign_in(client, user)
         client.post(SETUP, {"password": PASSWORD})
-        return client
-    Authenticator.objects.activate(user, secret=SECRET)
     if state.startswith("signed in"):
-        sign_in(client, user, code=code_now(SECRET))
+        client.post(VERIFY_LOGIN, {"code": code_now(SECRET)})
         age_second_factor(client, 3600 if state == "signed in long ago" else 0)
-        return client
-    client.post(LOGIN, {"login": user.email, "password": PASSWORD})
     return client
 
 
 @pytest.fixture(params=FORMS)
-def form(request: pytest.FixtureRequest, user: User) -> tuple[Client, str, list[str]]:
+def form(request, user):
     """The client, the path of the form, and its fields."""
     state, path, names = FORMS[request.param]
     client = client_in_state(user, state)
@@ -99,7 +90,7 @@ def form(request: pytest.FixtureRequest, user: User) -> tuple[Client, str, list[
 
 @FUZZ
 @given(data=st.data())
-def test_no_field_value_causes_an_error_page(form: tuple[Client, str, list[str]], data: st.DataObject) -> None:
+def test_no_field_value_causes_an_error_page(form, data):
     client, path, names = form
     fields = data.draw(st.lists(st.tuples(st.sampled_from(names), values), max_size=len(names) + 1))
     cookies = client.cookies.output(header="", sep=";")
@@ -113,21 +104,21 @@ def test_no_field_value_causes_an_error_page(form: tuple[Client, str, list[str]]
 
 @FUZZ
 @given(next_page=values, current=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=40))
-def test_no_header_or_query_causes_an_error_page(next_page: bytes, current: str) -> None:
+def test_no_header_or_query_causes_an_error_page(next_page, current):
     client = new_client(htmx=True, raise_request_exception=False)
     address = f"{LOGIN}?next={quote_from_bytes(next_page)}&method={quote_from_bytes(next_page)}"
-    headers = {"HX-Current-URL": current, "HX-Target": current, "Accept-Language": current, "User-Agent": current}
+    headers = dict.fromkeys(["HX-Current-URL", "HX-Target", "Accept-Language", "User-Agent"], current)
     for path in (address, VERIFY_LOGIN, SETUP):
         assert client.get(path, headers=headers).status_code < 500
 
 
-def counters() -> object:
+def counters():
     rows = Authenticator.objects.values("failures", "delayed_until", "budget_spent", "last_time_step")
     return list(rows), list(Limit.objects.values()), BackupCode.objects.filter(used_at=None).count()
 
 
 @pytest.fixture
-def pending(user: User) -> Client:
+def pending(user):
     return client_in_state(user, "pending")
 
 
@@ -137,7 +128,7 @@ def pending(user: User) -> Client:
 @example(typed=b"1234567")
 @example(typed=b"0000-0000-0000-000")
 @example(typed=b"UUUU-UUUU-UUUU-UUUU")
-def test_a_malformed_code_or_backup_code_is_never_charged(pending: Client, typed: bytes) -> None:
+def test_a_malformed_code_or_backup_code_is_never_charged(pending, typed):
     text = typed.decode("utf-8", "replace").strip()
     before = counters()
     for field, normalize in [("code", totp.normalize), ("backup_code", codes.normalize)]:

@@ -28,9 +28,6 @@ def keys():
     return list(Session.objects.values_list("session_key", flat=True))
 
 
-# --- The row decides ------------------------------------------------------------------------------
-
-
 def test_deleting_all_rows_ends_every_session_at_its_next_request(user):
     client = sign_in(new_client(), user)
     assert client.get(SETTINGS).status_code == 200
@@ -38,17 +35,15 @@ def test_deleting_all_rows_ends_every_session_at_its_next_request(user):
     assert redirect_target(client.get(SETTINGS)).startswith(LOGIN)
 
 
-@pytest.mark.parametrize(
-    "key", ["aaaaaaaa\0aaaa", "a" * 32 + "é", "%00" * 10, "A" * 32, "a" * 31, "a" * 41, "a" * 60_000, "a" * 32 + "\n"]
-)
-def test_a_malformed_session_key_is_neither_looked_up_nor_logged(
-    key, client, django_assert_num_queries, caplog, recwarn
-):
+@pytest.mark.parametrize("key", [
+    "aaaaaaaa\0aaaa", "a" * 32 + "é", "%00" * 10, "A" * 32, "a" * 31, "a" * 41, "a" * 60_000, "a" * 32 + "\n",
+])  # fmt: skip
+def test_a_malformed_session_key_is_neither_looked_up_nor_logged(key, client, django_assert_num_queries, caplog):
     client.cookies["sessionid"] = key
     with django_assert_num_queries(0):
         assert client.get("/").status_code == 200
     assert SessionStore(key).session_key is None
-    assert key[:8] not in caplog.text + " ".join(str(warning.message) for warning in recwarn)
+    assert key[:8] not in caplog.text
 
 
 def test_a_session_key_of_the_former_store_is_valid(saved):
@@ -62,9 +57,6 @@ def test_an_unknown_session_key_is_replaced():
     forged.cycle_key()
     forged.save()
     assert keys() == [forged.session_key] != ["f" * 32]
-
-
-# --- A new key ------------------------------------------------------------------------------------
 
 
 def test_a_new_key_renames_the_row(saved):
@@ -85,9 +77,6 @@ def test_a_sign_in_with_the_cookie_of_an_ended_session_succeeds(user):
     assert is_signed_in(sign_in(client, user))
 
 
-# --- Ended sessions -------------------------------------------------------------------------------
-
-
 def test_an_ended_session_is_not_saved_again(saved):
     saved["a"] += 1
     SessionStore().delete(saved.session_key)
@@ -102,9 +91,6 @@ def test_an_ended_session_gets_no_new_key(saved):
     with pytest.raises(SessionInterrupted):
         saved.cycle_key()
     assert keys() == []
-
-
-# --- Thirty days ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -144,9 +130,6 @@ def test_a_session_without_a_start_time_ends_30_days_after_its_next_request(user
     assert client.get(SETTINGS).status_code == 200
     let_days_pass(30)
     assert client.get(SETTINGS).status_code == 302
-
-
-# --- Expiry ---------------------------------------------------------------------------------------
 
 
 def minutes_left():

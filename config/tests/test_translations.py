@@ -17,24 +17,23 @@ from twofactor.tests.helpers import redirect_target
 
 ROOT = Path(settings.BASE_DIR)
 CATALOGUES = sorted(ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))
-PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|</?\w+>")
-LANGUAGES = [code for code, name in settings.LANGUAGES if code != "en"]
 
 
-def name_of(path: Path) -> str:
+def name_of(path):
     return f"{path.parts[-5]}-{path.parts[-3]}"
 
 
-def forms_of(entry: polib.POEntry) -> list[str]:
+def forms_of(entry):
     return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
 
 
-def marks(text: str) -> list[str]:
-    return sorted(PLACEHOLDER.findall(text))
+def marks(text):
+    return sorted(re.findall(r"%\(\w+\)[sd]|%[sd]|</?\w+>", text))
 
 
 def test_app_and_site_have_a_catalog_for_each_language():
-    expected = {f"{part}-{translation.to_locale(code)}" for part in ("config", "twofactor") for code in LANGUAGES}
+    languages = [translation.to_locale(code) for code, name in settings.LANGUAGES if code != "en"]
+    expected = {f"{part}-{language}" for part in ("config", "twofactor") for language in languages}
     assert {name_of(path) for path in CATALOGUES} == expected
 
 
@@ -57,15 +56,14 @@ def test_every_string_of_the_sources_is_in_the_catalogs(part, others, tmp_path):
     copy = tmp_path / "site"
     ignored = shutil.ignore_patterns(".*", "tests", "e2e", "staticfiles", "*.sqlite3*", "*.cache*", *others)
     shutil.copytree(ROOT, copy, ignore=ignored)
-    where = copy / "twofactor" if part == "twofactor" else copy
-    keep = copy / part / "locale" / "de" / "LC_MESSAGES" / "django.po"
-    before = {entry.msgid for entry in polib.pofile(str(keep))}
+    catalogue = str(copy / part / "locale" / "de" / "LC_MESSAGES" / "django.po")
+    before = {entry.msgid for entry in polib.pofile(catalogue)}
     command = [sys.executable, "-m", "django", "makemessages", "--locale=de", "--no-obsolete", "--no-location"]
-    environment = {"PATH": "/usr/bin:/bin"}
     if part == "config":
         (copy / "locale").symlink_to(copy / "config" / "locale")
-    subprocess.run(command, cwd=where, env=environment, check=True, capture_output=True, timeout=60)
-    assert {entry.msgid for entry in polib.pofile(str(keep))} - before == set()
+    options = {"cwd": copy / "twofactor" if part == "twofactor" else copy, "env": {"PATH": "/usr/bin:/bin"}}
+    subprocess.run(command, check=True, capture_output=True, timeout=60, **options)
+    assert {entry.msgid for entry in polib.pofile(catalogue)} - before == set()
 
 
 def test_the_chosen_language_overrides_accept_language(client):
