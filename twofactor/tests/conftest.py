@@ -41,16 +41,20 @@ def make_user(db: None) -> Callable[..., User]:
     """Make a user with a verified address; the password is PASSWORD by default."""
 
     def make(email: str = "ada@example.com", *, password: str = PASSWORD, **fields: object) -> User:
-        user = User.objects.create_user(
-            email, email, password, **{"first_name": "Ada", "last_name": "Example", **fields}
-        )
+        name = {"first_name": "Ada", "last_name": "Example"}
+        user = User.objects.create_user(email, email, password, **(name | fields))
         EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
         return user
 
     return make
 
 
-# --- Clients --------------------------------------------------------------------------------------
+@pytest.fixture
+def bob(make_user: Callable[..., User]) -> User:
+    """Another user, with 2FA on."""
+    bob = make_user("bob@example.com")
+    Authenticator.objects.activate(bob, secret="B" * 32)
+    return bob
 
 
 @pytest.fixture
@@ -60,7 +64,6 @@ def signed_out_client() -> Client:
 
 @pytest.fixture
 def signed_in_client(signed_out_client: Client, user: User) -> Client:
-    """Signed in; 2FA is off."""
     return sign_in(signed_out_client, user)
 
 
@@ -74,7 +77,6 @@ def client_with_2fa(signed_out_client: Client, user: User, authenticator: Authen
 
 @pytest.fixture
 def pending_client(signed_out_client: Client, user: User, authenticator: Authenticator) -> Client:
-    """The password was accepted, the second factor is still missing."""
     give_password(signed_out_client, user)
     return signed_out_client
 

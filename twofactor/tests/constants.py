@@ -1,9 +1,12 @@
-"""The password and the paths that tests use. This module has no imports of packages, so every process can import it."""
+"""The password, codes and paths that tests use. It imports no package."""
 
 import re
 
 PASSWORD = "umbel-4-Quarry-thimble"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+NOW = 2_000_000_000
+HTMX = {"HX-Request": "true"}  # the header of htmx
+UNKNOWN_BACKUP_CODE = "0000-0000-0000-0000"
 
 LOGIN = "/accounts/login/"
 LOGOUT = "/accounts/logout/"
@@ -20,5 +23,7 @@ DISABLE = f"{SETTINGS}disable/"
 STATUS = f"{SETTINGS}status/"
 CONFIRM = f"{SETTINGS}confirm/"
 REAUTHENTICATE = f"{SETTINGS}reauthenticate/"
+STEP_UP_PAGES = [SETUP, DISABLE, REGENERATE, REAUTHENTICATE]  # ask for the password and a code
+CODE_PAGES = [*STEP_UP_PAGES, CONFIRM]
 
 BACKUP_CODE = re.compile(r"(?<![\w-])[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}(?![\w-])")

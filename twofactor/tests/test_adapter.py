@@ -8,18 +8,8 @@ from django.contrib.auth.models import User as DjangoUser
 from twofactor import adapter, totp
 from twofactor.adapter import Adapter
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import (
-    DISABLE,
-    PASSWORD,
-    SECRET,
-    SETUP,
-    code_now,
-    new_client,
-    redirect_target,
-    sign_in,
-    sign_in_with_2fa,
-    turn_on,
-)
+from twofactor.tests.constants import DISABLE, PASSWORD, SECRET, SETUP
+from twofactor.tests.helpers import code_now, new_client, redirect_target, sign_in, sign_in_with_2fa, turn_on
 from twofactor.tests.hosts import pages
 
 
@@ -49,9 +39,6 @@ def failing_adapter(settings):
     settings.TWOFACTOR_ADAPTER = f"{__name__}.FailingAdapter"
 
 
-# --- The default adapter --------------------------------------------------------------------------
-
-
 def test_the_default_adapter_uses_the_setting_and_the_address_or_else_the_username(settings):
     settings.TWOFACTOR_ISSUER = "Acme"
     default = adapter.current()
@@ -67,9 +54,6 @@ def test_the_setting_decides_who_is_required_to_have_2fa(settings, required, of_
     settings.TWOFACTOR_REQUIRED = required
     users = [SimpleNamespace(is_staff=True), SimpleNamespace(is_staff=False), SimpleNamespace()]
     assert [adapter.current().is_required(user) for user in users] == [of_staff, of_others, of_others]
-
-
-# --- A custom adapter -----------------------------------------------------------------------------
 
 
 def test_issuer_and_label_of_a_custom_adapter_are_in_the_uri_and_the_emails(shop_adapter, user, monkeypatch, emails_to):
@@ -88,9 +72,6 @@ def test_a_custom_adapter_decides_who_is_required_to_have_2fa(shop_adapter, user
     assert "required" in run_command("twofactor", "status", user.email)
     assert "required" not in run_command("twofactor", "status", bob.email)
     assert "MISSING  ada@example.com" in run_command("twofactor", "report")
-
-
-# --- A failing adapter ----------------------------------------------------------------------------
 
 
 def test_if_is_required_fails_users_without_2fa_get_an_error(user, failing_adapter):

@@ -25,7 +25,7 @@ class StageOnlyAdapter(DefaultAccountAdapter):
 
 
 class CustomStage(VerifyStage):
-    """A subclass of the stage, as a site may have one."""
+    pass
 
 
 def reported_ids():
@@ -87,9 +87,6 @@ def test_valid_settings_are_not_reported(settings, values):
     assert run_checks(tags=["twofactor"]) == []
 
 
-# --- check --database -----------------------------------------------------------------------------
-
-
 def warnings():
     return [message.id for message in run_checks(tags=["database"], databases=["default"])]
 
@@ -99,7 +96,7 @@ def test_a_secret_that_opens_is_not_reported(authenticator):
 
 
 @pytest.mark.parametrize("keys", [OTHER_KEY, OTHER_KEY.replace("test:", "new:")], ids=["other key", "no such ID"])
-def test_a_missing_or_different_key_is_a_warning_with_the_database_option_only(
+def test_a_wrong_key_is_a_warning_with_the_database_option_only(
     authenticator, settings, django_assert_num_queries, keys
 ):
     settings.TWOFACTOR_KEYS = keys
@@ -120,9 +117,6 @@ def test_one_secret_is_opened_for_each_key(make_user, settings):
 def test_the_check_passes_before_the_table_exists(db, monkeypatch):
     monkeypatch.setattr(Authenticator._meta, "db_table", "not_made_yet")
     assert warnings() == []
-
-
-# --- Messages -------------------------------------------------------------------------------------
 
 
 def test_an_unset_keyring_is_reported_once(authenticator, settings):

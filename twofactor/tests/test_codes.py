@@ -14,9 +14,6 @@ SALT = b"sixteen bytes ok"
 LOOK_ALIKES = {"0": "0Oo", "1": "1IiLl"}
 
 
-# --- Generation and format ------------------------------------------------------------------------
-
-
 def test_ten_different_codes_are_generated_and_displayed_in_four_groups_of_four():
     generated = codes.generate()
     assert len(set(generated)) == 10
@@ -29,9 +26,6 @@ def test_a_code_has_80_bits_and_nist_requires_64():
     assert codes.LENGTH * math.log2(len(codes.ALPHABET)) == 80
     generated = [code for _ in range(100) for code in codes.generate()]
     assert all({code[place] for code in generated} == set(codes.ALPHABET) for place in range(16))
-
-
-# --- Normalization --------------------------------------------------------------------------------
 
 
 SPELLINGS = [(typed, meant) for meant in codes.ALPHABET for typed in LOOK_ALIKES.get(meant, meant + meant.lower())]
@@ -55,9 +49,6 @@ def test_a_malformed_code_is_none(typed):
 def test_normalize_returns_a_code_or_none_for_any_text(typed):
     code = codes.normalize(typed)
     assert code is None or re.fullmatch(rf"[{codes.ALPHABET}]{{16}}", code)
-
-
-# --- Digests --------------------------------------------------------------------------------------
 
 
 def test_a_digest_is_argon2id_with_the_given_salt():

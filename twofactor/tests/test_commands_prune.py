@@ -15,9 +15,7 @@ from twofactor.tests.helpers import new_client, sign_in
 
 pytestmark = pytest.mark.database
 
-NOTHING = [
-    "Deleted expired trusted browsers: 0", "Deleted expired limits: 0", "Deleted old security events: 0",
-]  # fmt: skip
+NOTHING = ["Deleted expired trusted browsers: 0", "Deleted expired limits: 0", "Deleted old security events: 0"]
 
 
 def ago(**offset):

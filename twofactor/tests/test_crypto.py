@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from twofactor import crypto
 from twofactor.crypto import Keyring, Unsealable
-from twofactor.tests.helpers import SECRET
+from twofactor.tests.constants import SECRET
 
 CHANGED = "^sealed with another key of the same ID or for another user, or changed$"
 OLD, NEW = base64.b64encode(b"o" * 32).decode(), base64.b64encode(b"n" * 32).decode()
@@ -21,9 +21,6 @@ RAW = base64.b64decode(SEALED.split(".")[2])
 
 def resealed(raw: bytes, *, kid: str = "old", version: str = "v1") -> str:
     return f"{version}.{kid}.{base64.b64encode(raw).decode()}"
-
-
-# --- Sealing --------------------------------------------------------------------------------------
 
 
 @given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", max_size=200), st.integers(1, 2**63))
@@ -40,9 +37,6 @@ def test_a_secret_is_sealed_with_aes_256_gcm_and_associated_data():
 
 def test_no_nonce_is_used_twice():
     assert len({base64.b64decode(KEYRING.seal(SECRET, owner="1")[7:])[:12] for _ in range(1000)}) == 1000
-
-
-# --- What does not open ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("owner", ["2", "11", "", "setup:1"])
@@ -89,9 +83,6 @@ def test_a_secret_of_another_key_or_version_does_not_open(keys, sealed, problem)
         Keyring.parse(keys).unseal(sealed, owner="1")
 
 
-# --- The keyring ----------------------------------------------------------------------------------
-
-
 def test_the_first_key_seals_and_all_keys_open():
     both = Keyring.parse(f" new:{NEW} ,\n old:{OLD} , ")
     assert both.sealing_kid == "new"
@@ -102,19 +93,12 @@ def test_the_first_key_seals_and_all_keys_open():
 
 
 @pytest.mark.parametrize("text, problem", [
-    ("", "^there is no key$"),
-    (" , ,", "there is no key"),
-    (OLD, "key 1 is not of the form"),
-    (f":{OLD}", "key 1 is not of the form"),
-    (f"old:{OLD},{NEW}", "key 2 is not of the form"),
-    (f"o.ld:{OLD}", "key 1 is not of the form"),
-    (f"öld:{OLD}", "key 1 is not of the form"),
-    (f"old:1:{OLD}", "old is not base64"),
-    (f"old:{OLD},OLD:{NEW}", "OLD is used twice"),
-    (f"old:{OLD[:-1]}", "old is not base64"),
-    (f"old:{OLD[:-5]}!!!!=", "old is not base64"),
-    (f"old:{OLD[:-4]}", "old has 30 bytes instead of 32"),
-    ("old:", "old has 0 bytes"),
+    ("", "^there is no key$"), (" , ,", "there is no key"), (OLD, "key 1 is not of the form"),
+    (f":{OLD}", "key 1 is not of the form"), (f"old:{OLD},{NEW}", "key 2 is not of the form"),
+    (f"o.ld:{OLD}", "key 1 is not of the form"), (f"öld:{OLD}", "key 1 is not of the form"),
+    (f"old:1:{OLD}", "old is not base64"), (f"old:{OLD},OLD:{NEW}", "OLD is used twice"),
+    (f"old:{OLD[:-1]}", "old is not base64"), (f"old:{OLD[:-5]}!!!!=", "old is not base64"),
+    (f"old:{OLD[:-4]}", "old has 30 bytes instead of 32"), ("old:", "old has 0 bytes"),
 ])  # fmt: skip
 def test_the_error_of_a_malformed_keyring_does_not_contain_the_key(text, problem):
     with pytest.raises(ValueError, match=problem) as raised:

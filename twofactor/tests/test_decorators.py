@@ -1,5 +1,6 @@
 """`second_factor_required`: a view of another site that requires a recent second factor."""
 
+import itertools
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,17 +14,8 @@ from django.views.generic import View
 from twofactor import sessions
 from twofactor.decorators import second_factor_required
 from twofactor.mixins import SecondFactorRequiredMixin
-from twofactor.tests.helpers import (
-    CONFIRM,
-    HTMX,
-    LOGIN,
-    NOW,
-    SETUP,
-    age_second_factor,
-    is_full_page,
-    message_levels,
-    redirect_target,
-)
+from twofactor.tests.constants import CONFIRM, HTMX, LOGIN, NOW, SETUP
+from twofactor.tests.helpers import age_second_factor, is_full_page, message_levels, redirect_target
 from twofactor.tests.hosts import pages
 from twofactor.tests.hosts.pages import BY_CLASS, CACHED, DELETE, DISPATCH, ELSEWHERE, HOST, ONE, REPORT, ROW, WRAPPED
 
@@ -38,14 +30,12 @@ def nothing_deleted():
 
 @pytest.fixture
 def plain_client(client_with_2fa):
-    """A plain client; its second factor was used an hour ago."""
     age_second_factor(client_with_2fa, 3600)
     return client_with_2fa
 
 
 @pytest.fixture
 def htmx_client(plain_client):
-    """The same client, with the header of htmx."""
     plain_client.defaults["HTTP_HX_REQUEST"] = "true"
     return plain_client
 
@@ -77,10 +67,8 @@ def test_only_a_typed_code_counts_and_only_within_the_time_limit(user, authentic
 
 def test_each_view_has_its_own_max_age_and_is_not_cached(client_with_2fa):
     views = {ONE: 60, BY_CLASS: 120, WRAPPED: 120, DISPATCH: 120, REPORT: 600, ROW: 600, ELSEWHERE: 600}
-    age = 0
-    for at in (50, 61, 110, 121, 590, 601):
-        age_second_factor(client_with_2fa, at - age)
-        age = at
+    for before, at in itertools.pairwise((0, 50, 61, 110, 121, 590, 601)):
+        age_second_factor(client_with_2fa, at - before)
         responses = [client_with_2fa.get(path) for path in views]
         assert [response.status_code == 200 for response in responses] == [at <= most for most in views.values()]
         assert all("no-store" in response["Cache-Control"] for response in responses)
@@ -94,8 +82,7 @@ def test_the_view_gets_its_arguments_and_post_data(client_with_2fa):
 
 def test_cache_page_above_the_decorator_stores_nothing(client_with_2fa):
     response = client_with_2fa.get(CACHED)
-    assert response.status_code == 200
-    assert get_cache_key(response.wsgi_request) is None
+    assert (response.status_code, get_cache_key(response.wsgi_request)) == (200, None)
 
 
 def test_a_signed_out_user_is_redirected_to_login_and_back(client, db):
@@ -121,17 +108,13 @@ def test_a_max_age_below_a_minute_is_refused_at_decoration(too_short):
 # --- Async views ----------------------------------------------------------------------------------
 
 
-async def async_view(request):
-    raise AssertionError("an async view ran")
-
-
 class AsyncView(View):
     async def get(self, request):
         raise AssertionError("an async view ran")
 
 
 def test_an_async_view_is_refused_at_decoration():
-    for view in (async_view, AsyncView.as_view()):
+    for view in (AsyncView().get, AsyncView.as_view()):
         for decorate in (second_factor_required, second_factor_required(max_age=600)):
             with pytest.raises(TypeError, match="async"):
                 decorate(view)
@@ -183,13 +166,11 @@ def test_an_htmx_fragment_request_redirects_and_leads_back_to_its_page(htmx_clie
 @pytest.mark.parametrize("boosted, back", [({"HX-Boosted": "true"}, REPORT), ({}, f"{HOST}?page=2")])
 def test_an_htmx_request_for_the_panel_gets_the_confirm_form(htmx_client, boosted, back):
     response = htmx_client.get(REPORT, headers={**FROM_HOST_PAGE, "HX-Target": "panel", **boosted})
-    assert response.status_code == 403
-    assert not is_full_page(response)
+    assert (response.status_code, is_full_page(response)) == (403, False)
     assert response.content.count(b'id="panel"') == 1
     own = urlsplit(response["HX-Push-Url"])
     assert (own.path, parse_qs(own.query)) == (CONFIRM, {"next": [back]})
-    assert (response["HX-Retarget"], response["HX-Reselect"]) == ("#panel", "#panel")
-    assert response["HX-Reswap"] == "outerHTML"
+    assert [response[f"HX-{name}"] for name in ("Retarget", "Reselect", "Reswap")] == ["#panel", "#panel", "outerHTML"]
 
 
 def test_the_confirm_form_in_the_panel_says_that_the_post_was_not_kept(htmx_client):

@@ -10,18 +10,9 @@ from django.db import transaction
 
 from twofactor import events
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.tests.helpers import (
-    PASSWORD,
-    UNKNOWN_BACKUP_CODE,
-    VERIFY_LOGIN,
-    code_now,
-    give_password,
-    is_signed_in,
-    new_client,
-    run_on_commit,
-    turn_on,
-    wrong_code,
-)
+from twofactor.tests.constants import PASSWORD, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, turn_on, wrong_code
+from twofactor.tests.rows import run_on_commit
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -46,14 +37,11 @@ def request_(rf):
 
 @pytest.fixture
 def log():
-    """The log lines of the app."""
-    stream = io.StringIO()
-    logger = logging.getLogger("twofactor")
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(io.StringIO())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logger.addHandler(handler)
-    yield stream
-    logger.removeHandler(handler)
+    logging.getLogger("twofactor").addHandler(handler)
+    yield handler.stream
+    logging.getLogger("twofactor").removeHandler(handler)
 
 
 @pytest.mark.parametrize("kind", SecurityEvent.Kind.values)
@@ -61,8 +49,8 @@ def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, authenticator, r
     RECORD[kind](request_, user)
     row = SecurityEvent.objects.get()
     by_owner = kind != "reset_by_staff"
-    assert (row.user, row.kind) == (user, kind)
-    assert (row.ip, row.user_agent) == (("192.0.2.7", FIREFOX) if by_owner else (None, ""))
+    source = ("192.0.2.7", FIREFOX) if by_owner else (None, "")
+    assert (row.user, row.kind, row.ip, row.user_agent) == (user, kind, *source)
     (line,) = log.getvalue().splitlines()
     assert f"event={kind} user={user.pk} ip=192.0.2.7" in line
     (email,) = emails_to(user.email)
@@ -89,16 +77,14 @@ def test_the_emails_have_the_details_of_their_event(user, request_, emails_to):
     assert "lost &lt;phone&gt; &amp; codes" in reset.alternatives[0].content
 
 
-def test_an_email_is_sent_after_the_commit_and_not_after_a_rollback(
-    user, request_, mailoutbox, django_capture_on_commit_callbacks
-):
-    with django_capture_on_commit_callbacks(execute=True):
-        with transaction.atomic():
-            events.turned_off(request_, user)
-            transaction.set_rollback(True)
-        with transaction.atomic():
-            events.turned_on(request_, user)
-        assert not mailoutbox
+def test_an_email_is_sent_after_the_commit_and_not_after_a_rollback(user, request_, mailoutbox):
+    with transaction.atomic():
+        events.turned_off(request_, user)
+        transaction.set_rollback(True)
+    with transaction.atomic():
+        events.turned_on(request_, user)
+    assert not mailoutbox
+    run_on_commit()
     (email,) = mailoutbox
     assert "is now on" in email.body
     assert email.message()["Auto-Submitted"] == "auto-generated"  # RFC 3834, 5: prevents out-of-office replies
@@ -131,8 +117,7 @@ def test_a_refused_code_is_logged_and_creates_no_event(user, authenticator, requ
 def test_log_rows_and_emails_contain_no_secrets_codes_or_passwords(user, log, mailoutbox):
     key, codes = turn_on(new_client(), user)
     wrong, right = wrong_code(key), code_now(key, steps_ahead=1)
-    browser = new_client()
-    give_password(browser, user)
+    give_password(browser := new_client(), user)
     for typed in ({"code": wrong}, {"backup_code": UNKNOWN_BACKUP_CODE}, {"code": right}):
         browser.post(VERIFY_LOGIN, typed)
     assert is_signed_in(browser)

@@ -8,7 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from twofactor import forms, limits
 from twofactor.forms import ConfirmForm, VerifyLoginForm
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE, code_now, error_codes, tries_left, wrong_code
+from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE, code_now, error_codes, tries_left, update, wrong_code
 
 PENDING = "a" * 32
 OTHER_KEY = f"test:{'A' * 43}="  # under the same ID
@@ -16,7 +16,6 @@ OTHER_KEY = f"test:{'A' * 43}="  # under the same ID
 
 @pytest.fixture
 def login_form(request_, user, authenticator):
-    """Bind the form of the sign-in stage to the given data."""
     request_.user = AnonymousUser()
 
     def bind(**typed):
@@ -69,8 +68,7 @@ def test_malformed_input_is_a_field_error_and_not_charged(login_form, request_, 
 
 
 def test_during_the_delay_nothing_is_charged_and_retry_after_is_set(login_form, request_, authenticator, secret):
-    Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 60)
-    authenticator.refresh_from_db()
+    update(authenticator, failures=5, delayed_until=int(time.time()) + 60)
     form = login_form(code=code_now(secret))
     assert error_codes(form) == {"code": ["delayed"]}
     assert form.status == 429
@@ -98,7 +96,7 @@ def test_a_backup_code_is_accepted_during_the_delay(login_form, backup_codes):
     assert login_form(backup_code=backup_codes[0]).is_valid()
 
 
-def test_a_secret_that_does_not_open_charges_nothing_and_suggests_a_backup_code(
+def test_an_unreadable_secret_is_not_charged_and_suggests_a_backup_code(
     login_form, request_, secret, backup_codes, settings
 ):
     settings.TWOFACTOR_KEYS = OTHER_KEY
@@ -158,8 +156,7 @@ def test_a_source_is_limited_to_twenty_wrong_codes(login_form, request_, secret,
 
 
 @pytest.mark.parametrize("one, other, same", [
-    ("192.0.2.1", "192.0.2.2", False),
-    ("2001:db8::1", "2001:db8::ffff:1", True),
+    ("192.0.2.1", "192.0.2.2", False), ("2001:db8::1", "2001:db8::ffff:1", True),
     ("2001:db8::1", "2001:db8:0:1::1", False),
 ])  # fmt: skip
 def test_a_source_is_an_ipv4_address_or_an_ipv6_64_network(rf, db, one, other, same):

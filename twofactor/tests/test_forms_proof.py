@@ -20,11 +20,7 @@ def proof_form(request_, authenticator):
 
 @pytest.fixture
 def unhashed(user, monkeypatch):
-    """Fail if a password is hashed."""
     monkeypatch.setattr(type(user), "check_password", lambda *args: pytest.fail("hashed"))
-
-
-# --- Step-up --------------------------------------------------------------------------------------
 
 
 def test_the_password_is_a_step_up_with_a_code_or_a_backup_code_if_2fa_is_on(proof_form, secret, backup_codes):
@@ -65,12 +61,11 @@ def test_no_field_renders_the_submitted_value(proof_form, field):
     assert "secret-thing" not in form.as_div()
 
 
-@pytest.mark.parametrize("password, code, field", [
-    ("wrong", "right", "password"), ("", "", "password"), (PASSWORD, "wrong", "code"),
+@pytest.mark.parametrize("password, make_code, field", [
+    ("wrong", code_now, "password"), ("", lambda secret: "", "password"), (PASSWORD, wrong_code, "code"),
 ])  # fmt: skip
-def test_the_first_invalid_field_has_autofocus_and_aria_invalid(proof_form, secret, password, code, field):
-    codes = {"right": code_now(secret), "wrong": wrong_code(secret), "": ""}
-    form = proof_form(password=password, code=codes[code])
+def test_the_first_invalid_field_has_autofocus_and_aria_invalid(proof_form, secret, password, make_code, field):
+    form = proof_form(password=password, code=make_code(secret))
     assert not form.is_valid()
     assert fields_with_autofocus(form) == [field]
     assert 'aria-invalid="true"' in str(form[field])
@@ -87,9 +82,6 @@ def test_the_field_of_the_chosen_method_has_autofocus(rf, user, authenticator, q
     request = rf.get("/", query)
     request.user = user
     assert fields_with_autofocus(ProofForm(request=request, authenticator=authenticator, method=method)) == fields
-
-
-# --- Verifying a setup ----------------------------------------------------------------------------
 
 
 @pytest.fixture

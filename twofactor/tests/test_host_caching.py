@@ -2,36 +2,21 @@
 
 import pytest
 
-from twofactor.tests.helpers import (
-    DISABLE,
-    PASSWORD,
-    REGENERATE,
-    SETTINGS,
-    SETUP,
-    STATUS,
-    VERIFY_LOGIN,
-    VERIFY_SETUP,
-    code_now,
-    give_password,
-    new_client,
-    sign_in,
-    sign_in_with_2fa,
-)
+from twofactor.tests.constants import PASSWORD, SETTINGS, SETUP, STATUS, STEP_UP_PAGES, VERIFY_LOGIN, VERIFY_SETUP
+from twofactor.tests.helpers import code_now, give_password, key_shown, new_client
 
 
 def is_stored(response):
     return "no-store" not in response.headers.get("Cache-Control", "")
 
 
-def test_no_page_is_stored(user):
-    client = sign_in_with_2fa(user)
-    assert [path for path in (SETTINGS, STATUS, SETUP, REGENERATE, DISABLE) if is_stored(client.get(path))] == []
+def test_no_page_is_stored(client_with_2fa):
+    assert [path for path in (SETTINGS, STATUS, *STEP_UP_PAGES) if is_stored(client_with_2fa.get(path))] == []
 
 
-def test_the_key_and_the_codes_are_not_stored(user):
-    client = sign_in(new_client(), user)
-    shown = client.post(SETUP, {"password": PASSWORD})
-    answer = client.post(VERIFY_SETUP, {"code": code_now(shown.context["key"].replace(" ", ""))})
+def test_the_key_and_the_codes_are_not_stored(signed_in_client):
+    shown = signed_in_client.post(SETUP, {"password": PASSWORD})
+    answer = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key_shown(shown))})
     assert len(answer.context["codes"]) == 10
     assert not is_stored(shown)
     assert not is_stored(answer)

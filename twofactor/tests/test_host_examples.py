@@ -37,9 +37,6 @@ def shop(monkeypatch):
     return lambda name: importlib.import_module(f"shop.{name}")
 
 
-# --- Settings -------------------------------------------------------------------------------------
-
-
 def test_the_table_has_every_setting_that_the_code_reads_and_its_default(settings):
     app = Path(conf.__file__).parent
     texts = [path.read_text() for path in app.rglob("*.py") if "tests" not in path.parts]
@@ -58,9 +55,6 @@ def test_the_checks_in_the_table_exist():
     assert [number for number in named if f'"{number}"' not in checks] == []
 
 
-# --- Signals --------------------------------------------------------------------------------------
-
-
 def test_the_table_has_every_signal_and_every_reason_for_a_failure():
     sent = [name for name, value in vars(signals).items() if isinstance(value, signals.Signal)]
     assert re.findall(r"^\| `([a-z_]+)` \|", PAGE, flags=re.MULTILINE) == sent
@@ -74,9 +68,6 @@ def test_the_example_receiver_is_called(shop, user, authenticator, caplog, djang
         reset(user, reason="lost phone")
     signals.turned_off.disconnect(receivers.log_turned_off)
     assert caplog.messages[-1] == f"2FA of user {user.pk} is off, by staff"
-
-
-# --- Adapter and views ----------------------------------------------------------------------------
 
 
 def test_the_example_adapter_works(shop, user, rf, settings):

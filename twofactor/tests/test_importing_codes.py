@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import check_password, make_password
 from twofactor import codes, models
 from twofactor.forms import VerifyLoginForm
 from twofactor.models import Authenticator, BackupCode, Verdict
-from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE, error_codes
+from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE, counters, error_codes, update
 
 pytestmark = pytest.mark.database
 
@@ -28,22 +28,14 @@ def set_backup_codes(authenticator, *digests):
 @pytest.fixture
 def imported(authenticator, secret):
     """An authenticator with two imported codes."""
-    owner = str(authenticator.user_id)
-    return set_backup_codes(
-        authenticator,
-        *(codes.imported_digest(code, secret=secret, owner=owner).hex() for code in (DIGITS, TOKEN)),
-    )
+    key = {"secret": secret, "owner": str(authenticator.user_id)}
+    return set_backup_codes(authenticator, *(codes.imported_digest(code, **key).hex() for code in (DIGITS, TOKEN)))
 
 
 @pytest.fixture
 def hashed(authenticator):
     """An authenticator with two imported codes that are hashed like passwords."""
     return set_backup_codes(authenticator, make_password("Ab3dEf9hIj"), make_password("Kl3mNo9pQr"))
-
-
-def counters(authenticator):
-    authenticator.refresh_from_db()
-    return authenticator.failures, authenticator.delayed_until, authenticator.budget_spent
 
 
 # --- Storage --------------------------------------------------------------------------------------
@@ -141,8 +133,7 @@ def test_wrong_codes_are_charged_to_the_account_and_the_fifth_delays_it(imported
 @pytest.mark.parametrize("kind, code", [("imported", DIGITS), ("hashed", "Ab3dEf9hIj")])
 def test_the_budget_locks_imported_codes_until_a_password_reset(kind, code, request):
     row = request.getfixturevalue(kind)
-    Authenticator.objects.update(budget_spent=100, budget_began=NOW)
-    row.refresh_from_db()
+    update(row, budget_spent=100, budget_began=NOW)
     assert row.judge_backup_code(code, now=NOW) is DELAYED
     row.unlock_after_password_reset(now=NOW)
     row.refresh_from_db()

@@ -6,7 +6,7 @@ import pytest
 
 from twofactor import limits
 from twofactor.models import Limit, limit_key
-from twofactor.tests.helpers import NOW
+from twofactor.tests.constants import NOW
 
 pytestmark = pytest.mark.database
 
@@ -58,9 +58,6 @@ def test_a_key_is_a_hash_of_the_subject_with_a_name():
     assert len({key, limit_key("codes", "192.0.2.2"), limit_key("setup", "192.0.2.1")}) == 3
     assert "192.0.2.1" not in key
     assert len(limit_key("a" * 35, "x" * 254)) == 100
-
-
-# --- The limits of the app ------------------------------------------------------------------------
 
 
 def test_emails_about_wrong_codes_and_passwords_are_counted_by_kind_and_user(user, make_user):

@@ -5,7 +5,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from twofactor.models import Authenticator, SecurityEvent, TrustedBrowser
-from twofactor.tests.helpers import NOW, SECRET
+from twofactor.tests.constants import NOW, SECRET
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 

@@ -4,33 +4,11 @@ import pytest
 
 from twofactor import codes
 from twofactor.models import Authenticator, ChangedMeanwhile
-from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE
+from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE, counters, update
 
 pytestmark = pytest.mark.database
 
 WEEK = 7 * 24 * 60 * 60
-COLUMNS = ("failures", "delayed_until", "budget_spent")
-
-
-@pytest.fixture
-def bobs(make_user):
-    """The authenticator of another user."""
-    bob = make_user("bob@example.com")
-    Authenticator.objects.activate(bob, secret="B" * 32)
-    return bob.authenticator
-
-
-def update(authenticator, **fields):
-    Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
-    authenticator.refresh_from_db()
-
-
-def columns(authenticator):
-    row = Authenticator.objects.get(pk=authenticator.pk)
-    return *(getattr(row, column) for column in COLUMNS), row.codes_left
-
-
-# --- Backup codes ---------------------------------------------------------------------------------
 
 
 def test_a_backup_code_works_once(authenticator, backup_codes):
@@ -54,7 +32,7 @@ def test_a_used_backup_code_is_refused_in_every_spelling(authenticator, backup_c
 @pytest.mark.parametrize("typed", [UNKNOWN_BACKUP_CODE, "", "123456", "\0", "\ud800", "0" * 3_000_000])
 def test_a_wrong_backup_code_is_refused_and_changes_no_counter(authenticator, typed):
     assert not authenticator.spend_backup_code(typed)
-    assert columns(authenticator) == (0, 0, 0, 10)
+    assert (*counters(authenticator), authenticator.codes_left) == (0, 0, 0, 10)
 
 
 def test_a_try_takes_one_hash_and_a_malformed_code_none(authenticator, backup_codes, monkeypatch):
@@ -78,12 +56,12 @@ def test_a_backup_code_ends_a_delay_and_a_lock(authenticator, backup_codes, code
     assert authenticator.accept(code_at(NOW), now=NOW)
 
 
-def test_a_backup_code_works_for_its_user_and_changes_the_row_of_its_user_only(bobs, authenticator, backup_codes):
+def test_a_backup_code_works_for_its_user_and_changes_the_row_of_its_user_only(bob, authenticator, backup_codes):
     Authenticator.objects.update(failures=9, delayed_until=NOW + 3600, budget_spent=100)
-    assert not bobs.spend_backup_code(backup_codes[0])
+    assert not bob.authenticator.spend_backup_code(backup_codes[0])
     assert authenticator.spend_backup_code(backup_codes[0])
-    assert columns(authenticator) == (0, 0, 0, 9)
-    assert columns(bobs) == (9, NOW + 3600, 100, 10)
+    assert (*counters(authenticator), authenticator.codes_left) == (0, 0, 0, 9)
+    assert (*counters(bob.authenticator), bob.authenticator.codes_left) == (9, NOW + 3600, 100, 10)
 
 
 def test_a_stale_row_stays_stale_after_a_backup_code(authenticator, backup_codes):
@@ -93,14 +71,11 @@ def test_a_stale_row_stays_stale_after_a_backup_code(authenticator, backup_codes
         authenticator.turn_off()
 
 
-# --- A password reset by email --------------------------------------------------------------------
-
-
 def test_a_password_reset_always_ends_the_delay(authenticator):
     for _ in range(2):
         update(authenticator, failures=9, delayed_until=NOW + 3600)
         authenticator.unlock_after_password_reset()
-        assert columns(authenticator) == (0, 0, 0, 10)
+        assert (*counters(authenticator), authenticator.codes_left) == (0, 0, 0, 10)
 
 
 def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(authenticator):

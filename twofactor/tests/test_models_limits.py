@@ -4,28 +4,13 @@ import pytest
 
 from twofactor import conf
 from twofactor.models import Authenticator, Verdict
-from twofactor.tests.helpers import NOW
+from twofactor.tests.helpers import NOW, counters, update
 
 pytestmark = pytest.mark.database
 
 ACCEPTED, WRONG, DELAYED, BUSY = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED, Verdict.BUSY
 DAY = 24 * 60 * 60
 SCHEDULE = [0, 0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
-
-
-def counters(authenticator):
-    """Read the row again, and return its counters."""
-    authenticator.refresh_from_db()
-    return authenticator.failures, authenticator.delayed_until, authenticator.budget_spent
-
-
-def update(authenticator, **fields):
-    """Change the row, and read it again."""
-    Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
-    authenticator.refresh_from_db()
-
-
-# --- The delay ------------------------------------------------------------------------------------
 
 
 def test_the_delay_starts_at_the_fifth_failure_in_a_row_and_is_at_most_an_hour(authenticator, invalid_code):
@@ -46,8 +31,7 @@ def test_a_try_during_the_delay_is_not_charged_and_does_not_use_the_code(authent
     assert authenticator.judge(code_at(NOW + 30), now=NOW + 30) is ACCEPTED
 
 
-def test_a_wrong_code_is_charged_to_its_user_only(make_user, authenticator, invalid_code):
-    Authenticator.objects.activate(make_user("bob@example.com"), secret="B" * 32)
+def test_a_wrong_code_is_charged_to_its_user_only(authenticator, bob, invalid_code):
     assert authenticator.judge(invalid_code, now=NOW) is WRONG
     assert list(Authenticator.objects.order_by("pk").values_list("failures", "budget_spent")) == [(1, 1), (0, 0)]
 
@@ -91,9 +75,6 @@ def test_a_backup_code_while_another_code_is_checked_leaves_the_budget_at_zero(a
     assert Authenticator.objects.get().spend_backup_code(backup_codes[0])
     assert authenticator._use_up(NOW // 30)
     assert counters(authenticator) == (0, 0, 0)
-
-
-# --- The budget -----------------------------------------------------------------------------------
 
 
 def test_a_hundred_failures_in_thirty_days_lock_codes_from_the_app(authenticator, code_at, invalid_code):

@@ -6,7 +6,7 @@ import pytest
 
 from twofactor import codes
 from twofactor.models import Authenticator, BackupCode, ChangedMeanwhile, TrustedBrowser
-from twofactor.tests.helpers import NOW
+from twofactor.tests.constants import NOW
 
 pytestmark = pytest.mark.database
 
@@ -15,9 +15,6 @@ OTHER_SECRET = "B" * 32
 
 def rows():
     return list(Authenticator.objects.values()), list(BackupCode.objects.values())
-
-
-# --- Turning on -----------------------------------------------------------------------------------
 
 
 def test_2fa_is_off_by_default_and_reading_creates_no_row(user):
@@ -57,9 +54,8 @@ def test_a_new_phone_replaces_secret_codes_version_and_counters(user, authentica
 
 
 @pytest.mark.parametrize("replaces, is_on, happens", [
-    (None, False, True), (None, True, True),
-    ("", False, True), ("", True, False),
-    ("the version", True, True), ("another", True, False), ("another", False, False),
+    (None, False, True), (None, True, True), ("", False, True), ("", True, False), ("the version", True, True),
+    ("another", True, False), ("another", False, False),
 ])  # fmt: skip
 def test_activate_requires_the_version_that_the_caller_read(user, secret, replaces, is_on, happens):
     if is_on:
@@ -73,9 +69,6 @@ def test_activate_requires_the_version_that_the_caller_read(user, secret, replac
         with pytest.raises(ChangedMeanwhile):
             Authenticator.objects.activate(user, secret=OTHER_SECRET, replaces=replaces)
         assert rows() == before
-
-
-# --- New codes and turning off --------------------------------------------------------------------
 
 
 def test_new_backup_codes_invalidate_the_old_ones_and_keep_the_secret(authenticator, backup_codes, secret):

@@ -12,17 +12,8 @@ from django.urls import include, path
 from django.views.decorators.http import require_POST
 
 from twofactor.reauthentication import required_step_up_url
-from twofactor.tests.helpers import (
-    LOGIN,
-    PASSWORD,
-    REAUTHENTICATE,
-    code_now,
-    errors,
-    message_levels,
-    redirect_target,
-    sign_in,
-    sign_in_with_2fa,
-)
+from twofactor.tests.constants import LOGIN, PASSWORD, REAUTHENTICATE
+from twofactor.tests.helpers import code_now, errors, message_levels, proof, redirect_target, sign_in, sign_in_with_2fa
 
 ADMIN = "/admin/twofactor/authenticator/"
 EMAIL, CLOSE = "/accounts/email/", "/close/"
@@ -50,7 +41,7 @@ def test_the_posted_form_is_dropped_and_can_be_sent_again(client_with_2fa, user,
     page = add_address(client_with_2fa)
     assert page == f"{REAUTHENTICATE}?next={quote(EMAIL, safe='')}&unsent=1"
     assert "second@example.com" not in str(dict(client_with_2fa.session))
-    answer = client_with_2fa.post(page, {"password": PASSWORD, "code": code_now(secret)})
+    answer = client_with_2fa.post(page, proof(secret))
     assert redirect_target(answer) == EMAIL
     assert not user.emailaddress_set.filter(email="second@example.com").exists()
     assert add_address(client_with_2fa) == EMAIL
@@ -58,10 +49,8 @@ def test_the_posted_form_is_dropped_and_can_be_sent_again(client_with_2fa, user,
 
 
 @pytest.mark.parametrize("headers, target", [
-    ({}, CLOSE),
-    ({"Referer": "http://testserver/orders/?page=2"}, "/orders/?page=2"),
-    ({"Referer": "http://evil.example/orders/"}, CLOSE),
-    ({"Referer": "http://[evil"}, CLOSE),
+    ({}, CLOSE), ({"Referer": "http://testserver/orders/?page=2"}, "/orders/?page=2"),
+    ({"Referer": "http://evil.example/orders/"}, CLOSE), ({"Referer": "http://[evil"}, CLOSE),
     ({"HX-Request": "true", "HX-Current-URL": "http://testserver/orders/?page=2"}, "/orders/?page=2"),
     ({"HX-Request": "true", "HX-Current-URL": "http://[evil"}, CLOSE),
 ])  # fmt: skip
@@ -77,7 +66,7 @@ def test_a_flow_that_allauth_suspended_is_resumed(client_with_2fa, secret):
     page = stash_and_reauthenticate(request, {"of": 7}, f"{__name__}.resume")["Location"]
     request.session.save()
     page = redirect_target(client_with_2fa.get(page))
-    answer = client_with_2fa.post(page, {"password": PASSWORD, "code": code_now(secret)})
+    answer = client_with_2fa.post(page, proof(secret))
     assert redirect_target(answer) == "/resumed/7/"
 
 

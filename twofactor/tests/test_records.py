@@ -9,20 +9,8 @@ from allauth.account.decorators import reauthentication_required
 from django.test import RequestFactory
 
 from twofactor import reauthentication, testing
-from twofactor.tests.constants import REAUTHENTICATE
-from twofactor.tests.helpers import (
-    CONFIRM,
-    PASSWORD,
-    REGENERATE,
-    SETUP,
-    VERIFY_LOGIN,
-    age_second_factor,
-    code_now,
-    give_password,
-    new_client,
-    redirect_target,
-    sign_in,
-)
+from twofactor.tests.constants import CONFIRM, LOGOUT, PASSWORD, REAUTHENTICATE, REGENERATE, SETUP, VERIFY_LOGIN
+from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client, redirect_target, sign_in
 
 TYPES = {"code": "totp", "backup_code": "recovery_codes"}
 
@@ -42,9 +30,6 @@ def records(browser, user):
     """Return the authentication records of the session, without their times."""
     found = get_authentication_records(request_of(browser, user), user)
     return [{name: value for name, value in record.items() if name != "at"} for record in found]
-
-
-# --- What is recorded -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("field", TYPES)
@@ -76,12 +61,9 @@ def test_a_trusted_browser_is_not_recorded(user, typed, settings):
     give_password(browser := new_client(), user)
     browser.post(VERIFY_LOGIN, {"code": typed["code"], "trust": "on"})
     assert [record["method"] for record in records(browser, user)] == ["password", "mfa"]
-    browser.post("/accounts/logout/")
+    browser.post(LOGOUT)
     sign_in(browser, user)
     assert [record["method"] for record in records(browser, user)] == ["password"]
-
-
-# --- Records do not count as a step-up ------------------------------------------------------------
 
 
 def requires_step_up(browser, user):
@@ -116,9 +98,6 @@ def test_only_a_sign_in_counts_as_a_recent_sign_in(rf, user, method, more, is_si
     now = time.time()
     assert reauthentication.signed_in_recently(request, now=now + 290) is is_sign_in
     assert not reauthentication.signed_in_recently(request, now=now + 301)
-
-
-# --- The private name of allauth ------------------------------------------------------------------
 
 
 def test_the_private_function_is_the_one_listed_in_docs_decisions():

@@ -6,41 +6,17 @@ import pytest
 from allauth.account.models import EmailAddress
 
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import (
-    CANCEL_SETUP,
-    HTMX,
-    PASSWORD,
-    SETTINGS,
-    SETUP,
-    VERIFY_SETUP,
-    code_now,
-    errors,
-    inputs,
-    is_full_page,
-    key_shown,
-    new_client,
-    redirect_target,
-    sign_in,
-    start_setup,
-)
-
-
-def change_session(client, **fields):
-    session = client.session
-    session["twofactor_setup"].update(fields)
-    session.save()
-
-
-# --- The key --------------------------------------------------------------------------------------
+from twofactor.tests.constants import CANCEL_SETUP, PASSWORD, SETTINGS, SETUP, VERIFY_SETUP
+from twofactor.tests.helpers import code_now, new_client, sign_in, start_setup
+from twofactor.tests.responses import errors, inputs, key_shown, redirect_target
 
 
 def test_with_2fa_off_the_password_is_required_first(signed_in_client):
     assert inputs(signed_in_client.get(SETUP)).keys() == {"csrfmiddlewaretoken", "password"}
     for typed, why in (({}, "required"), ({"password": "wrong"}, "wrong_password")):
         response = signed_in_client.post(SETUP, typed)
-        assert response.status_code == 422
         assert errors(response) == {"password": [why]}
-    assert key_shown(response) is None
+        assert key_shown(response) is None
     assert "twofactor_setup" not in signed_in_client.session
 
 
@@ -53,7 +29,6 @@ def test_an_unverified_address_must_be_verified_first(signed_in_client):
 
 def test_the_password_gives_the_qr_code_and_the_key(signed_in_client):
     response = signed_in_client.post(SETUP, {"password": PASSWORD})
-    assert response.status_code == 200
     assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", response.context["key"])
     assert response.context["key"] in response.content.decode()
     assert '<svg class="tf-qr"' in response.content.decode()
@@ -71,22 +46,11 @@ def test_a_reload_a_second_tab_and_a_second_post_show_the_same_key(signed_in_cli
     assert key_shown(signed_in_client.get(SETUP)) == start_setup(signed_in_client) == key
 
 
-def test_htmx_gets_the_panels_of_both_steps(signed_in_client):
-    first = signed_in_client.post(SETUP, {"password": PASSWORD}, headers=HTMX)
-    second = signed_in_client.get(VERIFY_SETUP, headers=HTMX)
-    codes = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key_shown(first))}, headers=HTMX)
-    assert [is_full_page(response) for response in (first, second, codes)] == [False] * 3
-    assert (codes["HX-Replace-Url"], codes["HX-Trigger"]) == (SETTINGS, "twofactor-changed")
-
-
 def test_the_key_is_stored_sealed_in_the_session_only(signed_in_client):
     key = start_setup(signed_in_client)
     assert signed_in_client.session["twofactor_setup"]["sealed"].startswith("v1.test.")
     assert key not in str(signed_in_client.session.items())
     assert not any(key in cookie.value for cookie in signed_in_client.cookies.values())
-
-
-# --- The end of a setup ---------------------------------------------------------------------------
 
 
 def test_cancel_discards_the_setup(signed_in_client):
@@ -99,7 +63,9 @@ def test_cancel_discards_the_setup(signed_in_client):
 @pytest.mark.parametrize("seconds_ago, is_alive", [(14 * 60, True), (15 * 60 + 5, False)])
 def test_a_setup_ends_after_fifteen_minutes(signed_in_client, seconds_ago, is_alive):
     key = start_setup(signed_in_client)
-    change_session(signed_in_client, began=signed_in_client.session["twofactor_setup"]["began"] - seconds_ago)
+    session = signed_in_client.session
+    session["twofactor_setup"]["began"] -= seconds_ago
+    session.save()
     assert key_shown(signed_in_client.get(SETUP)) == (key if is_alive else None)
 
 

@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 
 from twofactor import totp
 from twofactor.tests import rfc6238
-from twofactor.tests.helpers import NOW
+from twofactor.tests.constants import NOW
 
 RFC_SECRET = base64.b32encode(b"12345678901234567890").decode()
 STEP = totp.time_step_at(NOW)
-
-# --- Codes ----------------------------------------------------------------------------------------
 
 
 def test_codes_match_rfc_4226_appendix_d():
@@ -52,9 +50,6 @@ def test_a_new_secret_has_the_160_random_bits_of_rfc_4226():
     assert {len(base64.b32decode(secret)) * 8 for secret in secrets} == {160}
 
 
-# --- The drift window -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("drift_window", [0, 1])
 def test_a_code_matches_inside_the_drift_window_only(secret, drift_window):
     for steps_off in range(-3, 4):
@@ -90,9 +85,6 @@ def test_there_is_no_clock_offset_beyond_the_reach_or_for_a_correct_clock(secret
     assert totp.clock_offset(secret, code, around=STEP, reach=600) is None
 
 
-# --- Normalization of input -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("typed", [
     "", " ", "12345", "1234567", "12345a", "+12345", "1234.5", "0x1234", "1e1000", "123_456", "¹²³⁴⁵⁶", "一二三四五六",
     "123456\0", "\ud800" * 6, "123456" + " " * 59, "1" * 3_000_000,
@@ -111,8 +103,6 @@ def test_normalize_returns_six_ascii_digits_or_none_for_any_text(typed):
 def test_a_code_may_be_split_at_any_position(digits, at, by):
     assert totp.normalize(digits[:at] + by + digits[at:]) == digits
 
-
-# --- The provisioning URI -------------------------------------------------------------------------
 
 LONG = ("Long " * 13)[:64]
 

@@ -7,23 +7,11 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from twofactor import trust
-from twofactor.models import Authenticator, SecurityEvent, TrustedBrowser
-from twofactor.tests.helpers import (
-    DISABLE,
-    HTMX,
-    PASSWORD,
-    SETTINGS,
-    VERIFY_LOGIN,
-    code_now,
-    give_password,
-    inputs,
-    is_full_page,
-    is_signed_in,
-    new_client,
-    redirect_target,
-    wrong_code,
-)
+from twofactor.models import Authenticator, TrustedBrowser
+from twofactor.tests.constants import DISABLE, HTMX, LOGOUT, PASSWORD, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, event_kinds, give_password, is_signed_in, new_client, wrong_code
 from twofactor.tests.hosts.pages import REPORT
+from twofactor.tests.responses import inputs, is_full_page, redirect_target
 
 COOKIE = "trusted"
 FORGET_ALL = "/accounts/2fa/trusted-browsers/forget/"
@@ -39,28 +27,24 @@ def trust_this_browser(browser, user):
     give_password(browser, user)
     browser.post(VERIFY_LOGIN, {"code": code_now(user.authenticator.secret), "trust": "on"})
     assert is_signed_in(browser)
-    browser.post("/accounts/logout/")
+    browser.post(LOGOUT)
     Authenticator.objects.update(last_time_step=-1)
 
 
 @pytest.fixture
 def trusted_client(trust_enabled, user, authenticator):
-    """A client that was trusted and then signed out."""
-    browser = new_client()
-    trust_this_browser(browser, user)
+    trust_this_browser(browser := new_client(), user)
     return browser
-
-
-@pytest.fixture
-def bob(make_user):
-    bob = make_user("bob@example.com")
-    Authenticator.objects.activate(bob, secret="B" * 32)
-    return bob
 
 
 def requires_code(browser, user):
     give_password(browser, user)
     return not is_signed_in(browser)
+
+
+def change_password(user, _):
+    user.set_password(PASSWORD)
+    user.save()
 
 
 # --- Trusting -------------------------------------------------------------------------------------
@@ -74,9 +58,7 @@ def test_if_off_there_is_no_checkbox_and_a_forged_one_is_ignored(pending_client,
 
 
 @pytest.mark.parametrize("code, typed", [(code_now, {}), (wrong_code, {"trust": "on"})])
-def test_a_browser_is_trusted_only_with_the_checkbox_and_a_correct_code(
-    trust_enabled, pending_client, secret, code, typed
-):
+def test_only_the_checkbox_with_a_correct_code_trusts_a_browser(trust_enabled, pending_client, secret, code, typed):
     box = inputs(pending_client.get(VERIFY_LOGIN))["trust"]
     assert (box["type"], "checked" in box) == ("checkbox", False)
     pending_client.post(VERIFY_LOGIN, {"code": code(secret), **typed})
@@ -84,20 +66,18 @@ def test_a_browser_is_trusted_only_with_the_checkbox_and_a_correct_code(
     assert COOKIE not in pending_client.cookies
 
 
-def test_trusting_stores_a_digest_sets_a_cookie_and_notifies_the_owner(
-    trust_enabled, pending_client, user, secret, emails_to
-):
+def test_trusting_stores_a_digest_and_notifies_the_owner(trust_enabled, pending_client, user, secret, emails_to):
     agent = "curl/8.0\0" + "x" * 300  # PostgreSQL refuses a NUL and a long value
     pending_client.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"}, headers={"User-Agent": agent})
     row = TrustedBrowser.objects.get()
     cookie = pending_client.cookies[COOKIE]
     assert len(cookie.value) >= 43  # 256 bits
     assert cookie.value not in str(TrustedBrowser.objects.values().get())
-    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
-    assert cookie["max-age"] == 30 * 24 * 60 * 60
+    flags = [cookie[name] for name in ("httponly", "samesite", "path", "max-age")]
+    assert flags == [True, "Lax", "/", 30 * 24 * 60 * 60]
     assert (row.user, row.user_agent) == (user, "curl/8.0" + "x" * 191)
     assert timedelta(days=29) < row.expires_at - timezone.now() <= timedelta(days=30)
-    assert [event.kind for event in SecurityEvent.objects.all()] == ["browser_trusted"]
+    assert event_kinds() == ["browser_trusted"]
     assert len(emails_to(user.email)) == 1
 
 
@@ -105,8 +85,7 @@ def test_with_https_the_cookie_has_the_host_prefix(trust_enabled, settings, pend
     settings.SESSION_COOKIE_SECURE = True
     pending_client.post(VERIFY_LOGIN, {"code": code_now(secret), "trust": "on"})
     cookie = pending_client.cookies["__Host-trusted"]
-    assert cookie["secure"]
-    assert not cookie["domain"]
+    assert (cookie["secure"], cookie["domain"]) == (True, "")
 
 
 # --- Signing in with a trusted browser ------------------------------------------------------------
@@ -136,11 +115,6 @@ def test_another_user_of_a_trusted_browser_needs_a_code(trusted_client, user, bo
 def test_a_forged_cookie_is_ignored(trusted_client, user, value):
     trusted_client.cookies[COOKIE] = value
     assert requires_code(trusted_client, user)
-
-
-def change_password(user, _):
-    user.set_password(PASSWORD)
-    user.save()
 
 
 def turn_off_and_on(user, _):
@@ -174,14 +148,13 @@ def test_two_users_can_trust_the_same_browser(trusted_client, user, bob):
     for each_user in (user, bob):
         assert not requires_code(trusted_client, each_user)
         assert len(trusted_client.get(SETTINGS).context["browsers"]) == 1
-        trusted_client.post("/accounts/logout/")
+        trusted_client.post(LOGOUT)
 
 
 def test_trusting_again_replaces_only_the_row_of_this_browser(trusted_client, user, bob):
     trust_this_browser(trusted_client, bob)
     trust_this_browser(new_client(), user)
-    elsewhere = user.trusted_browsers.latest("pk")
-    before = user.trusted_browsers.earliest("pk")
+    before, elsewhere = user.trusted_browsers.order_by("pk")
     Authenticator.objects.for_user(user).regenerate_backup_codes()
     user.refresh_from_db()
     trust_this_browser(trusted_client, user)
@@ -193,8 +166,6 @@ def test_trusting_again_replaces_only_the_row_of_this_browser(trusted_client, us
 
 @pytest.fixture
 def trust_with_cookie(trust_enabled, rf):
-    """Trust a browser that sends the given cookie; return its new cookie."""
-
     def trust_with_cookie(cookie, user):
         request = rf.get("/")
         response = HttpResponse()
@@ -230,8 +201,7 @@ def forget_url(pk):
 
 def test_the_settings_list_trusted_browsers_that_have_not_expired(trusted_client, client_with_2fa):
     page = client_with_2fa.get(SETTINGS)
-    (browser,) = page.context["browsers"]
-    assert forget_url(browser.pk) in page.content.decode()
+    assert forget_url(page.context["browsers"][0].pk) in page.content.decode()
     TrustedBrowser.objects.update(expires_at=timezone.now())
     assert not client_with_2fa.get(SETTINGS).context["browsers"]
 

@@ -1,0 +1,35 @@
+"""Rows that tests change or count, and what waits for the commit."""
+
+from typing import Any
+
+from django.db import connection
+
+from twofactor import limits
+from twofactor.models import Authenticator, SecurityEvent
+
+
+def run_on_commit() -> None:
+    """Run the callbacks that wait for the commit, such as emails. A test runs in a transaction that never commits."""
+    while connection.run_on_commit:
+        connection.run_on_commit.pop(0)[1]()
+
+
+def event_kinds() -> list[str]:
+    return list(SecurityEvent.objects.order_by("pk").values_list("kind", flat=True))
+
+
+def counters(authenticator: Authenticator) -> tuple[int, int, int]:
+    """Read the row again, and return its counters."""
+    authenticator.refresh_from_db()
+    return authenticator.failures, authenticator.delayed_until, authenticator.budget_spent
+
+
+def update(authenticator: Authenticator, **fields: Any) -> None:
+    """Change the row, and read it again."""
+    Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
+    authenticator.refresh_from_db()
+
+
+def tries_left(request: Any) -> int:
+    """Use up the tries of the request's source, and return how many were left."""
+    return sum(1 for _ in range(25) if limits.codes_of_source(request).charge())
