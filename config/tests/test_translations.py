@@ -54,7 +54,7 @@ def test_every_string_of_the_sources_is_in_the_catalogs(part, others, tmp_path):
     if not shutil.which("xgettext"):
         pytest.skip("xgettext is not installed")
     copy = tmp_path / "site"
-    ignored = shutil.ignore_patterns(".*", "tests", "e2e", "staticfiles", "*.sqlite3*", "*.cache*", *others)
+    ignored = shutil.ignore_patterns(".*", "tests", "e2e", "staticfiles", "*.sqlite3*", *others)
     shutil.copytree(ROOT, copy, ignore=ignored)
     catalogue = str(copy / part / "locale" / "de" / "LC_MESSAGES" / "django.po")
     before = {entry.msgid for entry in polib.pofile(catalogue)}
