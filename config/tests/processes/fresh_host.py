@@ -8,10 +8,8 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -36,10 +34,7 @@ TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]
 """
 
 
-# --- The environment ------------------------------------------------------------------------------
-
-
-def build(folder: Path) -> Path:
+def build(folder):
     """Build the wheel into this folder."""
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", f"--outdir={folder}", ROOT]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
@@ -47,61 +42,44 @@ def build(folder: Path) -> Path:
     return wheel
 
 
-def environment(wheel: Path, python: Path, *, django: str = "") -> Path:
+def environment(wheel, python, *, django=""):
     """Return the Python of an environment with this wheel and its dependencies. Keep it for the next run.
 
     The versions of the dependencies are those of requirements.txt, except for `django`.
     """
     where = HOSTS / f"{python.name}-django-{django or 'locked'}"
-    pins = constraints(django)
-    has_dependencies = where / fingerprint(python, pins, metadata(wheel))
-    has_wheel = where / fingerprint(wheel.read_bytes())
+    constraints, stamp = Path(f"{where}.txt"), where / "made-of"
+    pins = re.findall(r"^\S+==.*?(?= \\$)", dev.RUN_LOCK.read_text(), flags=re.MULTILINE)
+    if django:
+        pins = [line for line in pins if not line.startswith("django==")] + [f"django=={django}"]
+    wanted = [fingerprint(python, pins, metadata(wheel)), fingerprint(wheel.read_bytes())]
+    pip = [where / dev.IN_VENV, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     HOSTS.mkdir(exist_ok=True)
-    with (HOSTS / f"{where.name}.lock").open("w") as lock:
+    with Path(f"{where}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not has_dependencies.exists():
-            (HOSTS / f"{where.name}.txt").write_text(pins)
-            create(python, where)
-            install(where, "--constraint", HOSTS / f"{where.name}.txt", wheel)
-        elif not has_wheel.exists():
-            install(where, "--no-deps", "--force-reinstall", wheel)
-        for other in where.glob("made-of-*"):
-            other.unlink()
-        has_dependencies.touch()
-        has_wheel.touch()
+        made_of = stamp.read_text().split() if stamp.exists() else [""]
+        if made_of[0] != wanted[0]:
+            constraints.write_text("\n".join([*pins, ""]))
+            dev.execute(python, "-m", "venv", "--clear", where)
+            dev.execute(*pip, "--constraint", constraints, wheel)
+        elif made_of != wanted:
+            dev.execute(*pip, "--no-deps", "--force-reinstall", wheel)
+        stamp.write_text(" ".join(wanted))
     return where / dev.IN_VENV
 
 
-def fingerprint(*things: object) -> str:
-    return "made-of-" + hashlib.sha256(repr(things).encode()).hexdigest()[:16]
+def fingerprint(*things):
+    return hashlib.sha256(repr(things).encode()).hexdigest()[:16]
 
 
-def metadata(wheel: Path) -> list[str]:
+def metadata(wheel):
     """Return the name and the requirements of the wheel."""
     with zipfile.ZipFile(wheel) as opened:
         (name,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
         return [line for line in opened.read(name).decode().splitlines() if line.startswith(("Name: ", "Requires-"))]
 
 
-def create(python: Path, where: Path) -> None:
-    dev.execute(python, "-m", "venv", "--clear", where)
-
-
-def install(where: Path, *what: str | Path) -> None:
-    dev.execute(where / dev.IN_VENV, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what)
-
-
-def constraints(django: str) -> str:
-    lines = re.findall(r"^\S+==.*?(?= \\$)", dev.RUN_LOCK.read_text(), flags=re.MULTILINE)
-    return "\n".join(line for line in lines if not (django and line.startswith("django=="))) + (
-        f"\ndjango=={django}\n" if django else "\n"
-    )
-
-
-# --- The site -------------------------------------------------------------------------------------
-
-
-def blocks(*, before: bool) -> dict[str, str]:
+def blocks(*, before):
     """Return the code blocks of docs/reuse.md by file name, either those marked `before` or the others."""
     page = (ROOT / "docs/reuse.md").read_text()
     return {name: text for name, early, text in BLOCK.findall(page) if bool(early) is before}
@@ -113,7 +91,7 @@ class FreshSite:
     With `own_templates` the site has a base template.
     """
 
-    def __init__(self, python: Path, folder: Path, *, own_templates: bool = False) -> None:
+    def __init__(self, python, folder, *, own_templates=False):
         self.python, self.folder = python, folder
         folder.mkdir()
         self.env = {"PATH": f"{python.parent}:{os.environ['PATH']}", "PYTHONWARNINGS": "error"}
@@ -123,14 +101,14 @@ class FreshSite:
         if own_templates:
             self.write_templates()
 
-    def write_settings(self, *, omit: str = "") -> None:
+    def write_settings(self, *, omit=""):
         """Append the code blocks to the files of `startproject`, without the lines that contain `omit`."""
         for name, start in self.startproject.items():
             own = [line for line in blocks(before=False)[name].splitlines() if not (omit and omit in line)]
             text = "\n".join([start, EXTRA_SETTINGS * (name == "settings.py"), blocks(before=True)[name], *own, ""])
             (self.folder / "mysite" / name).write_text(text)
 
-    def write_templates(self) -> None:
+    def write_templates(self):
         """Write a base template with blocks for title, head and content."""
         (self.folder / "templates/twofactor").mkdir(parents=True)
         (self.folder / "templates/base.html").write_text(
@@ -140,28 +118,28 @@ class FreshSite:
         name = "templates/twofactor/base.html"
         (self.folder / name).write_text(blocks(before=False)[name])
 
-    def run(self, *command: Any, fails: bool = False) -> str:
+    def run(self, *command, fails=False):
         """Run a command in the site's folder. Return its output, and assert that it succeeds, or that it `fails`."""
-        options: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": 60}
+        options = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": 60}
         done = subprocess.run(command, cwd=self.folder, env=self.env, check=False, **options)
         assert bool(done.returncode) is fails, done.stdout
         return done.stdout
 
-    def make_key(self) -> str:
+    def make_key(self):
         """Run the commands of the page. Return their output, and keep the key that they created."""
         script = blocks(before=False)["shell"] + 'printf "\\nkey=%s" "$TWOFACTOR_KEYS"'
         output = self.run("bash", "-euc", script)
         self.env["TWOFACTOR_KEYS"] = output.rsplit("key=", 1)[1]
         return output
 
-    def emails(self) -> str:
+    def emails(self):
         """Return the plain text of all emails, oldest first."""
         sent = [email.message_from_bytes(path.read_bytes()) for path in sorted((self.folder / "emails").glob("*"))]
         texts = [part for message in sent for part in message.walk() if part.get_content_type() == "text/plain"]
         return "\n".join(part.get_payload(decode=True).decode() for part in texts)
 
     @contextmanager
-    def serving(self) -> Iterator[Callable[[], httpx.Client]]:
+    def serving(self):
         """Serve the site. Yield a function that returns a new client."""
         address = f"127.0.0.1:{free_port()}"
         command = [self.python, "manage.py", "runserver", "--noreload", address]
@@ -169,7 +147,7 @@ class FreshSite:
         with log.open("w") as output:
             server = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=output, stderr=output)
 
-        def answers() -> bool:
+        def answers():
             assert server.poll() is None, log.read_text()
             with suppress(httpx.TransportError):
                 return new_client(f"http://{address}").get(LOGIN).status_code == 200

@@ -1,9 +1,7 @@
 """Pages of a host that use the app's decorator and mixin. They are in twofactor/tests/urls.py."""
 
-from typing import Any
-
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.template import engines
 from django.urls import path
@@ -19,7 +17,7 @@ HOST, REPORT, DELETE, ROW = "/host/", "/host/report/", "/host/delete/", "/host/r
 BY_CLASS, ONE, ELSEWHERE = "/host/class/", "/host/one/7/", "/host/elsewhere/"
 WRAPPED, DISPATCH, CACHED = "/host/wrapped/", "/host/dispatch/", "/host/cached/"
 
-deleted: list[str] = []  # notes posted to `delete`
+deleted = []  # notes posted to `delete`
 
 PAGE = """
 {% extends base_template|default:"twofactor/base.html" %}
@@ -46,51 +44,51 @@ PAGE = """
 """
 
 
-def page(request: HttpRequest, title: str) -> HttpResponse:
+def page(request, title):
     return HttpResponse(engines["django"].from_string(PAGE).render({"title": title}, request))
 
 
-def index(request: HttpRequest) -> HttpResponse:
+def index(request):
     return page(request, "Host")
 
 
 @second_factor_required
-def report(request: HttpRequest) -> HttpResponse:
+def report(request):
     return page(request, "Report")
 
 
 @second_factor_required(max_age=120)
 @require_POST
-def delete(request: HttpRequest) -> HttpResponse:
+def delete(request):
     deleted.append(request.POST["note"])
     messages.success(request, "Deleted.")
     return redirect(HOST)
 
 
 @second_factor_required
-def row(request: HttpRequest) -> HttpResponse:
+def row(request):
     return HttpResponse("the row")
 
 
 @second_factor_required(max_age=60)
-def one(request: HttpRequest, pk: int) -> HttpResponse:
+def one(request, pk):
     return HttpResponse(f"number {pk}")
 
 
 @second_factor_required(setup_url="account_email")
-def elsewhere(request: HttpRequest) -> HttpResponse:
+def elsewhere(request):
     return HttpResponse("elsewhere")
 
 
 class ByClass(SecondFactorRequiredMixin, View):
     second_factor_max_age = 120
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def get(self, request):
         return HttpResponse("by class")
 
 
 class Plain(View):
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def get(self, request):
         return HttpResponse("plain")
 
 

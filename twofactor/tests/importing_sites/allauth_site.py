@@ -19,15 +19,13 @@ def main(database, adapter=""):
     sites.migrate()
     from allauth.mfa.models import Authenticator
 
-    ada = turn_on("ada")
-    ada["used"] = [use_up("ada", code) for code in ada["unused"][:2]]
-    ada["unused"] = ada["unused"][2:]
-    Authenticator.objects.update(created_at=sites.yesterday())
-    Authenticator.objects.filter(last_used_at__isnull=False).update(last_used_at=sites.yesterday())
-    bob = turn_on("bob")
+    users = sites.turn_on_long_ago_and_now(turn_on, use_up, Authenticator)
+    Authenticator.objects.filter(user=users["ada"]["key"], last_used_at__isnull=False).update(
+        last_used_at=sites.yesterday()
+    )
     eve = sites.make_user("eve")
     Authenticator.objects.create(user=eve, type="webauthn", data={"name": "Key", "credential": {}})
-    sites.print_users({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+    sites.print_users(users | {"eve": {"key": eve.pk}})
 
 
 def turn_on(name):

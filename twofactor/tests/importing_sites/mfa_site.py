@@ -29,14 +29,10 @@ def main(database, *version):
     sites.migrate()
     from django_mfa.models import Authenticator
 
-    ada = turn_on("ada")
-    ada["used"] = [use_up("ada", code) for code in ada["unused"][:2]]
-    ada["unused"] = ada["unused"][2:]
-    Authenticator.objects.update(created_at=sites.yesterday())
-    bob = turn_on("bob")
+    users = sites.turn_on_long_ago_and_now(turn_on, use_up, Authenticator)
     eve = sites.make_user("eve")
     Authenticator.objects.create(user=eve, type="webauthn", data={})
-    sites.print_users({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+    sites.print_users(users | {"eve": {"key": eve.pk}})
 
 
 def turn_on(name):

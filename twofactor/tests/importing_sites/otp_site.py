@@ -6,33 +6,28 @@ import time
 from twofactor.tests.importing_sites import sites
 from twofactor.tests.rfc6238 import STEP_SECONDS, code_at
 
-PLUGINS = ["totp", "static", "email"]
+PEOPLE = "twofactor.tests.importing_sites.people"
+PLUGINS = [f"django_otp.plugins.otp_{name}" for name in ("totp", "static", "email")]
 
 
 def main(database):
-    sites.set_up(
-        database,
-        apps=[
-            "twofactor.tests.importing_sites.people",
-            "django_otp",
-            *(f"django_otp.plugins.otp_{name}" for name in PLUGINS),
-        ],
-        AUTH_USER_MODEL="people.Person",
-    )
+    sites.set_up(database, apps=[PEOPLE, "django_otp", *PLUGINS], AUTH_USER_MODEL="people.Person")
     sites.migrate()
     from django_otp.plugins.otp_email.models import EmailDevice
 
-    ada = turn_on("ada", code_of=time.time() - 24 * 60 * 60)
-    bob = turn_on("bob", code_of=time.time())
-    carol = turn_on("carol", code_of=time.time(), digits=8)
-    dan = turn_on("dan", code_of=time.time(), confirmed=False)
-    eve = sites.make_user("eve")
-    EmailDevice.objects.create(user=eve, name="email")
-    fay = turn_on("fay", code_of=time.time() - 24 * 60 * 60, slow_by=4)
-    sites.print_users({"ada": ada, "bob": bob, "carol": carol, "dan": dan, "eve": {"key": eve.pk}, "fay": fay})
+    users = {
+        "ada": turn_on("ada", long_ago=True),
+        "bob": turn_on("bob"),
+        "carol": turn_on("carol", digits=8),
+        "dan": turn_on("dan", confirmed=False),
+        "eve": {"key": sites.make_user("eve").pk},
+        "fay": turn_on("fay", long_ago=True, slow_by=4),
+    }
+    EmailDevice.objects.create(user_id=users["eve"]["key"], name="email")
+    sites.print_users(users)
 
 
-def turn_on(name, *, code_of, slow_by=0, **fields):
+def turn_on(name, *, long_ago=False, slow_by=0, **fields):
     """Create devices as the site's pages would, and use a code and two tokens through django-otp's own check."""
     from base64 import b32encode
 
@@ -48,9 +43,9 @@ def turn_on(name, *, code_of, slow_by=0, **fields):
     secret = b32encode(device.bin_key).decode()
     code = ""
     if device.confirmed and device.digits == 6:
-        code = sites.code_now(secret) if not slow_by else code_at(secret, time.time() - slow_by * STEP_SECONDS)
+        code = code_at(secret, time.time() - slow_by * STEP_SECONDS)
         assert verify_token(user, device.persistent_id, code)
-        if code_of < time.time() - 60:  # the code was typed yesterday
+        if long_ago:  # the code was typed yesterday
             device.refresh_from_db()
             TOTPDevice.objects.filter(pk=device.pk).update(last_t=device.last_t - 24 * 120)
     used = [token for token in tokens[:2] if match_token(user, token)]

@@ -10,16 +10,13 @@ def main(database):
     sites.migrate()
     from twofactor.tests.importing_sites.pair.models import TwoFactorAuth
 
-    ada = turn_on("ada")
-    ada["used"] = [use_up("ada", code) for code in ada["unused"][:2]]
-    ada["unused"] = ada["unused"][2:]
-    TwoFactorAuth.objects.update(created_at=sites.yesterday(), updated_at=sites.yesterday())
-    bob = turn_on("bob")
+    users = sites.turn_on_long_ago_and_now(turn_on, use_up, TwoFactorAuth)
+    TwoFactorAuth.objects.filter(user=users["ada"]["key"]).update(updated_at=sites.yesterday())
     make_user("carol").get_2fa_object().set_up()  # without entering a code
     dan = make_user("dan")
     # The pair accepts codes of an empty secret.
     TwoFactorAuth.objects.create(user=dan, is_enabled=True)
-    sites.print_users({"ada": ada, "bob": bob, "dan": {"key": dan.pk}})
+    sites.print_users(users | {"dan": {"key": dan.pk}})
 
 
 def make_user(name):

@@ -17,6 +17,16 @@ from twofactor.tests.constants import PASSWORD
 from twofactor.tests.rfc6238 import code_at
 
 CONTRIB = ["auth", "contenttypes", "messages", "sessions"]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+CONTEXT_PROCESSORS = [
+    "django.template.context_processors.request",
+    "django.contrib.auth.context_processors.auth",
+    "django.contrib.messages.context_processors.messages",
+]
 
 
 class QuickHasher(PBKDF2PasswordHasher):
@@ -27,34 +37,19 @@ class QuickHasher(PBKDF2PasswordHasher):
 
 def set_up(database, *, apps, middleware=(), base="", **more):
     """Configure a site on this SQLite database."""
+    templates = ("django.template.loaders.locmem.Loader", {"base.html": base} if base else {})
+    options = {
+        "loaders": [templates, "django.template.loaders.app_directories.Loader"],
+        "context_processors": CONTEXT_PROCESSORS,
+    }
     settings.configure(
         SECRET_KEY="not-a-secret-" + "t" * 50,
         ALLOWED_HOSTS=["testserver"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": database}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         INSTALLED_APPS=[*(f"django.contrib.{name}" for name in CONTRIB), *apps],
-        MIDDLEWARE=[
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-            "django.contrib.messages.middleware.MessageMiddleware",
-            *middleware,
-        ],
-        TEMPLATES=[
-            {
-                "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "OPTIONS": {
-                    "loaders": [
-                        ("django.template.loaders.locmem.Loader", {"base.html": base} if base else {}),
-                        "django.template.loaders.app_directories.Loader",
-                    ],
-                    "context_processors": [
-                        "django.template.context_processors.request",
-                        "django.contrib.auth.context_processors.auth",
-                        "django.contrib.messages.context_processors.messages",
-                    ],
-                },
-            }
-        ],
+        MIDDLEWARE=[*MIDDLEWARE, *middleware],
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": options}],
         PASSWORD_HASHERS=["twofactor.tests.importing_sites.sites.QuickHasher"],
         EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend",
         STATIC_URL="static/",
@@ -73,6 +68,14 @@ def make_user(name):
     from django.contrib.auth import get_user_model
 
     return get_user_model().objects.create_user(name, f"{name}@example.com", PASSWORD)
+
+
+def turn_on_long_ago_and_now(turn_on, use_up, model):
+    """Ada turned 2FA on yesterday and has used two codes. Bob turned it on just now."""
+    ada = turn_on("ada")
+    ada["used"], ada["unused"] = [use_up("ada", code) for code in ada["unused"][:2]], ada["unused"][2:]
+    model.objects.update(created_at=yesterday())
+    return {"ada": ada, "bob": turn_on("bob")}
 
 
 def code_now(secret):

@@ -5,7 +5,6 @@ import sys
 from twofactor.tests.importing_sites import sites
 
 LOGIN, SETUP, TOKENS = "/account/login/", "/account/two_factor/setup/", "/account/two_factor/backup/tokens/"
-
 APPS = ["django_otp", "django_otp.plugins.otp_totp", "django_otp.plugins.otp_static"]
 APPS += ["two_factor", "two_factor.plugins.phonenumber"]
 
@@ -23,14 +22,10 @@ def main(database):
     sites.migrate()
     from django_otp.plugins.otp_totp.models import TOTPDevice
 
-    ada = turn_on("ada")
-    ada["used"] = [use_up("ada", token) for token in ada["unused"][:2]]
-    ada["unused"] = ada["unused"][2:]
-    TOTPDevice.objects.update(created_at=sites.yesterday())
-    bob = turn_on("bob")
+    users = sites.turn_on_long_ago_and_now(turn_on, use_up, TOTPDevice)
     eve = sites.make_user("eve")
     eve.phonedevice_set.create(name="default", number="+31201234567", method="sms")
-    sites.print_users({"ada": ada, "bob": bob, "eve": {"key": eve.pk}})
+    sites.print_users(users | {"eve": {"key": eve.pk}})
 
 
 def turn_on(name):
