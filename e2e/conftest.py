@@ -2,19 +2,15 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from django.utils import translation
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, Request, WebError, expect
+from playwright.sync_api import expect
 
-from accounts.models import User
-from conftest import PASSWORD
 from e2e import steps
 from e2e.browser import launch_options
 from e2e.phone import CLOCK, Phone
-from twofactor.tests.constants import SETUP, VERIFY_LOGIN
+from twofactor.tests.constants import PASSWORD, SETUP, VERIFY_LOGIN
 
 # A busy machine needs more than Playwright's five seconds for a page.
 TIMEOUT = 20_000  # milliseconds
@@ -22,9 +18,7 @@ expect.set_options(timeout=TIMEOUT)
 
 # Panels are swapped with these statuses, and Chromium logs each of them as an error.
 EXPECTED = {403, 422, 429}
-STATUS_LINE = re.compile(
-    r"(?:Failed to load resource: the server responded with a status of|Response Status Error Code) (\d{3})"
-)
+STATUS_LINE = re.compile(r"(?:Failed to load .*: the server responded with a status of|Response .*Error Code) (\d{3})")
 # A request without a response is status 0.
 LOST_LINE = re.compile(r"Failed to load resource: net::ERR_|htmx:(sendError|sendAbort|afterRequest)\b")
 # Chromium logs most violations. This adds the directive, and logs the others.
@@ -38,7 +32,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any], playwright: Playwright) -> dict[str, Any]:
+def browser_type_launch_args(browser_type_launch_args, playwright):
     try:
         return browser_type_launch_args | launch_options(playwright)
     except LookupError as error:
@@ -47,25 +41,25 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any], playwrigh
 
 
 @pytest.fixture(scope="session")
-def base_url(live_server: Any) -> str:
+def base_url(live_server):
     return live_server.url
 
 
 @pytest.fixture(scope="session")
-def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+def browser_context_args(browser_context_args):
     """Turn animations off: a screenshot then shows the final state of the page."""
     return browser_context_args | {"reduced_motion": "reduce"}
 
 
 @pytest.fixture(autouse=True)
-def site_settings(settings: Any, base_url: str, transactional_db: None) -> None:
+def site_settings(settings, base_url, transactional_db):
     """Make links in emails lead to the live server, and turn allauth's rate limits off."""
     settings.SITE_URL = settings.TWOFACTOR_SITE_URL = base_url
     settings.ACCOUNT_RATE_LIMITS = False
 
 
 @pytest.fixture(autouse=True)
-def language(request: pytest.FixtureRequest) -> Iterator[None]:
+def language(request):
     """Translate the texts that a test expects into the language of its browser."""
     marker = request.node.get_closest_marker("browser_context_args")
     with translation.override(marker.kwargs.get("locale", "en") if marker else "en"):
@@ -73,7 +67,7 @@ def language(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def clock(monkeypatch):
     """Stop the clock of the live server."""
     CLOCK.now = time.time()
     monkeypatch.setattr(time, "time", CLOCK.time)
@@ -83,14 +77,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def new_context(new_context: Callable[..., BrowserContext], request: pytest.FixtureRequest) -> Iterator[Any]:
+def new_context(new_context, request):
     """Make browser contexts whose console is recorded. Fail the test if the console is not empty."""
     marker = request.node.get_closest_marker("expected_status")
     expected = EXPECTED.union(marker.args if marker else ())
-    contexts: list[BrowserContext] = []
-    problems: list[str] = []
+    contexts, problems = [], []
 
-    def on_console(message: ConsoleMessage) -> None:
+    def on_console(message):
         status = STATUS_LINE.match(message.text)
         is_expected = int(status[1]) in expected if status else 0 in expected and LOST_LINE.match(message.text)
         # "[DOM]" starts a hint, such as "Password forms should have username fields". The headless shell logs none.
@@ -98,19 +91,16 @@ def new_context(new_context: Callable[..., BrowserContext], request: pytest.Fixt
         if is_problem and not is_expected:
             problems.append(f"{message.type}: {message.text} ({message.location['url']})")
 
-    def on_request(made: Request) -> None:
+    def on_request(made):
         if not made.url.startswith(("http://localhost:", "http://127.0.0.1:", "blob:")):
             problems.append(f"request to another site: {made.method} {made.url}")
 
-    def on_error(error: WebError) -> None:
-        problems.append(f"uncaught: {error.error.message}")
-
-    def make(**options: Any) -> BrowserContext:
+    def make(**options):
         context = new_context(**options)
         context.set_default_timeout(TIMEOUT)
         context.on("console", on_console)
         context.on("request", on_request)
-        context.on("weberror", on_error)
+        context.on("weberror", lambda error: problems.append(f"uncaught: {error.error.message}"))
         context.add_init_script(REPORT_VIOLATIONS)
         contexts.append(context)
         return context
@@ -127,40 +117,36 @@ def new_context(new_context: Callable[..., BrowserContext], request: pytest.Fixt
 
 
 @pytest.fixture
-def phone(user: User, secret: str, backup_codes: list[str]) -> Phone:
+def phone(user, secret, backup_codes):
     """Turn 2FA on for the user, and return their phone."""
     return Phone(secret, backup_codes)
 
 
 @pytest.fixture
-def signed_in(page: Page, user: User) -> Page:
+def signed_in(page, user):
     """Sign the user in, with 2FA off, and return a blank page."""
-    steps.use_cookies_of(steps.client_after_password(user), page)
+    steps.use_session(page, user)
     return page
 
 
 @pytest.fixture
-def signed_in_with_code(page: Page, user: User, phone: Phone) -> Page:
+def signed_in_with_code(page, user, phone):
     """Sign the user in with a code, and return a blank page."""
-    client = steps.client_after_password(user)
-    client.post(VERIFY_LOGIN, {"code": phone.code()})
-    steps.use_cookies_of(client, page)
+    steps.use_session(page, user, VERIFY_LOGIN, {"code": phone.code()})
     return page
 
 
 @pytest.fixture
-def code_page(page: Page, user: User, phone: Phone) -> Page:
+def code_page(page, user, phone):
     """A page with the code form of a pending sign-in."""
-    steps.use_cookies_of(steps.client_after_password(user), page)
+    steps.use_session(page, user)
     page.goto(VERIFY_LOGIN)
     return page
 
 
 @pytest.fixture
-def scanned_phone(page: Page, user: User) -> Phone:
+def scanned_phone(page, user):
     """Open step 1 of the setup, and return a phone with its key."""
-    client = steps.client_after_password(user)
-    client.post(SETUP, {"password": PASSWORD})
-    steps.use_cookies_of(client, page)
+    steps.use_session(page, user, SETUP, {"password": PASSWORD})
     page.goto(SETUP)
     return Phone(steps.key_of(page))

@@ -1,12 +1,10 @@
 """An authenticator app that shares no code with the site, and the clock that both read."""
 
 import io
-from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Locator
 
 from twofactor.tests.rfc6238 import STEP_SECONDS, code_at, wrong_code
 
@@ -16,10 +14,10 @@ class Clock:
 
     now = 0.0
 
-    def time(self) -> float:
+    def time(self):
         return self.now
 
-    def advance(self, seconds: int) -> None:
+    def advance(self, seconds):
         self.now += seconds
 
 
@@ -29,24 +27,23 @@ CLOCK = Clock()
 class Phone:
     """An authenticator app with one secret, and the backup codes that its owner keeps with it."""
 
-    def __init__(self, secret: str, backup_codes: Iterable[str] = ()) -> None:
+    def __init__(self, secret, backup_codes=()):
         self.secret = secret
         self.backup_codes = list(backup_codes)
 
     @classmethod
-    def scan(cls, qr_code: Locator) -> "Phone":
+    def scan(cls, qr_code):
         """Read the provisioning URI from a screenshot. Raise AssertionError if it has no readable QR code."""
-        picture = Image.open(io.BytesIO(qr_code.screenshot()))
-        found = zxingcpp.read_barcode(picture)
+        found = zxingcpp.read_barcode(Image.open(io.BytesIO(qr_code.screenshot())))
         assert found is not None, "the screenshot has no readable QR code"
         uri = urlsplit(found.text)
         assert (uri.scheme, uri.netloc) == ("otpauth", "totp"), f"{found.text} is not a TOTP provisioning URI"
         return cls(parse_qs(uri.query)["secret"][0])
 
-    def code(self) -> str:
+    def code(self):
         """Advance the clock to the next time step, and return its code, which was never used."""
         CLOCK.advance(STEP_SECONDS)
         return code_at(self.secret, CLOCK.now)
 
-    def wrong_code(self) -> str:
+    def wrong_code(self):
         return wrong_code(self.secret, CLOCK.now)

@@ -1,11 +1,10 @@
 """Actions and checks that the browser tests share. Elements are found by role and visible text.
 
 Tests pass texts in English; they are translated into the language of the browser, its `locale` option.
+`shows` is the level 1 heading of the page or panel that must follow.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
@@ -13,16 +12,15 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
-from playwright.sync_api import Locator, Page, Request, Route, expect
+from playwright.sync_api import expect
 
-from accounts.models import User
-from conftest import PASSWORD
 from e2e.phone import Phone
 from twofactor.models import BackupCode
-from twofactor.tests.constants import LOGIN
+from twofactor.tests.constants import LOGIN, PASSWORD
 
 BACKUP_CODE = re.compile(r"^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$")
 WRONG_CODE = "That code is not right."
+WRONG_BACKUP_CODE = "That is not one of your unused backup codes."
 
 AXE = "options => axe.run(options).then(results => results.violations)"
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -44,55 +42,56 @@ NOT_LTR = """() => [...document.querySelectorAll("code, bdi, [name=code], [name=
 # --- Elements of a page ---------------------------------------------------------------------------
 
 
-def expect_heading(page: Page, name: str) -> None:
-    """Expect a page or panel with this level 1 heading."""
+def expect_heading(page, name):
     expect(page.get_by_role("heading", level=1)).to_have_text(_(name))
 
 
-def code_field(page: Page) -> Locator:
+def code_field(page):
     return page.get_by_role("textbox", name=_("Code"), exact=True)
 
 
-def backup_code_field(page: Page) -> Locator:
+def backup_code_field(page):
     return page.get_by_role("textbox", name=_("Backup code"), exact=True)
 
 
-def email_field(page: Page) -> Locator:
+def email_field(page):
     return page.get_by_role("main").get_by_label(_("E-mail"), exact=True)
 
 
-def password_field(page: Page) -> Locator:
+def password_field(page):
     return page.get_by_label(_("Password"), exact=True)
 
 
-def qr_code(page: Page) -> Locator:
+def qr_code(page):
     return page.get_by_role("img", name=_("QR code for your authenticator app; the key beside it says the same"))
 
 
-def button(page: Page, name: str) -> Locator:
+def button(page, name):
     """Find the button or link of this name in the main element."""
     main = page.get_by_role("main")
-    named: Any = {"name": _(name), "exact": True}
+    named = {"name": _(name), "exact": True}
     return main.get_by_role("button", **named).or_(main.get_by_role("link", **named))
 
 
-def press(page: Page, name: str) -> None:
+def press(page, name, *, shows=""):
     button(page, name).click()
+    if shows:
+        expect_heading(page, shows)
 
 
-def expect_field_error(field: Locator, words: str) -> None:
+def expect_field_error(field, words):
     """Expect an invalid, focused field with this text in its accessible description."""
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(re.compile(re.escape(_(words))))
     expect(field).to_be_focused()
 
 
-def expect_text(page: Page, words: str) -> None:
+def expect_text(page, words):
     """Expect a visible element with this text in the main element."""
     expect(page.get_by_role("main").get_by_text(_(words))).to_be_visible()
 
 
-def axe_violations(page: Page, **run_only: Any) -> list[str]:
+def axe_violations(page, **run_only):
     """Run axe-core on the current page. Return a line for each element that violates a rule."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)  # not as a script element: the page's CSP would block it
@@ -100,12 +99,12 @@ def axe_violations(page: Page, **run_only: Any) -> list[str]:
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 
-def wait_for_transition(page: Page) -> None:
+def wait_for_transition(page):
     """Wait until the view transition has ended. Resizing the window before that logs an error."""
     expect(page.locator("html:active-view-transition")).to_have_count(0)
 
 
-def key_of(page: Page) -> str:
+def key_of(page):
     """Return the setup key that the page shows next to the QR code, without spaces."""
     expect(qr_code(page)).to_be_visible()
     written = page.get_by_role("code").inner_text()
@@ -113,7 +112,7 @@ def key_of(page: Page) -> str:
     return written.replace(" ", "")
 
 
-def backup_codes_on(page: Page) -> list[str]:
+def backup_codes_on(page):
     """Return the ten codes that the page shows."""
     expect_heading(page, "Save your backup codes")
     codes = page.get_by_role("code").filter(has_text=BACKUP_CODE).all_inner_texts()
@@ -124,41 +123,35 @@ def backup_codes_on(page: Page) -> list[str]:
 # --- Sign-in and sign-out -------------------------------------------------------------------------
 
 
-def submit_password(page: Page, user: User, *, password: str = PASSWORD) -> None:
+def submit_password(page, user, *, password=PASSWORD, shows=""):
     """Fill and submit the sign-in form of the current page."""
     email_field(page).fill(user.email)
     password_field(page).fill(password)
-    press(page, "Sign in")
+    press(page, "Sign in", shows=shows)
 
 
-def sign_in(page: Page, user: User) -> None:
-    """Submit address and password. With 2FA on, the code form follows."""
+def sign_in(page, user, *, shows=""):
     page.goto(LOGIN)
-    submit_password(page, user)
+    submit_password(page, user, shows=shows)
 
 
-def sign_out(page: Page) -> None:
+def sign_out(page):
     page.get_by_role("banner").get_by_role("button", name=_("Sign out")).click()
     expect_heading(page, "A stolen password should not be enough")
 
 
-def client_after_password(user: User) -> Client:
-    """Return a test client that has submitted the password. With 2FA on, its sign-in is pending."""
+def use_session(page, user, path="", fields=None):
+    """Submit the password and one more form by a test client, and continue its session in the browser."""
     client = Client()
     with translation.override("en"):  # a request changes the active language
         client.post(LOGIN, {"login": user.email, "password": PASSWORD})
-    return client
+        if path:
+            client.post(path, fields)
+    cookies = [{"name": name, "value": cookie.value} for name, cookie in client.cookies.items()]
+    page.context.add_cookies([cookie | {"url": settings.SITE_URL} for cookie in cookies])
 
 
-def use_cookies_of(client: Client, page: Page) -> None:
-    """Continue the session of a test client in the browser."""
-    cookies: list[Any] = [
-        {"name": name, "value": cookie.value, "url": settings.SITE_URL} for name, cookie in client.cookies.items()
-    ]
-    page.context.add_cookies(cookies)
-
-
-def enter_code(page: Page, code: str) -> None:
+def enter_code(page, code, *, shows=""):
     """Fill in a code, and submit the form unless the script does it after the sixth digit."""
     form = page.get_by_role("main").locator("form").filter(has=code_field(page))
     expect(code_field(page)).to_be_visible()
@@ -166,17 +159,24 @@ def enter_code(page: Page, code: str) -> None:
     code_field(page).fill(code)
     if not submits_itself:
         form.get_by_role("button").click()
+    if shows:
+        expect_heading(page, shows)
 
 
-def enter_backup_code(page: Page, code: str) -> None:
+def enter_backup_code(page, code, *, shows=""):
     backup_code_field(page).fill(code)
-    press(page, "Continue")
+    press(page, "Continue", shows=shows)
+
+
+def expect_wrong_backup_code(page):
+    enter_backup_code(page, "0000-0000-0000-0000")
+    expect_field_error(backup_code_field(page), WRONG_BACKUP_CODE)
 
 
 # --- Changes of 2FA -------------------------------------------------------------------------------
 
 
-def submit_proof(page: Page, name: str, *, code: str = "", backup_code: str = "") -> None:
+def submit_proof(page, name, *, code="", backup_code=""):
     """Fill in the password and a code or backup code, and submit the form by the button of this name."""
     expect(password_field(page)).to_be_visible()
     if backup_code and not backup_code_field(page).is_visible():
@@ -186,22 +186,20 @@ def submit_proof(page: Page, name: str, *, code: str = "", backup_code: str = ""
     press(page, name)
 
 
-def save_backup_codes(page: Page) -> list[str]:
+def save_backup_codes(page):
     """Read the backup codes, confirm that they are saved, and go to the settings page."""
     codes = backup_codes_on(page)
     page.get_by_role("checkbox", name=_("I have saved these codes")).check()
-    press(page, "Done")
-    expect_heading(page, "Two-factor authentication")
+    press(page, "Done", shows="Two-factor authentication")
     return codes
 
 
-def main_journey_pages(page: Page, user: User) -> Iterator[str]:
+def main_journey_pages(page, user):
     """Turn 2FA on, sign in with a code and with a backup code, make new codes, move to a new phone, turn 2FA off.
 
     Yield the name of each page and panel while it is shown.
     """
-    sign_in(page, user)
-    expect_heading(page, "Your account")
+    sign_in(page, user, shows="Your account")
     press(page, "Turn on")
     password_field(page).fill(PASSWORD)
     press(page, "Continue")
@@ -211,8 +209,7 @@ def main_journey_pages(page: Page, user: User) -> Iterator[str]:
     press(page, "Continue")
     expect(code_field(page)).to_be_focused()
     yield "verify"
-    enter_code(page, phone.code())
-    backup_codes_on(page)
+    enter_code(page, phone.code(), shows="Save your backup codes")
     yield "backup codes"
     phone.backup_codes = save_backup_codes(page)
     yield "settings"
@@ -220,21 +217,18 @@ def main_journey_pages(page: Page, user: User) -> Iterator[str]:
     sign_in(page, user)
     expect(code_field(page)).to_be_focused()
     yield "code"
-    enter_code(page, phone.code())
-    expect_heading(page, "Your account")
+    enter_code(page, phone.code(), shows="Your account")
     sign_out(page)
     sign_in(page, user)
     press(page, "Use a backup code")
     expect(backup_code_field(page)).to_be_focused()
     yield "backup code"
-    enter_backup_code(page, phone.backup_codes[0])
-    expect_heading(page, "Your account")
+    enter_backup_code(page, phone.backup_codes[0], shows="Your account")
     press(page, "Manage")
     press(page, "New backup codes")
     submit_proof(page, "Make new codes", backup_code=phone.backup_codes[1])
     phone.backup_codes = save_backup_codes(page)
-    press(page, "New phone")
-    expect_heading(page, "Set up a new phone")
+    press(page, "New phone", shows="Set up a new phone")
     submit_proof(page, "Continue", backup_code=phone.backup_codes[0])
     expect(qr_code(page)).to_be_visible()
     yield "scan again"
@@ -251,33 +245,33 @@ def main_journey_pages(page: Page, user: User) -> Iterator[str]:
 # --- Requests -------------------------------------------------------------------------------------
 
 
-def use_up_backup_codes(*, left: int) -> None:
+def use_up_backup_codes(*, left):
     """Mark all backup codes but the last ones as used."""
     kept = BackupCode.objects.order_by("-pk").values_list("pk", flat=True)[:left]
     BackupCode.objects.exclude(pk__in=list(kept)).update(used_at=timezone.now())
 
 
-def return_to_tab(page: Page) -> None:
+def return_to_tab(page):
     """Dispatch the event of a tab that becomes visible. In a headless browser all tabs are always visible."""
     page.evaluate("document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))")
 
 
-def hold_requests(page: Page, path: str) -> list[Route]:
+def hold_requests(page, path):
     """Intercept the requests to this path. Return a list that collects them; the test continues them."""
-    held: list[Route] = []
+    held = []
 
-    def hold(route: Route) -> None:
+    def hold(route):
         held.append(route)
 
     page.route(f"**{path}*", hold)
     return held
 
 
-def record_requests(page: Page) -> list[str]:
+def record_requests(page):
     """Record requests from now on as `POST /path`, without static files. Return the list that collects them."""
-    made: list[str] = []
+    made = []
 
-    def record(request: Request) -> None:
+    def record(request):
         if request.resource_type in ("document", "xhr", "fetch"):
             made.append(f"{request.method} {urlsplit(request.url).path}")
 

@@ -6,52 +6,37 @@ pytest runs this for its fixtures. It is not a test: its name keeps it out of th
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from e2e.steps import sign_in
-from twofactor.tests.constants import PASSWORD
+from e2e import steps
+from e2e.phone import Phone
+from twofactor.models import Authenticator
+from twofactor.tests.constants import PASSWORD, SETTINGS, SETUP
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 844), ("dark", 390, 844)]
 
 
-@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
-def page(request, new_context):
-    """Return a blank page with this color scheme and size."""
-    scheme, width, height = request.param
-    context = new_context(color_scheme=scheme, viewport={"width": width, "height": height})
-    return context.new_page()
+@pytest.mark.parametrize("look, width, height", [
+    ("light", 1280, 800), ("dark", 1280, 800), ("light-narrow", 390, 844), ("dark-narrow", 390, 844)
+])  # fmt: skip
+def test_pictures(new_context, user, secret, look, width, height):
+    scheme = look.removesuffix("-narrow")
+    page = new_context(color_scheme=scheme, viewport={"width": width, "height": height}).new_page()
 
+    def take(name):
+        page.evaluate("document.activeElement.blur()")
+        page.screenshot(path=PICTURES / f"{name}-{look}.png", animations="disabled")
 
-def take(page: Page, name: str) -> None:
-    look = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
-    if page.evaluate("innerWidth") < 1000:
-        look += "-narrow"
-    page.evaluate("document.activeElement.blur()")
-    page.screenshot(path=PICTURES / f"{name}-{look}.png", animations="disabled")
-
-
-def test_landing(page):
     page.goto("/")
-    take(page, "landing")
-
-
-def test_setup(signed_in):
-    page = signed_in
-    page.goto("/accounts/2fa/setup/")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_role("img", name="QR code")).to_be_visible()
-    take(page, "setup-scan")
-
-
-def test_sign_in(page, user, phone):
-    sign_in(page, user)
-    expect(page.get_by_role("textbox", name="Code")).to_be_visible()
-    take(page, "sign-in-code")
-
-
-def test_settings(signed_in_with_code):
-    page = signed_in_with_code
-    page.goto("/accounts/2fa/")
-    take(page, "settings")
+    take("landing")
+    steps.use_session(page, user, SETUP, {"password": PASSWORD})
+    page.goto(SETUP)
+    expect(steps.qr_code(page)).to_be_visible()
+    take("setup-scan")
+    page.context.clear_cookies()
+    phone = Phone(secret, Authenticator.objects.activate(user, secret=secret))
+    steps.sign_in(page, user, shows="Enter your code")
+    take("sign-in-code")
+    steps.enter_code(page, phone.code(), shows="Your account")
+    page.goto(SETTINGS)
+    take("settings")

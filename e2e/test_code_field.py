@@ -3,23 +3,20 @@
 import re
 import sys
 import unicodedata
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from conftest import PASSWORD
 from e2e import steps
-from e2e.phone import Phone
 from twofactor.canonical import canonical
-from twofactor.tests.constants import DISABLE, REGENERATE, VERIFY_LOGIN
+from twofactor.tests.constants import DISABLE, PASSWORD, REGENERATE, VERIFY_LOGIN
 
 AUTOSUBMIT_HINT = "The code is sent when you type the sixth digit."
 DIGITS_HINT = "A code from your app has six digits."
 
 
 @pytest.fixture
-def code_page(code_page: Page) -> Page:
+def code_page(code_page):
     """The code form in a page whose timers a test can advance."""
     code_page.clock.install()
     code_page.reload()
@@ -27,18 +24,18 @@ def code_page(code_page: Page) -> Page:
     return code_page
 
 
-def expect_nothing_sent(page: Page, made: list[str]) -> None:
+def expect_nothing_sent(page, made):
     """Expect no request within a second."""
     page.clock.run_for(1000)
     assert made == []
 
 
-def paste(page: Page, text: str) -> None:
+def paste(page, text):
     page.evaluate("text => navigator.clipboard.writeText(text)", text)
     page.keyboard.press("Control+V")
 
 
-def test_the_script_normalizes_a_code_as_the_server_does(page: Page) -> None:
+def test_the_script_normalizes_a_code_as_the_server_does(page):
     page.goto("/")
     every = [chr(point) for point in range(sys.maxunicode + 1) if chr(point) != "|"]
     known = [c for c in every if unicodedata.category(c) not in ("Cn", "Cs")]
@@ -46,7 +43,7 @@ def test_the_script_normalizes_a_code_as_the_server_does(page: Page) -> None:
     assert page.evaluate("text => canonical(text)", text).split("|") == [canonical(c) for c in known]
 
 
-def test_a_code_is_normalized_while_it_is_typed_and_the_caret_stays(code_page: Page) -> None:
+def test_a_code_is_normalized_while_it_is_typed_and_the_caret_stays(code_page):
     made = steps.record_requests(code_page)
     code_page.keyboard.type(" 12-3\u00a04\u200b\u20135 ")
     expect(steps.code_field(code_page)).to_have_value("12345")
@@ -57,7 +54,7 @@ def test_a_code_is_normalized_while_it_is_typed_and_the_caret_stays(code_page: P
     expect_nothing_sent(code_page, made)
 
 
-def test_digits_of_other_scripts_and_input_methods_submit_the_form(code_page: Page, phone: Phone) -> None:
+def test_digits_of_other_scripts_and_input_methods_submit_the_form(code_page, phone):
     for digit in phone.wrong_code():
         code_page.keyboard.insert_text(chr(ord("\N{ARABIC-INDIC DIGIT ZERO}") + int(digit)))
     steps.expect_field_error(steps.code_field(code_page), steps.WRONG_CODE)
@@ -71,13 +68,13 @@ def test_digits_of_other_scripts_and_input_methods_submit_the_form(code_page: Pa
     steps.expect_heading(code_page, "Your account")
 
 
-def test_after_a_letter_the_form_does_not_submit_itself_until_the_field_is_empty(code_page: Page, phone: Phone) -> None:
+def test_after_a_letter_the_form_does_not_submit_itself_until_the_field_is_empty(code_page, phone):
     made = steps.record_requests(code_page)
-    hint = code_page.get_by_role("main").get_by_text(DIGITS_HINT)
-    expect(steps.code_field(code_page)).to_have_accessible_description(re.compile(re.escape(AUTOSUBMIT_HINT)))
+    field, hint = steps.code_field(code_page), code_page.get_by_role("main").get_by_text(DIGITS_HINT)
+    expect(field).to_have_accessible_description(re.compile(re.escape(AUTOSUBMIT_HINT)))
     code_page.keyboard.type("1a")
     expect(hint).to_be_visible()
-    expect(steps.code_field(code_page)).to_have_accessible_description(re.compile(DIGITS_HINT))
+    expect(field).to_have_accessible_description(re.compile(DIGITS_HINT))
     expect(code_page.get_by_text(AUTOSUBMIT_HINT)).to_be_hidden()
     expect(code_page.get_by_role("status").filter(has_text=DIGITS_HINT)).to_have_count(1)
     code_page.keyboard.press("Backspace")
@@ -91,7 +88,7 @@ def test_after_a_letter_the_form_does_not_submit_itself_until_the_field_is_empty
 
 
 @pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
-def test_a_code_can_be_pasted_and_a_pasted_backup_code_moves_to_its_own_form(code_page: Page, phone: Phone) -> None:
+def test_a_code_can_be_pasted_and_a_pasted_backup_code_moves_to_its_own_form(code_page, phone):
     made = steps.record_requests(code_page)
     paste(code_page, phone.backup_codes[0])
     expect_nothing_sent(code_page, made)
@@ -104,7 +101,7 @@ def test_a_code_can_be_pasted_and_a_pasted_backup_code_moves_to_its_own_form(cod
     steps.expect_heading(code_page, "Your account")
 
 
-def test_a_seventh_digit_is_ignored(code_page: Page, phone: Phone) -> None:
+def test_a_seventh_digit_is_ignored(code_page, phone):
     made = steps.record_requests(code_page)
     code_page.keyboard.type(f"{phone.wrong_code()}789")
     steps.expect_field_error(steps.code_field(code_page), steps.WRONG_CODE)
@@ -114,31 +111,32 @@ def test_a_seventh_digit_is_ignored(code_page: Page, phone: Phone) -> None:
     assert made == [f"POST {VERIFY_LOGIN}", f"POST {VERIFY_LOGIN}", "GET /"]
 
 
-def test_a_swap_keeps_the_password_in_the_same_form_unless_it_is_wrong(signed_in_with_code: Page, phone: Phone) -> None:
+def test_a_swap_keeps_the_password_in_the_same_form_unless_it_is_wrong(signed_in_with_code, phone):
     page = signed_in_with_code
+    password, code = steps.password_field(page), steps.code_field(page)
     page.goto(DISABLE)
-    steps.password_field(page).fill(PASSWORD)
-    for link, field in (("Use a backup code", steps.backup_code_field), ("Use a code from your app", steps.code_field)):
+    password.fill(PASSWORD)
+    for link, field in (("Use a backup code", steps.backup_code_field(page)), ("Use a code from your app", code)):
         steps.press(page, link)
-        expect(field(page)).to_be_focused()
-        expect(steps.password_field(page)).to_have_value(PASSWORD)
-    steps.code_field(page).fill(phone.wrong_code())
+        expect(field).to_be_focused()
+        expect(password).to_have_value(PASSWORD)
+    code.fill(phone.wrong_code())
     steps.press(page, "Turn off")
-    steps.expect_field_error(steps.code_field(page), steps.WRONG_CODE)
-    expect(steps.password_field(page)).to_have_value(PASSWORD)
+    steps.expect_field_error(code, steps.WRONG_CODE)
+    expect(password).to_have_value(PASSWORD)
     assert PASSWORD not in page.url + page.content()
-    steps.password_field(page).fill("not-the-password")
-    steps.code_field(page).fill(phone.code())
+    password.fill("not-the-password")
+    code.fill(phone.code())
     steps.press(page, "Turn off")
-    steps.expect_field_error(steps.password_field(page), "That is not your password.")
-    expect(steps.password_field(page)).to_have_value("")
-    steps.password_field(page).fill(PASSWORD)
+    steps.expect_field_error(password, "That is not your password.")
+    expect(password).to_have_value("")
+    password.fill(PASSWORD)
     page.evaluate(f"htmx.ajax('GET', '{REGENERATE}', {{source: '#panel', target: '#panel'}})")
     steps.expect_heading(page, "New backup codes")
-    expect(steps.password_field(page)).to_have_value("")
+    expect(password).to_have_value("")
 
 
-def test_a_swap_keeps_the_trust_checkbox(code_page: Page, phone: Phone, settings: Any) -> None:
+def test_a_swap_keeps_the_trust_checkbox(code_page, phone, settings):
     settings.TWOFACTOR_TRUST_DAYS = 30
     code_page.reload()
     box = code_page.get_by_role("checkbox", name="Trust this browser for 30 days")

@@ -1,7 +1,5 @@
+# ruff: noqa: F405
 """Each page and panel once: axe-core, no sideways scrolling at any width and in any language, password managers."""
-
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from allauth.account.forms import default_token_generator
@@ -9,14 +7,13 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings as site
 from django.utils.translation import gettext as _
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from accounts.models import User
-from conftest import PASSWORD, SECRET
 from e2e import steps
 from e2e.phone import CLOCK, Phone
 from twofactor.models import Authenticator
-from twofactor.tests.constants import CONFIRM, DISABLE, LOGIN, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP
+from twofactor.tests.constants import *  # noqa: F403
 
 LAYOUT_RULES = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
 WIDE, PHONE, NARROWEST = 1280, 390, 320
@@ -47,13 +44,22 @@ LAID_OUT_IN = f"""async (languages) => {{
 OTHER_LANGUAGES = [code for code, name in site.LANGUAGES if code not in ("de", "en", "ja", "zh-hans")]
 
 
-def signed_out_pages(page: Page, user: User) -> Iterator[str]:
+def visit(page, *pages):
+    """Go through pages by their path and title. Yield each path while its page is shown."""
+    for path, title in pages:
+        page.goto(path)
+        steps.expect_heading(page, title)
+        yield path
+
+
+def signed_out_pages(page, user):
     """Go through the pages of a signed-out user. Yield the name of each page while it is shown."""
     further = EmailAddress.objects.create(user=user, email="ada@elsewhere.example", verified=False)
     newcomer = User.objects.create_user("newcomer@elsewhere.example", full_name="New Person")
     new = EmailAddress.objects.create(user=newcomer, email=newcomer.email, verified=False)
     reset_key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
-    for path, title in (
+    yield from visit(
+        page,
         ("/", "A stolen password should not be enough"),
         ("/accounts/password/reset/", "Reset your password"),
         ("/accounts/password/reset/done/", "Check your inbox"),
@@ -63,18 +69,14 @@ def signed_out_pages(page: Page, user: User) -> Iterator[str]:
         ("/accounts/confirm-email/", "Check your inbox"),
         ("/accounts/confirm-email/none/", "This link no longer works"),
         (f"/accounts/confirm-email/{EmailConfirmationHMAC(further).key}/", "Sign in to confirm this address"),
-        (f"/accounts/confirm-email/{EmailConfirmationHMAC(new).key}/", "Finish signing up"),
         ("/accounts/inactive/", "This account is closed"),
         ("/nowhere/", "Page not found"),
-        ("/accounts/signup/", "Sign up"),
-    ):
-        page.goto(path)
-        steps.expect_heading(page, title)
-        yield path
-        if title == "Finish signing up":
-            page.get_by_role("link", name=_("This wasn't me")).click()
-            steps.expect_heading(page, "This wasn't me")
-            yield "reject an address"
+        (f"/accounts/confirm-email/{EmailConfirmationHMAC(new).key}/", "Finish signing up"),
+    )
+    page.get_by_role("link", name=_("This wasn't me")).click()
+    steps.expect_heading(page, "This wasn't me")
+    yield "reject an address"
+    yield from visit(page, ("/accounts/signup/", "Sign up"))
     for label, text in (("Full name", "G"), ("E-mail", "g@example.com"), ("Password", "short")):
         page.get_by_label(_(label), exact=True).fill(text)
     steps.press(page, "Sign up")
@@ -86,12 +88,13 @@ def signed_out_pages(page: Page, user: User) -> Iterator[str]:
     yield "sign-in, refused"
 
 
-def account_pages(page: Page, user: User) -> Iterator[str]:
+def account_pages(page, user):
     """Go through the account's pages and the setup."""
     EmailAddress.objects.create(user=user, email="ada@elsewhere.example", verified=False)
     EmailAddress.objects.create(user=user, email="ada@third.example", verified=True)
-    steps.use_cookies_of(steps.client_after_password(user), page)
-    for path, title in (
+    steps.use_session(page, user)
+    yield from visit(
+        page,
         ("/", "Your account"),
         ("/accounts/email/", "E-mail addresses"),
         ("/accounts/password/change/", "Change your password"),
@@ -100,10 +103,7 @@ def account_pages(page: Page, user: User) -> Iterator[str]:
         ("/accounts/logout/", "Sign out?"),
         (SETTINGS, "Two-factor authentication"),
         (SETUP, "Turn on two-factor authentication"),
-    ):
-        page.goto(path)
-        steps.expect_heading(page, title)
-        yield path
+    )
     steps.password_field(page).fill("not-the-password")
     steps.press(page, "Continue")
     steps.expect_field_error(steps.password_field(page), "That is not your password.")
@@ -119,21 +119,19 @@ def account_pages(page: Page, user: User) -> Iterator[str]:
     error = "That code is not right. Check that you scanned this QR code, and try the next code."
     steps.expect_field_error(steps.code_field(page), error)
     yield "setup, wrong code"
-    steps.enter_code(page, phone.code())
-    steps.backup_codes_on(page)
+    steps.enter_code(page, phone.code(), shows="Save your backup codes")
     page.get_by_text(_("Check what you wrote down")).click()
     yield "setup, backup codes"
     steps.save_backup_codes(page)
     yield "settings, 2FA on"
 
 
-def second_factor_pages(page: Page, user: User) -> Iterator[str]:
+def second_factor_pages(page, user):
     """Go through sign-in with the trust checkbox, step-up, and all changes of 2FA."""
     phone = Phone(SECRET, Authenticator.objects.activate(user, secret=SECRET))
     steps.use_up_backup_codes(left=3)
     page.goto(LOGIN)
-    steps.submit_password(page, user)
-    steps.expect_heading(page, "Enter your code")
+    steps.submit_password(page, user, shows="Enter your code")
     yield "sign-in, code"
     steps.enter_code(page, phone.wrong_code())
     error = "That code is not right. Wait for the next one in your app and try again."
@@ -142,35 +140,31 @@ def second_factor_pages(page: Page, user: User) -> Iterator[str]:
     steps.press(page, "Use a backup code")
     expect(steps.backup_code_field(page)).to_be_focused()
     yield "sign-in, backup code"
-    steps.enter_backup_code(page, "0000-0000-0000-0000")
-    steps.expect_field_error(steps.backup_code_field(page), "That is not one of your unused backup codes.")
+    steps.expect_wrong_backup_code(page)
     yield "sign-in, wrong backup code"
     page.get_by_role("checkbox").check()
-    steps.enter_backup_code(page, phone.backup_codes[9])
-    steps.expect_heading(page, "Your account")
+    steps.enter_backup_code(page, phone.backup_codes[9], shows="Your account")
     yield "account, 2FA on"
     page.goto(SETTINGS)
     expect(page.get_by_role("heading", name=_("Trusted browsers"))).to_be_visible()
     expect(page.get_by_role("main").locator(".tf-note.tf-warning")).to_contain_text("2")
     yield "settings, few codes, a trusted browser"
     CLOCK.advance(3600)
-    for path, title in (
+    yield from visit(
+        page,
         (REGENERATE, "New backup codes"),
         (SETUP, "Set up a new phone"),
         (REAUTHENTICATE, "Confirm that it is you"),
         (CONFIRM, "Confirm that it is you"),
         (DISABLE, "Turn off two-factor authentication"),
-    ):
-        page.goto(path)
-        steps.expect_heading(page, title)
-        yield f"{path} with a code"
+    )
     steps.submit_proof(page, "Turn off", backup_code="not a code")
     error = "A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."
     steps.expect_field_error(steps.backup_code_field(page), error)
     yield "turn off, refused"
 
 
-def resize(page: Page, width: int, text: str) -> None:
+def resize(page, width, text):
     page.set_viewport_size({"width": width, "height": 844})
     page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
 
@@ -178,13 +172,10 @@ def resize(page: Page, width: int, text: str) -> None:
 @pytest.mark.browser_context_args(locale="de")
 @pytest.mark.expected_status(404)
 @pytest.mark.parametrize("pages", [signed_out_pages, account_pages, second_factor_pages])
-def test_every_page_is_accessible_and_never_scrolls_sideways(
-    page: Page, user: User, settings: Any, pages: Callable[[Page, User], Iterator[str]]
-) -> None:
+def test_every_page_is_accessible_and_never_scrolls_sideways(page, user, settings, pages):
     """Check every page and panel in German, and the layout of every URL in other languages."""
     settings.TWOFACTOR_TRUST_DAYS = 30
-    found = []
-    seen = set()
+    found, seen = [], set()
     for name in pages(page, user):
         steps.wait_for_transition(page)
         problems = steps.axe_violations(page, type="tag", values=steps.AXE_RULES)

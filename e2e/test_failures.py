@@ -1,40 +1,34 @@
 """Failures: a message in place, no lost input, and the form can be sent again. What the browser blocks."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
-from accounts.models import User
-from conftest import PASSWORD
 from e2e import steps
-from e2e.phone import Phone
-from twofactor.tests.constants import LOGIN, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
 
 OUR_FAULT = "Something went wrong on our side."
 SELECTED = "document.activeElement.selectionEnd - document.activeElement.selectionStart"
 NO_CONNECTION = "The site did not answer. Check your connection and try again."
 
 
-def break_the_server(page: Page) -> None:
+def break_the_server(page):
     page.route("**/accounts/**", lambda route: route.fulfill(status=500, body="<h1>Oops</h1>"))
 
 
-def answer_instead_of_the_server(page: Page) -> None:
+def answer_instead_of_the_server(page):
     page.route("**/accounts/**", lambda route: route.fulfill(status=200, body="<h1>Proxy says hello</h1>"))
 
 
-def disconnect(page: Page) -> None:
+def disconnect(page):
     page.context.set_offline(True)
 
 
-def repair(page: Page) -> None:
+def repair(page):
     page.unroute("**/accounts/**")
     page.context.set_offline(False)
 
 
-def expect_error_notice(page: Page, words: str) -> None:
+def expect_error_notice(page, words):
     """Expect exactly one alert with this text, and the focus in the main element."""
     expect(page.get_by_role("alert").filter(has_text=words)).to_have_count(1)
     expect(page.get_by_role("main").locator(":focus")).to_have_count(1)
@@ -44,13 +38,12 @@ def expect_error_notice(page: Page, words: str) -> None:
 @pytest.mark.parametrize("fault,words", [
     (break_the_server, OUR_FAULT), (answer_instead_of_the_server, OUR_FAULT), (disconnect, NO_CONNECTION)
 ])  # fmt: skip
-def test_a_failed_request_shows_one_message_keeps_the_input_and_can_be_repeated(
-    page: Page, user: User, phone: Phone, fault: Callable[[Page], None], words: str
-) -> None:
+def test_a_failed_request_shows_one_message_keeps_the_input_and_can_be_repeated(page, user, phone, fault, words):
     page.clock.install()
     page.goto(LOGIN)
     steps.submit_password(page, user, password="not-the-password")
-    steps.expect_field_error(steps.password_field(page), "do not belong together")
+    password, code = steps.password_field(page), steps.code_field(page)
+    steps.expect_field_error(password, "do not belong together")
     fault(page)
     for _ in range(2):
         steps.submit_password(page, user)
@@ -58,54 +51,47 @@ def test_a_failed_request_shows_one_message_keeps_the_input_and_can_be_repeated(
         expect_error_notice(page, words)
     expect(page.get_by_role("main").get_by_text("do not belong together")).to_have_count(0)
     expect(steps.email_field(page)).to_have_value(user.email)
-    expect(steps.password_field(page)).to_have_value(PASSWORD)
-    expect(steps.password_field(page)).to_be_focused()
+    expect(password).to_have_value(PASSWORD)
+    expect(password).to_be_focused()
     assert page.evaluate(SELECTED) == len(PASSWORD)
-    expect(steps.password_field(page)).not_to_have_attribute("aria-invalid", "true")
+    expect(password).not_to_have_attribute("aria-invalid", "true")
     repair(page)
-    steps.press(page, "Sign in")
-    steps.expect_heading(page, "Enter your code")
+    steps.press(page, "Sign in", shows="Enter your code")
     fault(page)
     steps.press(page, "Use a backup code")
     expect_error_notice(page, words)
     with page.expect_request(f"**{VERIFY_LOGIN}"):
         steps.enter_code(page, phone.code())
-    expect(steps.code_field(page)).to_be_editable()
+    expect(code).to_be_editable()
     expect_error_notice(page, words)
-    expect(steps.code_field(page)).to_be_focused()
+    expect(code).to_be_focused()
     repair(page)
     made = steps.record_requests(page)
-    steps.code_field(page).fill(phone.code())
+    code.fill(phone.code())
     page.clock.run_for(1000)
     assert made == []  # the form does not submit itself a second time
-    steps.press(page, "Continue")
-    steps.expect_heading(page, "Your account")
+    steps.press(page, "Continue", shows="Your account")
     assert made.count(f"POST {VERIFY_LOGIN}") == 1
 
 
-def test_a_form_older_than_a_sign_in_in_another_tab_can_be_reloaded_in_place(page: Page, user: User) -> None:
+def test_a_form_older_than_a_sign_in_in_another_tab_can_be_reloaded_in_place(page, user):
     page.goto(LOGIN)
-    other = page.context.new_page()
-    steps.sign_in(other, user)
-    steps.expect_heading(other, "Your account")
-    steps.submit_password(page, user)
-    steps.expect_heading(page, "This page is out of date")
+    steps.sign_in(page.context.new_page(), user, shows="Your account")
+    steps.submit_password(page, user, shows="This page is out of date")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
-    steps.press(page, "Load again")
-    steps.expect_heading(page, "Your account")
+    steps.press(page, "Load again", shows="Your account")
 
 
-def test_a_limited_form_shows_a_message_in_place(page: Page, user: User, settings: Any) -> None:
+def test_a_limited_form_shows_a_message_in_place(page, user, settings):
     settings.ACCOUNT_RATE_LIMITS = {"reset_password": "1/m/ip"}
     for title in ("Check your inbox", "Too many tries"):
         page.goto("/accounts/password/reset/")
         steps.email_field(page).fill(user.email)
-        steps.press(page, "Send the link")
-        steps.expect_heading(page, title)
+        steps.press(page, "Send the link", shows=title)
     expect(page.get_by_role("heading", level=1)).to_be_focused()
 
 
-def test_only_a_page_from_the_back_forward_cache_is_reloaded(signed_in: Page) -> None:
+def test_only_a_page_from_the_back_forward_cache_is_reloaded(signed_in):
     signed_in.goto(SETTINGS)
     made = steps.record_requests(signed_in)
     signed_in.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: false}))")
@@ -136,7 +122,7 @@ INJECT = """() => {
 }"""
 
 
-def test_the_browser_blocks_injected_content_and_requests_to_other_sites(browser: Browser, base_url: str) -> None:
+def test_the_browser_blocks_injected_content_and_requests_to_other_sites(browser, base_url):
     """This uses `browser` directly: the violations are logged, and `new_context` fails on a console error."""
     page = browser.new_page(base_url=base_url)
     page.goto("/")

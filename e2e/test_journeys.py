@@ -2,18 +2,16 @@
 
 import gzip
 import re
-from typing import Any
+from itertools import product
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import expect
 
-from accounts.models import User
-from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.models import Authenticator
-from twofactor.tests.constants import LOGIN, REGENERATE, SETTINGS, SETUP, VERIFY_SETUP
+from twofactor.tests.constants import LOGIN, PASSWORD, REGENERATE, SETTINGS, SETUP, VERIFY_SETUP
 
 # --- By keyboard ----------------------------------------------------------------------------------
 
@@ -24,7 +22,7 @@ VISIBLE = """element => {
 }"""
 
 
-def tab_to(page: Page, target: Locator) -> None:
+def tab_to(page, target):
     """Press Tab until this element has the focus, and expect a visible focus."""
     expect(target).to_be_visible()
     for _ in range(40):
@@ -35,59 +33,58 @@ def tab_to(page: Page, target: Locator) -> None:
     pytest.fail(f"Tab does not reach {target}")
 
 
-def press(page: Page, role: str, name: str) -> None:
-    """Move to a button and press Space, or to a link and press Enter."""
-    tab_to(page, page.get_by_role("main").get_by_role(role, name=name, exact=True))  # type: ignore[arg-type] # a str, not a Literal
+def type_into(page, field, text):
+    tab_to(page, field)
+    page.keyboard.type(text)
+
+
+def press(page, role, name, *, shows=""):
+    """Move to a button and press Space, or to a link and press Enter. Expect the focus in the panel that follows."""
+    tab_to(page, page.get_by_role("main").get_by_role(role, name=name, exact=True))
     page.keyboard.press("Space" if role == "button" else "Enter")
+    if shows:
+        expect_focused_panel(page, shows)
 
 
-def expect_focused_panel(page: Page, name: str) -> None:
+def expect_focused_panel(page, name):
     """Expect a panel with this heading, and the focus in it: on the heading or on the first field."""
     steps.expect_heading(page, name)
     expect(page.get_by_role("main").locator(":focus")).to_have_count(1)
 
 
-def test_the_main_journey_by_keyboard(page: Page, user: User) -> None:
+def test_the_main_journey_by_keyboard(page, user):
     """Every control is reachable, its focus is visible, and no swap loses the focus."""
     page.goto("/")
     press(page, "link", "Sign in")
     expect(steps.email_field(page)).to_be_focused()
     page.keyboard.type(user.email)
-    page.keyboard.press("Tab")
-    page.keyboard.type(PASSWORD)
+    type_into(page, steps.password_field(page), PASSWORD)
     page.keyboard.press("Enter")
     steps.expect_heading(page, "Your account")
-    press(page, "link", "Turn on")
-    expect_focused_panel(page, "Turn on two-factor authentication")
-    tab_to(page, steps.password_field(page))
-    page.keyboard.type(PASSWORD)
+    press(page, "link", "Turn on", shows="Turn on two-factor authentication")
+    type_into(page, steps.password_field(page), PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_text("Step 1 of 3")).to_be_visible()
     expect_focused_panel(page, "Turn on two-factor authentication")
     phone = Phone.scan(steps.qr_code(page))
-    press(page, "link", "Continue")
-    expect_focused_panel(page, "Enter the code from your app")
+    press(page, "link", "Continue", shows="Enter the code from your app")
     page.keyboard.type(phone.code())
     expect(page.get_by_role("heading", name="Save your backup codes")).to_be_focused()
     codes = steps.backup_codes_on(page)
     tab_to(page, page.get_by_role("checkbox", name="I have saved these codes"))
     page.keyboard.press("Space")
-    press(page, "button", "Done")
-    expect_focused_panel(page, "Two-factor authentication")
-    press(page, "link", "Turn off")
-    expect_focused_panel(page, "Turn off two-factor authentication")
+    press(page, "button", "Done", shows="Two-factor authentication")
+    press(page, "link", "Turn off", shows="Turn off two-factor authentication")
     press(page, "link", "Use a backup code")
     expect(steps.backup_code_field(page)).to_be_focused()
-    tab_to(page, steps.password_field(page))
-    page.keyboard.type(PASSWORD)
-    tab_to(page, steps.backup_code_field(page))
-    page.keyboard.type(codes[0])
+    type_into(page, steps.password_field(page), PASSWORD)
+    type_into(page, steps.backup_code_field(page), codes[0])
     press(page, "button", "Turn off")
     steps.expect_text(page, "Two-factor authentication is off.")
     expect_focused_panel(page, "Two-factor authentication")
 
 
-def test_the_skip_link_is_first_and_skips_the_header(page: Page) -> None:
+def test_the_skip_link_is_first_and_skips_the_header(page):
     page.goto("/")
     skip = page.get_by_role("link", name="Skip to the content")
     expect(skip).not_to_be_in_viewport()
@@ -99,7 +96,7 @@ def test_the_skip_link_is_first_and_skips_the_header(page: Page) -> None:
     expect(page.get_by_role("main").locator(":focus")).to_have_count(1)
 
 
-def test_the_focus_is_visible_on_every_element_in_every_color_scheme(signed_in_with_code: Page) -> None:
+def test_the_focus_is_visible_on_every_element_in_every_color_scheme(signed_in_with_code):
     page = signed_in_with_code
     page.goto(SETTINGS)
     reached = set()
@@ -109,15 +106,15 @@ def test_the_focus_is_visible_on_every_element_in_every_color_scheme(signed_in_w
         if not focused.count():
             break
         reached.add(focused.inner_text())
-        for look in (("light", "none"), ("dark", "none"), ("light", "active"), ("dark", "active")):
-            page.emulate_media(color_scheme=look[0], forced_colors=look[1])  # type: ignore[arg-type] # a str, not a Literal
-            assert focused.evaluate(VISIBLE), f"{focused.inner_text()}, {look}"
+        for scheme, forced in product(("light", "dark"), ("none", "active")):
+            page.emulate_media(color_scheme=scheme, forced_colors=forced)
+            assert focused.evaluate(VISIBLE), f"{focused.inner_text()}, {scheme}, {forced}"
     assert {"Sign out", "Security", "New backup codes", "New phone", "Turn off"} <= reached
 
 
 # --- On a phone, right to left --------------------------------------------------------------------
 
-PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 KILOBYTE = 1024
 # As in Cumulative Layout Shift, a shift within 500 ms of user input does not count.
 RECORD_SHIFTS = """new PerformanceObserver((list) => {
@@ -132,21 +129,20 @@ RECORD_SWAPS = """document.addEventListener("htmx:beforeSwap", ({detail}) => {
 });"""
 
 
-def gzipped_size(sent: bytes) -> int:
+def gzipped_size(sent):
     """Return the size after compression. The site compresses its static files only (docs/decisions.md)."""
     return len(gzip.compress(sent))
 
 
 @pytest.mark.browser_context_args(**PHONE, locale="ar", reduced_motion="no-preference")
-def test_the_main_journey_on_a_phone_right_to_left(page: Page, user: User) -> None:
+def test_the_main_journey_on_a_phone_right_to_left(page, user):
     """It is accessible, nothing moves unless the user does something, and a swap has at most 3 KB."""
-    found: list[str] = []
-    swaps: dict[str, int] = {}
+    found, swaps = [], {}
 
-    def record_shift(shift: str) -> None:
+    def record_shift(shift):
         found.append(shift)
 
-    def record_swap(name: str, html: str) -> None:
+    def record_swap(name, html):
         swaps[name] = max(gzipped_size(html.encode()), swaps.get(name, 0))
 
     page.expose_function("recordShift", record_shift)
@@ -164,10 +160,10 @@ def test_the_main_journey_on_a_phone_right_to_left(page: Page, user: User) -> No
     assert {name: size for name, size in swaps.items() if size > 3 * KILOBYTE} == {}
 
 
-def test_the_first_page_has_at_most_45_kilobytes_all_from_this_site(page: Page, base_url: str) -> None:
-    answers: list[Response] = []
+def test_the_first_page_has_at_most_45_kilobytes_all_from_this_site(page, base_url):
+    answers = []
 
-    def keep(answer: Response) -> None:
+    def keep(answer):
         answers.append(answer)
 
     page.on("response", keep)
@@ -183,7 +179,7 @@ def test_the_first_page_has_at_most_45_kilobytes_all_from_this_site(page: Page, 
 
 
 @pytest.mark.browser_context_args(java_script_enabled=False)
-def test_the_main_journey_without_javascript(page: Page, user: User) -> None:
+def test_the_main_journey_without_javascript(page, user):
     """Each form is a plain form, each swap is a page, and nothing that needs the script is shown."""
     key = ""
     for name in steps.main_journey_pages(page, user):
@@ -192,19 +188,16 @@ def test_the_main_journey_without_javascript(page: Page, user: User) -> None:
             key = steps.key_of(page)
             expect(page.get_by_role("button", name="Copy key")).to_have_count(0)
         if name == "verify":
-            steps.press(page, "Back")
-            assert steps.key_of(page) == key
-            steps.press(page, "Continue")
-            page.go_back()
-            assert steps.key_of(page) == key
-            steps.press(page, "Continue")
+            for go_back in (lambda: steps.press(page, "Back"), page.go_back):
+                go_back()
+                assert steps.key_of(page) == key
+                steps.press(page, "Continue")
         if name == "backup codes":
             expect(page.get_by_role("button", name=re.compile("Copy|Download|Print"))).to_have_count(0)
             expect(page.get_by_text("Check what you wrote down")).to_be_hidden()
         if name == "code":
-            expect(steps.code_field(page)).to_have_accessible_description(
-                "The six digits that your authenticator app shows now."
-            )
+            hint = "The six digits that your authenticator app shows now."
+            expect(steps.code_field(page)).to_have_accessible_description(hint)
             steps.enter_code(page, "000000")
             steps.expect_field_error(steps.code_field(page), steps.WRONG_CODE)
     assert not Authenticator.objects.exists()

@@ -4,22 +4,18 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from accounts.models import User
-from conftest import PASSWORD
 from e2e import steps
-from e2e.phone import Phone
-from twofactor.tests.constants import DISABLE, EMAIL, SETTINGS
+from twofactor.tests.constants import DISABLE, EMAIL, PASSWORD, SETTINGS
 
 SESSIONS = "/accounts/sessions/"
 
 
 @pytest.mark.expected_status(0)
-def test_the_status_follows_a_change_in_another_tab_and_keeps_the_focus(
-    signed_in_with_code: Page, phone: Phone
-) -> None:
+def test_the_status_follows_a_change_in_another_tab_and_keeps_the_focus(signed_in_with_code, phone):
     page = signed_in_with_code
+    main = page.get_by_role("main")
     page.goto(SETTINGS)
     page.evaluate("window.isSamePage = true")
     steps.button(page, "New phone").focus()
@@ -27,17 +23,17 @@ def test_the_status_follows_a_change_in_another_tab_and_keeps_the_focus(
     page.context.set_offline(True)
     with page.expect_event("requestfailed"):
         steps.return_to_tab(page)
-    expect(page.get_by_role("main")).to_contain_text(re.compile(r"Backup codes left\s*10\b"))
+    expect(main).to_contain_text(re.compile(r"Backup codes left\s*10\b"))
     page.context.set_offline(False)
     steps.return_to_tab(page)
-    expect(page.get_by_role("main")).to_contain_text(re.compile(r"Backup codes left\s*2\b"))
+    expect(main).to_contain_text(re.compile(r"Backup codes left\s*2\b"))
     expect(steps.button(page, "New phone")).to_be_focused()
     other = page.context.new_page()
     other.goto(DISABLE)
     steps.submit_proof(other, "Turn off", code=phone.code())
     steps.expect_text(other, "Two-factor authentication is off.")
     steps.return_to_tab(page)
-    expect(page.get_by_role("main").get_by_text("Off", exact=True)).to_be_visible()
+    expect(main.get_by_text("Off", exact=True)).to_be_visible()
     expect(steps.button(page, "Turn on")).to_be_visible()
     expect(steps.button(page, "New phone")).to_have_count(0)
     assert page.evaluate("window.isSamePage") is True
@@ -47,32 +43,25 @@ def test_the_status_follows_a_change_in_another_tab_and_keeps_the_focus(
     assert parse_qs(urlsplit(page.url).query) == {"next": [SETTINGS]}
 
 
-def test_an_ended_session_redirects_a_form_to_sign_in_and_back_to_the_form(
-    signed_in_with_code: Page, user: User, phone: Phone
-) -> None:
+def test_an_ended_session_redirects_a_form_to_sign_in_and_back_to_the_form(signed_in_with_code, user, phone):
     page = signed_in_with_code
-    page.goto(SETTINGS)
-    steps.press(page, "Turn off")
-    expect(steps.password_field(page)).to_be_visible()
+    page.goto(DISABLE)
     page.context.clear_cookies(name="sessionid")
     steps.submit_proof(page, "Turn off", code=phone.code())
-    steps.expect_heading(page, "Sign in")
     steps.submit_password(page, user)
-    steps.enter_code(page, phone.code())
-    steps.expect_heading(page, "Turn off two-factor authentication")
+    steps.enter_code(page, phone.code(), shows="Turn off two-factor authentication")
     expect(page).to_have_url(re.compile(f"{DISABLE}$"))
 
 
 @pytest.mark.expected_status(0)
-def test_a_later_click_replaces_an_earlier_one_and_a_form_is_sent_once(signed_in_with_code: Page, phone: Phone) -> None:
+def test_a_later_click_replaces_an_earlier_one_and_a_form_is_sent_once(signed_in_with_code, phone):
     page = signed_in_with_code
     page.goto(SETTINGS)
     made = steps.record_requests(page)
     steps.hold_requests(page, SESSIONS)
     with page.expect_request(f"**{SESSIONS}"):
         steps.press(page, "Sessions")
-    steps.press(page, "E-mail")
-    steps.expect_heading(page, "E-mail addresses")
+    steps.press(page, "E-mail", shows="E-mail addresses")
     page.goto(DISABLE)
     steps.hold_requests(page, DISABLE)
     with page.expect_request(f"**{DISABLE}"):

@@ -1,34 +1,29 @@
 """Turning 2FA on: the QR code read from a screenshot, Back and other tabs, copying and printing the backup codes."""
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import expect
 
-from accounts.models import User
-from conftest import PASSWORD
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.models import Authenticator
-from twofactor.tests.constants import SETTINGS, SETUP
+from twofactor.tests.constants import PASSWORD, SETTINGS, SETUP
 
-WITH_CLIPBOARD: Any = pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
+WITH_CLIPBOARD = pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
 ENTER_CODE = "Enter the code from your app"
 
 
 @pytest.fixture
-def backup_codes_page(page: Page, scanned_phone: Phone) -> Page:
+def backup_codes_page(page, scanned_phone):
     """Open step 3, which shows the ten backup codes."""
     steps.press(page, "Continue")
-    steps.enter_code(page, scanned_phone.code())
-    steps.expect_heading(page, "Save your backup codes")
+    steps.enter_code(page, scanned_phone.code(), shows="Save your backup codes")
     return page
 
 
-def expect_not_stored(page: Page, codes: Iterable[str]) -> None:
+def expect_not_stored(page, codes):
     """Expect no code in the page, the URL, the history state or web storage."""
     kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, history.state, location.href])")
     everywhere = page.content() + kept
@@ -36,39 +31,34 @@ def expect_not_stored(page: Page, codes: Iterable[str]) -> None:
     assert not [code for code in codes if code in everywhere or code.replace("-", "") in everywhere]
 
 
-def press_back(page: Page) -> None:
+def press_back(page):
     """Go back, and wait for the page to load: htmx keeps no copies of pages."""
     with page.expect_event("load"):
         page.go_back()
 
 
-# --- The key --------------------------------------------------------------------------------------
-
-
 @WITH_CLIPBOARD
-def test_the_key_can_be_scanned_and_copied(page: Page, user: User, scanned_phone: Phone) -> None:
-    for look in (("light", "none"), ("dark", "none"), ("dark", "active")):
-        page.emulate_media(color_scheme=look[0], forced_colors=look[1])  # type: ignore[arg-type] # a str, not a Literal
+def test_the_key_can_be_scanned_and_copied(page, user, scanned_phone):
+    for scheme, forced in (("light", "none"), ("dark", "none"), ("dark", "active")):
+        page.emulate_media(color_scheme=scheme, forced_colors=forced)
         phone = Phone.scan(steps.qr_code(page))
-        assert phone.secret == scanned_phone.secret, look
+        assert phone.secret == scanned_phone.secret
     steps.press(page, "Copy key")
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == phone.secret
     steps.press(page, "Continue")
-    steps.enter_code(page, phone.code())
-    steps.backup_codes_on(page)
+    steps.enter_code(page, phone.code(), shows="Save your backup codes")
     assert Authenticator.objects.get(user=user).secret == phone.secret
 
 
-def test_back_reload_a_second_tab_and_another_language_show_the_same_key(signed_in: Page) -> None:
+def test_back_reload_a_second_tab_and_another_language_show_the_same_key(signed_in):
     page = signed_in
     page.goto(SETTINGS)
     steps.press(page, "Turn on")
     steps.password_field(page).fill(PASSWORD)
     steps.press(page, "Continue")
     key = steps.key_of(page)
-    steps.press(page, "Continue")
-    steps.expect_heading(page, ENTER_CODE)
+    steps.press(page, "Continue", shows=ENTER_CODE)
     page.go_back()
     assert steps.key_of(page) == key
     page.go_forward()
@@ -90,9 +80,8 @@ def test_back_reload_a_second_tab_and_another_language_show_the_same_key(signed_
 
 
 @pytest.mark.parametrize("leave", ["Cancel", "Sign out"])
-def test_back_shows_no_key_after_the_setup_is_left(page: Page, scanned_phone: Phone, leave: str) -> None:
-    steps.press(page, "Continue")
-    steps.expect_heading(page, ENTER_CODE)
+def test_back_shows_no_key_after_the_setup_is_left(page, scanned_phone, leave):
+    steps.press(page, "Continue", shows=ENTER_CODE)
     page.get_by_role("button", name=leave).click()
     expect(page.get_by_role("heading", level=1)).not_to_have_text(ENTER_CODE)
     press_back(page)
@@ -100,11 +89,8 @@ def test_back_shows_no_key_after_the_setup_is_left(page: Page, scanned_phone: Ph
     assert scanned_phone.secret not in page.content().replace(" ", "")
 
 
-# --- The backup codes -----------------------------------------------------------------------------
-
-
 @WITH_CLIPBOARD
-def test_the_backup_codes_can_be_copied_downloaded_printed_and_compared(backup_codes_page: Page, user: User) -> None:
+def test_the_backup_codes_can_be_copied_downloaded_printed_and_compared(backup_codes_page, user):
     page = backup_codes_page
     codes = steps.backup_codes_on(page)
     sent = steps.record_requests(page)
@@ -133,18 +119,18 @@ def test_the_backup_codes_can_be_copied_downloaded_printed_and_compared(backup_c
     assert [line.strip() for line in on_paper.splitlines() if line.strip() in codes] == codes
     assert f"Twofactor backup codes for {user.email}" in on_paper
     for role in ("button", "heading", "checkbox", "banner", "contentinfo"):
-        expect(page.get_by_role(role)).to_have_count(0)  # type: ignore[arg-type] # a str, not a Literal
+        expect(page.get_by_role(role)).to_have_count(0)
     expect(card).to_have_css("background-color", "rgb(255, 255, 255)")
     expect(card).to_have_css("color", "rgb(0, 0, 0)")
     assert sent == []
 
 
-def leave_and_press_back(page: Page) -> None:
+def leave_and_press_back(page):
     page.goto("/")
     page.go_back()
 
 
-def test_the_backup_codes_are_shown_once_and_not_stored_in_the_browser(signed_in_with_code: Page, phone: Phone) -> None:
+def test_the_backup_codes_are_shown_once_and_not_stored_in_the_browser(signed_in_with_code, phone):
     page = signed_in_with_code
     for then in (press_back, lambda page: page.reload(), leave_and_press_back, steps.save_backup_codes):
         page.goto(SETTINGS)
@@ -158,11 +144,11 @@ def test_the_backup_codes_are_shown_once_and_not_stored_in_the_browser(signed_in
     expect_not_stored(page, codes)
 
 
-def test_leaving_before_the_codes_are_saved_asks_for_confirmation(backup_codes_page: Page) -> None:
+def test_leaving_before_the_codes_are_saved_asks_for_confirmation(backup_codes_page):
     page = backup_codes_page
-    asked: list[str] = []
+    asked = []
 
-    def stay(dialog: Dialog) -> None:
+    def stay(dialog):
         asked.append(dialog.type)
         dialog.dismiss()
 
@@ -185,7 +171,7 @@ def test_leaving_before_the_codes_are_saved_asks_for_confirmation(backup_codes_p
 
 
 @pytest.mark.browser_context_args(forced_colors="active")
-def test_steps_and_errors_are_visible_with_forced_colors_and_nothing_moves(page: Page, scanned_phone: Phone) -> None:
+def test_steps_and_errors_are_visible_with_forced_colors_and_nothing_moves(page, scanned_phone):
     step = page.get_by_role("list", name="Progress").get_by_role("listitem")
     expect(step.first).to_have_css("border-top-style", "solid")
     expect(step.last).to_have_css("border-top-style", "dotted")
