@@ -27,17 +27,13 @@ PAGE = """
     <h1 id="panel-title" tabindex="-1">{{ title }}</h1>
     {% include "twofactor/_notices.html" %}
     <a href="/host/report/">Report</a>
-    <table>
-      <tr><td id="row">
-        <button type="button" hx-get="/host/row/" hx-target="#row" hx-swap="innerHTML" hx-disabled-elt="this">
-          Load the row
-        </button>
-      </td></tr>
-    </table>
+    <table><tr><td id="row">
+      <button type="button" hx-get="/host/row/" hx-target="#row" hx-swap="innerHTML" hx-disabled-elt="this">
+        Load the row
+      </button>
+    </td></tr></table>
     <form method="post" action="/host/delete/">
-      {% csrf_token %}
-      <label>Note <input name="note"></label>
-      <button>Delete</button>
+      {% csrf_token %} <label>Note <input name="note"></label> <button>Delete</button>
     </form>
   </section>
 {% endblock %}

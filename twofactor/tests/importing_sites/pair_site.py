@@ -1,6 +1,9 @@
-"""The Django half of the Django + Next.js pair. Its views only call its models, and so does this module."""
+"""The Django half of the Django + Next.js pair: its rows, as its views write them."""
 
+import secrets
 import sys
+
+import pyotp
 
 from twofactor.tests.importing_sites import sites
 
@@ -8,36 +11,26 @@ from twofactor.tests.importing_sites import sites
 def main(database):
     sites.set_up(database, apps=["twofactor.tests.importing_sites.pair"], AUTH_USER_MODEL="pair.User")
     sites.migrate()
-    from twofactor.tests.importing_sites.pair.models import TwoFactorAuth
+    from twofactor.tests.importing_sites.pair.models import TwoFactorAuth, User
+
+    def turn_on(name, **fields):
+        user = User.objects.create_user(f"{name}@example.com", sites.PASSWORD, full_name=name.title())
+        secret, codes = pyotp.random_base32(), [secrets.token_hex(4).upper() for _ in range(10)]
+        fields = {"secret_key": secret, "backup_codes": codes, "is_enabled": True} | fields
+        TwoFactorAuth.objects.create(user=user, **fields)
+        return {"key": user.pk, "secret": secret, "code": sites.code_now(secret), "unused": codes, "used": []}
+
+    def use_up(name, code):
+        row = TwoFactorAuth.objects.get(user__email=f"{name}@example.com")
+        row.backup_codes.remove(code)
+        row.save()
+        return code
 
     users = sites.turn_on_long_ago_and_now(turn_on, use_up, TwoFactorAuth)
     TwoFactorAuth.objects.filter(user=users["ada"]["key"]).update(updated_at=sites.yesterday())
-    make_user("carol").get_2fa_object().set_up()  # without entering a code
-    dan = make_user("dan")
-    # The pair accepts codes of an empty secret.
-    TwoFactorAuth.objects.create(user=dan, is_enabled=True)
-    sites.print_users(users | {"dan": {"key": dan.pk}})
-
-
-def make_user(name):
-    from twofactor.tests.importing_sites.pair.models import User
-
-    return User.objects.create_user(f"{name}@example.com", sites.PASSWORD, full_name=name.title())
-
-
-def turn_on(name):
-    row = make_user(name).get_2fa_object()
-    row.set_up()
-    code = sites.code_now(row.secret_key)
-    assert row.verify_setup(code)
-    return {"key": row.user_id, "secret": row.secret_key, "code": code, "unused": row.backup_codes, "used": []}
-
-
-def use_up(name, code):
-    from twofactor.tests.importing_sites.pair.models import TwoFactorAuth
-
-    assert TwoFactorAuth.objects.get(user__email=f"{name}@example.com").verify_backup_code(code)
-    return code
+    turn_on("carol", is_enabled=False)  # without entering a code
+    dan = turn_on("dan", secret_key="", backup_codes=[])  # the pair accepts codes of an empty secret
+    sites.print_users(users | {"dan": {"key": dan["key"]}})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """The models of the Django + Next.js pair: users, and one row for the second factor of each."""
 
-import secrets
 import uuid
 
-import pyotp
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 
@@ -26,10 +24,6 @@ class User(AbstractBaseUser, PermissionsMixin):
     objects = UserManager()
     USERNAME_FIELD = "email"
 
-    def get_2fa_object(self):
-        """Reading creates a row, without a secret and not enabled."""
-        return TwoFactorAuth.objects.get_or_create(user=self)[0]
-
 
 class TwoFactorAuth(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -42,23 +36,3 @@ class TwoFactorAuth(models.Model):
 
     def __str__(self):
         return f"2FA of {self.user.email}"
-
-    def set_up(self):
-        """What a POST to 2fa/setup/ does."""
-        self.secret_key = self.secret_key or pyotp.random_base32()
-        self.backup_codes = [secrets.token_hex(4).upper() for _ in range(10)]
-        self.save()
-
-    def verify_setup(self, token):
-        """What a POST to 2fa/verify-setup/ does."""
-        if pyotp.TOTP(self.secret_key).verify(token, valid_window=1):
-            self.is_enabled = True
-            self.save()
-        return self.is_enabled
-
-    def verify_backup_code(self, code):
-        if code not in self.backup_codes:
-            return False
-        self.backup_codes.remove(code)
-        self.save()
-        return True
