@@ -10,14 +10,13 @@ from importlib import import_module
 from typing import Any
 
 import django
+from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import connection, models, transaction
 
 
 def session_of(user: Any, **more: Any) -> str:
     """Create a session in which this user is signed in. Return its key."""
-    from django.conf import settings
-
     store = import_module(settings.SESSION_ENGINE).SessionStore()
     store[SESSION_KEY] = str(user.pk)
     store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]

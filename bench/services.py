@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psycopg
+
 POSTGRESQL = os.environ.get("BENCH_POSTGRESQL", "postgres://postgres@127.0.0.1:5432")
 
 
@@ -38,16 +40,12 @@ class Store(AbstractContextManager["Store"]):
 
 
 def execute(statement: str) -> None:
-    import psycopg
-
     with psycopg.connect(f"{POSTGRESQL}/postgres", connect_timeout=2, autocommit=True) as server:
         server.execute(statement.encode())
 
 
 def why_unavailable() -> str:
     """Return why PostgreSQL cannot be reached, or an empty string."""
-    import psycopg
-
     try:
         execute("SELECT 1")
     except psycopg.OperationalError as error:

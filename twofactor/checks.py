@@ -18,6 +18,7 @@ from twofactor import conf, crypto
 from twofactor.account import AccountAdapter
 from twofactor.adapter import Adapter
 from twofactor.models import Authenticator
+from twofactor.stages import VerifyStage
 
 MIDDLEWARE = "twofactor.middleware.TwofactorMiddleware"
 HTMX_MIDDLEWARE = "django_htmx.middleware.HtmxMiddleware"
@@ -67,8 +68,6 @@ def _messages(*checks: Callable[[], Findings]) -> list[CheckMessage]:
 
 
 def _stage() -> Findings:
-    from twofactor.stages import VerifyStage
-
     adapter = get_adapter()
     if not any(issubclass(import_string(path), VerifyStage) for path in adapter.get_login_stages()):
         yield (
