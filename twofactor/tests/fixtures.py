@@ -12,8 +12,6 @@ from twofactor.models import Authenticator
 from twofactor.tests import rfc6238
 from twofactor.tests.helpers import SECRET, run_on_commit
 
-# --- Users and their second factor ----------------------------------------------------------------
-
 
 @pytest.fixture
 def user(make_user: Callable[..., Any]) -> Any:
@@ -54,9 +52,6 @@ def oathtool() -> Callable[[str, float], str]:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     return code
-
-
-# --- Isolation and emails -------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from django.contrib.auth.models import User as DjangoUser
 from twofactor import adapter, totp
 from twofactor.adapter import Adapter
 from twofactor.models import Authenticator
-from twofactor.tests.constants import DISABLE, PASSWORD, SECRET, SETUP
-from twofactor.tests.helpers import code_now, new_client, redirect_target, sign_in, sign_in_with_2fa, turn_on
+from twofactor.tests.helpers import DISABLE, SETUP, new_client, proof, redirect_target, sign_in, turn_on
 from twofactor.tests.hosts import pages
 
 
@@ -32,11 +31,6 @@ class FailingAdapter(Adapter):
 @pytest.fixture
 def shop_adapter(settings):
     settings.TWOFACTOR_ADAPTER = f"{__name__}.ShopAdapter"
-
-
-@pytest.fixture
-def failing_adapter(settings):
-    settings.TWOFACTOR_ADAPTER = f"{__name__}.FailingAdapter"
 
 
 def test_the_default_adapter_uses_the_setting_and_the_address_or_else_the_username(settings):
@@ -74,7 +68,8 @@ def test_a_custom_adapter_decides_who_is_required_to_have_2fa(shop_adapter, user
     assert "MISSING  ada@example.com" in run_command("twofactor", "report")
 
 
-def test_if_is_required_fails_users_without_2fa_get_an_error(user, failing_adapter):
+def test_if_is_required_fails_users_without_2fa_get_an_error(user, settings):
+    settings.TWOFACTOR_ADAPTER = f"{__name__}.FailingAdapter"
     browser = new_client(raise_request_exception=False)
     browser.force_login(user)
     response = browser.get(pages.HOST)
@@ -82,9 +77,9 @@ def test_if_is_required_fails_users_without_2fa_get_an_error(user, failing_adapt
     assert b"Load the row" not in response.content
 
 
-def test_if_is_required_fails_2fa_cannot_be_turned_off(user, failing_adapter):
-    browser = sign_in_with_2fa(user)
-    browser.raise_request_exception = False
-    assert browser.post(DISABLE, {"password": PASSWORD, "code": code_now(SECRET)}).status_code == 500
+def test_if_is_required_fails_2fa_cannot_be_turned_off(client_with_2fa, secret, settings):
+    settings.TWOFACTOR_ADAPTER = f"{__name__}.FailingAdapter"
+    client_with_2fa.raise_request_exception = False
+    assert client_with_2fa.post(DISABLE, proof(secret)).status_code == 500
     assert Authenticator.objects.exists()
-    assert browser.get("/").status_code == 200
+    assert client_with_2fa.get("/").status_code == 200

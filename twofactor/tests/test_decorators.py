@@ -188,8 +188,8 @@ def test_the_confirm_form_in_the_panel_says_that_the_post_was_not_kept(htmx_clie
 ], ids=str)  # fmt: skip
 def test_an_api_request_gets_403_with_the_url(plain_client, headers):
     response = plain_client.post(DELETE, {"note": NOTE}, headers=headers)
-    assert response.status_code == 403
-    assert response.json() == {"error": "second_factor_required", "url": f"{CONFIRM}?unsent=1"}
+    answer = {"error": "second_factor_required", "url": f"{CONFIRM}?unsent=1"}
+    assert (response.status_code, response.json()) == (403, answer)
     assert pages.deleted == []
 
 

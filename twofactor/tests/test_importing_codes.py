@@ -148,8 +148,7 @@ def bind(request_, user):
     def bind(code, method="backup"):
         typed = {"backup_code" if method == "backup" else "code": code}
         options = {"method": method, "pending_id": secrets.token_hex(16)}
-        authenticator = Authenticator.objects.get(user=user)
-        return VerifyLoginForm(typed, request=request_, authenticator=authenticator, **options)
+        return VerifyLoginForm(typed, request=request_, authenticator=Authenticator.objects.get(user=user), **options)
 
     return bind
 

@@ -39,7 +39,7 @@ def test_a_used_code_is_refused_in_every_spelling(authenticator, code_at):
 
 
 def test_a_used_code_is_refused_by_a_process_with_a_stale_row(authenticator, code_at):
-    stale = Authenticator.objects.get(pk=authenticator.pk)
+    stale = Authenticator.objects.get()
     assert authenticator.accept(code_at(NOW), now=NOW)
     assert not stale.accept(code_at(NOW), now=NOW)
 

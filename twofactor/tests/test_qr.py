@@ -10,7 +10,7 @@ zxingcpp = pytest.importorskip("zxingcpp")
 Image = pytest.importorskip("PIL.Image")
 ImageDraw = pytest.importorskip("PIL.ImageDraw")
 
-COMMAND = re.compile(r"([MmHhVvz])([^MmHhVvz]*)")
+STROKE = r"([Mm])(\d+) (\d+(?:\.5)?)h(\d+)"
 
 
 def uri(account: str, issuer: str = "Twofactor") -> str:
@@ -18,27 +18,17 @@ def uri(account: str, issuer: str = "Twofactor") -> str:
 
 
 def modules(svg: str) -> list[list[bool]]:
-    """Return the dark modules: draw the path as a browser does; each horizontal run is dark."""
+    """Return the dark modules: each `M` or `m` moves the pen, absolutely or relatively, and each `h` draws."""
     size = int(re.search(r'viewBox="0 0 (\d+) \1"', svg)[1])
     white, dark = re.findall(r'<path [^>]*\bd="([^"]+)"', svg)
     assert white == f"M0 0h{size}v{size}H0z"
+    assert re.fullmatch(rf"({STROKE})+", dark)
     grid = [[False] * size for _ in range(size)]
-    x, y = start = (0.0, 0.0)
-    for command, text in COMMAND.findall(dark):
-        numbers = [float(number) for number in re.findall(r"-?[\d.]+", text)]
-        if command in "Mm":
-            dx, dy = (x, y) if command == "m" else (0, 0)
-            x, y = start = (numbers[0] + dx, numbers[1] + dy)
-        elif command == "h":
-            for i in range(int(x), int(x + numbers[0])):
-                grid[int(y)][i] = True
-            x += numbers[0]
-        elif command == "v":
-            y += numbers[0]
-        elif command == "H":
-            x = numbers[0]
-        elif command == "z":
-            x, y = start
+    x, y = 0, 0.0
+    for move, at_x, at_y, width in re.findall(STROKE, dark):
+        x, y = (x + int(at_x), y + float(at_y)) if move == "m" else (int(at_x), float(at_y))
+        grid[int(y)][x : x + int(width)] = [True] * int(width)
+        x += int(width)
     return grid
 
 

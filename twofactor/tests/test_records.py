@@ -10,7 +10,7 @@ from django.test import RequestFactory
 
 from twofactor import reauthentication, testing
 from twofactor.tests.constants import CONFIRM, LOGOUT, PASSWORD, REAUTHENTICATE, REGENERATE, SETUP, VERIFY_LOGIN
-from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client, redirect_target, sign_in
+from twofactor.tests.helpers import age_second_factor, code_now, new_client, redirect_target, sign_in
 
 TYPES = {"code": "totp", "backup_code": "recovery_codes"}
 
@@ -33,9 +33,8 @@ def records(browser, user):
 
 
 @pytest.mark.parametrize("field", TYPES)
-def test_a_code_at_sign_in_and_at_step_up_is_recorded(user, typed, field):
-    browser = new_client()
-    give_password(browser, user)
+def test_a_code_at_sign_in_and_at_step_up_is_recorded(pending_client, user, typed, field):
+    browser = pending_client
     browser.post(VERIFY_LOGIN, {"code": "000000"})
     assert [record["method"] for record in records(browser, user)] == ["password"]
     browser.post(VERIFY_LOGIN, {"backup_code": typed["spare_code"]})
@@ -56,14 +55,12 @@ def test_a_step_up_without_a_password_records_no_password(user, typed):
     assert records(browser, user) == [{"method": "mfa", "type": "totp", "reauthenticated": True}]
 
 
-def test_a_trusted_browser_is_not_recorded(user, typed, settings):
+def test_a_trusted_browser_is_not_recorded(pending_client, user, typed, settings):
     settings.TWOFACTOR_TRUST_DAYS = 30
-    give_password(browser := new_client(), user)
-    browser.post(VERIFY_LOGIN, {"code": typed["code"], "trust": "on"})
-    assert [record["method"] for record in records(browser, user)] == ["password", "mfa"]
-    browser.post(LOGOUT)
-    sign_in(browser, user)
-    assert [record["method"] for record in records(browser, user)] == ["password"]
+    pending_client.post(VERIFY_LOGIN, {"code": typed["code"], "trust": "on"})
+    pending_client.post(LOGOUT)
+    sign_in(pending_client, user)
+    assert [record["method"] for record in records(pending_client, user)] == ["password"]
 
 
 def requires_step_up(browser, user):
@@ -77,14 +74,11 @@ def requires_step_up(browser, user):
 
 
 @pytest.mark.parametrize("path", [CONFIRM, REGENERATE, SETUP])
-def test_a_code_elsewhere_is_not_a_step_up_for_allauth(user, typed, path):
-    browser = new_client()
-    give_password(browser, user)
-    browser.post(VERIFY_LOGIN, {"backup_code": typed["spare_code"]})
-    assert requires_step_up(browser, user)
-    age_second_factor(browser, 3600)
-    browser.post(path, {"password": PASSWORD, "code": typed["code"]})
-    assert requires_step_up(browser, user)
+def test_a_code_elsewhere_is_not_a_step_up_for_allauth(client_with_2fa, user, typed, path):
+    assert requires_step_up(client_with_2fa, user)
+    age_second_factor(client_with_2fa, 3600)
+    client_with_2fa.post(path, {"password": PASSWORD, "code": typed["code"]})
+    assert requires_step_up(client_with_2fa, user)
 
 
 @pytest.mark.parametrize("method, more, is_sign_in", [

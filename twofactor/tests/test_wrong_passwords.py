@@ -11,8 +11,7 @@ from twofactor.tests.responses import errors, redirect_target
 
 
 def post_passwords(client, path, times, password="not-the-password"):
-    typed = {"password": password, "code": "123456"}
-    return [client.post(path, typed) for _ in range(times)]
+    return [client.post(path, {"password": password, "code": "123456"}) for _ in range(times)]
 
 
 def test_ten_wrong_passwords_in_a_row_end_the_session_and_notify_the_owner(client_with_2fa, user, emails_to):
