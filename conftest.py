@@ -1,7 +1,6 @@
 """Fixtures of the site's tests: its users, and optional services. The app's tests have a conftest.py of their own."""
 
 import os
-from collections.abc import Callable, Iterator
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -15,20 +14,12 @@ from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, why_unavailable
 
 __all__ = ["NOW", "PASSWORD", "SECRET"]  # for tests that import them from here
 
-# --- Users ----------------------------------------------------------------------------------------
-
 
 @pytest.fixture
-def make_user(db: None) -> Callable[..., User]:
+def make_user(db):
     """Make a user with a verified address; the password is PASSWORD by default."""
 
-    def make(
-        email: str = "ada@example.com",
-        *,
-        password: str = PASSWORD,
-        full_name: str = "Ada Example",
-        **fields: object,
-    ) -> User:
+    def make(email="ada@example.com", *, password=PASSWORD, full_name="Ada Example", **fields):
         user = User.objects.create_user(email, password, full_name=full_name, **fields)
         EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
         return user
@@ -37,12 +28,9 @@ def make_user(db: None) -> Callable[..., User]:
 
 
 @pytest.fixture
-def real_hasher(settings) -> None:
+def real_hasher(settings):
     """Use the password hashers of the site."""
     settings.PASSWORD_HASHERS = PASSWORD_HASHERS
-
-
-# --- Optional services ----------------------------------------------------------------------------
 
 
 def pytest_configure() -> None:
@@ -57,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def services() -> Iterator[dict[str, str]]:
+def services():
     """The environment of a site on PostgreSQL, with its own database."""
     if reason := why_unavailable():
         pytest.skip(reason)

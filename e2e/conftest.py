@@ -28,9 +28,6 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-# --- The browser and the server -------------------------------------------------------------------
-
-
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args, playwright):
     try:
@@ -73,9 +70,6 @@ def clock(monkeypatch):
     monkeypatch.setattr(time, "time", CLOCK.time)
 
 
-# --- The console ----------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def new_context(new_context, request):
     """Make browser contexts whose console is recorded. Fail the test if the console is not empty."""
@@ -111,9 +105,6 @@ def new_context(new_context, request):
         page.evaluate("0")
     if problems:
         pytest.fail("\n".join(["The browser's console is not empty:", *problems]), pytrace=False)
-
-
-# --- Users ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -20,10 +20,8 @@ KEY = re.compile(r'data-text="([A-Z2-7]{32})"')
 _numbers = itertools.count(1)
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # empty: reading the certificates takes 20 ms
 # One pool for all clients, without keep-alive. twofactor.tests.hosts replaces it by a site in its own process.
-TRANSPORT: httpx.BaseTransport = httpx.HTTPTransport(
-    verify=NO_CERTIFICATES,
-    limits=httpx.Limits(max_keepalive_connections=0, max_connections=None),
-)
+LIMITS = httpx.Limits(max_keepalive_connections=0, max_connections=None)
+TRANSPORT: httpx.BaseTransport = httpx.HTTPTransport(verify=NO_CERTIFICATES, limits=LIMITS)
 
 
 @dataclass
@@ -41,9 +39,6 @@ class SiteUser:
         return rfc6238.wrong_code(self.secret, time.time(), number=number)
 
 
-# --- Clients --------------------------------------------------------------------------------------
-
-
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
@@ -55,12 +50,7 @@ def new_address() -> str:
     return f"198.{18 + number // 62_500 % 2}.{number // 250 % 250}.{number % 250 + 1}"
 
 
-def new_client(
-    base_url: str,
-    *,
-    cookies: Mapping[str, str] | None = None,
-    transport: httpx.BaseTransport | None = None,
-) -> httpx.Client:
+def new_client(base_url, *, cookies=None, transport=None) -> httpx.Client:
     """Return a client with its own IP address, in X-Forwarded-For.
 
     Django accepts any CSRF token that is equal in cookie and form, so no form has to be requested first.
@@ -83,9 +73,6 @@ def post(client: httpx.Client, path: str, fields: Mapping[str, str] | None = Non
     return client.post(path, data={"csrfmiddlewaretoken": client.cookies.get("csrftoken", ""), **(fields or {})})
 
 
-# --- Responses ------------------------------------------------------------------------------------
-
-
 def redirect_target(page: httpx.Response) -> str:
     return page.headers.get("HX-Redirect") or page.headers.get("Location") or ""
 
@@ -102,9 +89,6 @@ def key_on(page: httpx.Response) -> str:
     """Return the setup key, or an empty string if the page shows none."""
     found = KEY.search(page.text)
     return found[1] if found else ""
-
-
-# --- Journeys -------------------------------------------------------------------------------------
 
 
 def give_password(client: httpx.Client, user: SiteUser, *, password: str = PASSWORD) -> httpx.Response:
@@ -169,15 +153,10 @@ def pass_stage(client: httpx.Client, **proof: str) -> None:
 
 
 def turn_off(client: httpx.Client, **proof: str) -> None:
-    assert is_on(client)
+    assert "Backup codes left" in copy_of(client).get(SETTINGS).text
     post(client, DISABLE, proof)
-    assert not is_on(client)
-
-
-def is_on(client: httpx.Client) -> bool:
-    page = copy_of(client).get(SETTINGS)
-    assert page.status_code == 200, page.text
-    return "Backup codes left" in page.text
+    assert is_signed_in(client)
+    assert "Backup codes left" not in copy_of(client).get(SETTINGS).text
 
 
 def sign_out(client: httpx.Client) -> None:

@@ -8,12 +8,10 @@ import json
 import logging
 import sys
 import time
-from typing import Any
 
 import sentry_sdk
 from allauth.account import views
 from django.conf import settings
-from django.http import HttpRequest
 from django.test import Client
 
 from config.tests.processes import site_helpers
@@ -23,17 +21,17 @@ from twofactor.tests.rfc6238 import code_at
 from twofactor.views import settings as settings_view
 
 
-def main(link_token: str, bearer: str, query: str, referer: str, address: str) -> dict[str, Any]:
+def main(link_token, bearer, query, referer, address):
     (ada,) = site_helpers.make_users(["ada@example.com"], PASSWORD, [totp.new_secret()])
     secret, backup_codes = ada["secret"], ada["backup_codes"]
     code = code_at(secret, time.time())
 
-    def broken_page(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def broken_page(view, request, *args, **kwargs):
         local_password, local_cookies = request.POST["password"], request.COOKIES  # noqa: F841 - must not be reported
         logging.getLogger("twofactor").warning("event=code_refused ip=%s", address)
         raise ValueError(f"no page at {request.path}")
 
-    def broken_status(*args: Any) -> None:
+    def broken_status(*args):
         local_secret, local_codes = secret, backup_codes  # noqa: F841 - must not be reported
         raise ZeroDivisionError
 
@@ -42,15 +40,14 @@ def main(link_token: str, bearer: str, query: str, referer: str, address: str) -
     client.get(LOGIN)
     client.post(LOGIN, {"login": ada["email"], "password": PASSWORD})
     client.post(VERIFY_LOGIN, {"code": code})
-    settings_view.status_of = broken_status  # type: ignore[attr-defined]
+    settings_view.status_of = broken_status
     signed_in = client.get(SETTINGS)
     fields = {"code": code, "backup_code": backup_codes[0], "email": ada["email"], "ip": address, "step": 7}
     logging.getLogger("twofactor").error("failed at step %s", 7, extra={"fields": fields})
     views.PasswordResetFromKeyView.dispatch = broken_page
     path = f"/accounts/password/reset/key/1-abc123-{link_token}/?leak={query}"
-    signed_out = Client(raise_request_exception=False, headers=headers).post(
-        path, {"password": PASSWORD}, REMOTE_ADDR=address
-    )
+    visitor = Client(raise_request_exception=False, headers=headers)
+    signed_out = visitor.post(path, {"password": PASSWORD}, REMOTE_ADDR=address)
     sentry_sdk.flush(10)
     cookies = [client.cookies[name].value for name in ("sessionid", "csrftoken")]
     keys = [settings.SECRET_KEY, settings.TWOFACTOR_KEYS.split(":")[1]]

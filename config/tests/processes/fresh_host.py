@@ -8,14 +8,11 @@ import re
 import subprocess
 import sys
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
 import dev
-from config.tests.processes.running_site import wait_until
-from twofactor.tests.constants import LOGIN
+from config.tests.processes.running_site import running
 from twofactor.tests.journeys import free_port, new_client
 
 ROOT = dev.ROOT
@@ -141,21 +138,7 @@ class FreshSite:
     @contextmanager
     def serving(self):
         """Serve the site. Yield a function that returns a new client."""
-        address = f"127.0.0.1:{free_port()}"
-        command = [self.python, "manage.py", "runserver", "--noreload", address]
-        log = self.folder / "server.log"
-        with log.open("w") as output:
-            server = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=output, stderr=output)
-
-        def answers():
-            assert server.poll() is None, log.read_text()
-            with suppress(httpx.TransportError):
-                return new_client(f"http://{address}").get(LOGIN).status_code == 200
-            return False
-
-        try:
-            wait_until(answers, "to serve", seconds=60)
-            yield lambda: new_client(f"http://{address}")
-        finally:
-            server.terminate()
-            server.wait(30)
+        url = f"http://127.0.0.1:{free_port()}"
+        command = [self.python, "manage.py", "runserver", "--noreload", url.removeprefix("http://")]
+        with running(command, url, self.folder / "server.log", cwd=self.folder, env=self.env):
+            yield lambda: new_client(url)

@@ -24,7 +24,7 @@ from config.settings_test import TEST_FOLDER
 from config.tests.processes import site_helpers
 from dev import SERVER
 from twofactor.tests import with_django
-from twofactor.tests.journeys import PASSWORD, SiteUser, begin_sign_in, free_port, new_client, sign_in
+from twofactor.tests.journeys import LOGIN, PASSWORD, SiteUser, begin_sign_in, free_port, new_client, sign_in
 
 ROOT = Path(__file__).resolve().parents[3]
 # Each race is repeated this often. More rounds find rarer faults: TEST_ROUNDS=50.
@@ -72,6 +72,26 @@ def manage(env, *arguments):
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def running(command, url, log, **options):
+    """Run a server, with the processes that it starts, until the end of the block. Wait until it answers."""
+    with log.open("w") as output:
+        options |= {"stdout": output, "stderr": output, "start_new_session": True}
+        server = subprocess.Popen(command, **options)
+
+    def answers():
+        assert server.poll() is None, log.read_text()
+        with suppress(httpx.TransportError):
+            return new_client(url).get(LOGIN).status_code == 200
+
+    try:
+        wait_until(answers, "to serve", seconds=60)
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
 
 
 class Site:

@@ -22,16 +22,14 @@ OMITTED_LINES = {
 }
 
 
-def newer_python() -> Path | None:
+def newer_python():
     """Return a Python that Django 6 runs on: this one, one on the path, or one of pyenv."""
-    if sys.version_info >= (3, 12):
-        return Path(sys.executable).resolve()
+    found = [Path(sys.executable)] if sys.version_info >= (3, 12) else []
     for name in ("python3.14", "python3.13", "python3.12"):
-        for found in (shutil.which(name), *Path.home().glob(f".pyenv/versions/*/bin/{name}")):
-            # pyenv has a shim for each version, and runs the selected one.
-            if found and "shims" not in Path(found).parts:
-                return Path(found).resolve()
-    return None
+        candidates = (shutil.which(name), *Path.home().glob(f".pyenv/versions/*/bin/{name}"))
+        found += [Path(path) for path in candidates if path]
+    # pyenv has a shim for each version, and runs the selected one.
+    return next((path.resolve() for path in found if "shims" not in path.parts), None)
 
 
 @pytest.fixture(scope="module")

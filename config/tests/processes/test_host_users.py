@@ -22,12 +22,8 @@ TEMPLATES = ROOT / "twofactor/templates/twofactor"
 ])  # fmt: skip
 def test_the_app_works_with_any_user_model_and_any_part_of_allauth(user, extras):
     command = [sys.executable, "-W", "error", "-m", with_django.__name__, "twofactor.tests.hosts"]
-    env = {
-        "PATH": os.environ["PATH"],
-        "DJANGO_SETTINGS_MODULE": "twofactor.tests.hosts.settings",
-        "HOST_USER": user,
-        "HOST_EXTRAS": extras,
-    }
+    env = {"PATH": os.environ["PATH"], "HOST_USER": user, "HOST_EXTRAS": extras}
+    env["DJANGO_SETTINGS_MODULE"] = "twofactor.tests.hosts.settings"
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "done on Django" in done.stdout

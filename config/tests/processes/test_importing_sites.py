@@ -43,7 +43,7 @@ def database(tmp_path):
 
 def run_old_site(database, environment, site, *arguments):
     """Create users on a site with another app. Return what they have."""
-    return run(python_of(environment), site, database, *arguments)[0]
+    return run(python_of(environment), "sites", site, database, *arguments)[0]
 
 
 def run_new_site(database, app, users, expected, *, python=sys.executable, apps=(), **settings):
@@ -165,7 +165,7 @@ def test_import_from_django_mfa_before_version_4(database):
 
 def test_import_from_the_pair(database):
     """Its rows do not say which code was used last, and it accepts codes of the next time step."""
-    users, _ = run(sys.executable, "pair_site", database)
+    users, _ = run(sys.executable, "sites", "pair_site", database)
     expected = attempts_of(users, spell=lambda code: f"{code[:4]}-{code[4:]}".lower())
     expected[0][3] = False
     later = [[name, "code", code_of(users[name], steps_ahead=2) | {"later": True}, True] for name in ("ada", "bob")]

@@ -38,18 +38,14 @@ def wheel(dist):
         yield opened
 
 
-def app_files(without_suffixes=()):
+def app_files():
     files = (path for path in (ROOT / "twofactor").rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(ROOT))
-        for path in files
-        if not NOT_PACKAGED & set(path.parts) and path.suffix not in without_suffixes
-    }
+    return {str(path.relative_to(ROOT)) for path in files if not NOT_PACKAGED & set(path.parts)}
 
 
 def test_the_wheel_contains_exactly_the_files_of_the_app(wheel):
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert packed == app_files(without_suffixes={".po"})
+    assert packed == {name for name in app_files() if not name.endswith(".po")}
     assert packed >= {f"twofactor/{name}" for name in OTHER_FILES}
 
 
@@ -65,23 +61,16 @@ def test_the_sdist_contains_the_app_and_its_translation_sources(dist):
     assert names - {".gitignore", "PKG-INFO", "pyproject.toml", "docs/reuse.md", "LICENSE"} == app_files()
 
 
-@pytest.fixture(scope="module")
-def metadata(wheel):
-    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-    return Parser().parsestr(wheel.read(name).decode())
-
-
-def test_the_distribution_is_not_called_twofactor(metadata):
-    """On PyPI, `twofactor` is another author's package."""
-    assert metadata["Name"] == "django-allauth-twofactor"
-
-
 def test_reuse_md_installs_the_wheel_that_is_built(wheel):
     page = (ROOT / "docs" / "reuse.md").read_text()
     assert {Path(found).name for found in re.findall(r"\S+\.whl", page)} == {Path(wheel.filename).name}
 
 
-def test_the_wheel_requires_what_the_app_imports(metadata):
+def test_the_wheel_is_not_called_twofactor_and_requires_what_the_app_imports(wheel):
+    """On PyPI, `twofactor` is another author's package."""
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = Parser().parsestr(wheel.read(name).decode())
+    assert metadata["Name"] == "django-allauth-twofactor"
     assert sorted(metadata.get_all("Requires-Dist")) == [
         "argon2-cffi>=25.1", "cryptography>=46", "django-allauth<66,>=65.21.1", "django-htmx>=1.27", "django<7,>=5.2",
         "pyotp<3,>=2.12", "qrcode<9,>=8.2",

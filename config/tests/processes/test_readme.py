@@ -1,19 +1,14 @@
 """Run the commands of the README's "By hand" as they are printed. Only the virtual environment exists already."""
 
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 from django.conf import settings
 
-from config.tests.processes.running_site import wait_until
+from config.tests.processes.running_site import running, wait_until
 from twofactor.tests.journeys import free_port, new_client, post
 
 ROOT = Path(settings.BASE_DIR)
@@ -35,24 +30,9 @@ def test_the_site_runs_by_the_commands_of_the_readme_and_emails_link_to_it(check
     block = re.search(r"^### By hand$.*?^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)[1]
     assert block.startswith("python3 -m venv .venv\n.venv/bin/pip install ")
     commands = block.split("\n", 2)[2]
-    port = str(free_port())
-    script = commands.replace("8000", port).replace(" runserver", " runserver --noreload")
+    url = f"http://127.0.0.1:{free_port()}"
+    script = commands.replace("8000", url.rpartition(":")[2]).replace(" runserver", " runserver --noreload")
     output = checkout / "output"
-    with output.open("w") as log:
-        # A new session: the shell does not forward a signal to the server.
-        options = {"cwd": checkout, "env": {"PATH": "/usr/bin:/bin"}, "stdout": log, "stderr": log}
-        server = subprocess.Popen(["bash", "-euc", script], start_new_session=True, **options)
-    client = new_client(f"http://127.0.0.1:{port}")
-
-    def is_served():
-        assert server.poll() is None, output.read_text()
-        with suppress(httpx.TransportError):
-            return post(client, "/accounts/password/reset/", {"email": "demo@example.com"})
-
-    try:
-        wait_until(is_served, "the site", seconds=60)
-        link = f"http://127.0.0.1:{port}/accounts/password/reset/key/"
-        wait_until(lambda: link in output.read_text(), "the email")
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+    with running(["bash", "-euc", script], url, output, cwd=checkout, env={"PATH": "/usr/bin:/bin"}):
+        post(new_client(url), "/accounts/password/reset/", {"email": "demo@example.com"})
+        wait_until(lambda: f"{url}/accounts/password/reset/key/" in output.read_text(), "the email")

@@ -1,21 +1,21 @@
-"""A site with allauth.mfa. `python -m ... FILE [ADAPTER]` creates its users in the SQLite database FILE."""
+"""A site with allauth.mfa. The argument, if any, is its MFA_ADAPTER."""
 
-import sys
+from django.conf import settings
 
 from twofactor.tests.importing_sites import sites
 
+SETTINGS = {
+    "apps": ["allauth", "allauth.account", "allauth.mfa"],
+    "middleware": ["allauth.account.middleware.AccountMiddleware"],
+    "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
+    "ROOT_URLCONF": "allauth.urls",
+    "ACCOUNT_EMAIL_VERIFICATION": "none",
+    "MFA_TOTP_TOLERANCE": 1,
+}
 
-def main(database, adapter=""):
-    sites.set_up(
-        database,
-        apps=["allauth", "allauth.account", "allauth.mfa"],
-        middleware=["allauth.account.middleware.AccountMiddleware"],
-        AUTHENTICATION_BACKENDS=["allauth.account.auth_backends.AuthenticationBackend"],
-        ROOT_URLCONF="allauth.urls",
-        ACCOUNT_EMAIL_VERIFICATION="none",
-        MFA_TOTP_TOLERANCE=1,
-        **({"MFA_ADAPTER": adapter} if adapter else {}),
-    )
+
+def create_users(adapter="allauth.mfa.adapter.DefaultMFAAdapter"):
+    settings.MFA_ADAPTER = adapter
     sites.migrate()
     from allauth.mfa.models import Authenticator
 
@@ -25,7 +25,7 @@ def main(database, adapter=""):
     )
     eve = sites.make_user("eve")
     Authenticator.objects.create(user=eve, type="webauthn", data={"name": "Key", "credential": {}})
-    sites.print_users(users | {"eve": {"key": eve.pk}})
+    return users | {"eve": {"key": eve.pk}}
 
 
 def turn_on(name):
@@ -50,7 +50,3 @@ def use_up(name, code):
 
 def give_password(name):
     return sites.give_password("/login/", {"login": name, "password": sites.PASSWORD})
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

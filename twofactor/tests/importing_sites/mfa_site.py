@@ -2,37 +2,33 @@
 
 import random
 import string
-import sys
 
 from twofactor.tests.importing_sites import sites
 
 LOGIN = "/login/"
 ENROLL, CODES, VERIFY = "/mfa/enroll/totp/", "/mfa/recovery/codes/", "/mfa/verify/recovery_codes/"
-SIGNING_KEY = "signs-what-django-mfa-keeps-" + "t" * 30
+SETTINGS = {
+    "apps": ["django_mfa"],
+    "middleware": ["django_mfa.middleware.MfaMiddleware"],
+    "base": "{% block content %}{% endblock %}",
+    "ROOT_URLCONF": "twofactor.tests.importing_sites.mfa_urls",
+    "LOGIN_URL": LOGIN,
+    "LOGIN_REDIRECT_URL": "/",
+    "MFA_FACTORS": ["totp", "recovery_codes"],
+    "MFA_SECRET_ENCRYPTION_KEYS": ["signs-what-django-mfa-keeps-" + "t" * 30],
+}
 
 
-def main(database, *version):
-    sites.set_up(
-        database,
-        apps=["django_mfa"],
-        middleware=["django_mfa.middleware.MfaMiddleware"],
-        base="{% block content %}{% endblock %}",
-        ROOT_URLCONF="twofactor.tests.importing_sites.mfa_urls",
-        LOGIN_URL=LOGIN,
-        LOGIN_REDIRECT_URL="/",
-        MFA_FACTORS=["totp", "recovery_codes"],
-        MFA_SECRET_ENCRYPTION_KEYS=[SIGNING_KEY],
-    )
-    if version:
-        create_old_rows()
-        return
+def create_users(version=""):
+    if version == "old":
+        return create_old_rows()
     sites.migrate()
     from django_mfa.models import Authenticator
 
     users = sites.turn_on_long_ago_and_now(turn_on, use_up, Authenticator)
     eve = sites.make_user("eve")
     Authenticator.objects.create(user=eve, type="webauthn", data={})
-    sites.print_users(users | {"eve": {"key": eve.pk}})
+    return users | {"eve": {"key": eve.pk}}
 
 
 def turn_on(name):
@@ -78,8 +74,4 @@ def create_old_rows():
     eve = sites.make_user("eve")
     model("django_mfa", "U2FKey").objects.create(user_id=eve.pk, public_key="k", key_handle="h", app_id="a")
     ada = {"key": user.pk, "secret": secret, "code": sites.code_now(secret), "unused": codes[1:], "used": codes[:1]}
-    sites.print_users({"ada": ada, "eve": {"key": eve.pk}})
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return {"ada": ada, "eve": {"key": eve.pk}}

@@ -16,7 +16,6 @@ from django.core.management import call_command
 
 from twofactor.tests.importing_sites import sites
 
-HERE = "twofactor.tests.importing_sites"
 APPS = ["twofactor", "allauth", "allauth.account", "django_htmx"]
 MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
@@ -31,8 +30,8 @@ def main(database, app, *apps, **more):
         apps=[*APPS, *apps],
         middleware=MIDDLEWARE,
         base="{% block content %}{% endblock %}",
-        ROOT_URLCONF=f"{HERE}.new_site_urls",
-        ACCOUNT_ADAPTER=f"{HERE}.new_site_urls.Adapter",
+        ROOT_URLCONF="twofactor.tests.importing_sites.new_site_urls",
+        ACCOUNT_ADAPTER="twofactor.account.AccountAdapter",
         ACCOUNT_EMAIL_VERIFICATION="none",
         AUTHENTICATION_BACKENDS=["allauth.account.auth_backends.AuthenticationBackend"],
         LOGIN_REDIRECT_URL="/",

@@ -1,17 +1,16 @@
 """A site with django-otp only: TOTP and static devices, and users with a UUID as key."""
 
-import sys
 import time
 
 from twofactor.tests.importing_sites import sites
 from twofactor.tests.rfc6238 import STEP_SECONDS, code_at
 
-PEOPLE = "twofactor.tests.importing_sites.people"
 PLUGINS = [f"django_otp.plugins.otp_{name}" for name in ("totp", "static", "email")]
+APPS = ["twofactor.tests.importing_sites.people", "django_otp", *PLUGINS]
+SETTINGS = {"apps": APPS, "AUTH_USER_MODEL": "people.Person"}
 
 
-def main(database):
-    sites.set_up(database, apps=[PEOPLE, "django_otp", *PLUGINS], AUTH_USER_MODEL="people.Person")
+def create_users():
     sites.migrate()
     from django_otp.plugins.otp_email.models import EmailDevice
 
@@ -24,7 +23,7 @@ def main(database):
         "fay": turn_on("fay", long_ago=True, slow_by=4),
     }
     EmailDevice.objects.create(user_id=users["eve"]["key"], name="email")
-    sites.print_users(users)
+    return users
 
 
 def turn_on(name, *, long_ago=False, slow_by=0, **fields):
@@ -51,7 +50,3 @@ def turn_on(name, *, long_ago=False, slow_by=0, **fields):
     used = [token for token in tokens[:2] if match_token(user, token)]
     assert len(used) == 2
     return {"key": user.pk, "secret": secret, "code": code, "unused": tokens[2:], "used": used}
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,15 +1,15 @@
 """The Django half of the Django + Next.js pair: its rows, as its views write them."""
 
 import secrets
-import sys
 
 import pyotp
 
 from twofactor.tests.importing_sites import sites
 
+SETTINGS = {"apps": ["twofactor.tests.importing_sites.pair"], "AUTH_USER_MODEL": "pair.User"}
 
-def main(database):
-    sites.set_up(database, apps=["twofactor.tests.importing_sites.pair"], AUTH_USER_MODEL="pair.User")
+
+def create_users():
     sites.migrate()
     from twofactor.tests.importing_sites.pair.models import TwoFactorAuth, User
 
@@ -30,8 +30,4 @@ def main(database):
     TwoFactorAuth.objects.filter(user=users["ada"]["key"]).update(updated_at=sites.yesterday())
     turn_on("carol", is_enabled=False)  # without entering a code
     dan = turn_on("dan", secret_key="", backup_codes=[])  # the pair accepts codes of an empty secret
-    sites.print_users(users | {"dan": {"key": dan["key"]}})
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return users | {"dan": {"key": dan["key"]}}

@@ -1,9 +1,14 @@
-"""What the sites have in common. Runs in environments that have Django but none of this project's packages."""
+"""What the sites have in common. Runs in environments that have Django but none of this project's packages.
+
+`python -m twofactor.tests.importing_sites.sites SITE DATABASE` creates the users of a site in this SQLite database.
+It prints for each name the key, the secret, the code entered last, and the unused and used codes.
+"""
 
 import json
 import sys
 import time
 from datetime import timedelta
+from importlib import import_module
 
 import django
 from django.conf import settings
@@ -97,6 +102,8 @@ def yesterday():
     return timezone.now() - timedelta(days=1)
 
 
-def print_users(users):
-    """Print for each name the key, the secret, the code entered last, and the unused and used codes."""
-    json.dump(users, sys.stdout, default=str)
+if __name__ == "__main__":
+    name, database, *arguments = sys.argv[1:]
+    site = import_module(f"twofactor.tests.importing_sites.{name}")
+    set_up(database, **site.SETTINGS)
+    json.dump(site.create_users(*arguments), sys.stdout, default=str)

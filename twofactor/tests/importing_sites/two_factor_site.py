@@ -1,7 +1,5 @@
 """A site with django-two-factor-auth: its wizard, its backup tokens, its sign-in."""
 
-import sys
-
 from twofactor.tests.importing_sites import sites
 
 LOGIN, SETUP, TOKENS = "/account/login/", "/account/two_factor/setup/", "/account/two_factor/backup/tokens/"
@@ -9,23 +7,24 @@ APPS = ["django_otp", "django_otp.plugins.otp_totp", "django_otp.plugins.otp_sta
 APPS += ["two_factor", "two_factor.plugins.phonenumber"]
 
 
-def main(database):
-    sites.set_up(
-        database,
-        apps=APPS,
-        middleware=["django_otp.middleware.OTPMiddleware"],
-        base="{% block content %}{% endblock %}",
-        ROOT_URLCONF="twofactor.tests.importing_sites.two_factor_urls",
-        LOGIN_REDIRECT_URL="/",
-        LOGIN_URL=LOGIN,
-    )
+SETTINGS = {
+    "apps": APPS,
+    "middleware": ["django_otp.middleware.OTPMiddleware"],
+    "base": "{% block content %}{% endblock %}",
+    "ROOT_URLCONF": "twofactor.tests.importing_sites.two_factor_urls",
+    "LOGIN_REDIRECT_URL": "/",
+    "LOGIN_URL": LOGIN,
+}
+
+
+def create_users():
     sites.migrate()
     from django_otp.plugins.otp_totp.models import TOTPDevice
 
     users = sites.turn_on_long_ago_and_now(turn_on, use_up, TOTPDevice)
     eve = sites.make_user("eve")
     eve.phonedevice_set.create(name="default", number="+31201234567", method="sms")
-    sites.print_users(users | {"eve": {"key": eve.pk}})
+    return users | {"eve": {"key": eve.pk}}
 
 
 def turn_on(name):
@@ -53,7 +52,3 @@ def use_up(name, token):
 def give_password(name):
     typed = {"login_view-current_step": "auth", "auth-username": name, "auth-password": sites.PASSWORD}
     return sites.give_password(LOGIN, typed)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
