@@ -7,7 +7,6 @@ from contextlib import nullcontext
 import pytest
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
-from allauth.account.utils import url_str_to_user_pk
 from allauth.core import context
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
@@ -45,7 +44,6 @@ def sign_up(db):
 
 @pytest.fixture
 def signed_up_client(client, db):
-    """A client that signed up and has not confirmed the address yet."""
     client.post(SIGNUP, NEWCOMER)
     return client
 
@@ -56,7 +54,6 @@ def claim(user, email=SHARED, **fields):
 
 
 def step_up(client, **fields):
-    """Pass the step-up page."""
     client.post(REAUTHENTICATE, {"password": PASSWORD, **fields})
     return client
 
@@ -96,10 +93,9 @@ def test_only_the_canonical_spelling_of_a_new_address_is_accepted(domain, is_acc
         get_adapter().clean_email(f"{'a' * 60}@{domain}".lower())
 
 
-@pytest.mark.parametrize("email", ["ada@ｅxample.com", f"{'a' * 60}@{'.'.join(['İ' * 28] * 6)}.com"])
-def test_sign_up_and_the_address_page_refuse_another_spelling(user, email):
-    page = change(step_up(sign_in(new_client(), user)), "add", email)
-    for response in (page, new_client().post(SIGNUP, {**NEWCOMER, "email": email})):
+def test_sign_up_and_the_address_page_refuse_another_spelling(user):
+    page = change(step_up(sign_in(new_client(), user)), "add", "ada@ｅxample.com")
+    for response in (page, new_client().post(SIGNUP, {**NEWCOMER, "email": "ada@ｅxample.com"})):
         assert response.context["form"].has_error("email", "invalid")
 
 
@@ -394,7 +390,7 @@ def test_create_superuser_takes_over_unconfirmed_addresses_only(user):
 
 
 @pytest.mark.parametrize("claimed", ["before", "after"])
-def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, client, emails_to, claimed):
+def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, client, claimed):
     """The attacker adds the owner's address before or after turning on 2FA. The owner can still sign up with it."""
     if claimed == "after":
         change(step_up(sign_in_with_2fa(user), code=code_now(SECRET)), "add")
@@ -408,6 +404,3 @@ def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, client, emails_to,
     client.post(link_to(EmailAddress.objects.get(user=owner)))
     give_password(client, owner, password=NEWCOMER["password1"])
     assert client.session["_auth_user_id"] == str(owner.pk)
-    new_client().post(RESET, {"email": SHARED})
-    uid = re.search(r"/password/reset/key/(\w+)-", emails_to(SHARED)[-1].body)[1]
-    assert url_str_to_user_pk(uid) == owner.pk

@@ -14,8 +14,8 @@ from accounts.hashers import Argon2idHasher
 from accounts.models import User
 from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator, TrustedBrowser
-from twofactor.tests.constants import DISABLE, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN, VERIFY_SETUP
-from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.constants import REAUTHENTICATE, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 
 pytestmark = pytest.mark.usefixtures("real_hasher")
 
@@ -153,28 +153,6 @@ def test_a_hash_upgrade_ends_no_session_pending_sign_in_or_trusted_browser(user,
     assert is_signed_in(pending)
     give_password(trusted, user)
     assert is_signed_in(trusted)
-
-
-def test_each_form_with_a_password_upgrades_the_hash_and_keeps_the_session(user):
-    client = sign_in_with_2fa(user)
-    for path, fields in (
-        (SETUP, {}), (REAUTHENTICATE, {}), (REGENERATE, {"code": "000000"}), (DISABLE, {"code": "000000"}),
-        ("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": "short"}),
-    ):  # fmt: skip
-        Authenticator.objects.update(last_time_step=-1)
-        User.objects.update(password=pbkdf2_hash())
-        client.post(path, {"password": PASSWORD, "code": code_now(SECRET), **fields})
-        assert User.objects.get().password.startswith(ARGON2ID), path
-        assert client.get(SETTINGS).status_code == 200, path
-
-
-def test_a_hash_upgrade_ends_no_setup(user):
-    client = sign_in(new_client(), user)
-    key = client.post(SETUP, {"password": PASSWORD}).context["key"].replace(" ", "")
-    User.objects.update(password=pbkdf2_hash())
-    give_password(new_client(), user)
-    assert User.objects.get().password.startswith(ARGON2ID)
-    assert len(client.post(VERIFY_SETUP, {"code": code_now(key)}).context["codes"]) == 10
 
 
 # --- Normalization and the number of hashes (timing equalization) ---------------------------------

@@ -5,7 +5,6 @@ from allauth.account.models import EmailAddress
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from accounts.backends import AuthenticationBackend
 from accounts.models import User
 from twofactor.tests.constants import PASSWORD
 from twofactor.tests.helpers import give_password, is_signed_in
@@ -34,11 +33,6 @@ def test_a_user_is_shown_by_address_or_name_and_has_no_username(user):
 def test_an_inactive_account_cannot_sign_in(client, make_user):
     give_password(client, make_user(is_active=False))
     assert not is_signed_in(client)
-
-
-def test_a_request_loads_the_user_with_the_authenticator_in_one_query(user, authenticator, django_assert_num_queries):
-    with django_assert_num_queries(1):
-        assert AuthenticationBackend().get_user(user.pk).authenticator == authenticator
 
 
 def test_createsuperuser_creates_a_superuser_with_a_confirmed_address(db, monkeypatch):

@@ -47,19 +47,6 @@ def test_a_code_posted_with_the_password_does_not_skip_the_stage(user, backup_co
     assert Authenticator.objects.get().codes_left == 10
 
 
-@pytest.mark.parametrize("on", [True, False], ids=["with 2FA", "without 2FA"])
-def test_the_admin_has_no_sign_in_of_its_own(make_user, secret, on):
-    staff = make_user(is_staff=True, is_superuser=True)
-    if on:
-        Authenticator.objects.activate(staff, secret=secret)
-    client = new_client()
-    typed = {"username": staff.email, "password": PASSWORD, "next": "/admin/"}
-    assert redirect_target(client.post("/admin/login/", typed)).startswith(LOGIN)
-    for path in ("/admin/", "/admin/accounts/user/"):
-        assert redirect_target(client.post(path, typed)).startswith(("/admin/login/", LOGIN))
-    assert not is_signed_in(client)
-
-
 @pytest.mark.parametrize("planted", ["a" * 32, "attackers-own-key", "../../etc/passwd"])
 def test_a_session_key_fixed_before_the_password_is_not_signed_in(user, authenticator, secret, planted):
     victim = new_client()
@@ -73,18 +60,6 @@ def test_a_session_key_fixed_before_the_password_is_not_signed_in(user, authenti
         thief.cookies["sessionid"] = key
         assert redirect_target(thief.get(SETTINGS)).startswith(LOGIN)
         assert redirect_target(thief.get(VERIFY_LOGIN)) == LOGIN
-
-
-def test_an_attackers_pending_sign_in_is_replaced_by_the_victims(user, authenticator, make_user, secret):
-    """Session fixation: the victim's password starts another pending sign-in, with another session key."""
-    eve = make_user("eve@example.com")
-    Authenticator.objects.activate(eve, secret=secret)
-    attacker, victim = new_client(), new_client()
-    give_password(attacker, eve)
-    victim.cookies["sessionid"] = attacker.cookies["sessionid"].value
-    give_password(victim, user)
-    assert redirect_target(attacker.get(VERIFY_LOGIN)) == LOGIN
-    assert redirect_target(victim.post(VERIFY_LOGIN, {"code": code_now(secret)})) == "/"
 
 
 def test_signed_out_requests_create_no_session():
