@@ -38,7 +38,6 @@ def turn_off(client, *users, **fields):
 
 @pytest.fixture
 def superuser_client(make_user):
-    """A superuser who signed in with a code."""
     return sign_in_with_2fa(make_user("root@example.com", is_staff=True, is_superuser=True))
 
 

@@ -4,16 +4,11 @@ import pytest
 from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.usersessions.models import UserSession
-from django.http import HttpResponse
-from django.urls import path
 
-from config.urls import urlpatterns as site
 from twofactor.tests.constants import LOGIN, PASSWORD, REAUTHENTICATE, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import give_password, inputs, is_signed_in, new_client, redirect_target, sign_in
 
 SIGNUP, RESET, SESSIONS = "/accounts/signup/", "/accounts/password/reset/", "/accounts/sessions/"
-# The site, and a view without a decorator for access.
-urlpatterns = [path("undecorated/", lambda request: HttpResponse("undecorated")), *site]
 
 
 @pytest.mark.parametrize("url, is_safe", [
@@ -70,12 +65,6 @@ def test_the_code_page_has_no_link_to_sign_in_or_sign_up(client, user, authentic
     page = client.get(VERIFY_LOGIN).content.decode()
     assert f'href="{SIGNUP}' not in page
     assert f'href="{LOGIN}' not in page
-
-
-def test_a_view_requires_sign_in_by_default(user, settings):
-    settings.ROOT_URLCONF = __name__
-    assert redirect_target(new_client().get("/undecorated/")) == f"{LOGIN}?next=/undecorated/"
-    assert sign_in(new_client(), user).get("/undecorated/").content == b"undecorated"
 
 
 @pytest.mark.parametrize("which", ["own", "other", "all others"])

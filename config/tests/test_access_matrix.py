@@ -37,6 +37,8 @@ TYPE = "GET HEAD 200; POST 422; else 405"
 TO_SETUP = f"GET HEAD POST {SETUP}; else 405"
 TO_SETTINGS = "GET HEAD POST 302 /accounts/2fa/; else 405"
 TO_HOME = f"GET HEAD POST {HOME}; else 405"
+CANCEL = f"POST {LOGIN}; else 405"
+STAGE = "GET HEAD 302 /accounts/2fa/verify-login/; OPTIONS 200; POST PUT 422; else 405"
 POST_SETTINGS = "POST 302 /accounts/2fa/; else 405"
 # allauth's pages handle PUT like POST, and answer OPTIONS with the list of methods.
 PAGE = "GET HEAD OPTIONS 200; else 405"
@@ -86,16 +88,11 @@ TABLE = {
     "/accounts/2fa/disable/": signed_in(TYPE, without_2fa=TO_SETTINGS, staff=TO_SETTINGS),  # 2FA is required of staff
     "/accounts/2fa/confirm/": signed_in(TO_HOME, without_2fa=TO_SETUP),  # the client has just submitted a code
     "/accounts/2fa/verify-login/": public(TO_HOME, signed_out=f"GET HEAD POST {LOGIN}; else 405", pending=TYPE),
-    "/accounts/2fa/cancel-login/": public(f"POST {HOME}; else 405")
-    | dict.fromkeys(["signed_out", "pending"], f"POST {LOGIN}; else 405"),
+    "/accounts/2fa/cancel-login/": public(f"POST {HOME}; else 405", signed_out=CANCEL, pending=CANCEL),
     "/accounts/2fa/trusted-browsers/<int:pk>/forget/": signed_in("POST 404; else 405"),
     "/accounts/2fa/trusted-browsers/forget/": signed_in(POST_SETTINGS),
     # --- The account ---
-    "/accounts/login/": public(
-        HOME,
-        signed_out="GET HEAD OPTIONS 200; POST PUT 422; else 405",
-        pending="GET HEAD 302 /accounts/2fa/verify-login/; OPTIONS 200; POST PUT 422; else 405",
-    ),
+    "/accounts/login/": public(HOME, signed_out="GET HEAD OPTIONS 200; POST PUT 422; else 405", pending=STAGE),
     "/accounts/logout/": public(SIGN_OUT, staff_without_2fa=SIGN_OUT, signed_out=SIGNED_OUT, pending=SIGNED_OUT),
     "/accounts/inactive/": public(PAGE),
     "/accounts/signup/": public(HOME, signed_out=FORM, pending=FORM),
@@ -142,7 +139,6 @@ SAMPLES = {
 
 
 def routes(resolver=None, prefix="/"):
-    """Yield every URL pattern of the site."""
     for pattern in (resolver or get_resolver()).url_patterns:
         route = prefix + str(pattern.pattern)
         if hasattr(pattern, "url_patterns"):

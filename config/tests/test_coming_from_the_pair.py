@@ -4,7 +4,6 @@ import re
 import time
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 from django.urls import resolve
 
@@ -24,16 +23,10 @@ def test_the_page_lists_every_endpoint_of_the_pair_and_its_new_url():
     assert [resolve(url).view_name for url in urls] == [*names]
 
 
-@pytest.fixture
-def examples():
-    """The functions of the examples, by name."""
-    found = {}
+def test_the_examples_turn_2fa_on_check_each_code_once_and_turn_it_off(user):
+    examples = {}
     for example in EXAMPLES:
-        exec(example, found)  # noqa: S102 - a page of this repository
-    return found
-
-
-def test_the_examples_turn_2fa_on_check_each_code_once_and_turn_it_off(examples, user):
+        exec(example, examples)  # noqa: S102 - a page of this repository
     assert examples["has_passed"](user, "000000"), "2FA is off"
     uri, backup_codes = examples["enable_2fa"](user)
     secret = Authenticator.objects.for_user(user).secret

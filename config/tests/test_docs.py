@@ -2,7 +2,6 @@
 
 import ast
 import re
-from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -71,31 +70,23 @@ def test_the_deployment_page_lists_every_check_of_the_site():
     assert [name for name in checks if name not in (ROOT / "docs" / "deploy.md").read_text()] == []
 
 
-@cache
-def names_in(path):
-    """Return the classes, functions and assigned names of a module, those in a class with the name of the class."""
-    return set(_names(ast.parse(path.read_text()).body))
-
-
-def _names(body, prefix=""):
+def names_in(body, prefix=""):
+    """Yield the classes, functions and assigned names of a module, those in a class with the name of the class."""
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             yield prefix + node.name
         if isinstance(node, ast.ClassDef):
-            yield from _names(node.body, f"{prefix}{node.name}.")
+            yield from names_in(node.body, f"{prefix}{node.name}.")
         elif isinstance(node, ast.Assign):
             yield from (prefix + target.id for target in node.targets if isinstance(target, ast.Name))
 
 
-def test_every_file_and_function_that_the_architecture_page_names_exists():
+def test_every_folder_file_and_function_that_the_architecture_page_names_exists():
+    assert [name for name in FOLDERS if not ((ROOT / name).is_dir() or (ROOT / "twofactor" / name).is_dir())] == []
     for file, name in REFERENCES:
         path = next((path for path in (ROOT / file, ROOT / "twofactor" / file) if path.is_file()), None)
         assert path, f"{file} does not exist"
-        assert not name or name in names_in(path), f"{file} has no {name}"
-
-
-def test_every_folder_that_the_architecture_page_names_exists():
-    assert [name for name in FOLDERS if not ((ROOT / name).is_dir() or (ROOT / "twofactor" / name).is_dir())] == []
+        assert not name or name in names_in(ast.parse(path.read_text()).body), f"{file} has no {name}"
 
 
 def test_the_page_on_decisions_names_every_internal_module_of_allauth_that_is_imported():

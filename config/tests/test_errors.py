@@ -49,12 +49,8 @@ def reported(tmp_path_factory):
     """The receiver after the errors of a site, and the values that the site knows."""
     pytest.importorskip("sentry_sdk")
     receiver = Receiver()
-    site = Site(
-        tmp_path_factory.mktemp("errors") / "site",
-        SENTRY_DSN=receiver.dsn,
-        ALLOWED_HOSTS="testserver",
-        SITE_URL="http://testserver",
-    )
+    hosts = {"ALLOWED_HOSTS": "testserver", "SITE_URL": "http://testserver"}
+    site = Site(tmp_path_factory.mktemp("errors") / "site", SENTRY_DSN=receiver.dsn, **hosts)
     site.migrate()
     command = [sys.executable, "-m", with_django.__name__, "config.tests.processes.failing_site", *SENT]
     done = subprocess.run(command, cwd=ROOT, env=site.env, capture_output=True, text=True, timeout=60, check=False)

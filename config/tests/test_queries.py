@@ -1,14 +1,13 @@
 """The number of SQL statements and slow password hashes of a sign-in and of the settings page."""
 
 import pytest
-from django.contrib.auth.hashers import get_hasher
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.hashers import Argon2idHasher
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.tests.constants import LOGIN, LOGOUT, PASSWORD, SETTINGS, VERIFY_LOGIN
-from twofactor.tests.helpers import code_now, is_signed_in, new_client, redirect_target, sign_in
+from twofactor.tests.constants import LOGIN, LOGOUT, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, redirect_target, sign_in
 
 TRANSACTION_STATEMENTS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 
@@ -29,8 +28,7 @@ def statements(db):
 def sign_in_by_all_requests(client, user, code):
     """Sign in with all requests of a browser, up to the page after it."""
     client.get(LOGIN)
-    response = client.post(LOGIN, {"login": user.email, "password": PASSWORD})
-    if target := redirect_target(response):
+    if target := redirect_target(give_password(client, user)):
         client.get(target)
     response = client.post(VERIFY_LOGIN, {"code": code})
     assert client.get(redirect_target(response)).status_code == 200
@@ -48,22 +46,12 @@ def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, 
         Authenticator.objects.update(last_time_step=-1)
 
 
-@pytest.fixture
-def slow_hashes(monkeypatch, real_hasher):
-    """Record the password hashes computed from now on."""
-    made, encode, verify = [], Argon2idHasher.encode, Argon2idHasher.verify
-    monkeypatch.setattr(Argon2idHasher, "encode", lambda *args: made.append("encode") or encode(*args))
+def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(real_hasher, user, authenticator, secret, monkeypatch):
+    made, verify = [], Argon2idHasher.verify
+    monkeypatch.setattr(Argon2idHasher, "encode", lambda *args: made.append("encode"))
     monkeypatch.setattr(Argon2idHasher, "verify", lambda *args: made.append("verify") or verify(*args))
-    return made
-
-
-def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(slow_hashes, make_user, secret):
-    user = make_user()
-    assert isinstance(get_hasher(), Argon2idHasher)
-    Authenticator.objects.activate(user, secret=secret)
-    slow_hashes.clear()
     sign_in_by_all_requests(new_client(), user, code_now(secret))
-    assert slow_hashes == ["verify"]
+    assert made == ["verify"]
 
 
 @pytest.mark.parametrize("path, days, expected", [

@@ -42,7 +42,6 @@ def start(folder):
 
 @pytest.fixture
 def load(start):
-    """Return a function that returns the settings with this environment, as a dict."""
 
     def load(**env):
         done = start(**env)
