@@ -68,7 +68,6 @@ def link_to(claim):
 
 
 def owners():
-    """Return the accounts that have confirmed the shared address."""
     return [row.user for row in EmailAddress.objects.filter(email=SHARED, verified=True)]
 
 
@@ -245,15 +244,6 @@ def test_a_concurrently_removed_address_is_not_created_again(user, rf, removed):
     with context.request_context(request):
         assert not get_adapter().confirm_email(request, address)
     assert not EmailAddress.objects.exists()
-
-
-def test_a_confirmed_address_replaces_an_unconfirmed_primary_one(sign_up):
-    holder = sign_up("first@example.com")
-    claim(holder, "third@example.com", verified=True)
-    client = new_client()
-    client.force_login(holder)
-    client.post(link_to(claim(holder)))
-    assert primary(holder) == (SHARED, SHARED)
 
 
 # --- A sign-up that was never confirmed -----------------------------------------------------------

@@ -48,7 +48,6 @@ def superuser(superuser_client):
 
 @pytest.fixture
 def stepped_up_client(superuser_client):
-    """A superuser who has passed step-up."""
     step_up(superuser_client)
     return superuser_client
 

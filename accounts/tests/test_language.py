@@ -12,7 +12,6 @@ LANGUAGE, RESET = "/language/", "/accounts/password/reset/"
 
 @pytest.fixture
 def german_user(user, authenticator):
-    """A user with 2FA whose language is German."""
     user.language = "de"
     user.save()
     return user

@@ -61,7 +61,7 @@ def test_a_known_browser_has_twenty_tries_of_its_own_and_a_reset_in_it_clears_al
     guess_passwords(user.email, 20)
     reset_password(user, emails_to, known_browser)
     for browser in (known_browser, new_client()):
-        assert can_sign_in(browser, user, password="zinc-Harbour-9-lantern")
+        assert can_sign_in(browser, user, password=NEW_PASSWORD)
 
 
 def test_a_browser_is_known_with_any_confirmed_address_of_the_account(user, known_browser):
@@ -122,7 +122,7 @@ def reset_password(user, emails_to, browser=None):
     browser = browser or new_client(REMOTE_ADDR="192.0.2.9")
     browser.post(RESET, {"email": user.email})
     (link,) = re.findall(r"http://testserver(/\S+/key/\S+)", emails_to(user.email)[-1].body)
-    browser.post(browser.get(link)["Location"], {"password1": "zinc-Harbour-9-lantern"})
+    browser.post(browser.get(link)["Location"], {"password1": NEW_PASSWORD})
     return browser
 
 
@@ -133,13 +133,13 @@ def test_a_password_reset_clears_no_limit_of_another_account_with_the_same_addre
     reset_password(attacker, emails_to)
     assert "Too many tries" in guess_password(user.email, 20)
     reset_password(user, emails_to)
-    assert can_sign_in(new_client(), user, password="zinc-Harbour-9-lantern")
+    assert can_sign_in(new_client(), user, password=NEW_PASSWORD)
 
 
 def test_the_browser_that_reset_the_password_is_known(user, emails_to):
     browser = reset_password(user, emails_to)
     guess_passwords(user.email, 20)
-    assert can_sign_in(browser, user, password="zinc-Harbour-9-lantern")
+    assert can_sign_in(browser, user, password=NEW_PASSWORD)
 
 
 @pytest.mark.parametrize("proxies, one, other, same", [
@@ -154,9 +154,6 @@ def test_the_source_is_the_last_address_that_a_trusted_proxy_wrote(db, rf, setti
     settings.TRUSTED_PROXY_COUNT = settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
     assert tries_left(rf.post("/", headers=one)) == 20
     assert tries_left(rf.post("/", headers=other)) == (0 if same else 20)
-
-
-# --- Emails ---------------------------------------------------------------------------------------
 
 
 def sign_up_data(email):

@@ -18,7 +18,6 @@ CONFIRMED = [(WANTED, True, True)]
 
 @pytest.fixture
 def superuser_client(make_user):
-    """A superuser who has passed step-up."""
     client = sign_in_with_2fa(make_user("root@example.com", is_staff=True, is_superuser=True))
     step_up(client)
     return client

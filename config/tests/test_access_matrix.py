@@ -176,7 +176,6 @@ def count_from_one():
 
 @pytest.fixture
 def cookies(make_user, request):
-    """The cookies of a client in this state."""
     count_from_one()
     staff = {"is_staff": True, "is_superuser": True}
     owner = make_user("owner@example.com")

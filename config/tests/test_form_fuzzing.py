@@ -79,7 +79,6 @@ def client_in_state(user, state):
 
 @pytest.fixture(params=FORMS)
 def form(request, user):
-    """The client, the path of the form, and its fields."""
     state, path, names = FORMS[request.param]
     client = client_in_state(user, state)
     if request.param == "a new password":
