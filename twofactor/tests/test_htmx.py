@@ -105,6 +105,7 @@ def test_the_apps_views_redirect_with_hx_redirect(htmx_client):
 
 def test_a_response_that_is_raised_is_sent_with_hx_redirect(htmx_client):
     responses = [htmx_client.post(SETUP, {"password": "wrong"}) for _ in range(10)]
+    assert [response.status_code for response in responses[:9]] == [422] * 9
     assert hx_redirect_path(responses[-1]) == LOGIN
 
 

@@ -124,7 +124,8 @@ def test_a_code_from_the_first_tab_is_not_checked_for_the_sign_in_of_the_second(
     typed = {"code": code_now(secret), "sign_in": first_tab}
     assert redirect_target(request_stage(pending_client, "post", **typed)) == VERIFY_LOGIN
     page = pending_client.get(VERIFY_LOGIN)
-    assert messages_on(page)[-1].startswith("Another sign-in began in this browser.")
+    expected = "Another sign-in began in this browser. Enter the code for that one, or cancel it."
+    assert messages_on(page)[-1:] == [expected]
     assert not Authenticator.objects.filter(failures__gt=0).exists()
     second_tab = inputs(page)["sign_in"]["value"]
     response = pending_client.post(VERIFY_LOGIN, {"code": wrong_code("B" * 32), "sign_in": second_tab})
