@@ -168,6 +168,11 @@ def enter_backup_code(page, code, *, shows=""):
     press(page, "Continue", shows=shows)
 
 
+def expect_wrong_code(page, code, words=WRONG_CODE):
+    enter_code(page, code)
+    expect_field_error(code_field(page), words)
+
+
 def expect_wrong_backup_code(page):
     enter_backup_code(page, "0000-0000-0000-0000")
     expect_field_error(backup_code_field(page), WRONG_BACKUP_CODE)

@@ -35,8 +35,8 @@ def test_a_link_shows_the_step_up_form_in_place_then_its_page_and_back_shows_it_
     host_page.go_back()
     steps.expect_heading(host_page, "Host")
     host_page.go_forward()
-    steps.enter_code(host_page, phone.wrong_code(), shows=STEP_UP_TITLE)
-    steps.expect_field_error(steps.code_field(host_page), steps.WRONG_CODE)
+    steps.expect_heading(host_page, STEP_UP_TITLE)
+    steps.expect_wrong_code(host_page, phone.wrong_code())
     made.clear()
     steps.enter_code(host_page, phone.code(), shows="Report")
     assert made == [f"POST {CONFIRM}", f"GET {REPORT}"]

@@ -115,9 +115,8 @@ def account_pages(page, user):
     steps.press(page, "Continue")
     expect(steps.code_field(page)).to_be_focused()
     yield "setup, verify"
-    steps.enter_code(page, phone.wrong_code())
     error = "That code is not right. Check that you scanned this QR code, and try the next code."
-    steps.expect_field_error(steps.code_field(page), error)
+    steps.expect_wrong_code(page, phone.wrong_code(), error)
     yield "setup, wrong code"
     steps.enter_code(page, phone.code(), shows="Save your backup codes")
     page.get_by_text(_("Check what you wrote down")).click()
@@ -133,9 +132,8 @@ def second_factor_pages(page, user):
     page.goto(LOGIN)
     steps.submit_password(page, user, shows="Enter your code")
     yield "sign-in, code"
-    steps.enter_code(page, phone.wrong_code())
     error = "That code is not right. Wait for the next one in your app and try again."
-    steps.expect_field_error(steps.code_field(page), error)
+    steps.expect_wrong_code(page, phone.wrong_code(), error)
     yield "sign-in, wrong code"
     steps.press(page, "Use a backup code")
     expect(steps.backup_code_field(page)).to_be_focused()

@@ -191,6 +191,5 @@ def test_the_main_journey_without_javascript(page, user):
         if name == "code":
             hint = "The six digits that your authenticator app shows now."
             expect(steps.code_field(page)).to_have_accessible_description(hint)
-            steps.enter_code(page, "000000")
-            steps.expect_field_error(steps.code_field(page), steps.WRONG_CODE)
+            steps.expect_wrong_code(page, "000000")
     assert not Authenticator.objects.exists()

@@ -25,8 +25,7 @@ def test_sign_in_swaps_the_panel_sets_focus_and_title_and_announces_each_step(pa
     expect(code_field).to_be_focused()
     # The swap does not replace the header. Its links to sign in and to sign up are hidden.
     expect(page.get_by_role("banner").get_by_role("link")).to_have_count(1)
-    steps.enter_code(page, phone.wrong_code())
-    steps.expect_field_error(code_field, steps.WRONG_CODE)
+    steps.expect_wrong_code(page, phone.wrong_code())
     expect(code_field).to_have_value("")
     expect(live).to_contain_text(steps.WRONG_CODE)
     steps.press(page, "Use a backup code")

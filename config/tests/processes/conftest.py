@@ -21,15 +21,10 @@ def postgresql_site(services):
         yield site
 
 
-@pytest.fixture(scope="session", params=DATABASES)
+@pytest.fixture(params=DATABASES)
 def site(request):
-    """A site on SQLite, and one on PostgreSQL."""
-    return request.getfixturevalue(f"{request.param}_site")
-
-
-@pytest.fixture
-def site_to_stop(site):
-    """The same site, for a test that stops or kills it. It runs again after a failure, too."""
+    """A site on SQLite, and one on PostgreSQL. It is started again after a test that kills it."""
+    site = request.getfixturevalue(f"{request.param}_site")
     yield site
     if site.server is None:
         site.start()

@@ -152,8 +152,7 @@ def send_and_kill(site, client, path, fields, *, slow, operation="INSERT", when=
         wait_until(lambda: not site.call(site_helpers.is_slow), "the killed transaction to be rolled back")
 
 
-def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site_to_stop):
-    site = site_to_stop
+def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site):
     user, client = user_in_setup(site)
     send_and_kill(site, client, VERIFY_SETUP, {"code": user.code()}, slow="twofactor_backupcode")
     assert not site.authenticator(user)
@@ -163,9 +162,8 @@ def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site_to_stop)
     assert len(backup_codes_on(confirm_setup(client, user))) == 10
 
 
-def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(site_to_stop):
+def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(site):
     """The backup codes were not shown. The authenticator app has the key, so the user can make new ones."""
-    site = site_to_stop
     user, client = user_in_setup(site)
     when = {"slow": "twofactor_securityevent", "when": lambda: site.authenticator(user)}
     send_and_kill(site, client, VERIFY_SETUP, {"code": user.code()}, **when)
@@ -177,8 +175,7 @@ def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(
     assert not is_signed_in(client), "a session from before the second factor is signed in"
 
 
-def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_stop):
-    site = site_to_stop
+def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site):
     user = site.make_user()
     client = site.signed_in(user, backup_code=user.backup_codes[0])
     proof = {"password": PASSWORD, "backup_code": user.backup_codes[1]}
@@ -192,8 +189,7 @@ def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site_to_stop)
     site.signed_in(user, code=user.code())
 
 
-def test_the_delay_survives_a_restart_cleared_limits_and_another_browser(site_to_stop):
-    site = site_to_stop
+def test_the_delay_survives_a_restart_cleared_limits_and_another_browser(site):
     user = site.make_user()
     site.call(site_helpers.set_authenticator, user.pk, failures=9)
     give_code(site.pending(user), user.wrong_code())  # the tenth failure delays codes for 16 minutes
