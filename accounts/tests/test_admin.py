@@ -142,8 +142,8 @@ def test_a_password_set_by_staff_ends_all_sessions_and_is_emailed_and_logged(
     stepped_up_client, superuser, user, emails_to, caplog, typed
 ):
     browser = sign_in(new_client(), user)
-    with caplog.at_level(logging.INFO, "accounts"):
-        stepped_up_client.post(password_page(user), typed)
+    caplog.set_level(logging.INFO, "accounts")
+    stepped_up_client.post(password_page(user), typed)
     user.refresh_from_db()
     assert not user.check_password(PASSWORD)
     assert not is_signed_in(browser)
@@ -171,10 +171,8 @@ def test_staff_cannot_grant_privileges(staff_client):
     """To themselves. `test_admin_permissions` shows it for the accounts of others."""
     row = User.objects.get(email="clerk@example.com")
     before = list(row.user_permissions.all())
-    rows = {
-        "groups": Group.objects.create(name="x").pk,
-        "user_permissions": Permission.objects.get(codename="add_session").pk,
-    }
+    permission, group = Permission.objects.get(codename="add_session"), Group.objects.create(name="x")
+    rows = {"groups": group.pk, "user_permissions": permission.pk}
     typed = {"full_name": "Changed", "is_active": "on", "is_staff": "on", "is_superuser": "on", **rows}
     staff_client.post(f"{USERS}{row.pk}/change/", typed)
     row.refresh_from_db()

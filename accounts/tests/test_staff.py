@@ -71,8 +71,8 @@ def test_a_changed_address_ends_all_sessions_and_is_emailed_to_both_addresses_an
 ):
     browser = sign_in(new_client(), user)
     old = user.email
-    with caplog.at_level(logging.INFO, "accounts"):
-        change(superuser_client, user)
+    caplog.set_level(logging.INFO, "accounts")
+    change(superuser_client, user)
     assert not is_signed_in(browser)
     for address in (old, WANTED):
         (email,) = emails_to(address)

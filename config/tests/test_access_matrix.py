@@ -178,8 +178,7 @@ def count_from_one():
 def cookies(make_user, request):
     count_from_one()
     staff = {"is_staff": True, "is_superuser": True}
-    owner = make_user("owner@example.com")
-    chief = make_user("chief@example.com", **staff)
+    owner, chief = make_user("owner@example.com"), make_user("chief@example.com", **staff)
     users = {
         "pending": chief, "staff": chief, "with_2fa": owner, "without_2fa": make_user("member@example.com"),
         "staff_without_2fa": make_user("clerk@example.com", **staff),

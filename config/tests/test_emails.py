@@ -72,7 +72,6 @@ def reset_password(browser, user):
 
 
 def superuser_client():
-    """Return the client of a superuser who has passed step-up."""
     client = sign_in_with_2fa(User.objects.create_superuser("root@example.com", PASSWORD, full_name="Root"))
     step_up(client)
     return client
