@@ -77,9 +77,9 @@ def wrong_code(secret: str) -> str:
     return rfc6238.wrong_code(secret, time.time())
 
 
-def start_setup(client: Client, **fields: str) -> str | None:
-    """Pass the step-up of a setup with the password, and return the key."""
-    return key_shown(client.post(SETUP, {"password": PASSWORD, **fields}))
+def start_setup(client: Client, **fields: str) -> str:
+    """Pass the step-up of a setup with the password, and return the key, "" if the page shows none."""
+    return key_shown(client.post(SETUP, {"password": PASSWORD, **fields})) or ""
 
 
 def proof(secret: str) -> dict[str, str]:

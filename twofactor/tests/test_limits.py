@@ -60,6 +60,14 @@ def test_a_key_is_a_hash_of_the_subject_with_a_name():
     assert len(limit_key("a" * 35, "x" * 254)) == 100
 
 
+@pytest.mark.parametrize("tries, amount", [
+    (limits.sign_in, 5), (limits.setup, 5), (limits.passwords_of_session, 10), (limits.session_end, 1),
+])  # fmt: skip
+def test_each_sign_in_setup_and_session_has_tries_of_its_own(db, tries, amount):
+    assert [tries("one").charge() for _ in range(amount + 1)] == [True] * amount + [False]
+    assert tries("another").charge()
+
+
 def test_emails_about_wrong_codes_and_passwords_are_counted_by_kind_and_user(user, make_user):
     bob = make_user("bob@example.com")
     emails = [("code", user), ("code", user), ("code", bob), ("password", user), ("password", user)]
@@ -72,15 +80,16 @@ def test_emails_to_an_address_are_three_an_hour_of_each_kind(db):
     assert limits.email_to("other", "a@x.y").charge()
 
 
-def test_a_pending_sign_in_has_five_tries_and_ends_once(db):
-    tries = limits.sign_in("a" * 32)
-    assert [tries.charge() for _ in range(6)] == [True] * 5 + [False]
+def test_a_pending_sign_in_ends_once(db):
+    tries, other = limits.sign_in("a" * 32), limits.sign_in("b" * 32)
+    assert other.charge()
+    assert all(tries.charge() for _ in range(5))
     assert tries.left() == 0
     assert [tries.end() for _ in range(2)] == [True, False]
     limits.give_back(tries)
     assert tries.hits == limits.USED_UP
     assert tries.complete(), "A right code that was charged in time came too late."
-    assert limits.sign_in("b" * 32).left() == 5
+    assert other.left() == 4
 
 
 def test_a_pending_sign_in_is_completed_once_and_has_no_try_afterwards(db):

@@ -78,11 +78,11 @@ def test_a_password_reset_always_ends_the_delay(authenticator):
         assert (*counters(authenticator), authenticator.codes_left) == (0, 0, 0, 10)
 
 
-def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(authenticator):
-    def tries_left(now):
-        authenticator.unlock_after_password_reset(now=now)
-        authenticator.refresh_from_db()
-        return 100 - authenticator.budget_spent
+def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(authenticator, bob):
+    def tries_left(now, of=authenticator):
+        of.unlock_after_password_reset(now=now)
+        of.refresh_from_db()
+        return 100 - of.budget_spent
 
     update(authenticator, budget_spent=80, budget_began=NOW)
     assert tries_left(NOW) == 20  # grants nothing, because twenty were left before
@@ -90,4 +90,6 @@ def test_a_password_reset_gives_a_locked_account_twenty_tries_once_a_week(authen
     assert tries_left(NOW) == 20
     update(authenticator, budget_spent=100)
     assert tries_left(NOW + WEEK - 1) == 0
+    update(bob.authenticator, budget_spent=100, budget_began=NOW)
+    assert tries_left(NOW + 1, of=bob.authenticator) == 20
     assert tries_left(NOW + WEEK) == 20

@@ -56,6 +56,7 @@ def test_of_parallel_requests_one_checks_its_code(authenticator, code_at, invali
 def test_a_correct_code_takes_two_statements(authenticator, code_at, django_assert_num_queries):
     with django_assert_num_queries(2):
         assert authenticator.accept(code_at(NOW), now=NOW)
+    assert authenticator.last_time_step == NOW // 30
 
 
 def test_a_code_of_a_replaced_secret_is_not_checked(user, authenticator, code_at):
