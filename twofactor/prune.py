@@ -20,13 +20,13 @@ def prune(*, keep_events: int) -> Iterator[tuple[str, int]]:
     site, whose `clearsessions` deletes them.
     """
     now = timezone.now()
-    yield "expired trusted browsers", _delete(TrustedBrowser.objects.filter(expires_at__lte=now))
-    yield "expired limits", _delete(Limit.objects.filter(ends_at__lte=int(now.timestamp())))
+    yield "expired trusted browsers", delete_in_batches(TrustedBrowser.objects.filter(expires_at__lte=now))
+    yield "expired limits", delete_in_batches(Limit.objects.filter(ends_at__lte=int(now.timestamp())))
     events_expired = now - timedelta(days=max(keep_events, conf.EVENTS_KEPT_AT_LEAST))
-    yield "old security events", _delete(SecurityEvent.objects.filter(created_at__lt=events_expired))
+    yield "old security events", delete_in_batches(SecurityEvent.objects.filter(created_at__lt=events_expired))
 
 
-def _delete(rows: QuerySet[Any]) -> int:
+def delete_in_batches(rows: QuerySet[Any]) -> int:
     """Delete these rows in the order of their keys, and return how many. A row that no longer matches stays."""
     deleted = 0
     keys = rows.order_by("pk").values_list("pk", flat=True)

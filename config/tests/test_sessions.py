@@ -1,14 +1,17 @@
 """The session store: rows decide, a new key renames the row, and an ended session is not restored."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.models import Session
+from django.core.management import call_command
 from django.utils import timezone
 
 from config.sessions import SessionStore
+from twofactor import prune
 from twofactor.tests.constants import CHANGE_PASSWORD, LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, redirect_target, sign_in
 
@@ -150,3 +153,13 @@ def test_a_sign_in_before_the_address_is_confirmed_keeps_the_session_of_the_sign
     client.post("/accounts/signup/", {"email": "bob@example.com", "full_name": "Bob", "password1": PASSWORD})
     client.post(LOGIN, {"login": "bob@example.com", "password": PASSWORD})
     assert minutes_left() == 14 * 24 * 60
+
+
+def test_clearsessions_deletes_expired_rows_in_batches(monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr(prune, "BATCH", 3)
+    now = timezone.now()
+    Session.objects.bulk_create(Session(session_key=f"a{n}", expire_date=now - timedelta(1)) for n in range(7))
+    Session.objects.create(session_key="kept", expire_date=now + timedelta(1))
+    with django_assert_max_num_queries(2 * 3 + 1):
+        call_command("clearsessions")
+    assert keys() == ["kept"]

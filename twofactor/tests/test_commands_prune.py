@@ -77,7 +77,7 @@ def test_a_row_that_is_renewed_meanwhile_stays(user, monkeypatch):
         return delete(found)
 
     monkeypatch.setattr(type(rows), "delete", renew_first)
-    assert prune._delete(rows) == 0
+    assert prune.delete_in_batches(rows) == 0
     assert TrustedBrowser.objects.get() == saved
 
 

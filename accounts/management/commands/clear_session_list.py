@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from twofactor.prune import delete_in_batches
+
 
 class Command(BaseCommand):
     help = "Deletes entries of the session list whose session no longer exists. Run it after clearsessions."
@@ -17,5 +19,5 @@ class Command(BaseCommand):
         session = Session.objects.filter(session_key=OuterRef("session_key"))
         # A sign-in writes this row before it writes the session, so recent rows stay.
         an_hour_ago = timezone.now() - timedelta(hours=1)
-        deleted, _ = UserSession.objects.filter(~Exists(session), created_at__lt=an_hour_ago).delete()
+        deleted = delete_in_batches(UserSession.objects.filter(~Exists(session), created_at__lt=an_hour_ago))
         self.stdout.write(f"Deleted entries of ended sessions: {deleted}")
