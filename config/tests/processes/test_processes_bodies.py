@@ -4,7 +4,7 @@ import secrets
 import socket
 from contextlib import ExitStack, suppress
 
-from twofactor.tests.journeys import LOGIN, is_signed_in, post, visible_text
+from twofactor.tests.journeys import LOGIN, SETTINGS, is_signed_in, post, redirect_target, visible_text
 
 TOKEN = "t" * 32  # for CSRF checks, in cookie and body: without it, the body of a form is not read
 BODY = f"csrfmiddlewaretoken={TOKEN}&login=ada%40example.com&password=x".encode()
@@ -60,3 +60,9 @@ def test_a_body_that_ends_early_is_refused_and_is_no_error_in_the_log(sqlite_sit
     assert site.client().get("/healthz").status_code == 200
     assert "ERROR" not in site.log_text()[before:]
     assert "Traceback" not in site.log_text()[before:]
+
+
+def test_a_session_cookie_of_any_length_is_no_session(site):
+    for length in (1, 32, 40, 41, 4_000, 60_000):
+        page = site.client().get(SETTINGS, headers={"Cookie": f"sessionid={'a' * length}"})
+        assert (page.status_code, redirect_target(page).partition("?")[0]) == (302, LOGIN)
