@@ -13,7 +13,7 @@ from accounts.models import User
 from e2e import steps
 from e2e.phone import CLOCK, Phone
 from twofactor.models import Authenticator
-from twofactor.tests.constants import *  # noqa: F403
+from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
 
 LAYOUT_RULES = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
 WIDE, PHONE, NARROWEST = 1280, 390, 320

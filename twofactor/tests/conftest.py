@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from twofactor.models import Authenticator
-from twofactor.tests.fixtures import *  # noqa: F403
+from twofactor.tests.fixtures import *  # noqa: F403 - pytest finds fixtures by their names here
 from twofactor.tests.helpers import NOW, PASSWORD, code_now, give_password, new_client, sign_in
 from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, why_unavailable
 

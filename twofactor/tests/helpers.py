@@ -9,9 +9,9 @@ from django.test import Client
 
 from twofactor.models import Authenticator
 from twofactor.tests import rfc6238
-from twofactor.tests.constants import *  # noqa: F403
-from twofactor.tests.responses import *  # noqa: F403
-from twofactor.tests.rows import *  # noqa: F403
+from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
+from twofactor.tests.responses import *  # noqa: F403 - tests import all helpers from this module
+from twofactor.tests.rows import *  # noqa: F403 - tests import all helpers from this module
 
 
 def new_client(*, htmx: bool = False, language: str = "en", **options: Any) -> Client:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from twofactor.tests import rfc6238
-from twofactor.tests.constants import *  # noqa: F403
+from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
 
 KEY = re.compile(r'data-text="([A-Z2-7]{32})"')
 _numbers = itertools.count(1)

@@ -9,7 +9,7 @@ from django.test import RequestFactory
 from django_htmx.middleware import HtmxMiddleware
 
 from twofactor.htmx import HtmxRedirectMiddleware, wants_panel
-from twofactor.tests.constants import *  # noqa: F403
+from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
 from twofactor.tests.helpers import age_second_factor, give_password, is_full_page, new_client, redirect_target
 from twofactor.tests.hosts.pages import DELETE, HOST
 

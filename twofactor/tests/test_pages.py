@@ -5,7 +5,7 @@ import pytest
 
 from twofactor import forms
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.tests.constants import *  # noqa: F403
+from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
 from twofactor.tests.helpers import age_second_factor, code_now, new_client, proof, sign_in, start_setup, wrong_code
 from twofactor.tests.responses import backup_codes_on, errors, inputs, message_levels, redirect_target
 from twofactor.tests.rows import event_kinds

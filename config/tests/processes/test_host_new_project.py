@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.tests.processes.fresh_host import FreshSite, build, environment
-from twofactor.tests.journeys import *  # noqa: F403
+from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
 
 NEWEST_DJANGO = "6.1.3"
 OMITTED_LINES = {

@@ -14,7 +14,7 @@ import pytest
 
 from config.tests.processes import site_helpers
 from config.tests.processes.running_site import serving, wait_until
-from twofactor.tests.journeys import *  # noqa: F403
+from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
 
 SECOND_PASSWORD = "Zinc-7-harbour-lantern"
 WRONG_PASSWORD = "wrong-Password-of-Ada-8"

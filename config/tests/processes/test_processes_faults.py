@@ -12,7 +12,7 @@ import pytest
 from config.tests.processes import site_helpers
 from config.tests.processes.databases import new_database, unreachable
 from config.tests.processes.running_site import parallel, serving, wait_until
-from twofactor.tests.journeys import *  # noqa: F403
+from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
 
 
 @pytest.mark.parametrize("is_listening", [False, True], ids=["refuses", "hangs"])

@@ -11,7 +11,7 @@ import pytest
 from config.tests.processes import site_helpers
 from config.tests.processes.running_site import ROUNDS, parallel, wait_until
 from twofactor.limits import COMPLETED
-from twofactor.tests.journeys import *  # noqa: F403
+from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
 
 
 class SignInPool:

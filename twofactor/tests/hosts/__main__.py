@@ -21,7 +21,7 @@ from django.utils.formats import date_format
 
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests import journeys
-from twofactor.tests.journeys import *  # noqa: F403
+from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
 
 LOGIN_CODE = "/accounts/login/code/"
 
