@@ -8,8 +8,8 @@ from allauth.account.models import EmailAddress
 from accounts.models import User
 from config.settings import PASSWORD_HASHERS
 from config.tests.processes.databases import new_database
+from twofactor.tests.constants import NOW, PASSWORD, SECRET
 from twofactor.tests.fixtures import *  # noqa: F403 - pytest finds fixtures by their names here
-from twofactor.tests.helpers import NOW, PASSWORD, SECRET
 from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, why_unavailable
 
 __all__ = ["NOW", "PASSWORD", "SECRET"]  # for tests that import them from here

@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """Each page and panel once: axe-core, no sideways scrolling at any width and in any language, password managers."""
 
 import pytest
@@ -13,7 +12,17 @@ from accounts.models import User
 from e2e import steps
 from e2e.phone import CLOCK, Phone
 from twofactor.models import Authenticator
-from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
+from twofactor.tests.constants import (
+    CONFIRM,
+    DISABLE,
+    LOGIN,
+    PASSWORD,
+    REAUTHENTICATE,
+    REGENERATE,
+    SECRET,
+    SETTINGS,
+    SETUP,
+)
 
 LAYOUT_RULES = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
 WIDE, PHONE, NARROWEST = 1280, 390, 320

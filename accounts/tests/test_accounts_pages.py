@@ -10,7 +10,8 @@ from allauth.account.models import EmailAddress
 from accounts.models import User
 from twofactor.models import Authenticator
 from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, SETUP, VERIFY_LOGIN
-from twofactor.tests.helpers import code_now, give_password, inputs, is_signed_in, new_client, redirect_target, sign_in
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
+from twofactor.tests.responses import inputs, redirect_target
 
 SIGNUP, CHANGE, RESET = "/accounts/signup/", "/accounts/password/change/", "/accounts/password/reset/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"

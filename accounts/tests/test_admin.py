@@ -10,7 +10,8 @@ from django.contrib.auth.models import Group, Permission
 from accounts.models import User
 from twofactor.models import Authenticator
 from twofactor.tests.constants import PASSWORD, SECRET, SETTINGS
-from twofactor.tests.helpers import code_now, is_signed_in, message_levels, new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.responses import message_levels
 
 CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/2fa/reauthenticate/"
 USERS, AUTHENTICATORS = "/admin/accounts/user/", "/admin/twofactor/authenticator/"

@@ -8,7 +8,8 @@ from allauth.account.utils import user_pk_to_url_str
 
 from accounts.models import User
 from twofactor.tests.constants import DISABLE, LOGIN, PASSWORD, REGENERATE, SETUP
-from twofactor.tests.helpers import inputs, new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.helpers import new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.responses import inputs
 
 SIGNUP = "/accounts/signup/"
 ACCOUNT_PAGES = ["/accounts/password/change/", "/accounts/2fa/reauthenticate/", SETUP]

@@ -12,7 +12,8 @@ from django.core import signing
 from accounts import adapter, known_browsers
 from twofactor.models import Limit
 from twofactor.tests.constants import EMAIL, LOGIN, PASSWORD, REAUTHENTICATE
-from twofactor.tests.helpers import give_password, is_signed_in, new_client, run_on_commit, sign_in, tries_left
+from twofactor.tests.helpers import give_password, is_signed_in, new_client, sign_in
+from twofactor.tests.rows import run_on_commit, tries_left
 
 RESET, SIGNUP = "/accounts/password/reset/", "/accounts/signup/"
 SECOND, NEW_PASSWORD = "second@example.com", "zinc-Harbour-9-lantern"

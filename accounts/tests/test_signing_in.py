@@ -6,7 +6,8 @@ from allauth.core import context
 from allauth.usersessions.models import UserSession
 
 from twofactor.tests.constants import LOGIN, PASSWORD, REAUTHENTICATE, SETTINGS, VERIFY_LOGIN
-from twofactor.tests.helpers import give_password, inputs, is_signed_in, new_client, redirect_target, sign_in
+from twofactor.tests.helpers import give_password, is_signed_in, new_client, sign_in
+from twofactor.tests.responses import inputs, redirect_target
 
 SIGNUP, RESET, SESSIONS = "/accounts/signup/", "/accounts/password/reset/", "/accounts/sessions/"
 

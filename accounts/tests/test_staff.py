@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.test_admin import NEW, USERS, step_up
-from twofactor.tests.helpers import error_codes, is_signed_in, message_levels, new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.helpers import is_signed_in, new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.responses import error_codes, message_levels
 
 WANTED = "new@example.com"
 CONFIRMED = [(WANTED, True, True)]

@@ -8,7 +8,8 @@ from django.urls import get_resolver
 
 from config.error_pages import csrf_failure
 from twofactor.tests.constants import LOGIN, PASSWORD, VERIFY_LOGIN
-from twofactor.tests.helpers import errors, give_password, inputs, is_signed_in, new_client, sign_in
+from twofactor.tests.helpers import give_password, is_signed_in, new_client, sign_in
+from twofactor.tests.responses import errors, inputs
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
 

@@ -11,7 +11,8 @@ from config.wsgi import application
 from conftest import PASSWORD
 from twofactor.models import Authenticator
 from twofactor.tests.constants import DISABLE, LOGIN, LOGOUT, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN
-from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, redirect_target, wrong_code
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, wrong_code
+from twofactor.tests.responses import redirect_target
 
 pytestmark = pytest.mark.django_db
 

@@ -25,7 +25,9 @@ from accounts.tests.test_staff import change
 from twofactor import events
 from twofactor.models import Authenticator
 from twofactor.tests.constants import EMAIL, PASSWORD, REAUTHENTICATE, SECRET
-from twofactor.tests.helpers import new_client, redirect_target, run_on_commit, sign_in, sign_in_with_2fa
+from twofactor.tests.helpers import new_client, sign_in, sign_in_with_2fa
+from twofactor.tests.responses import redirect_target
+from twofactor.tests.rows import run_on_commit
 from twofactor.tests.test_events import RECORD
 
 RESET = "/accounts/password/reset/"

@@ -3,7 +3,8 @@
 import pytest
 
 from twofactor.tests.constants import LOGIN, PASSWORD
-from twofactor.tests.helpers import code_now, is_full_page, new_client, sign_in
+from twofactor.tests.helpers import code_now, new_client, sign_in
+from twofactor.tests.responses import is_full_page
 
 PUBLIC = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
           "/accounts/password/reset/key/1-x/", "/accounts/confirm-email/x/", "/accounts/inactive/"]  # fmt: skip

@@ -7,7 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts.hashers import Argon2idHasher
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests.constants import LOGIN, LOGOUT, SETTINGS, VERIFY_LOGIN
-from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, redirect_target, sign_in
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
+from twofactor.tests.responses import redirect_target
 
 TRANSACTION_STATEMENTS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 from config.sessions import SessionStore
 from twofactor import prune
 from twofactor.tests.constants import CHANGE_PASSWORD, LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
-from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, redirect_target, sign_in
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
+from twofactor.tests.responses import redirect_target
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 

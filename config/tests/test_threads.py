@@ -6,8 +6,7 @@ import pytest
 from django.db import connection
 
 from twofactor.models import Authenticator, Limit, Verdict
-from twofactor.tests.constants import SECRET
-from twofactor.tests.helpers import NOW
+from twofactor.tests.constants import NOW, SECRET
 from twofactor.tests.rfc6238 import code_at, wrong_code
 
 THREADS = 24

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import formats, translation
 
 from twofactor import useragent
-from twofactor.tests.helpers import redirect_target
+from twofactor.tests.responses import redirect_target
 
 ROOT = Path(settings.BASE_DIR)
 CATALOGUES = sorted(ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))

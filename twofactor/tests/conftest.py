@@ -13,8 +13,9 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from twofactor.models import Authenticator
+from twofactor.tests.constants import NOW, PASSWORD
 from twofactor.tests.fixtures import *  # noqa: F403 - pytest finds fixtures by their names here
-from twofactor.tests.helpers import NOW, PASSWORD, code_now, give_password, new_client, sign_in
+from twofactor.tests.helpers import code_now, give_password, new_client, sign_in
 from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, why_unavailable
 
 

@@ -10,7 +10,8 @@ from django.core.mail import EmailMessage
 
 from twofactor.models import Authenticator
 from twofactor.tests import rfc6238
-from twofactor.tests.helpers import SECRET, run_on_commit
+from twofactor.tests.constants import SECRET
+from twofactor.tests.rows import run_on_commit
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """Helpers for tests of pages: clients, sign-in and codes."""
 
 import time
@@ -9,9 +8,8 @@ from django.test import Client
 
 from twofactor.models import Authenticator
 from twofactor.tests import rfc6238
-from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
-from twofactor.tests.responses import *  # noqa: F403 - tests import all helpers from this module
-from twofactor.tests.rows import *  # noqa: F403 - tests import all helpers from this module
+from twofactor.tests.constants import HTMX, LOGIN, PASSWORD, SECRET, SETUP, VERIFY_LOGIN, VERIFY_SETUP
+from twofactor.tests.responses import backup_codes_on, key_shown
 
 
 def new_client(*, htmx: bool = False, language: str = "en", **options: Any) -> Client:

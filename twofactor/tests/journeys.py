@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """What a user does in a browser, over HTTP: functions of an `httpx.Client` that follows no redirects."""
 
 import html
@@ -14,7 +13,17 @@ from dataclasses import dataclass, field
 import httpx
 
 from twofactor.tests import rfc6238
-from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
+from twofactor.tests.constants import (
+    BACKUP_CODE,
+    DISABLE,
+    LOGIN,
+    LOGOUT,
+    PASSWORD,
+    SETTINGS,
+    SETUP,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+)
 
 KEY = re.compile(r'data-text="([A-Z2-7]{32})"')
 _numbers = itertools.count(1)

@@ -8,8 +8,10 @@ from django.contrib.auth.models import User as DjangoUser
 from twofactor import adapter, totp
 from twofactor.adapter import Adapter
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import DISABLE, SETUP, new_client, proof, redirect_target, sign_in, turn_on
+from twofactor.tests.constants import DISABLE, SETUP
+from twofactor.tests.helpers import new_client, proof, sign_in, turn_on
 from twofactor.tests.hosts import pages
+from twofactor.tests.responses import redirect_target
 
 
 class ShopAdapter(Adapter):

@@ -3,7 +3,8 @@
 import pytest
 
 from twofactor.tests.constants import CODE_PAGES, CONFIRM, PASSWORD, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN, VERIFY_SETUP
-from twofactor.tests.helpers import age_second_factor, errors, inputs, start_setup
+from twofactor.tests.helpers import age_second_factor, start_setup
+from twofactor.tests.responses import errors, inputs
 
 
 def assert_backup_code_message(response, *, link=""):

@@ -6,7 +6,8 @@ import pytest
 from django.core.management import CommandError, get_commands, load_command_class
 
 from twofactor.models import Authenticator, TrustedBrowser
-from twofactor.tests.helpers import code_now, event_kinds, is_signed_in, new_client, sign_in
+from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in
+from twofactor.tests.rows import event_kinds
 
 ACTIONS = ["status ada@example.com", "reset ada@example.com", "report", "prune", "rotate-keys", "import allauth"]
 

@@ -15,9 +15,10 @@ from twofactor import sessions
 from twofactor.decorators import second_factor_required
 from twofactor.mixins import SecondFactorRequiredMixin
 from twofactor.tests.constants import CONFIRM, HTMX, LOGIN, NOW, SETUP
-from twofactor.tests.helpers import age_second_factor, is_full_page, message_levels, redirect_target
+from twofactor.tests.helpers import age_second_factor
 from twofactor.tests.hosts import pages
 from twofactor.tests.hosts.pages import BY_CLASS, CACHED, DELETE, DISPATCH, ELSEWHERE, HOST, ONE, REPORT, ROW, WRAPPED
+from twofactor.tests.responses import is_full_page, message_levels, redirect_target
 
 NOTE = "the-words-of-the-note"
 FROM_HOST_PAGE = {"HX-Current-URL": f"http://testserver{HOST}?page=2"}

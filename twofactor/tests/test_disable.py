@@ -2,7 +2,9 @@
 
 from twofactor.models import Authenticator, BackupCode
 from twofactor.tests.constants import DISABLE, HTMX, PASSWORD, SETTINGS
-from twofactor.tests.helpers import event_kinds, is_full_page, is_signed_in, proof, redirect_target, wrong_code
+from twofactor.tests.helpers import is_signed_in, proof, wrong_code
+from twofactor.tests.responses import is_full_page, redirect_target
+from twofactor.tests.rows import event_kinds
 
 
 def test_password_and_code_turn_it_off(client_with_2fa, secret):

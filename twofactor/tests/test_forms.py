@@ -8,7 +8,10 @@ from django.contrib.auth.models import AnonymousUser
 from twofactor import forms, limits
 from twofactor.forms import ConfirmForm, VerifyLoginForm
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import UNKNOWN_BACKUP_CODE, code_now, error_codes, tries_left, update, wrong_code
+from twofactor.tests.constants import UNKNOWN_BACKUP_CODE
+from twofactor.tests.helpers import code_now, wrong_code
+from twofactor.tests.responses import error_codes
+from twofactor.tests.rows import tries_left, update
 
 PENDING = "a" * 32
 OTHER_KEY = f"test:{'A' * 43}="  # under the same ID

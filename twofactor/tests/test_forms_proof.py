@@ -6,7 +6,10 @@ from django.contrib.sessions.backends.db import SessionStore
 from twofactor import limits
 from twofactor.forms import ProofForm, VerifySetupForm
 from twofactor.models import Authenticator
-from twofactor.tests.helpers import NOW, PASSWORD, code_now, error_codes, tries_left, wrong_code
+from twofactor.tests.constants import NOW, PASSWORD
+from twofactor.tests.helpers import code_now, wrong_code
+from twofactor.tests.responses import error_codes
+from twofactor.tests.rows import tries_left
 
 
 @pytest.fixture

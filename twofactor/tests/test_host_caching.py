@@ -3,7 +3,8 @@
 import pytest
 
 from twofactor.tests.constants import PASSWORD, SETTINGS, SETUP, STATUS, STEP_UP_PAGES, VERIFY_LOGIN, VERIFY_SETUP
-from twofactor.tests.helpers import code_now, give_password, key_shown, new_client
+from twofactor.tests.helpers import code_now, give_password, new_client
+from twofactor.tests.responses import key_shown
 
 
 def is_stored(response):

@@ -14,7 +14,9 @@ from django.urls import include, path
 from twofactor import conf, signals
 from twofactor.forms import SecondFactorForm
 from twofactor.reset import reset
-from twofactor.tests.helpers import CONFIRM, age_second_factor, redirect_target
+from twofactor.tests.constants import CONFIRM
+from twofactor.tests.helpers import age_second_factor
+from twofactor.tests.responses import redirect_target
 
 PAGE = (Path(conf.__file__).parent.parent / "docs" / "reuse.md").read_text()
 EXAMPLES = dict(re.findall(r"```python\n# shop/(\w+)\.py\n(.*?)```", PAGE, flags=re.DOTALL))

@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """Page or panel, and HX-Redirect: one function each decides for every path."""
 
 from urllib.parse import parse_qs, urlsplit
@@ -9,9 +8,23 @@ from django.test import RequestFactory
 from django_htmx.middleware import HtmxMiddleware
 
 from twofactor.htmx import HtmxRedirectMiddleware, wants_panel
-from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
-from twofactor.tests.helpers import age_second_factor, give_password, is_full_page, new_client, redirect_target
+from twofactor.tests.constants import (
+    CODE_PAGES,
+    DISABLE,
+    EMAIL,
+    HTMX,
+    LOGIN,
+    PASSWORD,
+    REAUTHENTICATE,
+    SETTINGS,
+    SETUP,
+    STATUS,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+)
+from twofactor.tests.helpers import age_second_factor, give_password, new_client
 from twofactor.tests.hosts.pages import DELETE, HOST
+from twofactor.tests.responses import is_full_page, redirect_target
 
 HISTORY_RESTORE = {**HTMX, "HX-History-Restore-Request": "true"}
 

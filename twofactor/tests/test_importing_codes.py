@@ -9,7 +9,9 @@ from django.contrib.auth.hashers import check_password, make_password
 from twofactor import codes, models
 from twofactor.forms import VerifyLoginForm
 from twofactor.models import Authenticator, BackupCode, Verdict
-from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE, counters, error_codes, update
+from twofactor.tests.constants import NOW, UNKNOWN_BACKUP_CODE
+from twofactor.tests.responses import error_codes
+from twofactor.tests.rows import counters, update
 
 pytestmark = pytest.mark.database
 

@@ -9,7 +9,8 @@ from django.contrib.admin import AdminSite
 from django.urls import include, path
 
 from twofactor.tests.constants import CHANGE_PASSWORD, EMAIL, HTMX, LOGIN, LOGOUT, PASSWORD, SETTINGS, SETUP
-from twofactor.tests.helpers import is_signed_in, redirect_target, sign_in
+from twofactor.tests.helpers import is_signed_in, sign_in
+from twofactor.tests.responses import redirect_target
 
 # A site with a second admin site.
 urlpatterns = [path("bare/", AdminSite("bare").urls), path("", include("twofactor.tests.urls"))]

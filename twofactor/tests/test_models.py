@@ -5,7 +5,9 @@ import logging
 import pytest
 
 from twofactor.models import Authenticator, Verdict
-from twofactor.tests.helpers import NOW, code_now, counters
+from twofactor.tests.constants import NOW
+from twofactor.tests.helpers import code_now
+from twofactor.tests.rows import counters
 
 pytestmark = pytest.mark.database
 

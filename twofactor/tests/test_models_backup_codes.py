@@ -4,7 +4,8 @@ import pytest
 
 from twofactor import codes
 from twofactor.models import Authenticator, ChangedMeanwhile
-from twofactor.tests.helpers import NOW, UNKNOWN_BACKUP_CODE, counters, update
+from twofactor.tests.constants import NOW, UNKNOWN_BACKUP_CODE
+from twofactor.tests.rows import counters, update
 
 pytestmark = pytest.mark.database
 

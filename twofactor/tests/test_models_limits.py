@@ -4,7 +4,8 @@ import pytest
 
 from twofactor import conf
 from twofactor.models import Authenticator, Verdict
-from twofactor.tests.helpers import NOW, counters, update
+from twofactor.tests.constants import NOW
+from twofactor.tests.rows import counters, update
 
 pytestmark = pytest.mark.database
 

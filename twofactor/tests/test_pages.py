@@ -1,11 +1,24 @@
-# ruff: noqa: F405
 """Rules that are the same for all pages of the app, and for all pages that change 2FA."""
 
 import pytest
 
 from twofactor import forms
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.tests.constants import *  # noqa: F403 - paths and names of fields
+from twofactor.tests.constants import (
+    CANCEL_SETUP,
+    CODE_PAGES,
+    CONFIRM,
+    DISABLE,
+    LOGIN,
+    PASSWORD,
+    REGENERATE,
+    SETTINGS,
+    SETUP,
+    STATUS,
+    STEP_UP_PAGES,
+    UNKNOWN_BACKUP_CODE,
+    VERIFY_SETUP,
+)
 from twofactor.tests.helpers import age_second_factor, code_now, new_client, proof, sign_in, start_setup, wrong_code
 from twofactor.tests.responses import backup_codes_on, errors, inputs, message_levels, redirect_target
 from twofactor.tests.rows import event_kinds

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_POST
 
 from twofactor.reauthentication import required_step_up_url
 from twofactor.tests.constants import HTMX, LOGIN, PASSWORD, REAUTHENTICATE
-from twofactor.tests.helpers import code_now, errors, message_levels, proof, redirect_target, sign_in_with_2fa
+from twofactor.tests.helpers import code_now, proof, sign_in_with_2fa
+from twofactor.tests.responses import errors, message_levels, redirect_target
 
 ADMIN = "/admin/twofactor/authenticator/"
 EMAIL, CLOSE = "/accounts/email/", "/close/"

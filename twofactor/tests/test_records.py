@@ -10,7 +10,8 @@ from django.test import RequestFactory
 
 from twofactor import reauthentication, testing
 from twofactor.tests.constants import CONFIRM, LOGOUT, PASSWORD, REAUTHENTICATE, REGENERATE, SETUP, VERIFY_LOGIN
-from twofactor.tests.helpers import age_second_factor, code_now, new_client, redirect_target, sign_in
+from twofactor.tests.helpers import age_second_factor, code_now, new_client, sign_in
+from twofactor.tests.responses import redirect_target
 
 TYPES = {"code": "totp", "backup_code": "recovery_codes"}
 

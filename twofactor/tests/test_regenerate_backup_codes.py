@@ -6,7 +6,8 @@ import pytest
 
 from twofactor.models import Authenticator
 from twofactor.tests.constants import HTMX, REGENERATE, SETTINGS
-from twofactor.tests.helpers import backup_codes_on, errors, is_full_page, message_levels, proof, redirect_target
+from twofactor.tests.helpers import proof
+from twofactor.tests.responses import backup_codes_on, errors, is_full_page, message_levels, redirect_target
 
 
 def test_password_and_code_give_ten_new_codes_and_invalidate_the_old_ones(client_with_2fa, backup_codes, secret):

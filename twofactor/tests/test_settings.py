@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from twofactor.models import Authenticator, SecurityEvent
-from twofactor.tests.helpers import DISABLE, HTMX, REGENERATE, SETTINGS, SETUP, STATUS, is_full_page, redirect_target
+from twofactor.tests.constants import DISABLE, HTMX, REGENERATE, SETTINGS, SETUP, STATUS
+from twofactor.tests.responses import is_full_page, redirect_target
 
 
 def linked_paths(response):

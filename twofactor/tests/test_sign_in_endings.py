@@ -7,8 +7,9 @@ import pytest
 from twofactor import limits
 from twofactor.models import Authenticator
 from twofactor.tests.constants import CANCEL_LOGIN, LOGIN, PASSWORD, SECRET, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
-from twofactor.tests.helpers import age_sign_in, code_now, event_kinds, give_password, is_signed_in, wrong_code
+from twofactor.tests.helpers import age_sign_in, code_now, give_password, is_signed_in, wrong_code
 from twofactor.tests.responses import inputs, messages_on, redirect_target
+from twofactor.tests.rows import event_kinds
 
 SIGNUP = "/accounts/signup/"
 NEXT = "/accounts/email/?a=b&c=d"

@@ -2,7 +2,8 @@
 
 from twofactor.models import Authenticator
 from twofactor.testing import sign_in
-from twofactor.tests.helpers import SECRET, SETTINGS, new_client
+from twofactor.tests.constants import SECRET, SETTINGS
+from twofactor.tests.helpers import new_client
 from twofactor.tests.hosts.pages import REPORT
 
 

@@ -9,9 +9,10 @@ from django.utils import timezone
 from twofactor import trust
 from twofactor.models import Authenticator, TrustedBrowser
 from twofactor.tests.constants import DISABLE, HTMX, LOGOUT, PASSWORD, SETTINGS, VERIFY_LOGIN
-from twofactor.tests.helpers import code_now, event_kinds, give_password, is_signed_in, new_client, wrong_code
+from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, wrong_code
 from twofactor.tests.hosts.pages import REPORT
 from twofactor.tests.responses import inputs, is_full_page, redirect_target
+from twofactor.tests.rows import event_kinds
 
 COOKIE = "trusted"
 FORGET_ALL = "/accounts/2fa/trusted-browsers/forget/"

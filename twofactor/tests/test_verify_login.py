@@ -6,7 +6,15 @@ import pytest
 
 from twofactor.models import Authenticator
 from twofactor.tests.constants import CANCEL_LOGIN, LOGIN, SETTINGS, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
-from twofactor.tests.helpers import age_sign_in, code_now, give_password, is_signed_in, new_client, sign_in, wrong_code
+from twofactor.tests.helpers import (
+    age_sign_in,
+    code_now,
+    give_password,
+    is_signed_in,
+    new_client,
+    sign_in,
+    wrong_code,
+)
 from twofactor.tests.responses import errors, inputs, is_full_page, message_levels, messages_on, redirect_target
 from twofactor.tests.rows import event_kinds
 

@@ -6,7 +6,8 @@ import pytest
 
 from twofactor.models import Authenticator
 from twofactor.tests.constants import DISABLE, LOGIN, LOGOUT, REAUTHENTICATE, REGENERATE, SETUP
-from twofactor.tests.helpers import code_now, is_signed_in, new_client, redirect_target, wrong_code
+from twofactor.tests.helpers import code_now, is_signed_in, new_client, wrong_code
+from twofactor.tests.responses import redirect_target
 
 ADMIN = "/admin/twofactor/authenticator/"
 

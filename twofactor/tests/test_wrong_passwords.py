@@ -6,8 +6,9 @@ import pytest
 
 from twofactor.models import Authenticator
 from twofactor.tests.constants import DISABLE, LOGIN, PASSWORD, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP
-from twofactor.tests.helpers import code_now, event_kinds, is_signed_in, new_client, sign_in, wrong_code
+from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in, wrong_code
 from twofactor.tests.responses import errors, redirect_target
+from twofactor.tests.rows import event_kinds
 
 
 def post_passwords(client, path, times, password="not-the-password"):

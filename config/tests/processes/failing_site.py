@@ -16,7 +16,7 @@ from django.test import Client
 
 from config.tests.processes import site_helpers
 from twofactor import totp
-from twofactor.tests.journeys import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.rfc6238 import code_at
 from twofactor.views import settings as settings_view
 

@@ -24,7 +24,8 @@ from config.settings_test import TEST_FOLDER
 from config.tests.processes import site_helpers
 from dev import SERVER
 from twofactor.tests import with_django
-from twofactor.tests.journeys import LOGIN, PASSWORD, SiteUser, begin_sign_in, free_port, new_client, sign_in
+from twofactor.tests.constants import LOGIN, PASSWORD
+from twofactor.tests.journeys import SiteUser, begin_sign_in, free_port, new_client, sign_in
 
 ROOT = Path(__file__).resolve().parents[3]
 # Each race is repeated this often. More rounds find rarer faults: TEST_ROUNDS=50.

@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """docs/reuse.md works as written, in a new environment and a new site, for a user who turns 2FA on and off."""
 
 import re
@@ -9,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from config.tests.processes.fresh_host import FreshSite, build, environment
-from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
+from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS
+from twofactor.tests.journeys import (
+    SiteUser,
+    give_password,
+    pass_stage,
+    post,
+    redirect_target,
+    sign_in_by_provider,
+    sign_out,
+    turn_off,
+    turn_on,
+    visible_text,
+)
 
 NEWEST_DJANGO = "6.1.3"
 OMITTED_LINES = {

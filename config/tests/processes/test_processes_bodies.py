@@ -4,7 +4,8 @@ import secrets
 import socket
 from contextlib import ExitStack, suppress
 
-from twofactor.tests.journeys import LOGIN, SETTINGS, is_signed_in, post, redirect_target, visible_text
+from twofactor.tests.constants import LOGIN, SETTINGS
+from twofactor.tests.journeys import is_signed_in, post, redirect_target, visible_text
 
 TOKEN = "t" * 32  # for CSRF checks, in cookie and body: without it, the body of a form is not read
 BODY = f"csrfmiddlewaretoken={TOKEN}&login=ada%40example.com&password=x".encode()

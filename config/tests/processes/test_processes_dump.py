@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """A stolen database, email folder and log contain no secret, code or password in clear."""
 
 import base64
@@ -14,7 +13,28 @@ import pytest
 
 from config.tests.processes import site_helpers
 from config.tests.processes.running_site import serving, wait_until
-from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
+from twofactor.tests.constants import (
+    CHANGE_PASSWORD,
+    DISABLE,
+    EMAIL,
+    LOGOUT,
+    PASSWORD,
+    REAUTHENTICATE,
+    REGENERATE,
+    SECRET,
+    SETUP,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+)
+from twofactor.tests.journeys import (
+    SiteUser,
+    backup_codes_on,
+    give_password,
+    key_on,
+    post,
+    redirect_target,
+    start_setup,
+)
 
 SECOND_PASSWORD = "Zinc-7-harbour-lantern"
 WRONG_PASSWORD = "wrong-Password-of-Ada-8"

@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """Faults of the mail server, the database, the SQLite lock and the server process lose no data."""
 
 import os
@@ -7,12 +6,36 @@ import sqlite3
 import threading
 from contextlib import closing
 
+import httpx
 import pytest
 
 from config.tests.processes import site_helpers
 from config.tests.processes.databases import new_database, unreachable
 from config.tests.processes.running_site import parallel, serving, wait_until
-from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
+from twofactor.tests.constants import (
+    DISABLE,
+    LOGIN,
+    PASSWORD,
+    REGENERATE,
+    SETTINGS,
+    SETUP,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+)
+from twofactor.tests.journeys import (
+    backup_codes_on,
+    confirm_setup,
+    copy_of,
+    give_code,
+    give_password,
+    is_signed_in,
+    key_on,
+    post,
+    redirect_target,
+    start_setup,
+    turn_on,
+    visible_text,
+)
 
 
 @pytest.mark.parametrize("is_listening", [False, True], ids=["refuses", "hangs"])

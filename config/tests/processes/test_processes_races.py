@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """Race conditions: parallel requests to two processes use nothing twice and leave no partial change.
 
 Each race runs TEST_ROUNDS times (3 by default), on SQLite and on PostgreSQL.
@@ -11,7 +10,33 @@ import pytest
 from config.tests.processes import site_helpers
 from config.tests.processes.running_site import ROUNDS, parallel, wait_until
 from twofactor.limits import COMPLETED
-from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
+from twofactor.tests.constants import (
+    DISABLE,
+    EMAIL,
+    LOGOUT,
+    PASSWORD,
+    REAUTHENTICATE,
+    REGENERATE,
+    SETTINGS,
+    SETUP,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+)
+from twofactor.tests.journeys import (
+    SiteUser,
+    backup_codes_on,
+    copy_of,
+    give_backup_code,
+    give_code,
+    give_password,
+    has_pending_sign_in,
+    is_signed_in,
+    new_address,
+    post,
+    redirect_target,
+    start_setup,
+    visible_text,
+)
 
 
 class SignInPool:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from twofactor.tests.journeys import LOGIN
+from twofactor.tests.constants import LOGIN
 
 # The server has 64 threads. Forms that never end are in test_processes_bodies.py.
 MANY = 200

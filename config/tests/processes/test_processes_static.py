@@ -7,7 +7,7 @@ import brotli
 import pytest
 
 from config.tests.processes.running_site import manage, serving
-from twofactor.tests.journeys import LOGIN
+from twofactor.tests.constants import LOGIN
 
 HASHED = re.compile(r"/static/[\w/.-]+\.[0-9a-f]{12}\.(?:css|js|svg)")
 DECOMPRESS = {"gzip": gzip.decompress, "br": brotli.decompress}

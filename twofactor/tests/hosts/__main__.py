@@ -1,4 +1,3 @@
-# ruff: noqa: F405
 """Run a site in which a user turns 2FA on and off. See settings.py for options. Start it by tests/with_django.py."""
 
 import re
@@ -21,7 +20,18 @@ from django.utils.formats import date_format
 
 from twofactor.models import Authenticator, SecurityEvent
 from twofactor.tests import journeys
-from twofactor.tests.journeys import *  # noqa: F403 - paths, and the driver of journeys
+from twofactor.tests.constants import DISABLE, PASSWORD
+from twofactor.tests.journeys import (
+    SiteUser,
+    give_password,
+    pass_stage,
+    post,
+    sign_in_by_provider,
+    sign_out,
+    start_setup,
+    turn_off,
+    turn_on,
+)
 
 LOGIN_CODE = "/accounts/login/code/"
 
