@@ -1,18 +1,13 @@
-"""Fixtures of the site's tests: its users, and optional services. The app's tests have a conftest.py of their own."""
-
-import os
+"""Fixtures of the site's tests: and its users. The app's tests have a conftest.py of their own."""
 
 import pytest
 from allauth.account.models import EmailAddress
 
 from accounts.models import User
 from config.settings import PASSWORD_HASHERS
-from config.tests.processes.databases import new_database
-from twofactor.tests.constants import NOW, PASSWORD, SECRET
+from twofactor.tests.constants import PASSWORD
 from twofactor.tests.fixtures import *  # noqa: F403 - pytest finds fixtures by their names here
 from twofactor.tests.postgresql import TEST_ON_POSTGRESQL, why_unavailable
-
-__all__ = ["NOW", "PASSWORD", "SECRET"]  # for tests that import them from here
 
 
 @pytest.fixture
@@ -36,18 +31,3 @@ def real_hasher(settings):
 def pytest_configure() -> None:
     if TEST_ON_POSTGRESQL and (reason := why_unavailable()):
         pytest.exit(f"Skipped on PostgreSQL: accounts/tests, config/tests. {reason}", 0)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("services"):
-            item.fixturenames.insert(0, "services")  # type: ignore[attr-defined] # of test functions
-
-
-@pytest.fixture(scope="session")
-def services():
-    """The environment of a site on PostgreSQL, with its own database."""
-    if reason := why_unavailable():
-        pytest.skip(reason)
-    with new_database(f"twofactor_test_{os.getpid()}") as url:
-        yield {"DATABASE_URL": url}

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 
-class UserManager(BaseUserManager["User"]):  # type: ignore[name-defined] # Circular: models.py imports this module.
+class UserManager(BaseUserManager[Any]):  # `Any` for User, because models.py imports this module
     def get_by_natural_key(self, username: str | None) -> Any:
         return self.get(email=(username or "").lower())
 

@@ -6,6 +6,7 @@ requests between them.
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,12 +19,11 @@ PATH = "/bench-meter"
 NOT_COUNTED = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA", "SET")
 
 site = get_wsgi_application()
-queries = 0
+counted = Counter[str]()
 
 
 def count(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
-    global queries  # noqa: PLW0603 - one thread writes it
-    queries += not str(sql).lstrip().upper().startswith(NOT_COUNTED)
+    counted["queries"] += not str(sql).lstrip().upper().startswith(NOT_COUNTED)
     return execute(sql, *rest)
 
 
@@ -39,4 +39,4 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if environ["PATH_INFO"] != PATH:
         return site(environ, start_response)
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps({"queries": queries, "cpu": time.process_time()}).encode()]
+    return [json.dumps({"queries": counted["queries"], "cpu": time.process_time()}).encode()]

@@ -17,8 +17,8 @@ from accounts.addresses import Taken, owner_of, prepare_confirmation, reject
 from accounts.forms import ResetPasswordKeyForm
 from accounts.models import User
 from config.messages import CookieStorage
-from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator
+from twofactor.tests.constants import PASSWORD, SECRET
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in, sign_in_with_2fa
 
 pytestmark = pytest.mark.database

@@ -12,9 +12,8 @@ from django.core.exceptions import ValidationError
 
 from accounts.hashers import Argon2idHasher
 from accounts.models import User
-from conftest import PASSWORD, SECRET
 from twofactor.models import Authenticator, TrustedBrowser
-from twofactor.tests.constants import REAUTHENTICATE, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.constants import PASSWORD, REAUTHENTICATE, SECRET, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 
 pytestmark = pytest.mark.usefixtures("real_hasher")

@@ -1,9 +1,17 @@
 """The sign-in page."""
 
 from allauth.account import views as allauth_views
+from django.http import HttpResponse
 
-from accounts.views._status import FormStatusMixin
+from accounts.forms import LoginForm
 
 
-class LoginView(FormStatusMixin, allauth_views.LoginView):
-    """allauth's view, with status 422 for errors, and 429 if the password was not checked."""
+class LoginView(allauth_views.LoginView):
+    """allauth's view, with status 422 for errors, and 429 with Retry-After if the password was not checked."""
+
+    def form_invalid(self, form: LoginForm) -> HttpResponse:
+        response = super().form_invalid(form)
+        response.status_code = form.status
+        for header, value in form.headers.items():
+            response[header] = value
+        return response

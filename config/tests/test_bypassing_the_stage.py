@@ -8,9 +8,18 @@ import pytest
 from django.contrib.sessions.models import Session
 
 from config.wsgi import application
-from conftest import PASSWORD
 from twofactor.models import Authenticator
-from twofactor.tests.constants import DISABLE, LOGIN, LOGOUT, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN
+from twofactor.tests.constants import (
+    DISABLE,
+    LOGIN,
+    LOGOUT,
+    PASSWORD,
+    REAUTHENTICATE,
+    REGENERATE,
+    SETTINGS,
+    SETUP,
+    VERIFY_LOGIN,
+)
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, wrong_code
 from twofactor.tests.responses import redirect_target
 

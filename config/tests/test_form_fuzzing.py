@@ -11,10 +11,19 @@ from django.db import transaction
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from conftest import PASSWORD, SECRET
 from twofactor import codes, totp
 from twofactor.models import Authenticator, BackupCode, Limit
-from twofactor.tests.constants import CONFIRM, DISABLE, LOGIN, REGENERATE, SETUP, VERIFY_LOGIN, VERIFY_SETUP
+from twofactor.tests.constants import (
+    CONFIRM,
+    DISABLE,
+    LOGIN,
+    PASSWORD,
+    REGENERATE,
+    SECRET,
+    SETUP,
+    VERIFY_LOGIN,
+    VERIFY_SETUP,
+)
 from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client
 
 pytestmark = pytest.mark.django_db

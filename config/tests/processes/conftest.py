@@ -1,10 +1,12 @@
 """Running sites that all modules share. Create your own users."""
 
+import os
+
 import pytest
 
+from config.tests.processes.databases import new_database
 from config.tests.processes.running_site import serving
-
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)]
+from twofactor.tests.postgresql import why_unavailable
 
 
 @pytest.fixture(scope="session")
@@ -14,14 +16,22 @@ def sqlite_site():
 
 
 @pytest.fixture(scope="session")
-def postgresql_site(services):
+def postgresql_url():
+    """The URL of a database for these tests. Skip the test without a server."""
+    if reason := why_unavailable():
+        pytest.skip(reason)
+    with new_database(f"twofactor_test_{os.getpid()}") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql_site(postgresql_url):
     # PostgreSQL looks every 100 ms whether a killed server is gone, and then rolls its transaction back.
-    url = f"{services['DATABASE_URL']}?options=-c client_connection_check_interval=100"
-    with serving(**services | {"DATABASE_URL": url}) as site:
+    with serving(DATABASE_URL=f"{postgresql_url}?options=-c client_connection_check_interval=100") as site:
         yield site
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=["sqlite", "postgresql"])
 def site(request):
     """A site on SQLite, and one on PostgreSQL. It is started again after a test that kills it."""
     site = request.getfixturevalue(f"{request.param}_site")

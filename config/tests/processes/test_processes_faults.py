@@ -62,7 +62,7 @@ def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(is_listening):
             site.kill()  # SIGTERM would wait five seconds for the emails
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("postgresql_url")
 def test_without_its_database_the_site_answers_503_and_it_recovers_by_itself():
     name = f"twofactor_gone_{os.getpid()}"
     with new_database(name) as url, serving(DATABASE_URL=url) as site:

@@ -300,7 +300,6 @@ def test_only_one_of_a_parallel_turn_off_and_regeneration_happens(site):
         assert done == (["codes_regenerated"] if is_on else ["turned_off"])
 
 
-@pytest.mark.services
 @pytest.mark.parametrize("change", ["turn on", "new codes", "new phone"])
 def test_a_request_of_a_second_tab_does_not_lose_the_new_backup_codes(postgresql_site, change):
     """Another tab sends a request after the change is committed and before its response arrives."""
