@@ -5,10 +5,12 @@ import sys
 import threading
 
 import pytest
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends import smtp
 
 from config.mail import BackgroundBackend, TerminalBackend, flush
+from config.tests import mail_process
 
 LINK = "https://2fa.example/secret-link/"
 
@@ -75,32 +77,10 @@ def test_a_failure_is_logged_without_the_text(mail_server, message, caplog):
     assert record.exc_info is None
 
 
-# Each process sends one email. Its mail server answers after the main thread has ended, or never.
-PROCESS = """
-import threading
-import config.mail
-from django.conf import settings
-from django.core.mail import EmailMessage
-from django.core.mail.backends import smtp
-settings.configure(EMAIL_BACKEND="config.mail.BackgroundBackend")
-
-def send_messages(backend, messages):
-    threading.main_thread().join()
-    if {answers}:
-        print("sent", messages[0].subject)
-    else:
-        threading.Event().wait()
-
-smtp.EmailBackend.send_messages = send_messages
-config.mail.SHUTDOWN_SECONDS = {seconds}
-EmailMessage("Hello", "Text", to=["a@example.com"]).send()
-"""
-
-
-@pytest.mark.parametrize("answers, seconds, shown", [(True, 5, "sent Hello"), (False, 0, "the process ended before")])
-def test_a_process_sends_its_last_email_before_it_ends_unless_the_mail_server_hangs(answers, seconds, shown):
-    command = [sys.executable, "-c", PROCESS.format(answers=answers, seconds=seconds)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("arguments, shown", [(["5", "answers"], "sent Hello"), (["0"], "the process ended before")])
+def test_a_process_sends_its_last_email_before_it_ends_unless_the_mail_server_hangs(arguments, shown):
+    command = [sys.executable, "-m", mail_process.__name__, *arguments]
+    done = subprocess.run(command, cwd=settings.BASE_DIR, check=True, capture_output=True, text=True, timeout=60)
     assert shown in done.stdout + done.stderr
 
 

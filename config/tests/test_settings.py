@@ -16,10 +16,7 @@ from twofactor.crypto import Keyring
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = "k1:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
 REQUIRED = {"SECRET_KEY": "s" * 60, "ALLOWED_HOSTS": "2fa.example,other.example", "TWOFACTOR_KEYS": KEYS}
-PRINT_SETTINGS = """
-import json, config.settings as s
-print(json.dumps({name: getattr(s, name) for name in dir(s) if name.isupper()}, default=str))
-"""
+PRINT_SETTINGS = Path(__file__).with_name("print_settings.py")
 COOKIES = ["SESSION", "CSRF", "LANGUAGE"]
 CSP = {name: ["'none'"] for name in ("default-src", "frame-ancestors", "base-uri")}
 CSP |= {name: ["'self'"] for name in ("script-src", "style-src", "img-src", "font-src", "connect-src", "form-action")}
@@ -35,7 +32,7 @@ def folder(tmp_path):
 @pytest.fixture
 def start(folder):
     """Return a function that loads the settings with this environment only, in a new process."""
-    command = [sys.executable, "-c", PRINT_SETTINGS]
+    command = [sys.executable, PRINT_SETTINGS]
     options = {"cwd": folder, "capture_output": True, "text": True, "timeout": 20}
     return lambda **env: subprocess.run(command, env=env, check=False, **options)
 

@@ -30,22 +30,7 @@ from twofactor.tests.journeys import SiteUser, begin_sign_in, free_port, new_cli
 ROOT = Path(__file__).resolve().parents[3]
 # Each race is repeated this often. More rounds find rarer faults: TEST_ROUNDS=50.
 ROUNDS = int(os.environ.get("TEST_ROUNDS", "3"))
-
-# The site's settings with two changes. No manifest of static files: collectstatic would write into a shared folder.
-# No slow password hash (25 ms each), unless REAL_HASHER is set.
-SETTINGS_MODULE = """
-from config.settings import *
-STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-if not env.bool("REAL_HASHER", default=False):
-    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-"""
-
-# PR_SET_PDEATHSIG: Linux ends the server when the test process ends, even if that is killed.
-LAUNCHER = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
+LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 def wait_until(true, what, *, seconds=20):
@@ -106,10 +91,9 @@ class Site:
         self.log = folder / "server.log"
         self.database = folder / "site.sqlite3"
         self.mail.mkdir(parents=True)
-        (folder / "served_settings.py").write_text(SETTINGS_MODULE)
         self.env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ} | {
-            "DJANGO_SETTINGS_MODULE": "served_settings",
-            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+            "DJANGO_SETTINGS_MODULE": "config.tests.processes.served_settings",
+            "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "DEBUG": "false",
             "USE_HTTPS": "false",
@@ -140,7 +124,7 @@ class Site:
         server = [sys.executable, "-m", "granian", *options, "config.wsgi:application"]
         with self.log.open("ab") as log:
             options = {"cwd": ROOT, "env": self.env, "stdout": log, "stderr": log, "start_new_session": True}
-            self.server = subprocess.Popen([sys.executable, "-c", LAUNCHER, *server], **options)
+            self.server = subprocess.Popen([sys.executable, LAUNCHER, *server], **options)
         wait_until(self.answers, "to serve", seconds=60)
 
     def answers(self):
