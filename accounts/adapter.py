@@ -29,7 +29,7 @@ from twofactor.forms import in_words
 from twofactor.models import limit_key
 
 logger = logging.getLogger("accounts")
-PASSWORDS_OF_SOURCE = (10, 60)  # wrong passwords, in seconds
+PASSWORDS_OF_SOURCE = (10, 60)  # wrong passwords, and seconds
 # Emails that anyone can trigger for any address, and the limit of each. All others notify the owner of an account.
 LIMITED_EMAILS = {
     "account/email/account_already_exists": "reset",

@@ -13,7 +13,7 @@ from accounts.models import User
 from twofactor.limits import Tries
 from twofactor.models import limit_key
 
-RATE = (20, 5 * 60)  # wrong passwords, in seconds
+RATE = (20, 5 * 60)  # wrong passwords, and seconds
 MAX_AGE = 365 * 24 * 60 * 60  # seconds
 SALT = "accounts.known_browsers"
 

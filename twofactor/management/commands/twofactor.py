@@ -83,7 +83,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{user}: off{', but required' if adapter.current().is_required(user) else ''}")
             return
         since = f"{utc(authenticator.created_at):%Y-%m-%d %H:%M} UTC"
-        self.stdout.write(f"{user}: on since {since}, {in_words(authenticator.codes_left)}")
+        self.stdout.write(f"{user}: on since {since}, {describe_backup_codes(authenticator.codes_left)}")
         if wait := authenticator.seconds_to_wait():
             self.stdout.write(f"Codes from the app are not checked for another {wait} seconds.")
 
@@ -102,7 +102,7 @@ class Command(BaseCommand):
         for user in active.order_by("pk").iterator():
             if getattr(user, "authenticator", None):
                 on += 1
-                self.stdout.write(f"on       {user}: {in_words(user.unused_codes)}")
+                self.stdout.write(f"on       {user}: {describe_backup_codes(user.unused_codes)}")
                 continue
             off += 1
             if adapter.current().is_required(user):
@@ -149,5 +149,5 @@ def find(email: str) -> Any:
         raise CommandError(error.args[0]) from None
 
 
-def in_words(left: int) -> str:
+def describe_backup_codes(left: int) -> str:
     return f"{left or 'no'} backup {'code' if left == 1 else 'codes'} left"
