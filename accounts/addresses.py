@@ -56,7 +56,7 @@ def owner_of(email: str) -> User | None:
     and has no confirmed address at all. An unconfirmed address of any other account does not sign in.
     """
     email = email.lower()
-    confirmed = EmailAddress.objects.filter(email=email, verified=True).select_related("user__twofactor_authenticator")
+    confirmed = EmailAddress.objects.filter(email=email, verified=True).select_related("user__second_factor")
     if address := confirmed.first():
         EmailAddress.objects.fill_cache_for_user(address.user, [address])
         return address.user

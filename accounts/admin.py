@@ -136,7 +136,7 @@ class UserAdmin(DjangoUserAdmin):
 
     @admin.display(boolean=True, description=_("2FA"))
     def has_2fa(self, user: User) -> bool:
-        return hasattr(user, "authenticator")
+        return hasattr(user, "second_factor")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         fields = [*super().get_readonly_fields(request, obj)]

@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from accounts.models import User
 from bench.orm import analyze, multiply, session_of
 from twofactor import conf, sessions, totp
-from twofactor.models import Authenticator, BackupCode, Limit, SecurityEvent, new_codes, new_version
+from twofactor.models import BackupCode, Limit, SecondFactor, SecurityEvent, new_codes, new_version
 from twofactor.tests.constants import PASSWORD
 
 EVENTS_EACH = 10
@@ -48,8 +48,8 @@ def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, An
 
 def _turn_on(user: User, secret: str, salt: bytes, digests: list[str]) -> str:
     sealed, version = conf.keyring().seal(secret, owner=str(user.pk)), new_version()
-    row = Authenticator.objects.create(user=user, sealed_secret=sealed, backup_salt=salt, version=version)
-    BackupCode.objects.bulk_create(BackupCode(authenticator=row, digest=digest) for digest in digests)
+    row = SecondFactor.objects.create(user=user, sealed_secret=sealed, backup_salt=salt, version=version)
+    BackupCode.objects.bulk_create(BackupCode(second_factor=row, digest=digest) for digest in digests)
     return version
 
 
@@ -62,10 +62,10 @@ def fill_database(users: int, rows: int) -> None:
     first = User.objects.filter(email__startswith="crowd-").order_by("pk").values_list("pk", flat=True)[0]
     user_id_sql = f"{first} + i % {users}"
     multiply(EmailAddress.objects.get(user=template_user), users, email=email_sql, user_id=user_id_sql)
-    multiply(Authenticator.objects.get(user=template_user), users, user_id=user_id_sql)
-    last = Authenticator.objects.order_by("-pk").values_list("pk", flat=True)[0]
-    code = BackupCode.objects.filter(authenticator__user=template_user)[0]
-    multiply(code, users * 10, authenticator_id=f"{last - users + 1} + i % {users}", digest="'digest-' || i")
+    multiply(SecondFactor.objects.get(user=template_user), users, user_id=user_id_sql)
+    last = SecondFactor.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    code = BackupCode.objects.filter(second_factor__user=template_user)[0]
+    multiply(code, users * 10, second_factor_id=f"{last - users + 1} + i % {users}", digest="'digest-' || i")
     multiply(Session.objects.all()[0], rows, session_key="'crowd-' || i")
     multiply(UserSession.objects.filter(user=template_user)[0], rows, session_key="'crowd-' || i", user_id=user_id_sql)
     multiply(SecurityEvent.objects.filter(user=template_user)[0], rows, user_id=user_id_sql)

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_POST, require_safe
 @login_not_required
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    authenticator = getattr(request.user, "authenticator", None)
-    codes_left = authenticator.codes_left if authenticator else 0
-    return render(request, "home.html", {"authenticator": authenticator, "codes_left": codes_left})
+    second_factor = getattr(request.user, "second_factor", None)
+    codes_left = second_factor.codes_left if second_factor else 0
+    return render(request, "home.html", {"second_factor": second_factor, "codes_left": codes_left})
 
 
 @require_POST

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from e2e import steps
 from e2e.phone import Phone
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import LOGIN, PASSWORD, REGENERATE, SETTINGS, SETUP, VERIFY_SETUP
 
 # --- By keyboard ----------------------------------------------------------------------------------
@@ -200,4 +200,4 @@ def test_the_main_journey_without_javascript(page, user):
             hint = "The six digits that your authenticator app shows now."
             expect(steps.code_field(page)).to_have_accessible_description(hint)
             steps.expect_wrong_code(page, "000000")
-    assert not Authenticator.objects.exists()
+    assert not SecondFactor.objects.exists()

@@ -20,7 +20,7 @@ class AccountAdapter(DefaultAccountAdapter):
         The list is empty for users who have neither 2FA nor a password: they have nothing to prove.
         """
         url = reverse("twofactor:reauthenticate")
-        if getattr(user, "authenticator", None) is None:
+        if getattr(user, "second_factor", None) is None:
             methods = super().get_reauthentication_methods(user)
             return [{**method, "url": url} for method in methods if method["id"] == "reauthenticate"]
         return [{"id": "twofactor", "description": _("Use your password and a code"), "url": url}]

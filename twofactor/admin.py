@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from twofactor.models import Authenticator, SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.reauthentication import required_step_up_url
 from twofactor.reset import reset
 from twofactor.users import identifying_fields
@@ -41,18 +41,18 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(label=_("Reason"), max_length=200, widget=forms.TextInput(attrs={"size": 60}))
 
 
-@admin.register(Authenticator)
-class AuthenticatorAdmin(ReadOnlyAdmin):
+@admin.register(SecondFactor)
+class SecondFactorAdmin(ReadOnlyAdmin):
     list_display = ("user", "created_at", "updated_at")
     list_select_related = ("user",)
     fields = ("user", "created_at", "updated_at")
     actions = ("turn_off",)
 
     def has_reset_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("twofactor.delete_authenticator")
+        return request.user.has_perm("twofactor.delete_secondfactor")
 
     @admin.action(description=_("Turn two-factor authentication off, with a reason"), permissions=["reset"])
-    def turn_off(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> HttpResponse | None:
+    def turn_off(self, request: HttpRequest, queryset: QuerySet[SecondFactor]) -> HttpResponse | None:
         rows = queryset.select_related("user")
         if refusal := self._refuse_protected_users(request, rows):
             return refusal
@@ -73,7 +73,7 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "twofactor/admin/turn_off.html", context)
 
-    def _refuse_protected_users(self, request: HttpRequest, rows: QuerySet[Authenticator]) -> HttpResponse | None:
+    def _refuse_protected_users(self, request: HttpRequest, rows: QuerySet[SecondFactor]) -> HttpResponse | None:
         """Redirect to the settings page if the staff member is selected.
 
         Raise PermissionDenied if a superuser is selected and the staff member is none.

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 
 from twofactor import htmx, sessions, setup
 from twofactor.forms import ConfirmForm
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.step_up import MIN_MAX_AGE, SAFE, confirm_context, confirm_url
 
 MAX_AGE = timedelta(minutes=10)
@@ -47,10 +47,10 @@ def second_factor_required(
         @never_cache
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            authenticator = getattr(request.user, "authenticator", None)
-            if sessions.used_recently(request, authenticator, within=within):
+            second_factor = getattr(request.user, "second_factor", None)
+            if sessions.used_recently(request, second_factor, within=within):
                 return view(request, *args, **kwargs)
-            return _ask(request, authenticator, setup_url)
+            return _ask(request, second_factor, setup_url)
 
         return guarded
 
@@ -65,19 +65,19 @@ def is_async(view: View) -> bool:
 
 @htmx.with_hx_redirect
 @login_required
-def _ask(request: HttpRequest, authenticator: Authenticator | None, setup_url: str) -> HttpResponse:
+def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: str) -> HttpResponse:
     """Ask for the second factor: with JSON for a program, in place for htmx, and otherwise with a redirect."""
     query: dict[str, Any] = {"next": htmx.return_path(request), "unsent": request.method not in SAFE}
-    if authenticator:
+    if second_factor:
         url = confirm_url(**query)
     else:
         url = setup.url(request) if setup_url == SETUP_URL else resolve_url(setup_url)
     if htmx.is_scripted(request):
         return JsonResponse({"error": "second_factor_required", "url": url}, status=403)
-    if authenticator is None:
+    if second_factor is None:
         messages.info(request, _("That page asks for a second factor: turn on two-factor authentication first."))
     elif htmx.targets_panel(request):
-        form = ConfirmForm(request=request, authenticator=authenticator)
+        form = ConfirmForm(request=request, second_factor=second_factor)
         context = {"form": form, **confirm_context(form, **query)}
         return _in_place(htmx.render_page(request, "confirm", context), url)
     return HttpResponseRedirect(url)

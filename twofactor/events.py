@@ -8,7 +8,7 @@ from allauth.account.adapter import get_adapter
 from django.http import HttpRequest
 
 from twofactor import adapter, conf, limits, mail, signals
-from twofactor.models import Authenticator, SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 
 Kind = SecurityEvent.Kind
 logger = logging.getLogger("twofactor")
@@ -39,13 +39,13 @@ def backup_code_used(request: HttpRequest, user: Any, *, codes_left: int) -> Non
     _signal(signals.backup_code_used, user, request, codes_left=codes_left)
 
 
-def wrong_codes(request: HttpRequest, authenticator: Authenticator, *, signed_in: bool = False) -> None:
+def wrong_codes(request: HttpRequest, second_factor: SecondFactor, *, signed_in: bool = False) -> None:
     """Record five wrong codes in a row after the right password. Email the owner at most once an hour.
 
     `signed_in`: the codes were typed in a session, on a form without a password.
     """
-    email = limits.failure_email("code_email", authenticator.user).charge()
-    _record(Kind.WRONG_CODES, authenticator.user, request, email=email, signed_in=signed_in)
+    email = limits.failure_email("code_email", second_factor.user).charge()
+    _record(Kind.WRONG_CODES, second_factor.user, request, email=email, signed_in=signed_in)
 
 
 def wrong_passwords(request: HttpRequest, user: Any) -> None:
@@ -54,9 +54,9 @@ def wrong_passwords(request: HttpRequest, user: Any) -> None:
     _record(Kind.WRONG_PASSWORDS, user, request, email=email)
 
 
-def locked(request: HttpRequest, authenticator: Authenticator) -> None:
-    _record(Kind.LOCKED, authenticator.user, request)
-    _signal(signals.locked, authenticator.user, request)
+def locked(request: HttpRequest, second_factor: SecondFactor) -> None:
+    _record(Kind.LOCKED, second_factor.user, request)
+    _signal(signals.locked, second_factor.user, request)
 
 
 def reset_by_staff(request: HttpRequest | None, user: Any, *, reason: str) -> None:
@@ -99,7 +99,7 @@ def _log_value(value: Any) -> str:
 
 
 def _signal(signal: signals.Signal, user: Any, request: HttpRequest | None, **more: Any) -> None:
-    signal.after_commit(Authenticator, user=user, request=request, **more)
+    signal.after_commit(SecondFactor, user=user, request=request, **more)
 
 
 def _record(

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofactor import codes, conf, events, limits, passwords, setup, totp
-from twofactor.models import Authenticator, Verdict
+from twofactor.models import SecondFactor, Verdict
 
 PASSWORD_LENGTH = 128
 
@@ -178,30 +178,30 @@ class SecondFactorForm(LimitedForm):
         self,
         *args: Any,
         request: HttpRequest,
-        authenticator: Authenticator | None,
+        second_factor: SecondFactor | None,
         method: str = "code",
         pending_id: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
-        self.authenticator = authenticator
+        self.second_factor = second_factor
         self.method = method
         self.pending_id = pending_id
         self.sign_in = limits.sign_in(pending_id) if pending_id else None
         self.field_name = "backup_code" if method == "backup" else "code"
-        if authenticator:
-            if imported := authenticator.has_imported_codes:
+        if second_factor:
+            if imported := second_factor.has_imported_codes:
                 self.error_messages = {**self.error_messages, **self.imported_error_messages}
             field_class = BackupCodeField if method == "backup" else CodeField
             self.fields[self.field_name] = field_class(imported=imported)
 
     def clean(self) -> dict[str, Any]:
-        if not self.errors and self.authenticator:
-            self.judge(self.authenticator, self.cleaned_data[self.field_name])
+        if not self.errors and self.second_factor:
+            self.judge(self.second_factor, self.cleaned_data[self.field_name])
         return self.cleaned_data
 
-    def judge(self, authenticator: Authenticator, code: str) -> None:
+    def judge(self, second_factor: SecondFactor, code: str) -> None:
         """Charge the source and the sign-in, check the code, and give the charges back unless it is wrong."""
         source = limits.codes_of_source(self.request)
         if not source.charge():
@@ -211,27 +211,27 @@ class SecondFactorForm(LimitedForm):
             limits.give_back(source)
             self._refuse("ended")
             return
-        verdict = authenticator.judge(code) if self.method == "code" else authenticator.judge_backup_code(code)
+        verdict = second_factor.judge(code) if self.method == "code" else second_factor.judge_backup_code(code)
         if verdict is Verdict.WRONG:
-            self._refuse_wrong_code(authenticator)
+            self._refuse_wrong_code(second_factor)
             return
         is_completed = verdict is Verdict.ACCEPTED and (self.sign_in is None or self.sign_in.complete())
         limits.give_back(source, *([self.sign_in] if self.sign_in else []))
         if is_completed:
-            self._accept(authenticator)
+            self._accept(second_factor)
         else:
-            self._refuse_other(verdict, authenticator)
+            self._refuse_other(verdict, second_factor)
 
-    def _accept(self, authenticator: Authenticator) -> None:
+    def _accept(self, second_factor: SecondFactor) -> None:
         if self.method == "backup":
-            self.codes_left = authenticator.codes_left
-            events.backup_code_used(self.request, authenticator.user, codes_left=self.codes_left)
-        events.code_accepted(self.request, authenticator.user, method=self.method)
+            self.codes_left = second_factor.codes_left
+            events.backup_code_used(self.request, second_factor.user, codes_left=self.codes_left)
+        events.code_accepted(self.request, second_factor.user, method=self.method)
 
-    def _refuse_other(self, verdict: Verdict, authenticator: Authenticator) -> None:
+    def _refuse_other(self, verdict: Verdict, second_factor: SecondFactor) -> None:
         """Refuse a code that was not checked, or a right one whose sign-in was completed by another request."""
         if verdict is Verdict.DELAYED:
-            self._refuse("delayed", wait=max(1, authenticator.seconds_to_wait()))
+            self._refuse("delayed", wait=max(1, second_factor.seconds_to_wait()))
         elif verdict is Verdict.BUSY:
             self._refuse("busy", wait=1)
         elif verdict is Verdict.UNREADABLE:
@@ -239,42 +239,42 @@ class SecondFactorForm(LimitedForm):
         else:
             self._refuse("ended")
 
-    def _refuse_wrong_code(self, authenticator: Authenticator) -> None:
+    def _refuse_wrong_code(self, second_factor: SecondFactor) -> None:
         self.is_wrong = True
         self._refuse("wrong_backup_code" if self.method == "backup" else "wrong_code")
-        self._warn_before_last_try(authenticator)
-        self._notify_owner(authenticator)
+        self._warn_before_last_try(second_factor)
+        self._notify_owner(second_factor)
 
     @property
     def _is_throttled_by_account(self) -> bool:
         """True if the account's throttle counts wrong codes of this method."""
-        return self.method == "code" or bool(self.authenticator and self.authenticator.has_imported_codes)
+        return self.method == "code" or bool(self.second_factor and self.second_factor.has_imported_codes)
 
     def _refuse(self, why: str, *, wait: int | None = None) -> None:
         self.retry_after = wait
         message = self.error_messages[why] % {"wait": in_words(wait)} if wait else self.error_messages[why]
         self.add_error(self.field_name, forms.ValidationError(message, code=why))
-        user = self.authenticator.user  # type: ignore[union-attr] # `judge` has it
+        user = self.second_factor.user  # type: ignore[union-attr] # `judge` has it
         events.code_refused(self.request, user, method=self.method, why=why)
 
-    def _warn_before_last_try(self, authenticator: Authenticator) -> None:
+    def _warn_before_last_try(self, second_factor: SecondFactor) -> None:
         """Add an error if one more wrong code ends the sign-in or, for a signed-in user, the session."""
         if self.sign_in:
             is_last = self.sign_in.left() == 1
         else:
-            is_last = self.after_sign_in and self._is_throttled_by_account and authenticator.next_is_fifth_failure
+            is_last = self.after_sign_in and self._is_throttled_by_account and second_factor.next_is_fifth_failure
         if is_last:
             self.add_error(self.field_name, forms.ValidationError(_("You have one try left."), code="last_try"))
 
-    def _notify_owner(self, authenticator: Authenticator) -> None:
+    def _notify_owner(self, second_factor: SecondFactor) -> None:
         """Record a lock, and every fifth wrong code in a row. The account counts over all forms and sign-ins."""
         if not self._is_throttled_by_account:
             return
-        if authenticator.is_locked_by_this_try:
-            events.locked(self.request, authenticator)
-        if authenticator.is_fifth_failure:
+        if second_factor.is_locked_by_this_try:
+            events.locked(self.request, second_factor)
+        if second_factor.is_fifth_failure:
             self.owner_notified = True
-            events.wrong_codes(self.request, authenticator, signed_in=self.after_sign_in)
+            events.wrong_codes(self.request, second_factor, signed_in=self.after_sign_in)
 
 
 class VerifyLoginForm(SecondFactorForm):
@@ -330,7 +330,7 @@ class ProofForm(SecondFactorForm):
         if not self.has_password:
             self.after_sign_in = True
             del self.fields["password"]
-        if self.authenticator and "method" in self.request.GET:  # the user just switched the method
+        if self.second_factor and "method" in self.request.GET:  # the user just switched the method
             self.fields[self.field_name].widget.attrs["autofocus"] = True
 
     @property

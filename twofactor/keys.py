@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from twofactor import conf
 from twofactor.crypto import Keyring, Unsealable, kid_of
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 
 
 def rotate(report: Callable[[str], object]) -> tuple[int, int]:
@@ -15,22 +15,22 @@ def rotate(report: Callable[[str], object]) -> tuple[int, int]:
     """
     keyring = conf.keyring()
     sealed = failed = 0
-    for authenticator in Authenticator.objects.order_by("pk").iterator():
+    for second_factor in SecondFactor.objects.order_by("pk").iterator():
         try:
-            sealed += _seal_again(authenticator, keyring)
+            sealed += _seal_again(second_factor, keyring)
         except Unsealable as error:
             failed += 1
-            report(f"user {authenticator.user_id}: {error}")
+            report(f"user {second_factor.user_id}: {error}")
     return sealed, failed
 
 
-def _seal_again(authenticator: Authenticator, keyring: Keyring) -> int:
-    secret = authenticator.secret
-    if kid_of(authenticator.sealed_secret) == keyring.sealing_kid:
+def _seal_again(second_factor: SecondFactor, keyring: Keyring) -> int:
+    secret = second_factor.secret
+    if kid_of(second_factor.sealed_secret) == keyring.sealing_kid:
         return 0
     # Compare-and-swap: if the user moved to a new phone meanwhile, the new secret is already sealed with the first key.
-    unchanged = Authenticator.objects.filter(pk=authenticator.pk, sealed_secret=authenticator.sealed_secret)
-    return unchanged.update(sealed_secret=keyring.seal(secret, owner=str(authenticator.user_id)))
+    unchanged = SecondFactor.objects.filter(pk=second_factor.pk, sealed_secret=second_factor.sealed_secret)
+    return unchanged.update(sealed_secret=keyring.seal(secret, owner=str(second_factor.user_id)))
 
 
 def check(report: Callable[[str], object]) -> tuple[int, int]:
@@ -39,10 +39,10 @@ def check(report: Callable[[str], object]) -> tuple[int, int]:
     Call `report` with a line for each secret that does not open.
     """
     opened = total = 0
-    for authenticator in Authenticator.objects.order_by("pk").iterator():
+    for second_factor in SecondFactor.objects.order_by("pk").iterator():
         total += 1
-        if error := authenticator.unsealing_error:
-            report(f"user {authenticator.user_id}: {error}")
+        if error := second_factor.unsealing_error:
+            report(f"user {second_factor.user_id}: {error}")
         else:
             opened += 1
     return opened, total

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from twofactor import adapter, conf, reauthentication, sessions, setup
 from twofactor.htmx import hx_redirect
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 
 # URL names that are available while 2FA is due: the setup, signing out, and the language.
 SETUP = {
@@ -70,30 +70,30 @@ def check_session(request: HttpRequest) -> None:
     """Sign the user out if the session is not marked with the current version of 2FA.
 
     Such a session comes from a sign-in that bypassed the stage, for example a bare `login()`, or from before 2FA was
-    turned on. The authenticator is loaded with the user, so this costs no query.
+    turned on. The second_factor is loaded with the user, so this costs no query.
 
     For templates, set `request.twofactor_due`, the time from which the user has to have 2FA (or None), and
     `request.twofactor_is_due`.
     """
-    authenticator = getattr(request.user, "authenticator", None)
-    if not sessions.is_marked(request, authenticator):
+    second_factor = getattr(request.user, "second_factor", None)
+    if not sessions.is_marked(request, second_factor):
         logout(request)
         messages.info(
             request,
             _("You were signed out, because two-factor authentication changed. Please sign in again."),
         )
         return
-    due = grace_ends_at(request.user, authenticator)
+    due = grace_ends_at(request.user, second_factor)
     request.twofactor_due = due  # type: ignore[attr-defined] # for the app's views and templates
     request.twofactor_is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined] # same
 
 
-def grace_ends_at(user: Any, authenticator: Authenticator | None) -> datetime | None:
+def grace_ends_at(user: Any, second_factor: SecondFactor | None) -> datetime | None:
     """Return when this user has to have 2FA, or None if it is on or not required.
 
     The days of grace are counted from `date_joined`. Without that field the time is now.
     """
-    if authenticator is not None or not adapter.current().is_required(user):
+    if second_factor is not None or not adapter.current().is_required(user):
         return None
     joined = getattr(user, "date_joined", None)
     return joined + timedelta(days=conf.grace_days()) if joined else timezone.now()

@@ -1,6 +1,6 @@
 """The rows of the second factor.
 
-Only methods here change an authenticator and its backup codes, except for imports, key rotation and a reset by staff.
+Only methods here change a second factor and its backup codes, except for imports, key rotation and a reset by staff.
 docs/architecture.md lists what changes the other rows.
 """
 
@@ -56,16 +56,16 @@ def new_version() -> str:
 
 
 def new_codes() -> tuple[bytes, list[str], list["BackupCode"]]:
-    """Return a salt, ten codes as users see them, and unsaved rows without an authenticator."""
+    """Return a salt, ten codes as users see them, and unsaved rows without a second factor."""
     salt = codes.new_salt()
     fresh = codes.generate()
     rows = [BackupCode(digest=codes.digest(code, salt=salt).hex()) for code in fresh]
     return salt, [codes.display(code) for code in fresh], rows
 
 
-class AuthenticatorManager(models.Manager["Authenticator"]):
-    def for_user(self, user: Any) -> "Authenticator | None":
-        """Return the user's authenticator from the database, or None if 2FA is off."""
+class SecondFactorManager(models.Manager["SecondFactor"]):
+    def for_user(self, user: Any) -> "SecondFactor | None":
+        """Return the user's second factor from the database, or None if 2FA is off."""
         return self.filter(user=user).first()
 
     def activate(self, user: Any, *, secret: str, last_time_step: int = -1, replaces: str | None = None) -> list[str]:
@@ -89,9 +89,9 @@ class AuthenticatorManager(models.Manager["Authenticator"]):
         }
         with transaction.atomic():
             self._save(user, state, replaces)
-            authenticator = self.get(user=user)
-            authenticator.user = user
-            authenticator._replace_codes(rows)
+            second_factor = self.get(user=user)
+            second_factor.user = user
+            second_factor._replace_codes(rows)
         return fresh
 
     def _save(self, user: Any, state: dict[str, Any], replaces: str | None) -> None:
@@ -109,14 +109,13 @@ class AuthenticatorManager(models.Manager["Authenticator"]):
             raise ChangedMeanwhile from None
 
 
-class Authenticator(models.Model):
+class SecondFactor(models.Model):
     """A user's second factor. 2FA is on while this row exists; there is no flag."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
-        related_name="authenticator",
-        related_query_name="twofactor_authenticator",  # allauth.mfa uses "authenticator"
+        related_name="second_factor",
         verbose_name=_("user"),
     )
     sealed_secret = models.TextField(editable=False)
@@ -130,14 +129,14 @@ class Authenticator(models.Model):
     created_at = models.DateTimeField(_("on since"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("last changed"), default=timezone.now, editable=False)
 
-    objects = AuthenticatorManager()
+    objects = SecondFactorManager()
 
     class Meta:
-        verbose_name = _("authenticator")
-        verbose_name_plural = _("authenticators")
+        verbose_name = _("second factor")
+        verbose_name_plural = _("second factors")
 
     def __str__(self) -> str:
-        return f"authenticator of user {self.user_id}"
+        return f"second factor of user {self.user_id}"
 
     @property
     def secret(self) -> str:
@@ -182,7 +181,7 @@ class Authenticator(models.Model):
 
     def _use_up(self, step: int) -> bool:
         """Mark the time step as used and give the charge back; False if the step was used or 2FA has changed."""
-        unused = Authenticator.objects.filter(pk=self.pk, version=self.version, last_time_step__lt=step)
+        unused = SecondFactor.objects.filter(pk=self.pk, version=self.version, last_time_step__lt=step)
         if not unused.update(last_time_step=step, failures=0, delayed_until=0, budget_spent=ONE_LESS_SPENT):
             return False
         self.last_time_step = step
@@ -207,7 +206,7 @@ class Authenticator(models.Model):
         if self.seconds_to_wait(now=now):
             return Verdict.DELAYED
         as_read = {name: getattr(self, name) for name in COUNTERS}
-        unchanged = Authenticator.objects.filter(pk=self.pk, version=self.version, **as_read)
+        unchanged = SecondFactor.objects.filter(pk=self.pk, version=self.version, **as_read)
         return None if self._write(unchanged, **self._one_failure_more(int(now))) else Verdict.BUSY
 
     def _one_failure_more(self, moment: int) -> dict[str, int]:
@@ -221,7 +220,7 @@ class Authenticator(models.Model):
             "budget_began": moment if window_expired else self.budget_began,
         }
 
-    def _write(self, rows: models.QuerySet["Authenticator"], **fields: Any) -> bool:
+    def _write(self, rows: models.QuerySet["SecondFactor"], **fields: Any) -> bool:
         """Update `rows`, which match this row if it is unchanged. Return False if they do not match it."""
         if not rows.update(**fields):
             return False
@@ -253,7 +252,7 @@ class Authenticator(models.Model):
     def unlock_after_password_reset(self, *, now: float | None = None) -> None:
         """End the delay after a password reset by email. Once a week, also end a lock and grant twenty tries."""
         moment = int(time.time() if now is None else now)
-        mine = Authenticator.objects.filter(pk=self.pk)
+        mine = SecondFactor.objects.filter(pk=self.pk)
         mine.update(failures=0, delayed_until=0)
         left = conf.BUDGET - conf.BUDGET_AFTER_RESET
         granted = limit_key("reset", self.user_id)
@@ -319,9 +318,9 @@ class Authenticator(models.Model):
     def _spend(self, digest: str, **fields: Any) -> bool:
         """Mark this code as used and write these fields, or do neither."""
         unused = self.backup_codes.filter(digest=digest, used_at=None)
-        mine = Authenticator.objects.filter(Exists(unused), pk=self.pk)
+        mine = SecondFactor.objects.filter(Exists(unused), pk=self.pk)
         with transaction.atomic():
-            # Lock the authenticator before its codes, in the same order as every change of 2FA, to avoid a deadlock.
+            # Lock the second factor before its codes, in the same order as every change of 2FA, to avoid a deadlock.
             if not mine.update(**fields):
                 return False
             if not unused.update(used_at=timezone.now()):
@@ -340,21 +339,21 @@ class Authenticator(models.Model):
         return fresh
 
     def turn_off(self) -> None:
-        """Delete this authenticator and its codes. Raise ChangedMeanwhile if 2FA has changed."""
+        """Delete this second factor and its codes. Raise ChangedMeanwhile if 2FA has changed."""
         with transaction.atomic():
             self._change()
             self.delete()
 
     def _change(self, **fields: Any) -> None:
         """Write these fields and a new version. Raise ChangedMeanwhile if the version has changed (optimistic lock)."""
-        unchanged = Authenticator.objects.filter(pk=self.pk, version=self.version)
+        unchanged = SecondFactor.objects.filter(pk=self.pk, version=self.version)
         if not self._write(unchanged, version=new_version(), updated_at=timezone.now(), **fields):
             raise ChangedMeanwhile
 
     def _replace_codes(self, rows: list["BackupCode"]) -> None:
         self.backup_codes.all().delete()
         for row in rows:
-            row.authenticator = self
+            row.second_factor = self
         BackupCode.objects.bulk_create(rows)
 
 
@@ -369,15 +368,15 @@ def delay_after(failures: int) -> int:
 class BackupCode(models.Model):
     """One backup code. Each has its own row, so that one UPDATE uses it up."""
 
-    authenticator = models.ForeignKey(Authenticator, models.CASCADE, related_name="backup_codes")
+    second_factor = models.ForeignKey(SecondFactor, models.CASCADE, related_name="backup_codes")
     digest = models.CharField(max_length=255)  # hexadecimal; a password hash if imported from some apps
     used_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=["authenticator", "digest"], name="backup_code_once"),)
+        constraints = (models.UniqueConstraint(fields=["second_factor", "digest"], name="backup_code_once"),)
 
     def __str__(self) -> str:
-        return f"backup code of {self.authenticator_id}"
+        return f"backup code of {self.second_factor_id}"
 
 
 CLOSED = 1_000_000  # hits of a limit that takes no more of them, such as the tries of a completed sign-in

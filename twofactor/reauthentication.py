@@ -30,7 +30,7 @@ def record_proof(request: HttpRequest, form: ProofForm) -> None:
     """Record what a valid form proved: the password if the user has one, the code if 2FA is on."""
     if form.has_password:
         record_authentication(request, request.user, "password", reauthenticated=True)
-    if form.authenticator:
+    if form.second_factor:
         record_code(request, request.user, form.method, reauthenticated=True)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from twofactor import events, sessions
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 
 
 def reset(user: Any, *, reason: str, request: HttpRequest | None = None) -> bool:
@@ -13,7 +13,7 @@ def reset(user: Any, *, reason: str, request: HttpRequest | None = None) -> bool
 
     `reason`: for the log, the email and the signal. `request`: that of the staff member, None from a command.
     """
-    deleted, _ = Authenticator.objects.filter(user=user).delete()
+    deleted, _ = SecondFactor.objects.filter(user=user).delete()
     if not deleted:
         return False
     user.trusted_browsers.all().delete()

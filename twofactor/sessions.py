@@ -8,28 +8,28 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 
 KEY = "twofactor"
 TYPED = ("code", "backup")  # methods in which the user types a code, unlike "trusted browser"
 
 
-def mark(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
+def mark(request: HttpRequest, second_factor: SecondFactor | None, method: str = "") -> None:
     """Record in the session that the user proved the second factor: version, method and time."""
-    if authenticator is None:
+    if second_factor is None:
         request.session.pop(KEY, None)
     else:
-        request.session[KEY] = {"version": authenticator.version, "method": method, "at": int(time.time())}
+        request.session[KEY] = {"version": second_factor.version, "method": method, "at": int(time.time())}
 
 
-def is_marked(request: HttpRequest, authenticator: Authenticator | None) -> bool:
+def is_marked(request: HttpRequest, second_factor: SecondFactor | None) -> bool:
     """Return whether the session has the current version of the user's 2FA, or no mark if 2FA is off."""
     version = request.session.get(KEY, {}).get("version")
-    return version == (authenticator.version if authenticator else None)
+    return version == (second_factor.version if second_factor else None)
 
 
 def used_recently(
-    request: HttpRequest, authenticator: Authenticator | None, *, within: float, now: float | None = None
+    request: HttpRequest, second_factor: SecondFactor | None, *, within: float, now: float | None = None
 ) -> bool:
     """Return whether a code or backup code was accepted in this session in the last `within` seconds.
 
@@ -37,29 +37,29 @@ def used_recently(
     """
     now = time.time() if now is None else now
     state = request.session.get(KEY, {})
-    was_typed = authenticator is not None and is_marked(request, authenticator) and state.get("method") in TYPED
+    was_typed = second_factor is not None and is_marked(request, second_factor) and state.get("method") in TYPED
     return was_typed and now - state["at"] <= within
 
 
-def renew(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
+def renew(request: HttpRequest, second_factor: SecondFactor | None, method: str = "") -> None:
     """After a change of 2FA, give this session a new key and mark, and end the user's other sessions.
 
     Call this in the transaction of the change. Otherwise a request from another tab could find the old mark, end this
     session, and lose the only page that shows the backup codes. Raise SessionInterrupted if the session has ended.
     Sessions in allauth's list end at once; others end at their next request, because their mark has an old version.
     """
-    record_use(request, authenticator, method)
+    record_use(request, second_factor, method)
     end_all(request.user, except_key=request.session.session_key)
 
 
-def record_use(request: HttpRequest, authenticator: Authenticator | None, method: str = "") -> None:
+def record_use(request: HttpRequest, second_factor: SecondFactor | None, method: str = "") -> None:
     """Mark the session after the second factor was proved, and change its key against session fixation.
 
     Raise SessionInterrupted if the session has ended.
     """
     old_key = request.session.session_key
     request.session.cycle_key()
-    mark(request, authenticator, method)
+    mark(request, second_factor, method)
     try:
         request.session.save()
     except UpdateError:

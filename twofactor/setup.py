@@ -9,7 +9,7 @@ from django.urls import reverse
 from twofactor import conf, limits, totp
 from twofactor.crypto import Unsealable
 from twofactor.htmx import return_path
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 
 KEY = "twofactor_setup"
 
@@ -27,11 +27,11 @@ def url(request: HttpRequest) -> str:
     return reverse("twofactor:setup", query={"next": page} if page else None)
 
 
-def begin(request: HttpRequest, authenticator: Authenticator | None, *, destination: str = "") -> Setup:
+def begin(request: HttpRequest, second_factor: SecondFactor | None, *, destination: str = "") -> Setup:
     """Return the setup in progress, or start one. Two tabs therefore show the same secret."""
-    if in_progress := resume(request, authenticator):
+    if in_progress := resume(request, second_factor):
         return in_progress
-    setup = Setup(totp.new_secret(), _version(authenticator), destination)
+    setup = Setup(totp.new_secret(), _version(second_factor), destination)
     request.session[KEY] = {
         "sealed": conf.keyring().seal(setup.secret, owner=_owner(request)),
         "replaces": setup.replaces,
@@ -48,12 +48,12 @@ def set_destination(request: HttpRequest, destination: str) -> None:
         request.session.modified = True
 
 
-def resume(request: HttpRequest, authenticator: Authenticator | None) -> Setup | None:
+def resume(request: HttpRequest, second_factor: SecondFactor | None) -> Setup | None:
     """Return the setup in progress, or None if there is none, it has expired, or 2FA has changed."""
     state = request.session.get(KEY)
     if not state or time.time() - state["began"] > conf.SETUP_SECONDS:
         return None
-    if state["replaces"] != _version(authenticator):
+    if state["replaces"] != _version(second_factor):
         return None
     try:
         secret = conf.keyring().unseal(state["sealed"], owner=_owner(request))
@@ -71,8 +71,8 @@ def forget(request: HttpRequest) -> None:
     request.session.pop(KEY, None)
 
 
-def _version(authenticator: Authenticator | None) -> str:
-    return authenticator.version if authenticator else ""
+def _version(second_factor: SecondFactor | None) -> str:
+    return second_factor.version if second_factor else ""
 
 
 def _owner(request: HttpRequest) -> str:

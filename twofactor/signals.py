@@ -1,6 +1,6 @@
 """Signals for the host. Only events.py sends them; docs/reuse.md has a table.
 
-Each signal is sent after the commit of the change, with the arguments `sender` (the class Authenticator), `user` (the
+Each signal is sent after the commit of the change, with the arguments `sender` (the class SecondFactor), `user` (the
 owner), `request` (None if a command or the host's own code made the change), and those named beside it below. None of
 them contains a secret or a code. A receiver that raises is logged. It blocks neither the change nor other receivers.
 """

@@ -22,7 +22,7 @@ from django.views.decorators.cache import never_cache
 from twofactor import conf, limits, sessions, trust
 from twofactor.forms import VerifyLoginForm
 from twofactor.htmx import render_page, wants_panel, with_hx_redirect
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 
 # Session key: when the last pending sign-in began, its next URL, and why it ended. It stays after the sign-in ended.
 KEY = "twofactor_sign_in"
@@ -49,23 +49,23 @@ class VerifyStage(LoginStage):
 
     key = "twofactor_verify"
     urlname = "twofactor:verify_login"
-    authenticator: Authenticator
+    second_factor: SecondFactor
     pending_id: str
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
         user = self.login.user
         self.request.session.pop(KEY, None)
-        authenticator = getattr(user, "authenticator", None)  # one query, unless it was read with the user
-        if authenticator is None:
+        second_factor = getattr(user, "second_factor", None)  # one query, unless it was read with the user
+        if second_factor is None:
             return None, True
-        if trust.is_trusted(self.request, user, authenticator):
-            sessions.mark(self.request, authenticator, "trusted browser")
+        if trust.is_trusted(self.request, user, second_factor):
+            sessions.mark(self.request, second_factor, "trusted browser")
             return None, True
-        self.authenticator = authenticator
+        self.second_factor = second_factor
         self.pending_id = secrets.token_hex(16)
         # The pending sign-in is bound to the 2FA version and the password hash. It ends if either changes.
         self.state["pending"] = self.pending_id
-        self.state["version"] = authenticator.version
+        self.state["version"] = second_factor.version
         self.state["password"] = user.get_session_auth_hash()
         self.request.session[KEY] = {"began": int(time.time()), "next": self.login.redirect_url, "ending": None}
         if self.request.session.session_key:  # a new session gets its first key when it is saved
@@ -89,12 +89,12 @@ class VerifyStage(LoginStage):
             return Ending.ENDED
         if _is_expired(self.request):
             return Ending.EXPIRED
-        authenticator = getattr(user, "authenticator", None)  # allauth has just read the user
-        if authenticator is None or authenticator.version != self.state["version"]:
+        second_factor = getattr(user, "second_factor", None)  # allauth has just read the user
+        if second_factor is None or second_factor.version != self.state["version"]:
             return Ending.CHANGED
         if not constant_time_compare(user.get_session_auth_hash(), self.state["password"]):
             return Ending.CHANGED
-        self.authenticator = authenticator
+        self.second_factor = second_factor
         self.pending_id = self.state["pending"]
         return None
 
@@ -104,7 +104,7 @@ class VerifyStage(LoginStage):
 
     def form(self, data: Any = None, *, method: str = "code") -> VerifyLoginForm:
         return VerifyLoginForm(
-            data, request=self.request, authenticator=self.authenticator, method=method, pending_id=self.pending_id
+            data, request=self.request, second_factor=self.second_factor, method=method, pending_id=self.pending_id
         )
 
     def show(self, form: VerifyLoginForm) -> HttpResponse:

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.test import Client
 
 from twofactor import sessions
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 
 
 def sign_in(client: Client, user: Any) -> None:
@@ -14,5 +14,5 @@ def sign_in(client: Client, user: Any) -> None:
     client.force_login(user)
     request = HttpRequest()
     request.session = client.session
-    sessions.mark(request, Authenticator.objects.for_user(user), "code")
+    sessions.mark(request, SecondFactor.objects.for_user(user), "code")
     request.session.save()

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from twofactor import conf
-from twofactor.models import Authenticator, TrustedBrowser
+from twofactor.models import SecondFactor, TrustedBrowser
 
 MAX_TOKENS = 10  # in the cookie, which is then shorter than 500 bytes
 SEPARATOR = "."  # not in the alphabet of token_urlsafe()
@@ -27,16 +27,16 @@ def cookie_name() -> str:
     return "__Host-trusted" if settings.SESSION_COOKIE_SECURE else "trusted"
 
 
-def binding(user: Any, authenticator: Authenticator) -> str:
+def binding(user: Any, second_factor: SecondFactor) -> str:
     """Return the value that a trusted browser is bound to. It changes with the password and with 2FA."""
-    bound_to = f"{user.get_session_auth_hash()}|{authenticator.version}"
+    bound_to = f"{user.get_session_auth_hash()}|{second_factor.version}"
     return salted_hmac("twofactor.trust", bound_to, algorithm="sha256").hexdigest()
 
 
-def valid_browsers(user: Any, authenticator: Authenticator) -> QuerySet[TrustedBrowser]:
+def valid_browsers(user: Any, second_factor: SecondFactor) -> QuerySet[TrustedBrowser]:
     """Return the user's trusted browsers that still replace a code."""
     return TrustedBrowser.objects.filter(
-        user_id=user.pk, binding=binding(user, authenticator), expires_at__gt=timezone.now()
+        user_id=user.pk, binding=binding(user, second_factor), expires_at__gt=timezone.now()
     )
 
 
@@ -46,16 +46,16 @@ def tokens_by_digest(request: HttpRequest) -> dict[str, str]:
     return {TrustedBrowser.digest_of(token): token for token in tokens if token}
 
 
-def is_trusted(request: HttpRequest, user: Any, authenticator: Authenticator) -> bool:
+def is_trusted(request: HttpRequest, user: Any, second_factor: SecondFactor) -> bool:
     """Return whether a token in this browser's cookie replaces this user's code, and record its use."""
     digests = list(tokens_by_digest(request))
     if not conf.trust_days() or not digests:
         return False
-    mine = valid_browsers(user, authenticator).filter(digest__in=digests)
+    mine = valid_browsers(user, second_factor).filter(digest__in=digests)
     return mine.update(last_used_at=timezone.now()) > 0
 
 
-def trust(request: HttpRequest, response: HttpResponse, user: Any, authenticator: Authenticator) -> None:
+def trust(request: HttpRequest, response: HttpResponse, user: Any, second_factor: SecondFactor) -> None:
     """Trust this browser: store a new token in its cookie, and the token's digest in a row."""
     token = secrets.token_urlsafe(32)
     days = timedelta(days=conf.trust_days())
@@ -66,7 +66,7 @@ def trust(request: HttpRequest, response: HttpResponse, user: Any, authenticator
     TrustedBrowser.objects.create(
         user_id=user.pk,
         digest=TrustedBrowser.digest_of(token),
-        binding=binding(user, authenticator),
+        binding=binding(user, second_factor),
         user_agent=request.headers.get("User-Agent", "")[:200].replace("\0", ""),
         expires_at=timezone.now() + days,
     )

@@ -8,7 +8,7 @@ import pytest
 from allauth.account.models import EmailAddress
 
 from accounts.models import User
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, SETUP, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 from twofactor.tests.responses import inputs, redirect_target
@@ -86,8 +86,8 @@ def test_an_inactive_account_gets_no_reset_link(client, make_user, emails_to):
     assert "There is no account with this address" in emails_to("ada@example.com")[0].body
 
 
-def test_a_reset_keeps_2fa_on_and_clears_its_delay(client, user, authenticator, secret, emails_to):
-    Authenticator.objects.update(failures=9, delayed_until=int(time.time()) + 3600)
+def test_a_reset_keeps_2fa_on_and_clears_its_delay(client, user, second_factor, secret, emails_to):
+    SecondFactor.objects.update(failures=9, delayed_until=int(time.time()) + 3600)
     client.post(RESET, {"email": user.email})
     client.post(redirect_target(client.get(link_in(emails_to(user.email)[0]))), {"password1": NEW_PASSWORD})
     give_password(client, user, password=NEW_PASSWORD)

@@ -8,13 +8,13 @@ from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import Group, Permission
 
 from accounts.models import User
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import PASSWORD, SECRET, SETTINGS
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in, sign_in_with_2fa
 from twofactor.tests.responses import message_levels
 
 CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/2fa/reauthenticate/"
-USERS, AUTHENTICATORS = "/admin/accounts/user/", "/admin/twofactor/authenticator/"
+USERS, SECOND_FACTORS = "/admin/accounts/user/", "/admin/twofactor/secondfactor/"
 NEW_PASSWORD = "basalt-9-Lantern-heron"
 NEW = {"usable_password": "true", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
 
@@ -33,8 +33,8 @@ def password_page(user):
 
 
 def turn_off(client, *users, **fields):
-    rows = list(Authenticator.objects.filter(user__in=users).values_list("pk", flat=True))
-    return client.post(AUTHENTICATORS, {"action": "turn_off", "_selected_action": rows, **fields})
+    rows = list(SecondFactor.objects.filter(user__in=users).values_list("pk", flat=True))
+    return client.post(SECOND_FACTORS, {"action": "turn_off", "_selected_action": rows, **fields})
 
 
 @pytest.fixture
@@ -66,12 +66,12 @@ def staff_client(make_user):
 # --- Pages ----------------------------------------------------------------------------------------
 
 
-def test_the_admin_shows_no_secret_digest_or_counter(stepped_up_client, authenticator, secret):
-    authenticator.refresh_from_db()
-    for path in (AUTHENTICATORS, f"{AUTHENTICATORS}{authenticator.pk}/change/"):
+def test_the_admin_shows_no_secret_digest_or_counter(stepped_up_client, second_factor, secret):
+    second_factor.refresh_from_db()
+    for path in (SECOND_FACTORS, f"{SECOND_FACTORS}{second_factor.pk}/change/"):
         page = stepped_up_client.get(path)
         assert page.status_code == 200
-        hidden = (secret, authenticator.sealed_secret, authenticator.version, "last_time_step", "failures", "salt")
+        hidden = (secret, second_factor.sealed_secret, second_factor.version, "last_time_step", "failures", "salt")
         assert not [text for text in hidden if text in page.content.decode()]
 
 
@@ -80,12 +80,12 @@ def test_the_list_of_users_shows_who_has_2fa(stepped_up_client, user):
     assert [page.count(f'alt="{value}"') for value in ("True", "False")] == [4, 2]  # staff, active, 2FA
 
 
-def test_turning_2fa_off_requires_a_reason_and_notifies_the_owner(stepped_up_client, user, authenticator, emails_to):
+def test_turning_2fa_off_requires_a_reason_and_notifies_the_owner(stepped_up_client, user, second_factor, emails_to):
     for fields in ({}, {"reason": " "}):
         assert 'name="reason"' in turn_off(stepped_up_client, user, **fields).content.decode()
-    assert Authenticator.objects.filter(user=user).exists()
+    assert SecondFactor.objects.filter(user=user).exists()
     turn_off(stepped_up_client, user, reason="lost phone")
-    assert not Authenticator.objects.filter(user=user).exists()
+    assert not SecondFactor.objects.filter(user=user).exists()
     (email,) = emails_to(user.email)
     assert "lost phone" in email.body
 
@@ -93,7 +93,7 @@ def test_turning_2fa_off_requires_a_reason_and_notifies_the_owner(stepped_up_cli
 # --- Step-up --------------------------------------------------------------------------------------
 
 
-def test_every_form_requires_a_recent_step_up_with_a_code(superuser_client, user, authenticator, settings):
+def test_every_form_requires_a_recent_step_up_with_a_code(superuser_client, user, second_factor, settings):
     """`test_admin_permissions` shows that no page of the admin changes anything without one."""
     page = password_page(user)
     assert superuser_client.get(f"{USERS}{user.pk}/change/").status_code == 200
@@ -105,14 +105,14 @@ def test_every_form_requires_a_recent_step_up_with_a_code(superuser_client, user
     assert superuser_client.get(page).status_code == 200
     settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 0
     assert requires_step_up(superuser_client.get(page), next_url=page)
-    assert requires_step_up(turn_off(superuser_client, user, reason="x"), next_url=AUTHENTICATORS)
+    assert requires_step_up(turn_off(superuser_client, user, reason="x"), next_url=SECOND_FACTORS)
 
 
-def test_a_post_without_step_up_is_neither_stored_nor_repeated(superuser_client, user, authenticator):
+def test_a_post_without_step_up_is_neither_stored_nor_repeated(superuser_client, user, second_factor):
     page = password_page(user)
     before = dict(superuser_client.session)
     for next_url, response in (
-        (AUTHENTICATORS, turn_off(superuser_client, user, reason="lost phone")),
+        (SECOND_FACTORS, turn_off(superuser_client, user, reason="lost phone")),
         (page, superuser_client.post(page, NEW)),
     ):
         assert requires_step_up(response, next_url=next_url)
@@ -121,10 +121,10 @@ def test_a_post_without_step_up_is_neither_stored_nor_repeated(superuser_client,
     assert step_up(superuser_client, next=page)["Location"] == page
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
-    assert Authenticator.objects.filter(user=user).exists()
+    assert SecondFactor.objects.filter(user=user).exists()
 
 
-@pytest.mark.usefixtures("authenticator")
+@pytest.mark.usefixtures("second_factor")
 def test_staff_cannot_change_their_own_password_or_2fa_even_after_step_up(stepped_up_client, superuser, user):
     assert stepped_up_client.post(password_page(superuser), NEW)["Location"] == CHANGE
     assert message_levels(stepped_up_client.get(CHANGE)) == ["error"]
@@ -132,7 +132,7 @@ def test_staff_cannot_change_their_own_password_or_2fa_even_after_step_up(steppe
     assert message_levels(stepped_up_client.get(SETTINGS))[-1] == "error"
     superuser.refresh_from_db()
     assert superuser.check_password(PASSWORD)
-    assert Authenticator.objects.count() == 2
+    assert SecondFactor.objects.count() == 2
 
 
 # --- A password set by staff ----------------------------------------------------------------------
@@ -205,8 +205,8 @@ def test_staff_cannot_change_superusers(staff_client, superuser, user):
     assert not User.objects.filter(pk=user.pk).exists()
 
 
-def test_staff_cannot_turn_off_the_2fa_of_superusers(staff_client, superuser, user, authenticator):
+def test_staff_cannot_turn_off_the_2fa_of_superusers(staff_client, superuser, user, second_factor):
     assert turn_off(staff_client, user, superuser, reason="x").status_code == 403
-    assert Authenticator.objects.filter(user__in=[user, superuser]).count() == 2
+    assert SecondFactor.objects.filter(user__in=[user, superuser]).count() == 2
     turn_off(staff_client, user, reason="x")
-    assert not Authenticator.objects.filter(user=user).exists()
+    assert not SecondFactor.objects.filter(user=user).exists()

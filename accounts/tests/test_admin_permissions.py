@@ -30,13 +30,13 @@ MAY_CHANGE = {"change_user": {
 SUPERUSERS_CHANGE = {
     "accounts.User": {"add", "change", "password", "delete", "delete_selected"},
     "auth.Group": {"add", "change", "delete", "delete_selected"},
-    "twofactor.Authenticator": {"turn_off"},
+    "twofactor.SecondFactor": {"turn_off"},
 }
 HUGE = "9" * 30
 
 
 @pytest.fixture
-def make_staff_client(make_user, user, authenticator):
+def make_staff_client(make_user, user, second_factor):
     """Return a function that signs in a staff member, without step-up. A row of every model is created before."""
     SecurityEvent.objects.create(user=user, kind=SecurityEvent.Kind.LOCKED)
     user.emailaddress_set.update(verified=False)  # An action could mark it as verified.

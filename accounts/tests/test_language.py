@@ -11,7 +11,7 @@ LANGUAGE, RESET = "/language/", "/accounts/password/reset/"
 
 
 @pytest.fixture
-def german_user(user, authenticator):
+def german_user(user, second_factor):
     user.language = "de"
     user.save()
     return user

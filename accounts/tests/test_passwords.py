@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.hashers import Argon2idHasher
 from accounts.models import User
-from twofactor.models import Authenticator, TrustedBrowser
+from twofactor.models import SecondFactor, TrustedBrowser
 from twofactor.tests.constants import PASSWORD, REAUTHENTICATE, SECRET, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 
@@ -132,9 +132,9 @@ def test_a_hash_upgrade_does_not_undo_a_concurrent_password_change(user):
     assert User.objects.get().check_password(NEW_PASSWORD)
 
 
-def test_a_hash_upgrade_ends_no_session_pending_sign_in_or_trusted_browser(user, authenticator, settings):
+def test_a_hash_upgrade_ends_no_session_pending_sign_in_or_trusted_browser(user, second_factor, settings):
     def code():
-        Authenticator.objects.update(last_time_step=-1)
+        SecondFactor.objects.update(last_time_step=-1)
         return code_now(SECRET)
 
     settings.TWOFACTOR_TRUST_DAYS = 30

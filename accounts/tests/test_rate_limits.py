@@ -73,7 +73,7 @@ def test_a_browser_is_known_with_any_confirmed_address_of_the_account(user, know
     assert can_sign_in(known_browser, user)
 
 
-def test_a_browser_is_known_only_after_the_second_factor_and_for_its_account(user, authenticator, make_user, rf):
+def test_a_browser_is_known_only_after_the_second_factor_and_for_its_account(user, second_factor, make_user, rf):
     client = new_client()
     give_password(client, user)
     assert "known" not in client.cookies

@@ -61,7 +61,7 @@ def test_allauths_step_up_page_leads_to_the_sites_with_the_whole_query(client, u
     assert redirect_target(client.post(f"{REAUTHENTICATE}?next=//evil.example/", typed)) == "/"
 
 
-def test_the_code_page_has_no_link_to_sign_in_or_sign_up(client, user, authenticator):
+def test_the_code_page_has_no_link_to_sign_in_or_sign_up(client, user, second_factor):
     give_password(client, user)
     page = client.get(VERIFY_LOGIN).content.decode()
     assert f'href="{SIGNUP}' not in page

@@ -16,7 +16,7 @@ from django.db.models import AutoField
 from django.test import Client
 from django.urls import get_resolver
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import PASSWORD, SECRET
 from twofactor.tests.rfc6238 import code_at
 
@@ -123,7 +123,7 @@ TABLE = {
     r"/admin/^(?P<app_label>twofactor|auth|account|accounts)/$": staff_only(),
     "/admin/(?P<url>.*)$": staff_only(ADMIN_404),
     # Read-only in the admin.
-    **model_admin("/admin/twofactor/authenticator/", delete="403"),
+    **model_admin("/admin/twofactor/secondfactor/", delete="403"),
     **model_admin("/admin/twofactor/securityevent/", delete="403", history=NOT_FOUND, change=NOT_FOUND),
     **model_admin("/admin/account/emailaddress/", delete="403"),
     **model_admin("/admin/auth/group/", **dict.fromkeys(["history", "delete", "change"], NOT_FOUND)),
@@ -184,8 +184,8 @@ def cookies(make_user, request):
         "staff_without_2fa": make_user("clerk@example.com", **staff),
     }  # fmt: skip
     for user in (owner, chief):
-        Authenticator.objects.activate(user, secret=SECRET)
-    Authenticator.objects.update(last_time_step=-1)
+        SecondFactor.objects.activate(user, secret=SECRET)
+    SecondFactor.objects.update(last_time_step=-1)
     CLIENT.cookies.clear()
     if request.param in users:
         CLIENT.post("/accounts/login/", {"login": users[request.param].email, "password": PASSWORD})

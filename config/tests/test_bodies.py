@@ -52,7 +52,7 @@ def test_a_body_of_another_length_than_announced_is_refused(user, content_type, 
 
 
 @pytest.mark.parametrize("end", ["%C3", "%C", "%"])
-def test_a_body_that_ends_inside_a_percent_escape_is_a_field_error(user, authenticator, end):
+def test_a_body_that_ends_inside_a_percent_escape_is_a_field_error(user, second_factor, end):
     client = new_client()
     give_password(client, user)
     response = client.post(VERIFY_LOGIN, f"code=12345{end}", content_type=FORM)

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.sessions.models import Session
 
 from config.wsgi import application
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import (
     DISABLE,
     LOGIN,
@@ -27,23 +27,23 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def client_with_2fa(user, authenticator, secret):
+def client_with_2fa(user, second_factor, secret):
     """Signed in with a code; every code is unused again."""
     give_password(client := new_client(), user)
     client.post(VERIFY_LOGIN, {"code": code_now(secret)})
-    Authenticator.objects.update(last_time_step=-1)
+    SecondFactor.objects.update(last_time_step=-1)
     return client
 
 
 @pytest.fixture
-def pending(user, authenticator):
+def pending(user, second_factor):
     client = new_client(raise_request_exception=False)
     give_password(client, user)
     return client
 
 
 def throttle():
-    return list(Authenticator.objects.order_by("pk").values())
+    return list(SecondFactor.objects.order_by("pk").values())
 
 
 # --- Without the code -----------------------------------------------------------------------------
@@ -54,11 +54,11 @@ def test_a_code_posted_with_the_password_does_not_skip_the_stage(user, backup_co
     give_password(client, user, code=code_now(secret), backup_code=backup_codes[0])
     assert client.get(VERIFY_LOGIN).status_code == 200
     assert not is_signed_in(client)
-    assert Authenticator.objects.get().codes_left == 10
+    assert SecondFactor.objects.get().codes_left == 10
 
 
 @pytest.mark.parametrize("planted", ["a" * 32, "attackers-own-key", "../../etc/passwd"])
-def test_a_session_key_fixed_before_the_password_is_not_signed_in(user, authenticator, secret, planted):
+def test_a_session_key_fixed_before_the_password_is_not_signed_in(user, second_factor, secret, planted):
     victim = new_client()
     victim.cookies["sessionid"] = planted
     give_password(victim, user)
@@ -85,7 +85,7 @@ def test_signed_out_requests_create_no_session():
 # --- Without the password -------------------------------------------------------------------------
 
 
-def test_the_second_factors_counters_do_not_change_without_the_password(user, authenticator, secret, make_user):
+def test_the_second_factors_counters_do_not_change_without_the_password(user, second_factor, secret, make_user):
     before = throttle()
     attacker, other = new_client(), new_client()
     other.force_login(make_user("eve@example.com"))

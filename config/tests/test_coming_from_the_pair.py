@@ -7,7 +7,7 @@ from pathlib import Path
 from django.conf import settings
 from django.urls import resolve
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import PASSWORD
 from twofactor.tests.rfc6238 import code_at
 
@@ -29,7 +29,7 @@ def test_the_examples_turn_2fa_on_check_each_code_once_and_turn_it_off(user):
         exec(example, examples)  # noqa: S102 - a page of this repository
     assert examples["has_passed"](user, "000000"), "2FA is off"
     uri, backup_codes = examples["enable_2fa"](user)
-    secret = Authenticator.objects.for_user(user).secret
+    secret = SecondFactor.objects.for_user(user).secret
     assert f"secret={secret}" in uri
     code = code_at(secret, time.time())
     assert [examples["has_passed"](user, each) for each in (code, code)] == [True, False]
@@ -37,4 +37,4 @@ def test_the_examples_turn_2fa_on_check_each_code_once_and_turn_it_off(user):
     code = code_at(secret, time.time() + 30)
     assert not examples["disable_2fa"](user, "wrong", code)
     assert examples["disable_2fa"](user, PASSWORD, code)
-    assert Authenticator.objects.for_user(user) is None
+    assert SecondFactor.objects.for_user(user) is None

@@ -23,7 +23,7 @@ from accounts.models import User
 from accounts.tests.test_admin import NEW, NEW_PASSWORD, password_page, step_up
 from accounts.tests.test_staff import change
 from twofactor import events
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import EMAIL, PASSWORD, REAUTHENTICATE, SECRET
 from twofactor.tests.helpers import new_client, sign_in, sign_in_with_2fa
 from twofactor.tests.responses import redirect_target
@@ -80,14 +80,14 @@ def superuser_client():
 
 
 def send_event(browser, user, event, **details):
-    Authenticator.objects.activate(user, secret=SECRET)
+    SecondFactor.objects.activate(user, secret=SECRET)
     event(RequestFactory().get("/", REMOTE_ADDR="192.0.2.7", headers={"User-Agent": UNTRUSTED_AGENT}), user, **details)
 
 
 def after_import(request, user):
     """Lock an account whose backup codes were imported from another app."""
-    Authenticator.objects.filter(user=user).update(backup_salt=b"")
-    events.locked(request, Authenticator.objects.get(user=user))
+    SecondFactor.objects.filter(user=user).update(backup_salt=b"")
+    events.locked(request, SecondFactor.objects.get(user=user))
 
 
 # By the email's template and, where its words depend on the cause, by the cause.
@@ -108,7 +108,7 @@ CAUSES = {
     "locked after an import": lambda browser, user: send_event(browser, user, after_import),
     "reset_by_staff from the shell": lambda browser, user: events.reset_by_staff(None, user, reason="lost"),
     "wrong_codes while signed in": lambda browser, user: send_event(
-        browser, user, lambda request, user: events.wrong_codes(request, user.authenticator, signed_in=True)
+        browser, user, lambda request, user: events.wrong_codes(request, user.second_factor, signed_in=True)
     ),
 }
 
@@ -187,7 +187,7 @@ def test_every_email_of_allauth_has_a_template():
 
 
 @pytest.mark.parametrize("language, direction", [("de", "ltr"), ("ar", "rtl")])
-def test_html_has_language_and_direction(user, authenticator, rf, emails_to, language, direction):
+def test_html_has_language_and_direction(user, second_factor, rf, emails_to, language, direction):
     user.language = language
     RECORD["turned_on"](rf.get("/"), user)
     with translation.override(language):

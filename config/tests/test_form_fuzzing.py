@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from twofactor import codes, totp
-from twofactor.models import Authenticator, BackupCode, Limit
+from twofactor.models import BackupCode, Limit, SecondFactor
 from twofactor.tests.constants import (
     CONFIRM,
     DISABLE,
@@ -75,7 +75,7 @@ def client_in_state(user, state):
     """Return a client that is signed out, pending, signed in, or in a setup."""
     client = new_client(raise_request_exception=False)
     if state not in ("signed out", "in a setup"):
-        Authenticator.objects.activate(user, secret=SECRET)
+        SecondFactor.objects.activate(user, secret=SECRET)
     if state != "signed out":
         give_password(client, user)
     if state == "in a setup":
@@ -121,7 +121,7 @@ def test_no_header_or_query_causes_an_error_page(next_page, current):
 
 
 def counters():
-    rows = Authenticator.objects.values("failures", "delayed_until", "budget_spent", "last_time_step")
+    rows = SecondFactor.objects.values("failures", "delayed_until", "budget_spent", "last_time_step")
     return list(rows), list(Limit.objects.values()), BackupCode.objects.filter(used_at=None).count()
 
 

@@ -78,7 +78,7 @@ def test_no_page_is_stored_unless_its_view_says_so(path):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_the_code_form_and_the_answer_to_the_password_are_not_stored(user, authenticator, htmx):
+def test_the_code_form_and_the_answer_to_the_password_are_not_stored(user, second_factor, htmx):
     client = new_client(htmx=htmx)
     assert "no-store" in give_password(client, user)["Cache-Control"]
     assert "no-store" in client.get(VERIFY_LOGIN)["Cache-Control"]
@@ -105,7 +105,7 @@ def test_sign_out_clears_web_storage(user, staff):
     assert "Clear-Site-Data" not in Client(enforce_csrf_checks=True).post(LOGOUT)
 
 
-def test_https_sets_hsts_and_secure_host_only_cookies(settings, user, authenticator, secret):
+def test_https_sets_hsts_and_secure_host_only_cookies(settings, user, second_factor, secret):
     settings.SECURE_SSL_REDIRECT = settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"

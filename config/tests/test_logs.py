@@ -61,7 +61,7 @@ def test_an_event_has_the_same_values_in_message_and_fields_and_overwrites_none(
     assert line["time"].startswith("20")
 
 
-def test_a_sign_in_is_logged_with_request_and_user_and_without_secrets(lines, user, authenticator, secret):
+def test_a_sign_in_is_logged_with_request_and_user_and_without_secrets(lines, user, second_factor, secret):
     client = new_client()
     wrong, right = wrong_code(secret), code_now(secret)
     give_password(client, user, password="wrong-" + PASSWORD)

@@ -26,7 +26,7 @@ def test_a_public_path_is_a_page_or_a_panel(db, path):
 
 
 @pytest.mark.parametrize("path", SIGNED_IN)
-def test_a_path_for_signed_in_users_is_a_page_or_a_panel(user, authenticator, secret, path):
+def test_a_path_for_signed_in_users_is_a_page_or_a_panel(user, second_factor, secret, path):
     client = sign_in(new_client(), user, code=code_now(secret))
     client.post("/accounts/2fa/reauthenticate/", {"password": PASSWORD, "code": code_now(secret, steps_ahead=1)})
     assert_page_or_panel(client, path)

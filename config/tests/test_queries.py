@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.hashers import Argon2idHasher
-from twofactor.models import Authenticator, SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.tests.constants import LOGIN, LOGOUT, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 from twofactor.tests.responses import redirect_target
@@ -37,17 +37,17 @@ def sign_in_by_all_requests(client, user, code):
 
 # With htmx the answer to the password has the code form; without htmx it takes another request.
 @pytest.mark.parametrize("htmx, limit", [(True, 25), (False, 28)])
-def test_the_number_of_statements_of_a_sign_in_with_a_code(user, authenticator, secret, statements, htmx, limit):
+def test_the_number_of_statements_of_a_sign_in_with_a_code(user, second_factor, secret, statements, htmx, limit):
     client = new_client(htmx=htmx)
     code = code_now(secret)
     for _ in range(2):  # The second time in the same browser takes no more.
         assert len(statements(sign_in_by_all_requests, client, user, code)) <= limit
         assert is_signed_in(client)
         client.post(LOGOUT)
-        Authenticator.objects.update(last_time_step=-1)
+        SecondFactor.objects.update(last_time_step=-1)
 
 
-def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(real_hasher, user, authenticator, secret, monkeypatch):
+def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(real_hasher, user, second_factor, secret, monkeypatch):
     made, verify = [], Argon2idHasher.verify
     monkeypatch.setattr(Argon2idHasher, "encode", lambda *args: made.append("encode"))
     monkeypatch.setattr(Argon2idHasher, "verify", lambda *args: made.append("verify") or verify(*args))
@@ -57,9 +57,9 @@ def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(real_hasher, user,
 
 @pytest.mark.parametrize("path, days, expected", [
     (SETTINGS, 0, 4), (SETTINGS, 30, 5),
-    ("/nowhere/", 0, 2),  # the session, and the user with the authenticator
+    ("/nowhere/", 0, 2),  # the session, and the user with the second factor
 ])  # fmt: skip
-def test_the_number_of_statements_of_a_page(user, authenticator, secret, settings, statements, path, days, expected):
+def test_the_number_of_statements_of_a_page(user, second_factor, secret, settings, statements, path, days, expected):
     settings.TWOFACTOR_TRUST_DAYS = days
     SecurityEvent.objects.bulk_create([SecurityEvent(user=user, kind="turned_on") for _ in range(20)])
     client = sign_in(new_client(), user, code=code_now(secret))

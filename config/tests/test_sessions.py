@@ -134,7 +134,7 @@ def minutes_left():
     return round((expires - timezone.now()).total_seconds() / 60)
 
 
-def test_the_session_of_a_pending_sign_in_expires_after_thirty_minutes(user, authenticator, secret):
+def test_the_session_of_a_pending_sign_in_expires_after_thirty_minutes(user, second_factor, secret):
     client = new_client()
     give_password(client, user)
     assert minutes_left() == 30

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from twofactor.models import Authenticator, Limit, Verdict
+from twofactor.models import Limit, SecondFactor, Verdict
 from twofactor.tests.constants import NOW, SECRET
 from twofactor.tests.rfc6238 import code_at, wrong_code
 
@@ -36,18 +36,18 @@ def test_as_many_hits_are_counted_as_the_limit_allows():
 
 def judge(code):
     """Check a code as a request does, which reads the row first."""
-    return Authenticator.objects.get().judge(code, now=NOW)
+    return SecondFactor.objects.get().judge(code, now=NOW)
 
 
-def test_of_parallel_wrong_codes_at_most_five_are_checked(authenticator):
+def test_of_parallel_wrong_codes_at_most_five_are_checked(second_factor):
     results = in_threads(judge, *[wrong_code(SECRET, NOW)] * THREADS)
-    authenticator.refresh_from_db()
-    assert 1 <= results.count(Verdict.WRONG) == authenticator.failures <= 5
+    second_factor.refresh_from_db()
+    assert 1 <= results.count(Verdict.WRONG) == second_factor.failures <= 5
     assert set(results) <= {Verdict.WRONG, Verdict.BUSY, Verdict.DELAYED}
 
 
-def test_of_parallel_correct_codes_one_is_accepted(authenticator):
+def test_of_parallel_correct_codes_one_is_accepted(second_factor):
     results = in_threads(judge, *[code_at(SECRET, NOW)] * THREADS)
     assert results.count(Verdict.ACCEPTED) == 1
-    authenticator.refresh_from_db()
-    assert authenticator.budget_spent == results.count(Verdict.WRONG)
+    second_factor.refresh_from_db()
+    assert second_factor.budget_spent == results.count(Verdict.WRONG)

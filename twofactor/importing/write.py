@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from twofactor import codes, conf, events
 from twofactor.importing.users import ImportedUser
-from twofactor.models import Authenticator, BackupCode, new_version
+from twofactor.models import BackupCode, SecondFactor, new_version
 
 BATCH = 500
 logger = logging.getLogger("twofactor")
@@ -71,7 +71,7 @@ def sort_batch(source: Source, keys: list[Any]) -> Batch:
     """Sort the users with these keys by what will happen to them."""
     # `_base_manager`, because a site's default manager may filter users out or add joins.
     existing = set(get_user_model()._base_manager.filter(pk__in=keys).values_list("pk", flat=True))
-    active = set(Authenticator.objects.filter(user_id__in=keys).values_list("user_id", flat=True))
+    active = set(SecondFactor.objects.filter(user_id__in=keys).values_list("user_id", flat=True))
     batch = Batch([], [], [])
     for user in source.users(keys):
         if user.key not in existing:
@@ -113,17 +113,17 @@ def has_known_hasher(encoded: str) -> bool:
 def create_rows(rows: list[Row]) -> list[Row]:
     """Create authenticators and backup codes. Return these rows, without users who turned 2FA on during the import."""
     versions = {row.user.key: new_version() for row in rows}
-    Authenticator.objects.bulk_create(
-        [authenticator_of(row, version=versions[row.user.key]) for row in rows],
+    SecondFactor.objects.bulk_create(
+        [second_factor_of(row, version=versions[row.user.key]) for row in rows],
         ignore_conflicts=True,
     )
     # A row with another version was created by the user during the import.
-    found = Authenticator.objects.filter(user_id__in=list(versions)).values_list("user_id", "pk", "version")
+    found = SecondFactor.objects.filter(user_id__in=list(versions)).values_list("user_id", "pk", "version")
     created = {key: pk for key, pk, version in found if version == versions[key]}
     imported = [row for row in rows if row.user.key in created]
     BackupCode.objects.bulk_create(
         (
-            BackupCode(authenticator_id=created[row.user.key], digest=digest)
+            BackupCode(second_factor_id=created[row.user.key], digest=digest)
             for row in imported
             for digest in row.digests
         ),
@@ -132,8 +132,8 @@ def create_rows(rows: list[Row]) -> list[Row]:
     return imported
 
 
-def authenticator_of(row: Row, *, version: str) -> Authenticator:
-    return Authenticator(
+def second_factor_of(row: Row, *, version: str) -> SecondFactor:
+    return SecondFactor(
         user_id=row.user.key,
         sealed_secret=conf.keyring().seal(row.user.secret, owner=str(row.user.key)),
         last_time_step=row.user.last_time_step,

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import connection
 
 from twofactor import limits
-from twofactor.models import Authenticator, SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 
 
 def run_on_commit() -> None:
@@ -18,16 +18,16 @@ def event_kinds() -> list[str]:
     return list(SecurityEvent.objects.order_by("pk").values_list("kind", flat=True))
 
 
-def counters(authenticator: Authenticator) -> tuple[int, int, int]:
+def counters(second_factor: SecondFactor) -> tuple[int, int, int]:
     """Read the row again, and return its counters."""
-    authenticator.refresh_from_db()
-    return authenticator.failures, authenticator.delayed_until, authenticator.budget_spent
+    second_factor.refresh_from_db()
+    return second_factor.failures, second_factor.delayed_until, second_factor.budget_spent
 
 
-def update(authenticator: Authenticator, **fields: Any) -> None:
+def update(second_factor: SecondFactor, **fields: Any) -> None:
     """Change the row, and read it again."""
-    Authenticator.objects.filter(pk=authenticator.pk).update(**fields)
-    authenticator.refresh_from_db()
+    SecondFactor.objects.filter(pk=second_factor.pk).update(**fields)
+    second_factor.refresh_from_db()
 
 
 def tries_left(request: Any) -> int:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User as DjangoUser
 
 from twofactor import adapter, totp
 from twofactor.adapter import Adapter
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import DISABLE, SETUP
 from twofactor.tests.helpers import new_client, proof, sign_in, turn_on
 from twofactor.tests.hosts import pages
@@ -83,5 +83,5 @@ def test_if_is_required_fails_2fa_cannot_be_turned_off(client_with_2fa, secret, 
     settings.TWOFACTOR_ADAPTER = f"{__name__}.FailingAdapter"
     client_with_2fa.raise_request_exception = False
     assert client_with_2fa.post(DISABLE, proof(secret)).status_code == 500
-    assert Authenticator.objects.exists()
+    assert SecondFactor.objects.exists()
     assert client_with_2fa.get("/").status_code == 200

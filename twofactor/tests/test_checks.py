@@ -7,7 +7,7 @@ from django.core.checks import run_checks
 
 from twofactor.account import AccountAdapter
 from twofactor.checks import AFTER, HTMX_MIDDLEWARE, MIDDLEWARE, check_all
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.stages import VerifyStage
 
 OTHER_KEY = f"test:{'A' * 43}="
@@ -91,13 +91,13 @@ def warnings():
     return [message.id for message in run_checks(tags=["database"], databases=["default"])]
 
 
-def test_a_secret_that_opens_is_not_reported(authenticator):
+def test_a_secret_that_opens_is_not_reported(second_factor):
     assert warnings() == []
 
 
 @pytest.mark.parametrize("keys", [OTHER_KEY, OTHER_KEY.replace("test:", "new:")], ids=["other key", "no such ID"])
 def test_a_wrong_key_is_a_warning_with_the_database_option_only(
-    authenticator, settings, django_assert_num_queries, keys
+    second_factor, settings, django_assert_num_queries, keys
 ):
     settings.TWOFACTOR_KEYS = keys
     assert warnings() == ["twofactor.W007"]
@@ -107,19 +107,19 @@ def test_a_wrong_key_is_a_warning_with_the_database_option_only(
 
 def test_one_secret_is_opened_for_each_key(make_user, settings):
     for letter in "ABC":
-        Authenticator.objects.activate(make_user(f"{letter}@example.com"), secret=letter * 32)
+        SecondFactor.objects.activate(make_user(f"{letter}@example.com"), secret=letter * 32)
     settings.TWOFACTOR_KEYS = f"{OTHER_KEY.replace('test:', 'new:')},{settings.TWOFACTOR_KEYS}"
-    Authenticator.objects.activate(make_user("d@example.com"), secret="D" * 32)
+    SecondFactor.objects.activate(make_user("d@example.com"), secret="D" * 32)
     settings.TWOFACTOR_KEYS = f"new:{'B' * 43}=,{OTHER_KEY}"
     assert len(warnings()) == 2
 
 
 def test_the_check_passes_before_the_table_exists(db, monkeypatch):
-    monkeypatch.setattr(Authenticator._meta, "db_table", "not_made_yet")
+    monkeypatch.setattr(SecondFactor._meta, "db_table", "not_made_yet")
     assert warnings() == []
 
 
-def test_an_unset_keyring_is_reported_once(authenticator, settings):
+def test_an_unset_keyring_is_reported_once(second_factor, settings):
     del settings.TWOFACTOR_KEYS
     assert reported_ids() == ["E007"]
     assert warnings() == []

@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.core.management import CommandError, get_commands, load_command_class
 
-from twofactor.models import Authenticator, TrustedBrowser
+from twofactor.models import SecondFactor, TrustedBrowser
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in
 from twofactor.tests.rows import event_kinds
 
@@ -34,13 +34,13 @@ def test_status_shows_whether_2fa_is_off_or_required(run_command, user, make_use
     assert run_command("twofactor", "status", "staff@example.com") == "staff@example.com: off, but required\n"
 
 
-def test_status_shows_when_2fa_was_turned_on_the_codes_left_and_a_delay(run_command, user, authenticator, secret):
+def test_status_shows_when_2fa_was_turned_on_the_codes_left_and_a_delay(run_command, user, second_factor, secret):
     output = run_command("twofactor", "status", user.email.upper())
-    assert f"on since {authenticator.created_at:%Y-%m-%d}" in output
+    assert f"on since {second_factor.created_at:%Y-%m-%d}" in output
     assert "10 backup codes left" in output
     assert "not checked" not in output
     assert secret not in output
-    Authenticator.objects.update(delayed_until=4_000_000_000)
+    SecondFactor.objects.update(delayed_until=4_000_000_000)
     assert "not checked" in run_command("twofactor", "status", user.email)
 
 
@@ -50,12 +50,12 @@ def test_an_unknown_address_is_an_error(run_command, db, action):
         run_command("twofactor", action, "nobody@example.com")
 
 
-def test_reset_turns_2fa_off_and_ends_all_sessions(run_command, user, authenticator, secret, emails_to, caplog):
+def test_reset_turns_2fa_off_and_ends_all_sessions(run_command, user, second_factor, secret, emails_to, caplog):
     browser = sign_in(new_client(), user, code=code_now(secret))
-    TrustedBrowser.objects.create(user=user, digest="x", binding="y", expires_at=authenticator.created_at)
+    TrustedBrowser.objects.create(user=user, digest="x", binding="y", expires_at=second_factor.created_at)
     with caplog.at_level(logging.INFO, "twofactor"):
         run_command("twofactor", "reset", user.email, "--reason", "lost phone, passport seen")
-    assert Authenticator.objects.for_user(user) is None
+    assert SecondFactor.objects.for_user(user) is None
     assert not is_signed_in(browser)
     assert not TrustedBrowser.objects.exists()
     assert event_kinds() == ["reset_by_staff"]
@@ -64,15 +64,15 @@ def test_reset_turns_2fa_off_and_ends_all_sessions(run_command, user, authentica
     assert "lost phone, passport seen" in email.body
 
 
-def test_reset_with_2fa_off_changes_nothing_and_sends_no_email(run_command, make_user, authenticator, emails_to):
+def test_reset_with_2fa_off_changes_nothing_and_sends_no_email(run_command, make_user, second_factor, emails_to):
     bob = make_user("bob@example.com")
     assert "already off" in run_command("twofactor", "reset", bob.email)
-    assert list(Authenticator.objects.all()) == [authenticator]
+    assert list(SecondFactor.objects.all()) == [second_factor]
     assert event_kinds() == []
     assert not emails_to(bob.email)
 
 
-def test_report_lists_users_with_2fa_and_users_who_are_required_to_have_it(run_command, make_user, authenticator):
+def test_report_lists_users_with_2fa_and_users_who_are_required_to_have_it(run_command, make_user, second_factor):
     make_user("bob@example.com")
     make_user("staff@example.com", is_staff=True)
     make_user("gone@example.com", is_active=False)
@@ -87,15 +87,15 @@ def test_report_lists_users_with_2fa_and_users_who_are_required_to_have_it(run_c
 
 def test_report_takes_two_queries_for_any_number_of_users(run_command, make_user, django_assert_num_queries):
     for number in range(5):
-        Authenticator.objects.activate(make_user(f"user{number}@example.com"), secret="B" * 32)
+        SecondFactor.objects.activate(make_user(f"user{number}@example.com"), secret="B" * 32)
     with django_assert_num_queries(2):
         run_command("twofactor", "report")
 
 
-def test_report_fails_if_a_secret_does_not_open(run_command, bob, authenticator, capsys):
+def test_report_fails_if_a_secret_does_not_open(run_command, bob, second_factor, capsys):
     """The secret of another user, in a row of a deactivated account."""
     type(bob).objects.filter(pk=bob.pk).update(is_active=False)
-    Authenticator.objects.filter(user=bob).update(sealed_secret=authenticator.sealed_secret)
+    SecondFactor.objects.filter(user=bob).update(sealed_secret=second_factor.sealed_secret)
     with pytest.raises(CommandError, match="Some secrets do not open"):
         run_command("twofactor", "report")
     output = capsys.readouterr()

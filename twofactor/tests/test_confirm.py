@@ -6,7 +6,7 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import CONFIRM, LOGIN, SETTINGS
 from twofactor.tests.helpers import age_second_factor, code_now, is_signed_in, new_client, sign_in, wrong_code
 from twofactor.tests.responses import errors, message_levels, redirect_target
@@ -24,12 +24,12 @@ def confirm_url(**query):
 
 
 @pytest.mark.parametrize("method", ["code", "backup"])
-def test_a_code_updates_the_mark_of_the_session(client_with_2fa, authenticator, secret, backup_codes, method):
+def test_a_code_updates_the_mark_of_the_session(client_with_2fa, second_factor, secret, backup_codes, method):
     before = client_with_2fa.session["twofactor"]
     typed = {"code": code_now(secret)} if method == "code" else {"backup_code": backup_codes[0]}
     assert redirect_target(client_with_2fa.post(confirm_url(next="/x/"), typed)) == "/x/"
     after = client_with_2fa.session["twofactor"]
-    assert (after["version"], after["method"]) == (authenticator.version, method)
+    assert (after["version"], after["method"]) == (second_factor.version, method)
     assert after["at"] >= before["at"] + 3600
 
 
@@ -41,7 +41,7 @@ def test_a_refused_code_does_not_change_the_session(client_with_2fa, secret):
 
 def test_this_session_gets_a_new_key_and_other_sessions_stay(client_with_2fa, user, secret):
     other = sign_in(new_client(), user, code=code_now(secret))
-    Authenticator.objects.update(last_time_step=-1)
+    SecondFactor.objects.update(last_time_step=-1)
     before = client_with_2fa.session.session_key
     client_with_2fa.post(CONFIRM, {"code": code_now(secret)})
     assert is_signed_in(client_with_2fa)
@@ -55,7 +55,7 @@ def test_a_confirmation_less_than_a_minute_old_is_not_repeated(client_with_2fa, 
     client_with_2fa.post(CONFIRM, {"code": code_now(secret)})
     assert redirect_target(client_with_2fa.get(confirm_url(next=SETTINGS))) == SETTINGS
     assert redirect_target(client_with_2fa.post(confirm_url(next=SETTINGS), {"code": wrong_code(secret)})) == SETTINGS
-    assert Authenticator.objects.get().failures == 0
+    assert SecondFactor.objects.get().failures == 0
     age_second_factor(client_with_2fa, 61)
     assert client_with_2fa.get(CONFIRM).status_code == 200
 

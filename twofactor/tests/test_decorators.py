@@ -56,14 +56,14 @@ def confirm_query(response):
     ("code", 600, True), ("code", 601, False), ("backup", 600, True), ("backup", 601, False),
     ("trusted browser", 0, False), ("", 0, False),
 ])  # fmt: skip
-def test_only_a_typed_code_counts_and_only_within_the_time_limit(user, authenticator, method, ago, is_recent):
+def test_only_a_typed_code_counts_and_only_within_the_time_limit(user, second_factor, method, ago, is_recent):
     request = RequestFactory().get("/")
-    mark = {"version": authenticator.version, "method": method, "at": NOW - ago}
+    mark = {"version": second_factor.version, "method": method, "at": NOW - ago}
     request.session = {sessions.KEY: mark}
-    assert sessions.used_recently(request, authenticator, within=600, now=NOW) is is_recent
+    assert sessions.used_recently(request, second_factor, within=600, now=NOW) is is_recent
     assert not sessions.used_recently(request, None, within=600, now=NOW)
     request.session = {sessions.KEY: {**mark, "version": "older"}}
-    assert not sessions.used_recently(request, authenticator, within=600, now=NOW)
+    assert not sessions.used_recently(request, second_factor, within=600, now=NOW)
 
 
 def test_each_view_has_its_own_max_age_and_is_not_cached(client_with_2fa):

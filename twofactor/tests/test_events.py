@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 
 from twofactor import events
-from twofactor.models import Authenticator, SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.tests.constants import PASSWORD, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, turn_on, wrong_code
 from twofactor.tests.rows import run_on_commit
@@ -22,9 +22,9 @@ RECORD = {
     "codes_regenerated": events.codes_regenerated,
     "phone_changed": events.phone_changed,
     "backup_code_used": lambda request, user: events.backup_code_used(request, user, codes_left=7),
-    "wrong_codes": lambda request, user: events.wrong_codes(request, user.authenticator),
+    "wrong_codes": lambda request, user: events.wrong_codes(request, user.second_factor),
     "wrong_passwords": events.wrong_passwords,
-    "locked": lambda request, user: events.locked(request, user.authenticator),
+    "locked": lambda request, user: events.locked(request, user.second_factor),
     "reset_by_staff": lambda request, user: events.reset_by_staff(request, user, reason="lost phone"),
     "browser_trusted": events.browser_trusted,
 }
@@ -45,7 +45,7 @@ def log():
 
 
 @pytest.mark.parametrize("kind", SecurityEvent.Kind.values)
-def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, authenticator, request_, emails_to, log):
+def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, second_factor, request_, emails_to, log):
     RECORD[kind](request_, user)
     row = SecurityEvent.objects.get()
     by_owner = kind != "reset_by_staff"
@@ -98,14 +98,14 @@ def test_links_use_the_setting_and_not_the_host_header(user, rf, emails_to, sett
     assert "localhost" not in email.body
 
 
-def test_wrong_codes_send_one_email_an_hour_and_create_an_event_each_time(user, authenticator, request_, emails_to):
+def test_wrong_codes_send_one_email_an_hour_and_create_an_event_each_time(user, second_factor, request_, emails_to):
     for _ in range(3):
-        events.wrong_codes(request_, authenticator)
+        events.wrong_codes(request_, second_factor)
     assert SecurityEvent.objects.count() == 3
     assert len(emails_to(user.email)) == 1
 
 
-def test_a_refused_code_is_logged_and_creates_no_event(user, authenticator, request_, log):
+def test_a_refused_code_is_logged_and_creates_no_event(user, second_factor, request_, log):
     events.code_refused(request_, user, method="code", why="wrong_code")
     assert f"event=code_refused user={user.pk} factor=code why=wrong_code ip=192.0.2.7" in log.getvalue()
     assert not SecurityEvent.objects.exists()
@@ -132,7 +132,7 @@ def test_log_rows_and_emails_contain_no_secrets_codes_or_passwords(user, log, ma
 @pytest.mark.parametrize("forged", [
     "x\r\n2026-01-01 INFO twofactor event=turned_off user=1", "x\u2028event=forged", "x\x85y\x1b[2J",
 ])  # fmt: skip
-def test_user_input_cannot_start_a_log_line(user, authenticator, rf, log, forged):
+def test_user_input_cannot_start_a_log_line(user, second_factor, rf, log, forged):
     request = rf.get("/", headers={"User-Agent": forged})
     for record in RECORD.values():
         record(request, user)
@@ -168,5 +168,5 @@ def test_a_change_succeeds_while_the_mail_server_is_down(user, monkeypatch, capl
     with django_capture_on_commit_callbacks(execute=True):
         key, codes = turn_on(new_client(), user)
     assert len(codes) == 10
-    assert Authenticator.objects.for_user(user).secret == key
+    assert SecondFactor.objects.for_user(user).secret == key
     assert "Connection refused" in caplog.text

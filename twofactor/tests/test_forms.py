@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from twofactor import forms, limits
 from twofactor.forms import ConfirmForm, VerifyLoginForm
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import UNKNOWN_BACKUP_CODE
 from twofactor.tests.helpers import code_now, wrong_code
 from twofactor.tests.responses import error_codes
@@ -18,19 +18,19 @@ OTHER_KEY = f"test:{'A' * 43}="  # under the same ID
 
 
 @pytest.fixture
-def login_form(request_, user, authenticator):
+def login_form(request_, user, second_factor):
     request_.user = AnonymousUser()
 
     def bind(**typed):
         method = "backup" if "backup_code" in typed else "code"
-        return VerifyLoginForm(typed, request=request_, authenticator=authenticator, method=method, pending_id=PENDING)
+        return VerifyLoginForm(typed, request=request_, second_factor=second_factor, method=method, pending_id=PENDING)
 
     return bind
 
 
 def charges(request):
     """Return the failures of the account, the tries of the pending sign-in, and those of the source. Uses them up."""
-    return Authenticator.objects.get().failures, limits.sign_in(PENDING).hits, 20 - tries_left(request)
+    return SecondFactor.objects.get().failures, limits.sign_in(PENDING).hits, 20 - tries_left(request)
 
 
 # --- What is charged ------------------------------------------------------------------------------
@@ -70,8 +70,8 @@ def test_malformed_input_is_a_field_error_and_not_charged(login_form, request_, 
 # --- What is not checked --------------------------------------------------------------------------
 
 
-def test_during_the_delay_nothing_is_charged_and_retry_after_is_set(login_form, request_, authenticator, secret):
-    update(authenticator, failures=5, delayed_until=int(time.time()) + 60)
+def test_during_the_delay_nothing_is_charged_and_retry_after_is_set(login_form, request_, second_factor, secret):
+    update(second_factor, failures=5, delayed_until=int(time.time()) + 60)
     form = login_form(code=code_now(secret))
     assert error_codes(form) == {"code": ["delayed"]}
     assert form.status == 429
@@ -81,7 +81,7 @@ def test_during_the_delay_nothing_is_charged_and_retry_after_is_set(login_form, 
 
 def test_while_another_code_is_checked_nothing_is_charged(login_form, request_, secret):
     form = login_form(code=code_now(secret))
-    Authenticator.objects.update(failures=1)  # by another request, after this one has read the row
+    SecondFactor.objects.update(failures=1)  # by another request, after this one has read the row
     assert error_codes(form) == {"code": ["busy"]}
     assert (form.status, form.headers) == (429, {"Retry-After": "1"})
     assert "Try again in a moment." in form.errors["code"][0]
@@ -91,11 +91,11 @@ def test_while_another_code_is_checked_nothing_is_charged(login_form, request_, 
 def test_a_sign_in_that_another_request_completed_is_not_completed_again(login_form, secret, backup_codes):
     assert login_form(code=code_now(secret)).is_valid()
     assert error_codes(login_form(backup_code=backup_codes[0])) == {"backup_code": ["ended"]}
-    assert Authenticator.objects.get().codes_left == 10
+    assert SecondFactor.objects.get().codes_left == 10
 
 
 def test_a_backup_code_is_accepted_during_the_delay(login_form, backup_codes):
-    Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 60)
+    SecondFactor.objects.update(failures=5, delayed_until=int(time.time()) + 60)
     assert login_form(backup_code=backup_codes[0]).is_valid()
 
 
@@ -117,9 +117,9 @@ def test_the_fourth_wrong_code_of_a_sign_in_warns_of_the_last_try(login_form, se
     assert forms[-1].errors["backup_code"][1] == "You have one try left."
 
 
-def test_the_fourth_wrong_code_in_a_session_warns_of_the_last_try(request_, user, authenticator, secret):
+def test_the_fourth_wrong_code_in_a_session_warns_of_the_last_try(request_, user, second_factor, secret):
     def bind(**typed):
-        return error_codes(ConfirmForm(typed, request=request_, authenticator=authenticator))["code"]
+        return error_codes(ConfirmForm(typed, request=request_, second_factor=second_factor))["code"]
 
     assert [bind(code=wrong_code(secret)) for _ in range(4)] == [["wrong_code"]] * 3 + [["wrong_code", "last_try"]]
 
@@ -128,7 +128,7 @@ def test_after_five_tries_a_correct_backup_code_is_not_checked(login_form, reque
     for _ in range(5):
         assert error_codes(login_form(backup_code=UNKNOWN_BACKUP_CODE))["backup_code"][0] == "wrong_backup_code"
     assert error_codes(login_form(backup_code=backup_codes[0])) == {"backup_code": ["ended"]}
-    assert Authenticator.objects.get().codes_left == 10
+    assert SecondFactor.objects.get().codes_left == 10
     assert charges(request_) == (0, 5, 5)
 
 
@@ -154,7 +154,7 @@ def test_a_source_is_limited_to_twenty_wrong_codes(login_form, request_, secret,
     assert form.status == 429
     assert 590 <= int(form.headers["Retry-After"]) <= 600
     assert limits.sign_in(PENDING).hits == 0
-    row = Authenticator.objects.get()
+    row = SecondFactor.objects.get()
     assert (row.failures, row.last_time_step, row.codes_left) == (0, -1, 10)
 
 

@@ -5,7 +5,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from twofactor import limits
 from twofactor.forms import ProofForm, VerifySetupForm
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import NOW, PASSWORD
 from twofactor.tests.helpers import code_now, wrong_code
 from twofactor.tests.responses import error_codes
@@ -13,10 +13,10 @@ from twofactor.tests.rows import tries_left
 
 
 @pytest.fixture
-def proof_form(request_, authenticator):
-    def bind(*, authenticator=authenticator, **typed):
+def proof_form(request_, second_factor):
+    def bind(*, second_factor=second_factor, **typed):
         method = "backup" if "backup_code" in typed else "code"
-        return ProofForm(typed, request=request_, authenticator=authenticator, method=method)
+        return ProofForm(typed, request=request_, second_factor=second_factor, method=method)
 
     return bind
 
@@ -29,15 +29,15 @@ def unhashed(user, monkeypatch):
 def test_the_password_is_a_step_up_with_a_code_or_a_backup_code_if_2fa_is_on(proof_form, secret, backup_codes):
     assert proof_form(password=PASSWORD, code=code_now(secret)).is_valid()
     assert proof_form(password=PASSWORD, backup_code=backup_codes[0]).is_valid()
-    assert list(proof_form(authenticator=None, password="").fields) == ["password"]
-    assert proof_form(authenticator=None, password=PASSWORD).is_valid()
+    assert list(proof_form(second_factor=None, password="").fields) == ["password"]
+    assert proof_form(second_factor=None, password=PASSWORD).is_valid()
 
 
 @pytest.mark.parametrize("password, why", [("", "required"), ("no", "wrong_password"), ("x" * 129, "wrong_password")])
 def test_a_code_is_not_checked_without_the_password(proof_form, secret, backup_codes, password, why):
     assert error_codes(proof_form(password=password, code=code_now(secret))) == {"password": [why]}
     assert error_codes(proof_form(password=password, backup_code=backup_codes[0])) == {"password": [why]}
-    row = Authenticator.objects.get()
+    row = SecondFactor.objects.get()
     assert (row.failures, row.last_time_step, row.codes_left) == (0, -1, 10)
 
 
@@ -52,8 +52,8 @@ def test_a_password_that_is_too_long_is_not_hashed(proof_form, unhashed, secret)
 
 def test_a_password_is_not_stripped(proof_form, user):
     user.set_password(" spaces at both ends ")
-    assert proof_form(authenticator=None, password=" spaces at both ends ").is_valid()
-    assert not proof_form(authenticator=None, password="spaces at both ends").is_valid()
+    assert proof_form(second_factor=None, password=" spaces at both ends ").is_valid()
+    assert not proof_form(second_factor=None, password="spaces at both ends").is_valid()
 
 
 @pytest.mark.parametrize("field", ["code", "backup_code", "password"])
@@ -81,10 +81,10 @@ def fields_with_autofocus(form):
 @pytest.mark.parametrize("query, method, fields", [
     ({"method": "code"}, "code", ["code"]), ({"method": "backup"}, "backup", ["backup_code"]), ({}, "code", []),
 ])  # fmt: skip
-def test_the_field_of_the_chosen_method_has_autofocus(rf, user, authenticator, query, method, fields):
+def test_the_field_of_the_chosen_method_has_autofocus(rf, user, second_factor, query, method, fields):
     request = rf.get("/", query)
     request.user = user
-    assert fields_with_autofocus(ProofForm(request=request, authenticator=authenticator, method=method)) == fields
+    assert fields_with_autofocus(ProofForm(request=request, second_factor=second_factor, method=method)) == fields
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_the_key_and_the_codes_are_not_stored(signed_in_client):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_the_stage_is_not_stored(htmx, user, authenticator):
+def test_the_stage_is_not_stored(htmx, user, second_factor):
     client = new_client(htmx=htmx)
     assert not is_stored(give_password(client, user))
     assert not is_stored(client.get(f"{VERIFY_LOGIN}?method=backup"))

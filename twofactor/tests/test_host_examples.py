@@ -64,7 +64,7 @@ def test_the_table_has_every_signal_and_every_reason_for_a_failure():
     assert set(re.findall(r"`(\w+)`", reasons)) == SecondFactorForm.error_messages.keys()
 
 
-def test_the_example_receiver_is_called(shop, user, authenticator, caplog, django_capture_on_commit_callbacks):
+def test_the_example_receiver_is_called(shop, user, second_factor, caplog, django_capture_on_commit_callbacks):
     receivers = shop("receivers")
     with caplog.at_level(logging.WARNING, "shop"), django_capture_on_commit_callbacks(execute=True):
         reset(user, reason="lost phone")
@@ -104,4 +104,4 @@ def test_the_example_views_require_step_up(shop, client_with_2fa, settings):
 
 def test_the_example_test_signs_in(shop, user, client):
     shop("tests").sign_in_with_2fa(client, user)
-    assert client.get("/accounts/2fa/").context["authenticator"] == user.authenticator
+    assert client.get("/accounts/2fa/").context["second_factor"] == user.second_factor

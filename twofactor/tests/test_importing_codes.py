@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import check_password, make_password
 
 from twofactor import codes, models
 from twofactor.forms import VerifyLoginForm
-from twofactor.models import Authenticator, BackupCode, Verdict
+from twofactor.models import BackupCode, SecondFactor, Verdict
 from twofactor.tests.constants import NOW, UNKNOWN_BACKUP_CODE
 from twofactor.tests.responses import error_codes
 from twofactor.tests.rows import counters, update
@@ -20,24 +20,24 @@ DIGITS, TOKEN = "00412857", "abcd2345"
 OTHER_KEY = f"other:{'A' * 43}="
 
 
-def set_backup_codes(authenticator, *digests):
-    Authenticator.objects.update(backup_salt=b"")
-    authenticator.backup_codes.all().delete()
-    BackupCode.objects.bulk_create(BackupCode(authenticator=authenticator, digest=digest) for digest in digests)
-    return Authenticator.objects.get(pk=authenticator.pk)
+def set_backup_codes(second_factor, *digests):
+    SecondFactor.objects.update(backup_salt=b"")
+    second_factor.backup_codes.all().delete()
+    BackupCode.objects.bulk_create(BackupCode(second_factor=second_factor, digest=digest) for digest in digests)
+    return SecondFactor.objects.get(pk=second_factor.pk)
 
 
 @pytest.fixture
-def imported(authenticator, secret):
-    """An authenticator with two imported codes."""
-    key = {"secret": secret, "owner": str(authenticator.user_id)}
-    return set_backup_codes(authenticator, *(codes.imported_digest(code, **key).hex() for code in (DIGITS, TOKEN)))
+def imported(second_factor, secret):
+    """A second factor with two imported codes."""
+    key = {"secret": secret, "owner": str(second_factor.user_id)}
+    return set_backup_codes(second_factor, *(codes.imported_digest(code, **key).hex() for code in (DIGITS, TOKEN)))
 
 
 @pytest.fixture
-def hashed(authenticator):
-    """An authenticator with two imported codes that are hashed like passwords."""
-    return set_backup_codes(authenticator, make_password("Ab3dEf9hIj"), make_password("Kl3mNo9pQr"))
+def hashed(second_factor):
+    """A second factor with two imported codes that are hashed like passwords."""
+    return set_backup_codes(second_factor, make_password("Ab3dEf9hIj"), make_password("Kl3mNo9pQr"))
 
 
 # --- Storage --------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def test_a_digest_depends_on_secret_and_user_and_ignores_case():
 def test_codes_stay_valid_when_keys_are_rotated(imported, run_command, settings):
     settings.TWOFACTOR_KEYS = f"new:{'A' * 43}=,{settings.TWOFACTOR_KEYS}"
     run_command("twofactor", "rotate-keys")
-    assert Authenticator.objects.get().spend_backup_code(DIGITS)
+    assert SecondFactor.objects.get().spend_backup_code(DIGITS)
 
 
 def test_no_code_is_accepted_if_the_secret_cannot_be_decrypted(imported, settings, caplog):
@@ -107,11 +107,11 @@ def test_a_try_costs_no_password_hash_if_no_code_is_hashed(imported, monkeypatch
 
 
 @pytest.mark.parametrize("make", [
-    lambda row: row.regenerate_backup_codes(), lambda row: Authenticator.objects.activate(row.user, secret="C" * 32),
+    lambda row: row.regenerate_backup_codes(), lambda row: SecondFactor.objects.activate(row.user, secret="C" * 32),
 ], ids=["regenerate", "activate"])  # fmt: skip
 def test_new_codes_replace_imported_codes(imported, make):
     fresh = make(imported)
-    row = Authenticator.objects.get()
+    row = SecondFactor.objects.get()
     assert not row.has_imported_codes
     assert not row.spend_backup_code(DIGITS)
     assert row.spend_backup_code(fresh[0])
@@ -150,12 +150,12 @@ def bind(request_, user):
     def bind(code, method="backup"):
         typed = {"backup_code" if method == "backup" else "code": code}
         options = {"method": method, "pending_id": secrets.token_hex(16)}
-        return VerifyLoginForm(typed, request=request_, authenticator=Authenticator.objects.get(user=user), **options)
+        return VerifyLoginForm(typed, request=request_, second_factor=SecondFactor.objects.get(user=user), **options)
 
     return bind
 
 
-def test_the_fields_recognize_any_shape_only_if_there_are_imported_codes(bind, authenticator, request):
+def test_the_fields_recognize_any_shape_only_if_there_are_imported_codes(bind, second_factor, request):
     assert error_codes(bind(DIGITS)) == {"backup_code": ["malformed"]}
     assert error_codes(bind("0041 2857", method="code")) == {"code": ["malformed"]}
     imported = request.getfixturevalue("imported")
@@ -187,7 +187,7 @@ def test_with_an_unreadable_secret_the_form_does_not_offer_backup_codes(bind, im
 
 
 def test_the_email_about_a_lock_does_not_offer_backup_codes(bind, imported, user, emails_to):
-    Authenticator.objects.update(budget_spent=99, budget_began=4_000_000_000)
+    SecondFactor.objects.update(budget_spent=99, budget_began=4_000_000_000)
     assert not bind(UNKNOWN_BACKUP_CODE).is_valid()
     (email,) = emails_to(user.email)
     assert "and backup codes are no longer taken" in email.body

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth, write
 from twofactor.importing.users import ImportedUser, base32, base32_of_hex, build_or_report, last_step, unsupported
-from twofactor.models import Authenticator, BackupCode
+from twofactor.models import BackupCode, SecondFactor
 from twofactor.tests.constants import NOW, SECRET
 from twofactor.totp import code_at, time_step_at
 
@@ -290,7 +290,7 @@ def test_secret_last_time_step_date_and_codes_are_imported(run_import, keys):
     user = ImportedUser(keys[0], SECRET, last_time_step=NOW // 30, created_at=LONG_AGO, codes=("00412857", "abcd2345"))
     totals = {"imported": 2, "codes": 2, "refused": 0, "skipped": 0, "unconfirmed": 1}
     assert run_import([user, ImportedUser(keys[1], SECRET)]) == (totals, [])
-    row, other = Authenticator.objects.order_by("user")
+    row, other = SecondFactor.objects.order_by("user")
     assert (row.user_id, row.secret, row.created_at, row.codes_left) == (keys[0], SECRET, LONG_AGO, 2)
     assert not row.accept(code_at(SECRET, NOW // 30), now=NOW)
     assert row.accept(code_at(SECRET, NOW // 30 + 1), now=NOW)
@@ -303,23 +303,23 @@ def test_a_dry_run_has_the_same_output_and_writes_nothing(run_import, keys):
     users = [ImportedUser(keys[0], SECRET, codes=("00412857", "7")), ImportedUser(404, SECRET)]
     dry = run_import(users, dry_run=True)
     assert dry[1][0] == "user 404: cannot be imported: there is no user with this key"
-    assert not Authenticator.objects.exists()
+    assert not SecondFactor.objects.exists()
     assert run_import(users) == dry
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_users_with_2fa_on_here_are_skipped_and_counted(run_import, user, authenticator, dry_run):
+def test_users_with_2fa_on_here_are_skipped_and_counted(run_import, user, second_factor, dry_run):
     totals, lines = run_import([ImportedUser(user.pk, "B" * 32, codes=("00412857",))], dry_run=dry_run)
     assert (totals["imported"], totals["skipped"], lines) == (0, 1, [])
-    authenticator.refresh_from_db()
-    assert (authenticator.secret, authenticator.codes_left) == (SECRET, 10)
+    second_factor.refresh_from_db()
+    assert (second_factor.secret, second_factor.codes_left) == (SECRET, 10)
 
 
-def test_users_who_turn_2fa_on_during_the_import_are_skipped(user, authenticator, keys):
+def test_users_who_turn_2fa_on_during_the_import_are_skipped(user, second_factor, keys):
     digest = "0" * 64
     rows = [write.Row(ImportedUser(key, "B" * 32), {digest}, []) for key in (user.pk, keys[0])]
     assert write.create_rows(rows) == rows[1:]
-    assert Authenticator.objects.get(user=user).secret == SECRET
+    assert SecondFactor.objects.get(user=user).secret == SECRET
     assert BackupCode.objects.filter(digest=digest).count() == 1
 
 
@@ -328,7 +328,7 @@ def test_a_batch_is_written_in_one_transaction(keys):
     rows = [write.Row(ImportedUser(key, SECRET), {digest}, []) for key, digest in digests.items()]
     with pytest.raises(IntegrityError):
         write.create_rows(rows)
-    assert not Authenticator.objects.exists()
+    assert not SecondFactor.objects.exists()
 
 
 def test_codes_that_are_too_short_or_have_an_unknown_hasher_are_not_imported(run_import, keys):
@@ -345,11 +345,11 @@ def test_an_interrupted_import_continues_when_it_is_run_again(run_import, keys, 
     users = [ImportedUser(key, SECRET) for key in keys]
     with pytest.raises(KeyboardInterrupt):
         run_import(users, interrupted_at=keys[3])
-    assert sorted(Authenticator.objects.values_list("user_id", flat=True)) == keys[:2]
-    first = set(Authenticator.objects.values_list("version", flat=True))
+    assert sorted(SecondFactor.objects.values_list("user_id", flat=True)) == keys[:2]
+    first = set(SecondFactor.objects.values_list("version", flat=True))
     totals, _ = run_import(users)
     assert (totals["imported"], totals["skipped"]) == (3, 2)
-    assert first < set(Authenticator.objects.values_list("version", flat=True))
+    assert first < set(SecondFactor.objects.values_list("version", flat=True))
 
 
 def test_more_users_cost_no_more_queries(run_import, keys):

@@ -17,7 +17,7 @@ urlpatterns = [path("bare/", AdminSite("bare").urls), path("", include("twofacto
 
 
 @pytest.mark.parametrize("mark", [None, {}, {"version": "another"}, {"version": None}])
-def test_a_session_without_the_current_version_is_signed_out(signed_out_client, user, authenticator, mark):
+def test_a_session_without_the_current_version_is_signed_out(signed_out_client, user, second_factor, mark):
     """Without a mark it is from before 2FA was turned on, or from a `login()` that bypassed the stage."""
     signed_out_client.force_login(user)
     if mark is not None:
@@ -28,8 +28,8 @@ def test_a_session_without_the_current_version_is_signed_out(signed_out_client, 
     assert not is_signed_in(signed_out_client)
 
 
-def test_a_session_from_before_2fa_was_turned_off_is_signed_out(client_with_2fa, authenticator):
-    authenticator.turn_off()
+def test_a_session_from_before_2fa_was_turned_off_is_signed_out(client_with_2fa, second_factor):
+    second_factor.turn_off()
     assert redirect_target(client_with_2fa.get(SETTINGS)).startswith(LOGIN)
     assert not is_signed_in(client_with_2fa)
 

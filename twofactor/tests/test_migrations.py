@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from twofactor.models import Authenticator, SecurityEvent, TrustedBrowser
+from twofactor.models import SecondFactor, SecurityEvent, TrustedBrowser
 from twofactor.tests.constants import NOW, SECRET
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -28,12 +28,12 @@ def latest():
 
 
 def test_2fa_counters_codes_browsers_and_events_stay_in_both_directions(user, latest):
-    codes = Authenticator.objects.activate(user, secret=SECRET)
-    Authenticator.objects.get().spend_backup_code(codes[0])
-    Authenticator.objects.update(last_time_step=7, failures=6, delayed_until=NOW, budget_spent=9, budget_began=NOW)
+    codes = SecondFactor.objects.activate(user, secret=SECRET)
+    SecondFactor.objects.get().spend_backup_code(codes[0])
+    SecondFactor.objects.update(last_time_step=7, failures=6, delayed_until=NOW, budget_spent=9, budget_began=NOW)
     SecurityEvent.objects.create(user=user, kind="turned_on")
     TrustedBrowser.objects.create(user=user, digest="d", binding="b", expires_at="2100-01-01T00:00Z")
-    kept = Authenticator.objects.values(*KEPT).get()
+    kept = SecondFactor.objects.values(*KEPT).get()
 
     old = migrate(BEFORE).get_model("twofactor", "Authenticator").objects
     assert old.values(*KEPT).get() == kept
@@ -41,7 +41,7 @@ def test_2fa_counters_codes_browsers_and_events_stay_in_both_directions(user, la
     old.update(closed_sign_in="a" * 32, failure_mailed=NOW, reset_granted=NOW)
     migrate("0005_limits")
 
-    authenticator = Authenticator.objects.get()
-    assert Authenticator.objects.values(*KEPT).get() == kept
-    assert (authenticator.secret, authenticator.codes_left) == (SECRET, 9)
+    second_factor = SecondFactor.objects.get()
+    assert SecondFactor.objects.values(*KEPT).get() == kept
+    assert (second_factor.secret, second_factor.codes_left) == (SECRET, 9)
     assert SecurityEvent.objects.count() == TrustedBrowser.objects.count() == 1

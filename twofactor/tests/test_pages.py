@@ -3,7 +3,7 @@
 import pytest
 
 from twofactor import forms
-from twofactor.models import Authenticator, SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.tests.constants import (
     CANCEL_SETUP,
     CODE_PAGES,
@@ -63,7 +63,7 @@ def test_with_2fa_off_it_redirects(signed_in_client, path, expected):
 @pytest.mark.parametrize("path", STEP_UP_PAGES)
 def test_password_and_code_are_both_required(client_with_2fa, secret, path):
     right, wrong = code_now(secret), wrong_code(secret)
-    version = Authenticator.objects.get().version
+    version = SecondFactor.objects.get().version
     for typed, expected in (
         ({}, {"password": ["required"], "code": ["required"]}),
         ({"password": PASSWORD}, {"code": ["required"]}),
@@ -73,7 +73,7 @@ def test_password_and_code_are_both_required(client_with_2fa, secret, path):
         ({"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE}, {"backup_code": ["wrong_backup_code"]}),
     ):
         assert errors(client_with_2fa.post(path, typed)) == expected
-    assert Authenticator.objects.get().version == version
+    assert SecondFactor.objects.get().version == version
     assert event_kinds() == []
     assert "twofactor_setup" not in client_with_2fa.session
 
@@ -110,7 +110,7 @@ def changing_client(kind, user, request):
 
 
 def version():
-    return Authenticator.objects.values_list("version", flat=True).first()
+    return SecondFactor.objects.values_list("version", flat=True).first()
 
 
 @each_change
@@ -118,7 +118,7 @@ def test_a_change_renews_this_session_ends_the_others_and_notifies_the_owner(
     changing_client, user, secret, kind, emails_to
 ):
     other = sign_in(new_client(), user, code=code_now(secret) if version() else "")
-    Authenticator.objects.update(last_time_step=-1)
+    SecondFactor.objects.update(last_time_step=-1)
     key, before = changing_client.session.session_key, version()
     changing_client.post(*CHANGES[kind](changing_client, secret))
     assert version() != before
@@ -136,7 +136,7 @@ def test_nothing_is_done_if_2fa_changed_meanwhile(changing_client, user, secret,
 
     def change_after_the_check(form):
         is_valid = check(form)
-        Authenticator.objects.activate(user, secret="B" * 32)
+        SecondFactor.objects.activate(user, secret="B" * 32)
         return is_valid
 
     form = forms.VerifySetupForm if path == VERIFY_SETUP else forms.ProofForm
@@ -145,6 +145,6 @@ def test_nothing_is_done_if_2fa_changed_meanwhile(changing_client, user, secret,
     response = changing_client.post(path, typed)
     assert redirect_target(response) == SETTINGS
     assert not backup_codes_on(response)
-    assert Authenticator.objects.get().secret == "B" * 32
+    assert SecondFactor.objects.get().secret == "B" * 32
     assert event_kinds() == []
     assert "error" in message_levels(changing_client.get(LOGIN))

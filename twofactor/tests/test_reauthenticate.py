@@ -16,7 +16,7 @@ from twofactor.tests.constants import HTMX, LOGIN, PASSWORD, REAUTHENTICATE
 from twofactor.tests.helpers import code_now, proof, sign_in_with_2fa
 from twofactor.tests.responses import errors, message_levels, redirect_target
 
-ADMIN = "/admin/twofactor/authenticator/"
+ADMIN = "/admin/twofactor/secondfactor/"
 EMAIL, CLOSE = "/accounts/email/", "/close/"
 
 # A site with a view that accepts only POST, and with a second admin site.

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import HTMX, REGENERATE, SETTINGS
 from twofactor.tests.helpers import proof
 from twofactor.tests.responses import backup_codes_on, errors, is_full_page, message_levels, redirect_target
@@ -14,7 +14,7 @@ def test_password_and_code_give_ten_new_codes_and_invalidate_the_old_ones(client
     assert not backup_codes_on(client_with_2fa.get(REGENERATE))
     new_codes = backup_codes_on(client_with_2fa.post(REGENERATE, proof(secret)))
     assert len(new_codes) == 10
-    row = Authenticator.objects.get()
+    row = SecondFactor.objects.get()
     assert [code for code in (backup_codes[0], *new_codes) if row.spend_backup_code(code)] == new_codes
     assert row.secret == secret
     for path in (REGENERATE, SETTINGS, "/"):
@@ -33,7 +33,7 @@ def test_a_form_sent_again_creates_no_new_codes(client_with_2fa, secret):
     assert redirect_target(client_with_2fa.post(REGENERATE, typed)) == SETTINGS
     assert message_levels(client_with_2fa.get(SETTINGS)) == ["warning"]
     assert errors(client_with_2fa.post(REGENERATE, typed)) == {"code": ["wrong_code"]}
-    assert Authenticator.objects.get().spend_backup_code(codes[0])
+    assert SecondFactor.objects.get().spend_backup_code(codes[0])
 
 
 @pytest.mark.parametrize("issuer, file_name", [

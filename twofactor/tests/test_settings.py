@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from twofactor.models import Authenticator, SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.tests.constants import DISABLE, HTMX, REGENERATE, SETTINGS, SETUP, STATUS
 from twofactor.tests.responses import is_full_page, redirect_target
 
@@ -15,17 +15,17 @@ def linked_paths(response):
 
 def test_with_2fa_off_it_links_to_setup_and_has_no_warning(signed_in_client):
     response = signed_in_client.get(SETTINGS)
-    assert response.context["authenticator"] is None
+    assert response.context["second_factor"] is None
     assert linked_paths(response) == {SETUP}
     assert "warning" not in response.content.decode()
 
 
-def test_with_2fa_on_it_shows_date_and_actions_and_no_secret(client_with_2fa, authenticator, backup_codes, secret):
+def test_with_2fa_on_it_shows_date_and_actions_and_no_secret(client_with_2fa, second_factor, backup_codes, secret):
     response = client_with_2fa.get(SETTINGS)
     text = response.content.decode()
-    assert f'datetime="{authenticator.created_at.isoformat()[:10]}' in text
+    assert f'datetime="{second_factor.created_at.isoformat()[:10]}' in text
     assert linked_paths(response) == {SETUP, REGENERATE, DISABLE}
-    row = Authenticator.objects.get()
+    row = SecondFactor.objects.get()
     hidden = {secret, row.sealed_secret, row.version, *backup_codes, *row.backup_codes.values_list("digest", flat=True)}
     assert not [each for each in hidden if each in text]
 
@@ -36,9 +36,9 @@ def test_a_user_who_is_required_to_have_2fa_gets_no_link_to_turn_it_off(client_w
 
 
 @pytest.mark.parametrize("left, is_low", [(4, False), (3, True), (0, True)])
-def test_three_remaining_backup_codes_or_fewer_are_low(client_with_2fa, authenticator, backup_codes, left, is_low):
+def test_three_remaining_backup_codes_or_fewer_are_low(client_with_2fa, second_factor, backup_codes, left, is_low):
     for code in backup_codes[left:]:
-        assert authenticator.spend_backup_code(code)
+        assert second_factor.spend_backup_code(code)
     response = client_with_2fa.get(SETTINGS)
     assert (response.context["codes_left"], response.context["codes_low"]) == (left, is_low)
     text = response.content.decode()
@@ -46,9 +46,9 @@ def test_three_remaining_backup_codes_or_fewer_are_low(client_with_2fa, authenti
     assert ("Backup codes left" in text) is (left > 0)
 
 
-def test_no_backup_codes_left_is_said_in_words_by_the_commands(user, authenticator, backup_codes, run_command):
+def test_no_backup_codes_left_is_said_in_words_by_the_commands(user, second_factor, backup_codes, run_command):
     for code in backup_codes:
-        authenticator.spend_backup_code(code)
+        second_factor.spend_backup_code(code)
     assert "no backup codes left" in run_command("twofactor", "status", user.email)
     assert "no backup codes left" in run_command("twofactor", "report")
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from allauth.account.models import EmailAddress
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import CANCEL_SETUP, PASSWORD, SETTINGS, SETUP, VERIFY_SETUP
 from twofactor.tests.helpers import code_now, new_client, sign_in, start_setup
 from twofactor.tests.responses import errors, inputs, key_shown, redirect_target
@@ -32,12 +32,12 @@ def test_the_password_gives_the_qr_code_and_the_key(signed_in_client):
     assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", response.context["key"])
     assert response.context["key"] in response.content.decode()
     assert '<svg class="tf-qr"' in response.content.decode()
-    assert not Authenticator.objects.exists()
+    assert not SecondFactor.objects.exists()
 
 
 def test_with_2fa_on_a_new_key_is_shown_and_not_the_current_one(client_with_2fa, secret):
     assert start_setup(client_with_2fa, code=code_now(secret)) not in (None, secret)
-    assert Authenticator.objects.get().secret == secret
+    assert SecondFactor.objects.get().secret == secret
 
 
 def test_a_reload_a_second_tab_and_a_second_post_show_the_same_key(signed_in_client):
@@ -80,9 +80,9 @@ def test_a_setup_is_bound_to_its_user(signed_in_client, make_user):
 
 def test_a_setup_ends_when_2fa_is_turned_on_in_another_session(signed_in_client, user, secret):
     start_setup(signed_in_client)
-    Authenticator.objects.activate(user, secret=secret)
+    SecondFactor.objects.activate(user, secret=secret)
     session = signed_in_client.session
-    session["twofactor"] = {"version": Authenticator.objects.get().version, "method": "code", "at": 0}
+    session["twofactor"] = {"version": SecondFactor.objects.get().version, "method": "code", "at": 0}
     session.save()
     assert key_shown(signed_in_client.get(SETUP)) is None
 

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from twofactor import limits
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import CANCEL_LOGIN, LOGIN, PASSWORD, SECRET, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
 from twofactor.tests.helpers import age_sign_in, code_now, give_password, is_signed_in, wrong_code
 from twofactor.tests.responses import inputs, messages_on, redirect_target
@@ -42,9 +42,9 @@ ENDINGS = {
     "an hour, after which allauth has dropped it": (lambda client, user: age_sign_in(client, 3600), EXPIRED),
     "five wrong codes": (give_five_wrong_codes, WRONG_CODES),
     "a new password": (change_password, CHANGED),
-    "2FA turned off": (lambda client, user: Authenticator.objects.for_user(user).turn_off(), CHANGED),
-    "a new phone": (lambda client, user: Authenticator.objects.activate(user, secret="B" * 32), CHANGED),
-    "new backup codes": (lambda client, user: Authenticator.objects.for_user(user).regenerate_backup_codes(), CHANGED),
+    "2FA turned off": (lambda client, user: SecondFactor.objects.for_user(user).turn_off(), CHANGED),
+    "a new phone": (lambda client, user: SecondFactor.objects.activate(user, secret="B" * 32), CHANGED),
+    "new backup codes": (lambda client, user: SecondFactor.objects.for_user(user).regenerate_backup_codes(), CHANGED),
     "a sign-up in another tab": (sign_up, REPLACED),
     "a deactivated account": (lambda client, user: type(user).objects.update(is_active=False), ENDED),
     "a deleted account": (lambda client, user: user.delete(), ENDED),
@@ -52,7 +52,7 @@ ENDINGS = {
 
 
 @pytest.fixture
-def pending_client(signed_out_client, user, authenticator):
+def pending_client(signed_out_client, user, second_factor):
     give_password(signed_out_client, user, next=NEXT)
     return signed_out_client
 
@@ -98,7 +98,7 @@ def test_after_cancel_next_is_kept_and_a_return_to_the_stage_shows_a_message(pen
 
 def test_a_new_sign_in_clears_the_message_of_the_last_one(pending_client, user, secret):
     give_five_wrong_codes(pending_client, user)
-    Authenticator.objects.update(failures=0, delayed_until=0)
+    SecondFactor.objects.update(failures=0, delayed_until=0)
     give_password(pending_client, user)
     assert messages_on(pending_client.get(VERIFY_LOGIN)) == []
     pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
@@ -127,7 +127,7 @@ def test_a_code_from_the_first_tab_is_not_checked_for_the_sign_in_of_the_second(
     page = pending_client.get(VERIFY_LOGIN)
     expected = "Another sign-in began in this browser. Enter the code for that one, or cancel it."
     assert messages_on(page)[-1:] == [expected]
-    assert not Authenticator.objects.filter(failures__gt=0).exists()
+    assert not SecondFactor.objects.filter(failures__gt=0).exists()
     second_tab = inputs(page)["sign_in"]["value"]
     response = pending_client.post(VERIFY_LOGIN, {"code": wrong_code("B" * 32), "sign_in": second_tab})
     assert inputs(response)["sign_in"]["value"] == second_tab

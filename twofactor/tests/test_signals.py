@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from twofactor import events, signals
 from twofactor.forms import ConfirmForm, ProofForm, VerifyLoginForm
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.reset import reset
 from twofactor.tests.constants import CONFIRM, DISABLE, PASSWORD, REGENERATE, SECRET, SETUP, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client, turn_on, wrong_code
@@ -48,16 +48,16 @@ SENT_BY = {
     "backup_code_used": (lambda r, u: events.backup_code_used(r, u, codes_left=7), {"codes_left": 7}),
     "accepted": (lambda r, u: events.code_accepted(r, u, method="code"), {"method": "code"}),
     "failed": (lambda r, u: events.code_refused(r, u, method="code", why="no"), {"method": "code", "why": "no"}),
-    "locked": (lambda r, u: events.locked(r, u.authenticator), {}),
+    "locked": (lambda r, u: events.locked(r, u.second_factor), {}),
 }
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-def test_a_signal_has_its_user_request_and_arguments(name, user, authenticator, request_, received, committed):
+def test_a_signal_has_its_user_request_and_arguments(name, user, second_factor, request_, received, committed):
     send, extra = SENT_BY[name]
     with committed():
         send(request_, user)
-    assert received == [(name, {"sender": Authenticator, "request": request_, "user": user, **extra})]
+    assert received == [(name, {"sender": SecondFactor, "request": request_, "user": user, **extra})]
 
 
 # --- Sent by the pages ----------------------------------------------------------------------------
@@ -87,26 +87,26 @@ def test_signals_are_sent_in_order_and_without_secrets(user, received, committed
 
 @pytest.mark.parametrize("method", ["code", "backup"])
 @pytest.mark.parametrize("form", [VerifyLoginForm, ConfirmForm, ProofForm])
-def test_every_form_sends_accepted(form, method, authenticator, secret, backup_codes, request_, received, committed):
+def test_every_form_sends_accepted(form, method, second_factor, secret, backup_codes, request_, received, committed):
     typed = {"password": PASSWORD, "code": code_now(secret), "backup_code": backup_codes[0]}
     with committed():
-        assert form(typed, request=request_, authenticator=authenticator, method=method).is_valid()
+        assert form(typed, request=request_, second_factor=second_factor, method=method).is_valid()
     assert [named["method"] for name, named in received if name == "accepted"] == [method]
 
 
-def test_a_reset_by_staff_sends_its_reason(user, authenticator, received, committed, request_):
+def test_a_reset_by_staff_sends_its_reason(user, second_factor, received, committed, request_):
     with committed():
         call_command("twofactor", "reset", user.email, "--reason", "lost phone")
-        Authenticator.objects.activate(user, secret=SECRET)
+        SecondFactor.objects.activate(user, secret=SECRET)
         reset(user, reason="asked at the desk", request=request_)
     assert [(name, named["by"], named["reason"], named["request"]) for name, named in received] == [
         ("turned_off", "staff", "lost phone", None), ("turned_off", "staff", "asked at the desk", request_),
     ]  # fmt: skip
 
 
-def test_a_lock_sends_locked(authenticator, request_, secret, received, committed):
-    Authenticator.objects.update(budget_spent=99, budget_began=2_000_000_000)
-    form = ConfirmForm({"code": wrong_code(secret)}, request=request_, authenticator=Authenticator.objects.get())
+def test_a_lock_sends_locked(second_factor, request_, secret, received, committed):
+    SecondFactor.objects.update(budget_spent=99, budget_began=2_000_000_000)
+    form = ConfirmForm({"code": wrong_code(secret)}, request=request_, second_factor=SecondFactor.objects.get())
     with committed():
         assert not form.is_valid()
     assert [name for name, _ in received] == ["failed", "locked"]
@@ -132,7 +132,7 @@ def test_a_signal_is_sent_after_the_commit_and_not_after_a_rollback(user, reques
 @pytest.mark.parametrize("path", [VERIFY_LOGIN, CONFIRM])
 @pytest.mark.django_db(transaction=True)
 def test_with_atomic_requests_an_error_undoes_no_charge_and_no_signal(
-    path, user, authenticator, secret, received, monkeypatch
+    path, user, second_factor, secret, received, monkeypatch
 ):
     browser = new_client(raise_request_exception=False)
     give_password(browser, user)
@@ -143,7 +143,7 @@ def test_with_atomic_requests_an_error_undoes_no_charge_and_no_signal(
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     monkeypatch.setattr("twofactor.htmx.render", None)  # an error after the attempt
     assert browser.post(path, {"code": wrong_code(secret)}).status_code == 500
-    assert Authenticator.objects.get().failures == 1
+    assert SecondFactor.objects.get().failures == 1
     assert [name for name, _ in received] == ["failed"]
 
 
@@ -166,7 +166,7 @@ def test_a_failing_receiver_does_not_undo_or_block_the_change(user, received, co
             key, _codes = turn_on(new_client(), user)
     finally:
         signals.turned_on.disconnect(receiver)
-    assert Authenticator.objects.for_user(user).secret == key
+    assert SecondFactor.objects.for_user(user).secret == key
     assert [name for name, _ in received] == ["turned_on"]
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "LookupError" in record.getMessage()

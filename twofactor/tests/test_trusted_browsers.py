@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from twofactor import trust
-from twofactor.models import Authenticator, TrustedBrowser
+from twofactor.models import SecondFactor, TrustedBrowser
 from twofactor.tests.constants import DISABLE, HTMX, LOGOUT, PASSWORD, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, wrong_code
 from twofactor.tests.hosts.pages import REPORT
@@ -26,14 +26,14 @@ def trust_enabled(settings):
 def trust_this_browser(browser, user):
     """Sign in with a code and the checkbox, and sign out."""
     give_password(browser, user)
-    browser.post(VERIFY_LOGIN, {"code": code_now(user.authenticator.secret), "trust": "on"})
+    browser.post(VERIFY_LOGIN, {"code": code_now(user.second_factor.secret), "trust": "on"})
     assert is_signed_in(browser)
     browser.post(LOGOUT)
-    Authenticator.objects.update(last_time_step=-1)
+    SecondFactor.objects.update(last_time_step=-1)
 
 
 @pytest.fixture
-def trusted_client(trust_enabled, user, authenticator):
+def trusted_client(trust_enabled, user, second_factor):
     trust_this_browser(browser := new_client(), user)
     return browser
 
@@ -119,16 +119,16 @@ def test_a_forged_cookie_is_ignored(trusted_client, user, value):
 
 
 def turn_off_and_on(user, _):
-    Authenticator.objects.for_user(user).turn_off()
-    Authenticator.objects.activate(user, secret="B" * 32)
+    SecondFactor.objects.for_user(user).turn_off()
+    SecondFactor.objects.activate(user, secret="B" * 32)
 
 
 ENDINGS = {
     "it expires": lambda user, _: TrustedBrowser.objects.update(expires_at=timezone.now()),
     "it is forgotten": lambda user, _: TrustedBrowser.objects.all().delete(),
     "the password changes": change_password,
-    "new backup codes are made": lambda user, _: Authenticator.objects.for_user(user).regenerate_backup_codes(),
-    "2FA moves to a new phone": lambda user, _: Authenticator.objects.activate(user, secret="B" * 32),
+    "new backup codes are made": lambda user, _: SecondFactor.objects.for_user(user).regenerate_backup_codes(),
+    "2FA moves to a new phone": lambda user, _: SecondFactor.objects.activate(user, secret="B" * 32),
     "2FA is turned off and on": turn_off_and_on,
     "trusted browsers are turned off": lambda _, settings: setattr(settings, "TWOFACTOR_TRUST_DAYS", 0),
 }
@@ -156,7 +156,7 @@ def test_trusting_again_replaces_only_the_row_of_this_browser(trusted_client, us
     trust_this_browser(trusted_client, bob)
     trust_this_browser(new_client(), user)
     before, elsewhere = user.trusted_browsers.order_by("pk")
-    Authenticator.objects.for_user(user).regenerate_backup_codes()
+    SecondFactor.objects.for_user(user).regenerate_backup_codes()
     user.refresh_from_db()
     trust_this_browser(trusted_client, user)
     assert before not in user.trusted_browsers.all()
@@ -171,7 +171,7 @@ def trust_with_cookie(trust_enabled, rf):
         request = rf.get("/")
         response = HttpResponse()
         request.COOKIES[COOKIE] = cookie
-        trust.trust(request, response, user, Authenticator(user=user, version="1"))
+        trust.trust(request, response, user, SecondFactor(user=user, version="1"))
         return response.cookies[COOKIE].value
 
     return trust_with_cookie

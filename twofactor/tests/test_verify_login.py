@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import CANCEL_LOGIN, LOGIN, SETTINGS, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
 from twofactor.tests.helpers import (
     age_sign_in,
@@ -21,13 +21,13 @@ from twofactor.tests.rows import event_kinds
 # --- The page -------------------------------------------------------------------------------------
 
 
-def test_the_password_starts_a_pending_sign_in(signed_out_client, user, authenticator):
+def test_the_password_starts_a_pending_sign_in(signed_out_client, user, second_factor):
     assert redirect_target(give_password(signed_out_client, user)) == VERIFY_LOGIN
     assert not is_signed_in(signed_out_client)
     assert redirect_target(signed_out_client.get(LOGIN)) == VERIFY_LOGIN
 
 
-def test_htmx_gets_the_code_form_in_response_to_the_password(user, authenticator, secret):
+def test_htmx_gets_the_code_form_in_response_to_the_password(user, second_factor, secret):
     response = give_password(client := new_client(htmx=True), user)
     assert not is_full_page(response)
     assert inputs(response).keys() == {"csrfmiddlewaretoken", "sign_in", "code"}
@@ -46,7 +46,7 @@ def test_the_method_decides_which_field_is_shown_and_there_is_no_personal_data(p
         assert user.get_full_name() not in response.content.decode()
 
 
-def test_the_session_key_changes_at_the_password_and_at_the_code(signed_out_client, user, secret, authenticator):
+def test_the_session_key_changes_at_the_password_and_at_the_code(signed_out_client, user, secret, second_factor):
     signed_out_client.get(LOGIN)
     keys = [signed_out_client.session.session_key]
     give_password(signed_out_client, user)
@@ -79,10 +79,10 @@ def test_a_pending_sign_in_is_completed_once(pending_client, parallel_client, se
     (9, "info", "9 are left"), (3, "warning", "3 are left"), (0, "warning", "You used your last backup code."),
 ])  # fmt: skip
 def test_a_backup_code_signs_in_and_the_page_and_an_email_say_how_many_are_left(
-    pending_client, user, authenticator, backup_codes, emails_to, left, level, words
+    pending_client, user, second_factor, backup_codes, emails_to, left, level, words
 ):
     for code in backup_codes[left + 1 :]:
-        authenticator.spend_backup_code(code)
+        second_factor.spend_backup_code(code)
     pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})
     home = pending_client.get("/")
     assert message_levels(home)[-1] == level
@@ -129,7 +129,7 @@ def test_a_secret_that_does_not_open_ends_no_sign_in_and_sends_no_email(
 
 
 def test_a_try_during_the_delay_gets_retry_after_and_is_not_charged(pending_client, secret):
-    Authenticator.objects.update(failures=5, delayed_until=int(time.time()) + 300)
+    SecondFactor.objects.update(failures=5, delayed_until=int(time.time()) + 300)
     response = pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
     assert response.status_code == 429
     assert 295 <= int(response["Retry-After"]) <= 300
@@ -160,7 +160,7 @@ def test_cancel_ends_the_sign_in_and_another_user_can_sign_in(pending_client, ma
     ("http://testserver/accounts/email/", "http://testserver/accounts/email/"),
     ("//evil.example/", "/"), ("http://localhost/", "/"), ("/\\evil.example", "/"), ("javascript:alert(1)", "/"),
 ])  # fmt: skip
-def test_next_is_kept_and_redirects_to_this_host_only(signed_out_client, user, secret, authenticator, target, expected):
+def test_next_is_kept_and_redirects_to_this_host_only(signed_out_client, user, secret, second_factor, target, expected):
     give_password(signed_out_client, user, next=target)
     typed = {"code": code_now(secret), "next": "//evil.example/"}
     assert redirect_target(signed_out_client.post(f"{VERIFY_LOGIN}?next=//evil.example/", typed)) == expected

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, start_setup, wrong_code
 from twofactor.tests.responses import backup_codes_on, errors, inputs, message_levels, redirect_target
@@ -32,7 +32,7 @@ def test_five_wrong_codes_end_the_setup(signed_in_client):
         assert errors(signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})) == {"code": ["wrong_code"]}
     assert redirect_target(signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})) == SETUP
     assert redirect_target(signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})) == SETUP
-    assert not Authenticator.objects.exists()
+    assert not SecondFactor.objects.exists()
     assert start_setup(signed_in_client) != key
 
 
@@ -40,10 +40,10 @@ def test_the_old_phone_works_until_a_code_of_the_new_one_is_accepted(client_with
     key = start_setup(client_with_2fa, code=code_now(secret))
     for code in (wrong_code(key), code_now(key, steps_ahead=10)):
         assert errors(client_with_2fa.post(VERIFY_SETUP, {"code": code}))
-    assert Authenticator.objects.get().secret == secret
+    assert SecondFactor.objects.get().secret == secret
     assert len(backup_codes_on(client_with_2fa.post(VERIFY_SETUP, {"code": code_now(key)}))) == 10
-    assert Authenticator.objects.get().secret == key
-    assert not Authenticator.objects.get().spend_backup_code(backup_codes[0])
+    assert SecondFactor.objects.get().secret == key
+    assert not SecondFactor.objects.get().spend_backup_code(backup_codes[0])
 
 
 def test_the_code_that_turned_2fa_on_does_not_sign_in(signed_in_client, user):
@@ -57,10 +57,10 @@ def test_the_code_that_turned_2fa_on_does_not_sign_in(signed_in_client, user):
 def test_a_correct_code_turns_2fa_on_and_shows_ten_backup_codes(signed_in_client, user):
     key = start_setup(signed_in_client)
     codes = backup_codes_on(signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)}))
-    authenticator = Authenticator.objects.for_user(user)
-    assert authenticator.secret == key
+    second_factor = SecondFactor.objects.for_user(user)
+    assert second_factor.secret == key
     assert len(codes) == 10
-    assert all(authenticator.spend_backup_code(code) for code in codes)
+    assert all(second_factor.spend_backup_code(code) for code in codes)
 
 
 def test_the_backup_codes_are_not_shown_again(signed_in_client):

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.tests.constants import DISABLE, LOGIN, LOGOUT, REAUTHENTICATE, REGENERATE, SETUP
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, wrong_code
 from twofactor.tests.responses import redirect_target
 
-ADMIN = "/admin/twofactor/authenticator/"
+ADMIN = "/admin/twofactor/secondfactor/"
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def make_signed_in_client(make_user):
         user.set_unusable_password()
         user.save()
         if secret:
-            Authenticator.objects.activate(user, secret=secret)
+            SecondFactor.objects.activate(user, secret=secret)
         client.force_login(user)
         if secret:
             session = client.session
-            session["twofactor"] = {"version": user.authenticator.version, "method": "code", "at": int(time.time())}
+            session["twofactor"] = {"version": user.second_factor.version, "method": "code", "at": int(time.time())}
             session.save()
         return client
 
@@ -40,15 +40,15 @@ def test_five_wrong_codes_in_a_row_end_the_session(make_signed_in_client, secret
     assert not is_signed_in(client)
 
 
-def test_the_admin_requires_a_code_from_staff_without_a_password(make_signed_in_client, user, authenticator, secret):
+def test_the_admin_requires_a_code_from_staff_without_a_password(make_signed_in_client, user, second_factor, secret):
     staff = make_signed_in_client(secret, email="staff@example.com", is_staff=True, is_superuser=True)
-    action = {"action": "turn_off", "_selected_action": [authenticator.pk], "reason": "lost everything"}
+    action = {"action": "turn_off", "_selected_action": [second_factor.pk], "reason": "lost everything"}
     page = redirect_target(staff.post(ADMIN, action))
     assert page.startswith(REAUTHENTICATE)
-    assert Authenticator.objects.for_user(user)
+    assert SecondFactor.objects.for_user(user)
     assert redirect_target(staff.post(page, {"code": code_now(secret), "next": ADMIN})) == ADMIN
     staff.post(ADMIN, action)
-    assert not Authenticator.objects.filter(user=user).exists()
+    assert not SecondFactor.objects.filter(user=user).exists()
 
 
 def test_a_required_setup_after_an_old_sign_in_redirects_to_logout_without_a_loop(make_signed_in_client, settings):

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from twofactor import conf
 from twofactor.htmx import render_page
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 
 SHOWN = "twofactor_codes_shown"  # in the session until the codes are saved: the URL to go to afterwards
 
@@ -28,9 +28,9 @@ def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool, destin
     return response
 
 
-def remind_of_codes(request: HttpRequest, authenticator: Authenticator | None) -> bool:
+def remind_of_codes(request: HttpRequest, second_factor: SecondFactor | None) -> bool:
     """Add a message that the codes are shown only once, after Back or a reload. Return whether it was needed."""
-    if request.session.pop(SHOWN, None) is None or authenticator is None:
+    if request.session.pop(SHOWN, None) is None or second_factor is None:
         return False
     messages.warning(
         request,

@@ -27,7 +27,7 @@ class AuthenticatedRequest(HttpRequest):
 def second_factor_page(*methods: str) -> Callable[[View], View]:
     """Decorate a view of the app: sign-in required, these HTTP methods only, never cached.
 
-    The view is called with the request and the user's authenticator, which is None while 2FA is off.
+    The view is called with the request and the user's second_factor, which is None while 2FA is off.
     """
 
     def decorate(view: View) -> View:
@@ -40,7 +40,7 @@ def second_factor_page(*methods: str) -> Callable[[View], View]:
         @transaction.non_atomic_requests  # an error must not roll back a charged attempt
         @wraps(view)
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            return view(request, getattr(request.user, "authenticator", None), *args, **kwargs)
+            return view(request, getattr(request.user, "second_factor", None), *args, **kwargs)
 
         return page
 

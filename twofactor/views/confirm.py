@@ -12,22 +12,22 @@ from django.shortcuts import redirect, resolve_url
 
 from twofactor import sessions
 from twofactor.forms import ConfirmForm, method_of
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.step_up import MIN_MAX_AGE, ask_to_send_again, confirm_context, is_unsent
 from twofactor.views.common import AuthenticatedRequest, next_url, post_data, second_factor_page
 from twofactor.views.form_page import show_form
 
 
 @second_factor_page("GET", "HEAD", "POST")
-def confirm(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    if authenticator is None:
+def confirm(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    if second_factor is None:
         return redirect("twofactor:setup")
     # Do not ask twice after a double click, in a second tab, or after the Back button.
-    if sessions.used_recently(request, authenticator, within=MIN_MAX_AGE):
+    if sessions.used_recently(request, second_factor, within=MIN_MAX_AGE):
         return HttpResponseRedirect(destination(request))
-    form = ConfirmForm(post_data(request), request=request, authenticator=authenticator, method=method_of(request))
+    form = ConfirmForm(post_data(request), request=request, second_factor=second_factor, method=method_of(request))
     if form.is_valid():
-        sessions.record_use(request, authenticator, form.method)
+        sessions.record_use(request, second_factor, form.method)
         ask_to_send_again(request)
         return HttpResponseRedirect(destination(request))
     context = confirm_context(form, next=request.GET.get("next", ""), unsent=is_unsent(request))

@@ -7,15 +7,15 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from twofactor import adapter, events, sessions
-from twofactor.models import Authenticator, ChangedMeanwhile
+from twofactor.models import ChangedMeanwhile, SecondFactor
 from twofactor.views.common import AuthenticatedRequest, changed_meanwhile, second_factor_page
 from twofactor.views.form_page import proof_form, show_form
 from twofactor.views.settings import back_to_settings
 
 
 @second_factor_page("GET", "HEAD", "POST")
-def disable(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    if authenticator is None:
+def disable(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    if second_factor is None:
         return redirect("twofactor:settings")
     if adapter.current().is_required(request.user):
         messages.error(
@@ -23,12 +23,12 @@ def disable(request: AuthenticatedRequest, authenticator: Authenticator | None) 
             _("This site requires two-factor authentication of your account, so it cannot be turned off."),
         )
         return redirect("twofactor:settings")
-    form = proof_form(request, authenticator)
+    form = proof_form(request, second_factor)
     if not form.is_valid():
         return show_form(request, "disable", form, title=_("Turn off two-factor authentication"))
     try:
         with transaction.atomic():
-            authenticator.turn_off()
+            second_factor.turn_off()
             sessions.renew(request, None)
     except ChangedMeanwhile:
         return changed_meanwhile(request)

@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 
 from twofactor.forms import ProofForm, SecondFactorForm, method_of
 from twofactor.htmx import render_page
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.views.common import post_data
 
 
-def proof_form(request: HttpRequest, authenticator: Authenticator | None) -> ProofForm:
+def proof_form(request: HttpRequest, second_factor: SecondFactor | None) -> ProofForm:
     """Return the step-up form: the password and, where 2FA is on, a code. It is bound if the request is a POST."""
-    return ProofForm(post_data(request), request=request, authenticator=authenticator, method=method_of(request))
+    return ProofForm(post_data(request), request=request, second_factor=second_factor, method=method_of(request))
 
 
 def show_form(request: HttpRequest, page: str, form: SecondFactorForm, **context: Any) -> HttpResponse:

@@ -6,26 +6,26 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from twofactor import events, sessions
-from twofactor.models import Authenticator, ChangedMeanwhile
+from twofactor.models import ChangedMeanwhile, SecondFactor
 from twofactor.views._backup_codes import remind_of_codes, show_codes
 from twofactor.views.common import AuthenticatedRequest, changed_meanwhile, second_factor_page
 from twofactor.views.form_page import proof_form, show_form
 
 
 @second_factor_page("GET", "HEAD", "POST")
-def regenerate_backup_codes(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    if authenticator is None:
+def regenerate_backup_codes(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    if second_factor is None:
         return redirect("twofactor:settings")
-    form = proof_form(request, authenticator)
+    form = proof_form(request, second_factor)
     if not form.is_valid():
-        if remind_of_codes(request, authenticator):  # the Back button, or a reload that posts the form again
+        if remind_of_codes(request, second_factor):  # the Back button, or a reload that posts the form again
             return redirect("twofactor:settings")
-        context = {"title": _("New backup codes"), "codes_left": authenticator.codes_left}
+        context = {"title": _("New backup codes"), "codes_left": second_factor.codes_left}
         return show_form(request, "regenerate_backup_codes", form, **context)
     try:
         with transaction.atomic():
-            codes = authenticator.regenerate_backup_codes()
-            sessions.renew(request, authenticator, form.method)
+            codes = second_factor.regenerate_backup_codes()
+            sessions.renew(request, second_factor, form.method)
     except ChangedMeanwhile:
         return changed_meanwhile(request)
     events.codes_regenerated(request, request.user)

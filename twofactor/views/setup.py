@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from twofactor import adapter, qr, totp
 from twofactor import setup as setups
 from twofactor.htmx import render_page
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.reauthentication import signed_in_recently
 from twofactor.views._backup_codes import remind_of_codes
 from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
@@ -21,27 +21,27 @@ from twofactor.views.settings import back_to_settings
 
 
 @second_factor_page("GET", "HEAD", "POST")
-def setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    if current := setups.resume(request, authenticator):
+def setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    if current := setups.resume(request, second_factor):
         setups.set_destination(request, next_url(request))
-        return show_key(request, authenticator, current.secret)
-    if request.method != "POST" and remind_of_codes(request, authenticator):
+        return show_key(request, second_factor, current.secret)
+    if request.method != "POST" and remind_of_codes(request, second_factor):
         return redirect("twofactor:settings")
     if lacks_verified_address(request.user):
         messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
         return redirect("account_email")
-    if authenticator is None and not (request.user.has_usable_password() or signed_in_recently(request)):
+    if second_factor is None and not (request.user.has_usable_password() or signed_in_recently(request)):
         messages.error(
             request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
         )
         return redirect("account_logout")
-    form = proof_form(request, authenticator)
+    form = proof_form(request, second_factor)
     if form.is_valid():
-        current = setups.begin(request, authenticator, destination=next_url(request))
-        return show_key(request, authenticator, current.secret)
+        current = setups.begin(request, second_factor, destination=next_url(request))
+        return show_key(request, second_factor, current.secret)
     context = {
-        "title": title_of(authenticator),
-        "authenticator": authenticator,
+        "title": title_of(second_factor),
+        "second_factor": second_factor,
         "redirect_field_value": next_url(request),
     }
     return show_form(request, "setup", form, **context)
@@ -55,23 +55,23 @@ def lacks_verified_address(user: Any) -> bool:
     return app_settings.EMAIL_VERIFICATION != "none" and not has_verified_email(user)
 
 
-def show_key(request: AuthenticatedRequest, authenticator: Authenticator | None, secret: str) -> HttpResponse:
+def show_key(request: AuthenticatedRequest, second_factor: SecondFactor | None, secret: str) -> HttpResponse:
     site_adapter = adapter.current()
     uri = totp.provisioning_uri(secret, account=site_adapter.label(request.user), issuer=site_adapter.issuer(request))
     context = {
-        "title": title_of(authenticator),
-        "authenticator": authenticator,
+        "title": title_of(second_factor),
+        "second_factor": second_factor,
         "qr": qr.svg(uri),
         "key": totp.in_groups(secret),
     }
     return render_page(request, "setup", context)
 
 
-def title_of(authenticator: Authenticator | None) -> str:
-    return _("Set up a new phone") if authenticator else _("Turn on two-factor authentication")
+def title_of(second_factor: SecondFactor | None) -> str:
+    return _("Set up a new phone") if second_factor else _("Turn on two-factor authentication")
 
 
 @second_factor_page("POST")
-def cancel_setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
+def cancel_setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     setups.forget(request)
-    return back_to_settings(request, authenticator)
+    return back_to_settings(request, second_factor)

@@ -3,18 +3,18 @@
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.views.common import AuthenticatedRequest, second_factor_page
 from twofactor.views.settings import back_to_settings
 
 
 @second_factor_page("POST")
-def forget_browser(request: AuthenticatedRequest, authenticator: Authenticator | None, pk: int) -> HttpResponse:
+def forget_browser(request: AuthenticatedRequest, second_factor: SecondFactor | None, pk: int) -> HttpResponse:
     get_object_or_404(request.user.trusted_browsers, pk=pk).delete()
-    return back_to_settings(request, authenticator)
+    return back_to_settings(request, second_factor)
 
 
 @second_factor_page("POST")
-def forget_browsers(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
+def forget_browsers(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     request.user.trusted_browsers.all().delete()
-    return back_to_settings(request, authenticator)
+    return back_to_settings(request, second_factor)

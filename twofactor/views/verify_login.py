@@ -28,13 +28,13 @@ def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
     if not stage.tries.end():
         return stage.leave_to_another_request()
     if form.is_wrong and not form.owner_notified:
-        events.wrong_codes(request, stage.authenticator)
+        events.wrong_codes(request, stage.second_factor)
     return stage.end(Ending.WRONG_CODES)
 
 
 def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> HttpResponse:
-    authenticator, user = stage.authenticator, stage.login.user
-    sessions.mark(request, authenticator, form.method)
+    second_factor, user = stage.second_factor, stage.login.user
+    sessions.mark(request, second_factor, form.method)
     record_code(request, user, form.method)
     response = stage.exit()
     if form.method == "backup":
@@ -45,7 +45,7 @@ def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> 
             text = _("You used your last backup code. Make new ones now.")
         messages.add_message(request, messages.WARNING if left <= conf.CODES_LOW else messages.INFO, text)
     if form.cleaned_data.get("trust"):
-        trust.trust(request, response, user, authenticator)
+        trust.trust(request, response, user, second_factor)
         events.browser_trusted(request, user)
     return response
 

@@ -12,35 +12,35 @@ from twofactor import events, sessions
 from twofactor import setup as setups
 from twofactor.forms import VerifySetupForm
 from twofactor.htmx import render_page
-from twofactor.models import Authenticator, ChangedMeanwhile
+from twofactor.models import ChangedMeanwhile, SecondFactor
 from twofactor.views._backup_codes import remind_of_codes, show_codes
 from twofactor.views.common import AuthenticatedRequest, changed_meanwhile, post_data, second_factor_page
 
 
 @second_factor_page("GET", "HEAD", "POST")
-def verify_setup(request: AuthenticatedRequest, authenticator: Authenticator | None) -> HttpResponse:
-    setup = setups.resume(request, authenticator)
+def verify_setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    setup = setups.resume(request, second_factor)
     if setup is None:
-        if remind_of_codes(request, authenticator):
+        if remind_of_codes(request, second_factor):
             return redirect("twofactor:settings")
         return start_again(request)
     form = VerifySetupForm(post_data(request), request=request, secret=setup.secret, now=time.time())
     if form.is_valid():
         return turn_on(request, setup, form.time_step)
-    if setups.resume(request, authenticator) is None:
+    if setups.resume(request, second_factor) is None:
         return start_again(request)
-    context = {"title": _("Enter the code from your app"), "form": form, "authenticator": authenticator}
+    context = {"title": _("Enter the code from your app"), "form": form, "second_factor": second_factor}
     return render_page(request, "verify_setup", context)
 
 
 def turn_on(request: AuthenticatedRequest, setup: setups.Setup, time_step: int) -> HttpResponse:
     try:
         with transaction.atomic():
-            codes = Authenticator.objects.activate(
+            codes = SecondFactor.objects.activate(
                 request.user, secret=setup.secret, last_time_step=time_step, replaces=setup.replaces
             )
             setups.forget(request)
-            sessions.renew(request, request.user.authenticator, "code")
+            sessions.renew(request, request.user.second_factor, "code")
     except ChangedMeanwhile:
         return changed_meanwhile(request)
     if setup.replaces:

@@ -193,15 +193,15 @@ class Site:
     def make_user(self, *, on=True):
         return self.make_users(1, on=on)[0]
 
-    def authenticator(self, user):
-        """Return the user's Authenticator row, or an empty dict if 2FA is off."""
-        return next(iter(self.rows("Authenticator", user=user.pk)), {})
+    def second_factor(self, user):
+        """Return the user's SecondFactor row, or an empty dict if 2FA is off."""
+        return next(iter(self.rows("SecondFactor", user=user.pk)), {})
 
     def reset_throttle(self, user):
         self.call(site_helpers.reset_throttle, user.pk)
 
     def unused_codes(self, user):
-        return len(self.rows("BackupCode", authenticator__user=user.pk, used_at=None))
+        return len(self.rows("BackupCode", second_factor__user=user.pk, used_at=None))
 
     def events(self, user):
         return [row["kind"] for row in self.rows("SecurityEvent", user=user.pk)]

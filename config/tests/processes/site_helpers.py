@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 
 from accounts.models import User
 from twofactor import codes
-from twofactor.models import Authenticator, BackupCode, Limit, SecurityEvent
+from twofactor.models import BackupCode, Limit, SecondFactor, SecurityEvent
 
 
 def make_users(emails, password, secrets):
@@ -23,12 +23,12 @@ def make_users(emails, password, secrets):
     for email, secret in zip(emails, secrets, strict=True):
         user = User.objects.create(email=email, full_name="Ada Example", password=hashed)
         EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-        backup_codes = Authenticator.objects.activate(user, secret=secret) if secret else []
+        backup_codes = SecondFactor.objects.activate(user, secret=secret) if secret else []
         made.append({"pk": user.pk, "email": email, "secret": secret, "backup_codes": backup_codes})
     return made
 
 
-MODELS = (Authenticator, BackupCode, EmailAddress, Limit, SecurityEvent, User, UserSession)
+MODELS = (SecondFactor, BackupCode, EmailAddress, Limit, SecurityEvent, User, UserSession)
 
 
 def rows(model, **filters):
@@ -42,26 +42,26 @@ def clear_limits():
 
 
 def secret_of(pk):
-    return Authenticator.objects.get(user_id=pk).secret
+    return SecondFactor.objects.get(user_id=pk).secret
 
 
-def set_authenticator(pk, **values):
-    Authenticator.objects.filter(user_id=pk).update(**values)
+def set_second_factor(pk, **values):
+    SecondFactor.objects.filter(user_id=pk).update(**values)
 
 
 def reset_throttle(pk):
     """Reset the throttle and the last used time step, and the tries of all pending sign-ins."""
-    set_authenticator(pk, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0)
+    set_second_factor(pk, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0)
     Limit.objects.filter(pk__startswith="sign_in:").delete()
 
 
 def make_backup_codes_unused(pk):
-    BackupCode.objects.filter(authenticator__user_id=pk).update(used_at=None)
+    BackupCode.objects.filter(second_factor__user_id=pk).update(used_at=None)
 
 
 def are_unused_codes(pk, shown):
     """Return whether exactly these are the user's unused backup codes."""
-    found = Authenticator.objects.get(user_id=pk)
+    found = SecondFactor.objects.get(user_id=pk)
     digests = [codes.digest(codes.normalize(code) or "", salt=bytes(found.backup_salt)).hex() for code in shown]
     return sorted(digests) == sorted(found.backup_codes.filter(used_at=None).values_list("digest", flat=True))
 

@@ -54,7 +54,7 @@ def test_a_failing_mail_server_neither_blocks_nor_undoes_a_change(is_listening):
             assert redirect_target(post(client, DISABLE, proof | {"backup_code": new[0]})) == SETTINGS
             used = "backup_code_used"
             assert site.events(user) == ["turned_on", used, used, "codes_regenerated", used, "turned_off"]
-            assert not site.authenticator(user)
+            assert not site.second_factor(user)
             if is_listening:
                 assert "email not sent" not in site.log_text(), "a response waited for the timeout of an email"
             else:
@@ -116,7 +116,7 @@ def assert_all_changed(site, requests, pages):
     assert redirect_target(pages[0]) == VERIFY_LOGIN
     assert is_signed_in(requests.waiting)
     assert len(backup_codes_on(pages[2])) == 10 == site.unused_codes(requests.turns_on)
-    assert not site.authenticator(requests.turns_off)
+    assert not site.second_factor(requests.turns_off)
 
 
 def test_requests_wait_for_another_writer(sqlite_site, lock):
@@ -138,8 +138,8 @@ def test_a_request_that_meets_a_locked_database_gets_503_and_changes_nothing(sql
     assert all("Something went wrong" in visible_text(page) for page in writes)
     assert read.status_code == 200
     assert not is_signed_in(requests.waiting)
-    assert not sqlite_site.authenticator(requests.turns_on)
-    assert sqlite_site.authenticator(requests.turns_off)
+    assert not sqlite_site.second_factor(requests.turns_on)
+    assert sqlite_site.second_factor(requests.turns_off)
     assert_all_changed(sqlite_site, requests, [request() for request in requests.requests])
 
 
@@ -178,7 +178,7 @@ def send_and_kill(site, client, path, fields, *, slow, operation="INSERT", when=
 def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site):
     user, client = user_in_setup(site)
     send_and_kill(site, client, VERIFY_SETUP, {"code": user.code()}, slow="twofactor_backupcode")
-    assert not site.authenticator(user)
+    assert not site.second_factor(user)
     assert site.unused_codes(user) == 0
     assert is_signed_in(client)
     assert key_on(client.get(SETUP)) == user.secret
@@ -188,7 +188,7 @@ def test_2fa_stays_off_if_the_server_is_killed_while_turning_it_on(site):
 def test_2fa_is_completely_on_if_the_server_is_killed_right_after_turning_it_on(site):
     """The backup codes were not shown. The authenticator app has the key, so the user can make new ones."""
     user, client = user_in_setup(site)
-    when = {"slow": "twofactor_securityevent", "when": lambda: site.authenticator(user)}
+    when = {"slow": "twofactor_securityevent", "when": lambda: site.second_factor(user)}
     send_and_kill(site, client, VERIFY_SETUP, {"code": user.code()}, **when)
     assert site.unused_codes(user) == 10
     site.reset_throttle(user)
@@ -207,14 +207,14 @@ def test_2fa_stays_on_if_the_server_is_killed_while_turning_it_off(site):
     when = {"slow": "django_session", "operation": "UPDATE", "when": lambda: site.events(user) == used}
     send_and_kill(site, client, DISABLE, proof, **when)
     assert site.unused_codes(user) == 8
-    assert site.authenticator(user)
+    assert site.second_factor(user)
     assert is_signed_in(client)
     site.signed_in(user, code=user.code())
 
 
 def test_the_delay_survives_a_restart_cleared_limits_and_another_browser(site):
     user = site.make_user()
-    site.call(site_helpers.set_authenticator, user.pk, failures=9)
+    site.call(site_helpers.set_second_factor, user.pk, failures=9)
     give_code(site.pending(user), user.wrong_code())  # the tenth failure delays codes for 16 minutes
     site.call(site_helpers.clear_limits)
     site.restart()

@@ -139,10 +139,10 @@ def test_one_code_is_accepted_for_a_sign_in_or_a_change_but_not_both(site):
     for _ in range(ROUNDS):
         user = site.make_user()
         owner, pending = site.signed_in(user, backup_code=user.backup_codes[0]), site.pending(user)
-        version = site.authenticator(user)["version"]
+        version = site.second_factor(user)["version"]
         proof = {"password": PASSWORD, "code": user.code()}
         signed_in, new = parallel(post, [pending, owner], [VERIFY_LOGIN, REGENERATE], [proof, proof])
-        is_changed = site.authenticator(user)["version"] != version
+        is_changed = site.second_factor(user)["version"] != version
         assert (redirect_target(signed_in) == "/") != is_changed
         assert len(backup_codes_on(new)) == (10 if is_changed else 0)
 
@@ -175,7 +175,7 @@ def test_at_most_five_of_24_parallel_wrong_codes_are_checked(site, pool):
     for _ in range(ROUNDS):
         site.reset_throttle(user)
         pages = pool.send(give_code, [user.wrong_code(number) for number in range(24)])
-        row, tries = site.authenticator(user), site.rows("Limit", pk__startswith="sign_in:")
+        row, tries = site.second_factor(user), site.rows("Limit", pk__startswith="sign_in:")
         checked = statuses(pages).count(422)
         assert 1 <= checked <= 5
         assert statuses(pages).count(429) == 24 - checked
@@ -187,9 +187,9 @@ def test_parallel_wrong_codes_do_not_exceed_the_budget(site, pool):
     user = pool.user
     for _ in range(ROUNDS):
         site.reset_throttle(user)
-        site.call(site_helpers.set_authenticator, user.pk, budget_spent=98, budget_began=int(time.time()))
+        site.call(site_helpers.set_second_factor, user.pk, budget_spent=98, budget_began=int(time.time()))
         pages = pool.send(give_code, [user.wrong_code(number) for number in range(24)])
-        assert 1 <= statuses(pages).count(422) == site.authenticator(user)["budget_spent"] - 98 <= 2
+        assert 1 <= statuses(pages).count(422) == site.second_factor(user)["budget_spent"] - 98 <= 2
 
 
 def test_five_of_24_parallel_wrong_codes_of_one_pending_sign_in_are_checked(site):
@@ -291,11 +291,11 @@ def test_only_one_of_a_parallel_turn_off_and_regeneration_happens(site):
     for _ in range(ROUNDS):
         user = site.make_user()
         off, new = parallel(post, two_clients(site, user), [DISABLE, REGENERATE], proofs(user))
-        is_on = bool(site.authenticator(user))
+        is_on = bool(site.second_factor(user))
         assert max(off.status_code, new.status_code) < 500
         assert is_on == bool(backup_codes_on(new))
         assert not is_on or site.call(site_helpers.are_unused_codes, user.pk, backup_codes_on(new))
-        assert len(site.rows("BackupCode", authenticator__user=user.pk)) == (10 if is_on else 0)
+        assert len(site.rows("BackupCode", second_factor__user=user.pk)) == (10 if is_on else 0)
         done = [kind for kind in site.events(user) if kind != "backup_code_used"]
         assert done == (["codes_regenerated"] if is_on else ["turned_off"])
 
@@ -310,10 +310,10 @@ def test_a_request_of_a_second_tab_does_not_lose_the_new_backup_codes(postgresql
     if change != "new codes":
         user.secret = start_setup(client, **fields)
         path, fields = VERIFY_SETUP, {"code": user.code()}
-    version = site.authenticator(user).get("version")
+    version = site.second_factor(user).get("version")
 
     def request_settings(tab):
-        wait_until(lambda: site.authenticator(user).get("version") != version, "the change")
+        wait_until(lambda: site.second_factor(user).get("version") != version, "the change")
         return tab.get(SETTINGS)
 
     requests = [lambda tab: post(tab, path, fields), request_settings]

@@ -14,7 +14,7 @@ from twofactor import adapter, conf, keys, users
 from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth
 from twofactor.importing.users import CannotImport
 from twofactor.importing.write import Source, import_users
-from twofactor.models import Authenticator
+from twofactor.models import SecondFactor
 from twofactor.prune import prune
 from twofactor.reset import reset
 
@@ -78,13 +78,13 @@ class Command(BaseCommand):
 
     def status(self, options: dict[str, Any]) -> None:
         user = find(options["email"])
-        authenticator = Authenticator.objects.for_user(user)
-        if authenticator is None:
+        second_factor = SecondFactor.objects.for_user(user)
+        if second_factor is None:
             self.stdout.write(f"{user}: off{', but required' if adapter.current().is_required(user) else ''}")
             return
-        since = f"{utc(authenticator.created_at):%Y-%m-%d %H:%M} UTC"
-        self.stdout.write(f"{user}: on since {since}, {describe_backup_codes(authenticator.codes_left)}")
-        if wait := authenticator.seconds_to_wait():
+        since = f"{utc(second_factor.created_at):%Y-%m-%d %H:%M} UTC"
+        self.stdout.write(f"{user}: on since {since}, {describe_backup_codes(second_factor.codes_left)}")
+        if wait := second_factor.seconds_to_wait():
             self.stdout.write(f"Codes from the app are not checked for another {wait} seconds.")
 
     def reset(self, options: dict[str, Any]) -> None:
@@ -95,12 +95,12 @@ class Command(BaseCommand):
             self.stdout.write(f"{user}: 2FA was already off.")
 
     def report(self, options: dict[str, Any]) -> None:
-        active = get_user_model()._default_manager.filter(is_active=True).select_related("twofactor_authenticator")
-        codes = "twofactor_authenticator__backup_codes"
+        active = get_user_model()._default_manager.filter(is_active=True).select_related("second_factor")
+        codes = "second_factor__backup_codes"
         active = active.annotate(unused_codes=Count(codes, filter=Q(**{f"{codes}__used_at": None})))
         on = off = missing = 0
         for user in active.order_by("pk").iterator():
-            if getattr(user, "authenticator", None):
+            if getattr(user, "second_factor", None):
                 on += 1
                 self.stdout.write(f"on       {user}: {describe_backup_codes(user.unused_codes)}")
                 continue

@@ -18,7 +18,7 @@ from django.test import SimpleTestCase
 from django.test.utils import override_settings, setup_test_environment
 from django.utils.formats import date_format
 
-from twofactor.models import Authenticator, SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.tests import journeys
 from twofactor.tests.constants import DISABLE, PASSWORD
 from twofactor.tests.journeys import (
@@ -108,9 +108,9 @@ def use_a_provider():
     sign_out(client)
     sign_in_by_provider(client, account)
     pass_stage(client, code=bob.code())
-    assert Authenticator.objects.count() == 1
+    assert SecondFactor.objects.count() == 1
     post(client, DISABLE)
-    assert Authenticator.objects.count() == 1, "2FA was turned off without a proof"
+    assert SecondFactor.objects.count() == 1, "2FA was turned off without a proof"
     turn_off(client, backup_code=bob.backup_codes[0])
 
 
