@@ -25,8 +25,8 @@ from accounts.models import User
 from twofactor import limits, mail
 from twofactor.account import AccountAdapter as TwofactorAccountAdapter
 from twofactor.events import log
-from twofactor.forms import in_words
-from twofactor.models import limit_key
+from twofactor.fields import in_words
+from twofactor.models.limit import limit_key
 
 logger = logging.getLogger("accounts")
 PASSWORDS_OF_SOURCE = (10, 60)  # wrong passwords, and seconds

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import addresses
 from twofactor import passwords, sessions
-from twofactor.forms import FocusFirstError, LimitedForm
+from twofactor.base_forms import FocusFirstError, LimitedForm
 from twofactor.stages import is_pending
 
 # Session key. Its value is the primary key of the account that this browser created.

@@ -11,7 +11,7 @@ from django.utils.crypto import get_random_string, salted_hmac
 
 from accounts.models import User
 from twofactor.limits import Tries
-from twofactor.models import limit_key
+from twofactor.models.limit import limit_key
 
 RATE = (20, 5 * 60)  # wrong passwords, and seconds
 MAX_AGE = 365 * 24 * 60 * 60  # seconds

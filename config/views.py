@@ -7,11 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from twofactor.models import SecondFactor
+
 
 @login_not_required
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    second_factor = getattr(request.user, "second_factor", None)
+    second_factor = SecondFactor.objects.for_user(request.user)
     codes_left = second_factor.codes_left if second_factor else 0
     return render(request, "home.html", {"second_factor": second_factor, "codes_left": codes_left})
 

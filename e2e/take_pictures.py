@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from e2e import steps
 from e2e.phone import Phone
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.tests.constants import PASSWORD, SETTINGS, SETUP
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
@@ -34,7 +34,7 @@ def test_pictures(new_context, user, secret, look, width, height):
     expect(steps.qr_code(page)).to_be_visible()
     take("setup-scan")
     page.context.clear_cookies()
-    phone = Phone(secret, SecondFactor.objects.activate(user, secret=secret))
+    phone = Phone(secret, AuthenticatorApp.objects.activate(user, secret=secret))
     steps.sign_in(page, user, shows="Enter your code")
     take("sign-in-code")
     steps.enter_code(page, phone.code(), shows="Your account")

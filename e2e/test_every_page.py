@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from accounts.models import User
 from e2e import steps
 from e2e.phone import CLOCK, Phone
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.tests.constants import (
     CONFIRM,
     DISABLE,
@@ -136,7 +136,7 @@ def account_pages(page, user):
 
 def second_factor_pages(page, user):
     """Go through sign-in with the trust checkbox, step-up, and all changes of 2FA."""
-    phone = Phone(SECRET, SecondFactor.objects.activate(user, secret=SECRET))
+    phone = Phone(SECRET, AuthenticatorApp.objects.activate(user, secret=SECRET))
     steps.use_up_backup_codes(left=3)
     page.goto(LOGIN)
     steps.submit_password(page, user, shows="Enter your code")

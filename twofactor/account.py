@@ -7,6 +7,8 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from twofactor.models import SecondFactor
+
 
 class AccountAdapter(DefaultAccountAdapter):
     """allauth's adapter, with the app's stage in every sign-in and the app's page for every step-up."""
@@ -20,7 +22,7 @@ class AccountAdapter(DefaultAccountAdapter):
         The list is empty for users who have neither 2FA nor a password: they have nothing to prove.
         """
         url = reverse("twofactor:reauthenticate")
-        if getattr(user, "second_factor", None) is None:
+        if SecondFactor.objects.for_user(user) is None:
             methods = super().get_reauthentication_methods(user)
             return [{**method, "url": url} for method in methods if method["id"] == "reauthenticate"]
         return [{"id": "twofactor", "description": _("Use your password and a code"), "url": url}]

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from twofactor import conf, crypto
 from twofactor.account import AccountAdapter
 from twofactor.adapter import Adapter
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.stages import VerifyStage
 
 MIDDLEWARE = "twofactor.middleware.TwofactorMiddleware"
@@ -214,25 +214,26 @@ def _adapter() -> Findings:
 
 
 def _secrets(databases: Iterable[str]) -> Findings:
-    for second_factor in chain.from_iterable(map(_one_for_each_key, databases)):
-        if error := second_factor.unsealing_error:
+    for app in chain.from_iterable(map(_one_for_each_key, databases)):
+        if error := app.unsealing_error:
             yield (
                 "W007",
-                f"The secret of user {second_factor.user_id} does not open: {error}.",
+                f"The secret of user {app.second_factor.user_id} does not open: {error}.",
                 "Check TWOFACTOR_KEYS. `manage.py twofactor report` lists every secret that does not open.",
             )
 
 
-def _one_for_each_key(alias: str) -> Iterator[SecondFactor]:
+def _one_for_each_key(alias: str) -> Iterator[AuthenticatorApp]:
     """Yield one row per key ID in TWOFACTOR_KEYS, and one with any other key ID."""
-    if SecondFactor._meta.db_table not in connections[alias].introspection.table_names():
+    if AuthenticatorApp._meta.db_table not in connections[alias].introspection.table_names():
         return
     try:
         kids = list(conf.keyring().keys)
     except (AttributeError, ValueError):  # reported as E007
         return
     # Read only these columns, because others may not exist before `migrate`.
-    rows = SecondFactor.objects.using(alias).only("user_id", "sealed_secret")
+    rows = AuthenticatorApp.objects.using(alias).select_related("second_factor")
+    rows = rows.only("sealed_secret", "second_factor__user_id")
     for kid in kids:
         sealed_with_this = {"sealed_secret__startswith": f"{crypto.VERSION}.{kid}."}
         yield from rows.filter(**sealed_with_this)[:1]

@@ -13,8 +13,9 @@ from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from twofactor import htmx, sessions, setup
-from twofactor.forms import ConfirmForm
+from twofactor import enrolment, htmx, sessions
+from twofactor.attempts import Attempt
+from twofactor.forms import CodeForm
 from twofactor.models import SecondFactor
 from twofactor.step_up import MIN_MAX_AGE, SAFE, confirm_context, confirm_url
 
@@ -47,7 +48,7 @@ def second_factor_required(
         @never_cache
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            second_factor = getattr(request.user, "second_factor", None)
+            second_factor = SecondFactor.objects.for_user(request.user)
             if sessions.used_recently(request, second_factor, within=within):
                 return view(request, *args, **kwargs)
             return _ask(request, second_factor, setup_url)
@@ -71,13 +72,13 @@ def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: st
     if second_factor:
         url = confirm_url(**query)
     else:
-        url = setup.url(request) if setup_url == SETUP_URL else resolve_url(setup_url)
+        url = enrolment.url(request) if setup_url == SETUP_URL else resolve_url(setup_url)
     if htmx.is_scripted(request):
         return JsonResponse({"error": "second_factor_required", "url": url}, status=403)
     if second_factor is None:
         messages.info(request, _("That page asks for a second factor: turn on two-factor authentication first."))
     elif htmx.targets_panel(request):
-        form = ConfirmForm(request=request, second_factor=second_factor)
+        form = CodeForm(attempt=Attempt(request, second_factor))
         context = {"form": form, **confirm_context(form, **query)}
         return _in_place(htmx.render_page(request, "confirm", context), url)
     return HttpResponseRedirect(url)

@@ -1,10 +1,10 @@
 """Key rotation, and a check that TWOFACTOR_KEYS opens every secret."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twofactor import conf
 from twofactor.crypto import Keyring, Unsealable, kid_of
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 
 
 def rotate(report: Callable[[str], object]) -> tuple[int, int]:
@@ -15,22 +15,26 @@ def rotate(report: Callable[[str], object]) -> tuple[int, int]:
     """
     keyring = conf.keyring()
     sealed = failed = 0
-    for second_factor in SecondFactor.objects.order_by("pk").iterator():
+    for app in _all_apps():
         try:
-            sealed += _seal_again(second_factor, keyring)
+            sealed += _seal_again(app, keyring)
         except Unsealable as error:
             failed += 1
-            report(f"user {second_factor.user_id}: {error}")
+            report(f"user {app.second_factor.user_id}: {error}")
     return sealed, failed
 
 
-def _seal_again(second_factor: SecondFactor, keyring: Keyring) -> int:
-    secret = second_factor.secret
-    if kid_of(second_factor.sealed_secret) == keyring.sealing_kid:
+def _all_apps() -> Iterator[AuthenticatorApp]:
+    return AuthenticatorApp.objects.select_related("second_factor").order_by("pk").iterator()
+
+
+def _seal_again(app: AuthenticatorApp, keyring: Keyring) -> int:
+    secret = app.secret
+    if kid_of(app.sealed_secret) == keyring.sealing_kid:
         return 0
     # Compare-and-swap: if the user moved to a new phone meanwhile, the new secret is already sealed with the first key.
-    unchanged = SecondFactor.objects.filter(pk=second_factor.pk, sealed_secret=second_factor.sealed_secret)
-    return unchanged.update(sealed_secret=keyring.seal(secret, owner=str(second_factor.user_id)))
+    unchanged = AuthenticatorApp.objects.filter(pk=app.pk, sealed_secret=app.sealed_secret)
+    return unchanged.update(sealed_secret=keyring.seal(secret, owner=str(app.second_factor.user_id)))
 
 
 def check(report: Callable[[str], object]) -> tuple[int, int]:
@@ -39,10 +43,10 @@ def check(report: Callable[[str], object]) -> tuple[int, int]:
     Call `report` with a line for each secret that does not open.
     """
     opened = total = 0
-    for second_factor in SecondFactor.objects.order_by("pk").iterator():
+    for app in _all_apps():
         total += 1
-        if error := second_factor.unsealing_error:
-            report(f"user {second_factor.user_id}: {error}")
+        if error := app.unsealing_error:
+            report(f"user {app.second_factor.user_id}: {error}")
         else:
             opened += 1
     return opened, total

@@ -8,7 +8,8 @@ from allauth.account.adapter import get_adapter
 from django.http import HttpRequest
 
 from twofactor import conf
-from twofactor.models import CLOSED, Limit, limit_key
+from twofactor.models import Limit
+from twofactor.models.limit import CLOSED, limit_key
 
 HOUR, DAY = 60 * 60, 24 * 60 * 60  # seconds
 # The hits of a pending sign-in that was completed, or ended because its tries were used up.

@@ -14,7 +14,7 @@ from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from twofactor import adapter, conf, reauthentication, sessions, setup
+from twofactor import adapter, conf, enrolment, reauthentication, sessions
 from twofactor.htmx import hx_redirect
 from twofactor.models import SecondFactor
 
@@ -47,7 +47,7 @@ class TwofactorMiddleware:
         if request.user.is_authenticated:
             check_session(request)
         if getattr(request, "twofactor_is_due", False) and not _is_exempt(request):
-            return hx_redirect(request, redirect(setup.url(request)))
+            return hx_redirect(request, redirect(enrolment.url(request)))
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
@@ -75,7 +75,7 @@ def check_session(request: HttpRequest) -> None:
     For templates, set `request.twofactor_due`, the time from which the user has to have 2FA (or None), and
     `request.twofactor_is_due`.
     """
-    second_factor = getattr(request.user, "second_factor", None)
+    second_factor = SecondFactor.objects.for_user(request.user)
     if not sessions.is_marked(request, second_factor):
         logout(request)
         messages.info(

@@ -1,7 +1,6 @@
 """allauth's log of how a session was authenticated: what the app records there, and whether a step-up is recent."""
 
 import time
-from typing import Any
 from urllib.parse import urlencode
 
 from allauth.account import app_settings
@@ -9,29 +8,31 @@ from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core.exceptions import ReauthenticationRequired
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from twofactor import conf, step_up
-from twofactor.forms import ProofForm
+from twofactor.forms import PasswordForm, SecondFactorForm
 
-SECOND_FACTOR = "mfa"  # the method and types that allauth.mfa records
-TYPES = {"code": "totp", "backup": "recovery_codes"}
+SECOND_FACTOR = "mfa"  # the method that allauth.mfa records
 
 
-def record_code(request: HttpRequest, user: Any, method: str, *, reauthenticated: bool = False) -> None:
-    """Record an accepted code. Only with `reauthenticated` does allauth count it as a step-up."""
+def record_second_factor(
+    request: HttpRequest, user: AbstractBaseUser, form: SecondFactorForm, *, reauthenticated: bool = False
+) -> None:
+    """Record an accepted second factor. Only with `reauthenticated` does allauth count it as a step-up."""
     more = {"reauthenticated": True} if reauthenticated else {}
-    record_authentication(request, user, SECOND_FACTOR, type=TYPES[method], **more)
+    record_authentication(request, user, SECOND_FACTOR, type=form.allauth_type, **more)
 
 
-def record_proof(request: HttpRequest, form: ProofForm) -> None:
-    """Record what a valid form proved: the password if the user has one, the code if 2FA is on."""
-    if form.has_password:
+def record_proof(request: HttpRequest, form: PasswordForm) -> None:
+    """Record what a valid form proved: the password if the user has one, the second factor if 2FA is on."""
+    if form.asks_password:
         record_authentication(request, request.user, "password", reauthenticated=True)
-    if form.second_factor:
-        record_code(request, request.user, form.method, reauthenticated=True)
+    if isinstance(form, SecondFactorForm):
+        record_second_factor(request, request.user, form, reauthenticated=True)
 
 
 def signed_in_recently(request: HttpRequest, *, now: float | None = None) -> bool:

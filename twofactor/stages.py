@@ -4,10 +4,10 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 from allauth.account.stages import LoginStage, LoginStageController
 from allauth.account.utils import get_login_redirect_url
+from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import TextChoices
@@ -20,7 +20,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from twofactor import conf, limits, sessions, trust
-from twofactor.forms import VerifyLoginForm
+from twofactor.attempts import Attempt
+from twofactor.fields import trust_field
+from twofactor.forms import CodeForm, SecondFactorForm, form_for
 from twofactor.htmx import render_page, wants_panel, with_hx_redirect
 from twofactor.models import SecondFactor
 
@@ -55,7 +57,7 @@ class VerifyStage(LoginStage):
     def handle(self) -> tuple[HttpResponse | None, bool]:
         user = self.login.user
         self.request.session.pop(KEY, None)
-        second_factor = getattr(user, "second_factor", None)  # one query, unless it was read with the user
+        second_factor = SecondFactor.objects.for_user(user)
         if second_factor is None:
             return None, True
         if trust.is_trusted(self.request, user, second_factor):
@@ -71,7 +73,7 @@ class VerifyStage(LoginStage):
         if self.request.session.session_key:  # a new session gets its first key when it is saved
             self.request.session.cycle_key()
         if wants_panel(self.request):
-            return self.show(self.form()), True
+            return self.show(self._prepare(CodeForm(attempt=self._attempt()))), True
         return redirect(self.urlname), True
 
     def is_resumable(self, request: HttpRequest) -> bool:
@@ -89,7 +91,7 @@ class VerifyStage(LoginStage):
             return Ending.ENDED
         if _is_expired(self.request):
             return Ending.EXPIRED
-        second_factor = getattr(user, "second_factor", None)  # allauth has just read the user
+        second_factor = SecondFactor.objects.for_user(user)  # allauth has just read the user
         if second_factor is None or second_factor.version != self.state["version"]:
             return Ending.CHANGED
         if not constant_time_compare(user.get_session_auth_hash(), self.state["password"]):
@@ -98,20 +100,30 @@ class VerifyStage(LoginStage):
         self.pending_id = self.state["pending"]
         return None
 
-    @property
-    def tries(self) -> limits.SignInTries:
-        return limits.sign_in(self.pending_id)
+    def form(self) -> SecondFactorForm:
+        """Return the form of the requested method; a POST binds it."""
+        return self._prepare(form_for(self.request, self._attempt()))
 
-    def form(self, data: Any = None, *, method: str = "code") -> VerifyLoginForm:
-        return VerifyLoginForm(
-            data, request=self.request, second_factor=self.second_factor, method=method, pending_id=self.pending_id
-        )
+    def _attempt(self) -> Attempt:
+        return Attempt(self.request, self.second_factor, pending_id=self.pending_id)
 
-    def show(self, form: VerifyLoginForm) -> HttpResponse:
-        at = reverse(self.urlname) + ("?method=backup" if form.method == "backup" else "")
-        title = _("Use a backup code") if form.method == "backup" else _("Enter your code")
-        context = {"title": title, "form": form, "method": form.method}
-        return render_page(self.request, "verify_login", context, at=at)
+    def _prepare(self, form: SecondFactorForm) -> SecondFactorForm:
+        # Identifies the sign-in, because another tab may still show the form of an earlier one.
+        form.fields["sign_in"] = forms.CharField(widget=forms.HiddenInput, initial=self.pending_id, required=False)
+        form.use_alone()
+        if days := conf.trust_days():
+            form.fields["trust"] = trust_field(days)
+            form.sends_itself = False  # it would leave no time to tick the checkbox
+        return form
+
+    def show(self, form: SecondFactorForm) -> HttpResponse:
+        """Show the form. If too many codes were wrong, end the sign-in instead."""
+        if form.is_refused("ended"):
+            return self.end(Ending.WRONG_CODES)
+        if form.is_refused("closed"):
+            return self.leave_to_another_request()
+        at = reverse(self.urlname) + form.query
+        return render_page(self.request, "verify_login", {"title": form.title, "form": form}, at=at)
 
     def exit(self) -> HttpResponse:
         self.request.session.pop(KEY, None)
@@ -129,7 +141,7 @@ class VerifyStage(LoginStage):
 
     def leave_to_another_request(self) -> HttpResponse:
         """Redirect after a parallel request ended this sign-in. Leave the session as that request saved it."""
-        if self.tries.hits == limits.USED_UP:
+        if limits.sign_in(self.pending_id).hits == limits.USED_UP:
             messages.error(self.request, Ending.WRONG_CODES.label)
         return _redirect_to_sign_in(self.login.redirect_url)
 
@@ -144,7 +156,7 @@ def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., Ht
     @with_hx_redirect
     @never_cache
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if request.user.is_authenticated:
             return redirect(get_login_redirect_url(request))
         stage = LoginStageController.enter(request, VerifyStage.key)

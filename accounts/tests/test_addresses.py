@@ -17,7 +17,7 @@ from accounts.addresses import Taken, owner_of, prepare_confirmation, reject
 from accounts.forms import ResetPasswordKeyForm
 from accounts.models import User
 from config.messages import CookieStorage
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import PASSWORD, SECRET
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in, sign_in_with_2fa
 
@@ -202,7 +202,7 @@ def test_confirming_a_second_address_requires_a_session_of_its_account(user, mak
     link = link_to(claim(user))
     bob = make_user("bob@example.com")
     claim(bob)
-    SecondFactor.objects.activate(user, secret=SECRET)
+    AuthenticatorApp.objects.activate(user, secret=SECRET)
     give_password(pending := new_client(), user)
     browsers = [new_client(), pending, sign_in(new_client(), bob)]
     for client in browsers:
@@ -277,7 +277,7 @@ def test_an_account_with_another_confirmed_address_loses_only_the_unconfirmed_on
     lambda holder: User.objects.filter(pk=holder.pk).update(is_superuser=True),
     lambda holder: holder.groups.add(Group.objects.create(name="editors")),
     lambda holder: holder.user_permissions.add(Permission.objects.first()),
-    lambda holder: SecondFactor.objects.activate(holder, secret=SECRET),
+    lambda holder: AuthenticatorApp.objects.activate(holder, secret=SECRET),
     lambda holder: LogEntry.objects.create(user=holder, action_flag=1),
     lambda holder: holder.security_events.create(kind="locked"),
 ], ids=["signed in", "staff", "superuser", "group", "permission", "2FA", "admin log", "event"])  # fmt: skip
@@ -386,7 +386,7 @@ def test_an_attacker_with_2fa_cannot_lock_the_owner_out(user, client, claimed):
         change(step_up(sign_in_with_2fa(user), code=code_now(SECRET)), "add")
     else:
         change(step_up(sign_in(new_client(), user)), "add")
-        SecondFactor.objects.activate(user, secret=SECRET)
+        AuthenticatorApp.objects.activate(user, secret=SECRET)
     assert EmailAddress.objects.filter(user=user, email=SHARED, verified=False).exists()
 
     client.post(SIGNUP, NEWCOMER)

@@ -71,7 +71,7 @@ def test_the_admin_shows_no_secret_digest_or_counter(stepped_up_client, second_f
     for path in (SECOND_FACTORS, f"{SECOND_FACTORS}{second_factor.pk}/change/"):
         page = stepped_up_client.get(path)
         assert page.status_code == 200
-        hidden = (secret, second_factor.sealed_secret, second_factor.version, "last_time_step", "failures", "salt")
+        hidden = (secret, second_factor.app.sealed_secret, second_factor.version, "last_time_step", "failures", "salt")
         assert not [text for text in hidden if text in page.content.decode()]
 
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.hashers import Argon2idHasher
 from accounts.models import User
-from twofactor.models import SecondFactor, TrustedBrowser
+from twofactor.models import AuthenticatorApp, TrustedBrowser
 from twofactor.tests.constants import PASSWORD, REAUTHENTICATE, SECRET, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 
@@ -134,7 +134,7 @@ def test_a_hash_upgrade_does_not_undo_a_concurrent_password_change(user):
 
 def test_a_hash_upgrade_ends_no_session_pending_sign_in_or_trusted_browser(user, second_factor, settings):
     def code():
-        SecondFactor.objects.update(last_time_step=-1)
+        AuthenticatorApp.objects.update(last_time_step=-1)
         return code_now(SECRET)
 
     settings.TWOFACTOR_TRUST_DAYS = 30

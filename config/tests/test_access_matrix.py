@@ -16,7 +16,7 @@ from django.db.models import AutoField
 from django.test import Client
 from django.urls import get_resolver
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.tests.constants import PASSWORD, SECRET
 from twofactor.tests.rfc6238 import code_at
 
@@ -184,8 +184,8 @@ def cookies(make_user, request):
         "staff_without_2fa": make_user("clerk@example.com", **staff),
     }  # fmt: skip
     for user in (owner, chief):
-        SecondFactor.objects.activate(user, secret=SECRET)
-    SecondFactor.objects.update(last_time_step=-1)
+        AuthenticatorApp.objects.activate(user, secret=SECRET)
+    AuthenticatorApp.objects.update(last_time_step=-1)
     CLIENT.cookies.clear()
     if request.param in users:
         CLIENT.post("/accounts/login/", {"login": users[request.param].email, "password": PASSWORD})

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.sessions.models import Session
 
 from config.wsgi import application
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import (
     DISABLE,
     LOGIN,
@@ -31,7 +31,7 @@ def client_with_2fa(user, second_factor, secret):
     """Signed in with a code; every code is unused again."""
     give_password(client := new_client(), user)
     client.post(VERIFY_LOGIN, {"code": code_now(secret)})
-    SecondFactor.objects.update(last_time_step=-1)
+    AuthenticatorApp.objects.update(last_time_step=-1)
     return client
 
 

@@ -23,7 +23,7 @@ from accounts.models import User
 from accounts.tests.test_admin import NEW, NEW_PASSWORD, password_page, step_up
 from accounts.tests.test_staff import change
 from twofactor import events
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import EMAIL, PASSWORD, REAUTHENTICATE, SECRET
 from twofactor.tests.helpers import new_client, sign_in, sign_in_with_2fa
 from twofactor.tests.responses import redirect_target
@@ -80,7 +80,7 @@ def superuser_client():
 
 
 def send_event(browser, user, event, **details):
-    SecondFactor.objects.activate(user, secret=SECRET)
+    AuthenticatorApp.objects.activate(user, secret=SECRET)
     event(RequestFactory().get("/", REMOTE_ADDR="192.0.2.7", headers={"User-Agent": UNTRUSTED_AGENT}), user, **details)
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from twofactor import codes, totp
-from twofactor.models import BackupCode, Limit, SecondFactor
+from twofactor.models import AuthenticatorApp, BackupCode, Limit, SecondFactor
 from twofactor.tests.constants import (
     CONFIRM,
     DISABLE,
@@ -75,7 +75,7 @@ def client_in_state(user, state):
     """Return a client that is signed out, pending, signed in, or in a setup."""
     client = new_client(raise_request_exception=False)
     if state not in ("signed out", "in a setup"):
-        SecondFactor.objects.activate(user, secret=SECRET)
+        AuthenticatorApp.objects.activate(user, secret=SECRET)
     if state != "signed out":
         give_password(client, user)
     if state == "in a setup":

@@ -2,7 +2,7 @@
 
 from django.core.management import call_command
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.tests.helpers import code_now, new_client, sign_in, turn_on
 
 OLD = "2026:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
@@ -25,6 +25,6 @@ def test_keys_can_be_rotated_machine_by_machine_without_refusing_a_code(make_use
             veteran, *newcomers = secrets
             for machine in machines:
                 settings.TWOFACTOR_KEYS = machine
-                SecondFactor.objects.update(last_time_step=-1)
+                AuthenticatorApp.objects.update(last_time_step=-1)
                 for user in (veteran, *newcomers[-2:]):
                     sign_in(new_client(), user, code=code_now(secrets[user]))

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.hashers import Argon2idHasher
-from twofactor.models import SecondFactor, SecurityEvent
+from twofactor.models import AuthenticatorApp, SecurityEvent
 from twofactor.tests.constants import LOGIN, LOGOUT, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 from twofactor.tests.responses import redirect_target
@@ -44,7 +44,7 @@ def test_the_number_of_statements_of_a_sign_in_with_a_code(user, second_factor, 
         assert len(statements(sign_in_by_all_requests, client, user, code)) <= limit
         assert is_signed_in(client)
         client.post(LOGOUT)
-        SecondFactor.objects.update(last_time_step=-1)
+        AuthenticatorApp.objects.update(last_time_step=-1)
 
 
 def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(real_hasher, user, second_factor, secret, monkeypatch):

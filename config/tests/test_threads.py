@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from twofactor.models import Limit, SecondFactor, Verdict
+from twofactor.models import Limit, SecondFactor
 from twofactor.tests.constants import NOW, SECRET
 from twofactor.tests.rfc6238 import code_at, wrong_code
 

@@ -11,9 +11,10 @@ from django.contrib.auth.hashers import identify_hasher
 from django.db import transaction
 from django.utils import timezone
 
-from twofactor import codes, conf, events
+from twofactor import backup_codes, conf, events
 from twofactor.importing.users import ImportedUser
-from twofactor.models import BackupCode, SecondFactor, new_version
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
+from twofactor.models.second_factor import new_version
 
 BATCH = 500
 logger = logging.getLogger("twofactor")
@@ -87,9 +88,9 @@ def sort_batch(source: Source, keys: list[Any]) -> Batch:
 
 def row_of(user: ImportedUser) -> Row:
     """Return the digests to store for a user's codes, and notes on the codes that cannot be stored."""
-    normalized = [codes.normalize_imported(code) for code in user.codes]
+    normalized = [backup_codes.normalize_imported(code) for code in user.codes]
     owner = str(user.key)
-    digests = {codes.imported_digest(code, secret=user.secret, owner=owner).hex() for code in normalized if code}
+    digests = {backup_codes.imported_digest(code, secret=user.secret, owner=owner) for code in normalized if code}
     known = [encoded for encoded in user.hashed_codes if has_known_hasher(encoded)]
     notes = []
     if None in normalized:
@@ -98,7 +99,7 @@ def row_of(user: ImportedUser) -> Row:
         )
     if unknown := len(user.hashed_codes) - len(known):
         notes.append(f"not imported: recovery codes whose hasher is not in PASSWORD_HASHERS ({unknown})")
-    return Row(user, digests.union(known), notes)
+    return Row(user, digests.union(backup_codes.PASSWORD + encoded for encoded in known), notes)
 
 
 def has_known_hasher(encoded: str) -> bool:
@@ -111,36 +112,34 @@ def has_known_hasher(encoded: str) -> bool:
 
 @transaction.atomic
 def create_rows(rows: list[Row]) -> list[Row]:
-    """Create authenticators and backup codes. Return these rows, without users who turned 2FA on during the import."""
+    """Create second factors, apps and backup codes. Return these rows, without users who turned 2FA on meanwhile."""
     versions = {row.user.key: new_version() for row in rows}
     SecondFactor.objects.bulk_create(
-        [second_factor_of(row, version=versions[row.user.key]) for row in rows],
+        [second_factor_of(row.user, version=versions[row.user.key]) for row in rows],
         ignore_conflicts=True,
     )
     # A row with another version was created by the user during the import.
-    found = SecondFactor.objects.filter(user_id__in=list(versions)).values_list("user_id", "pk", "version")
-    created = {key: pk for key, pk, version in found if version == versions[key]}
+    found = SecondFactor.objects.filter(user_id__in=list(versions))
+    created = {row.user_id: row for row in found if row.version == versions[row.user_id]}
     imported = [row for row in rows if row.user.key in created]
+    AuthenticatorApp.objects.bulk_create(app_of(row.user, created[row.user.key]) for row in imported)
     BackupCode.objects.bulk_create(
-        (
-            BackupCode(second_factor_id=created[row.user.key], digest=digest)
-            for row in imported
-            for digest in row.digests
-        ),
+        (BackupCode(second_factor=created[row.user.key], digest=digest) for row in imported for digest in row.digests),
         batch_size=2000,
     )
     return imported
 
 
-def second_factor_of(row: Row, *, version: str) -> SecondFactor:
-    return SecondFactor(
-        user_id=row.user.key,
-        sealed_secret=conf.keyring().seal(row.user.secret, owner=str(row.user.key)),
-        last_time_step=row.user.last_time_step,
-        # An empty salt marks the codes as imported.
-        backup_salt=b"" if row.digests else codes.new_salt(),
-        version=version,
-        created_at=row.user.created_at or timezone.now(),
+def second_factor_of(user: ImportedUser, *, version: str) -> SecondFactor:
+    return SecondFactor(user_id=user.key, version=version, created_at=user.created_at or timezone.now())
+
+
+def app_of(user: ImportedUser, second_factor: SecondFactor) -> AuthenticatorApp:
+    return AuthenticatorApp(
+        second_factor=second_factor,
+        sealed_secret=conf.keyring().seal(user.secret, owner=str(user.key)),
+        last_time_step=user.last_time_step,
+        created_at=second_factor.created_at,
     )
 
 

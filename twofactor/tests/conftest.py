@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import NOW, PASSWORD
 from twofactor.tests.fixtures import *  # noqa: F403 - pytest finds fixtures by their names here
 from twofactor.tests.helpers import code_now, give_password, new_client, sign_in
@@ -54,7 +54,7 @@ def make_user(db: None) -> Callable[..., User]:
 def bob(make_user: Callable[..., User]) -> User:
     """Another user, with 2FA on."""
     bob = make_user("bob@example.com")
-    SecondFactor.objects.activate(bob, secret="B" * 32)
+    AuthenticatorApp.objects.activate(bob, secret="B" * 32)
     return bob
 
 
@@ -72,7 +72,7 @@ def signed_in_client(signed_out_client: Client, user: User) -> Client:
 def client_with_2fa(signed_out_client: Client, user: User, second_factor: SecondFactor, secret: str) -> Client:
     """Signed in with a code; every code is unused again."""
     sign_in(signed_out_client, user, code=code_now(secret))
-    SecondFactor.objects.update(last_time_step=-1)
+    AuthenticatorApp.objects.update(last_time_step=-1)
     return signed_out_client
 
 

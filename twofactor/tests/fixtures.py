@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.mail import EmailMessage
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests import rfc6238
 from twofactor.tests.constants import SECRET
 from twofactor.tests.rows import run_on_commit
@@ -27,7 +27,7 @@ def secret() -> str:
 @pytest.fixture
 def backup_codes(user: Any, secret: str) -> list[str]:
     """Turn 2FA on for the user, and return the ten backup codes in clear."""
-    return SecondFactor.objects.activate(user, secret=secret)
+    return AuthenticatorApp.objects.activate(user, secret=secret)
 
 
 @pytest.fixture

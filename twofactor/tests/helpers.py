@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.test import Client
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.tests import rfc6238
 from twofactor.tests.constants import HTMX, LOGIN, PASSWORD, SECRET, SETUP, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.responses import backup_codes_on, key_shown
@@ -32,10 +32,10 @@ def sign_in(client: Client, user: Any, *, code: str = "") -> Client:
 
 def sign_in_with_2fa(user: Any) -> Client:
     """Turn 2FA on and return a client that signed in with a code. Every code is unused again."""
-    SecondFactor.objects.activate(user, secret=SECRET)
-    SecondFactor.objects.update(last_time_step=-1)
+    AuthenticatorApp.objects.activate(user, secret=SECRET)
+    AuthenticatorApp.objects.update(last_time_step=-1)
     client = sign_in(new_client(), user, code=code_now(SECRET))
-    SecondFactor.objects.update(last_time_step=-1)
+    AuthenticatorApp.objects.update(last_time_step=-1)
     return client
 
 

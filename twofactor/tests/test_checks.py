@@ -7,7 +7,7 @@ from django.core.checks import run_checks
 
 from twofactor.account import AccountAdapter
 from twofactor.checks import AFTER, HTMX_MIDDLEWARE, MIDDLEWARE, check_all
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.stages import VerifyStage
 
 OTHER_KEY = f"test:{'A' * 43}="
@@ -107,9 +107,9 @@ def test_a_wrong_key_is_a_warning_with_the_database_option_only(
 
 def test_one_secret_is_opened_for_each_key(make_user, settings):
     for letter in "ABC":
-        SecondFactor.objects.activate(make_user(f"{letter}@example.com"), secret=letter * 32)
+        AuthenticatorApp.objects.activate(make_user(f"{letter}@example.com"), secret=letter * 32)
     settings.TWOFACTOR_KEYS = f"{OTHER_KEY.replace('test:', 'new:')},{settings.TWOFACTOR_KEYS}"
-    SecondFactor.objects.activate(make_user("d@example.com"), secret="D" * 32)
+    AuthenticatorApp.objects.activate(make_user("d@example.com"), secret="D" * 32)
     settings.TWOFACTOR_KEYS = f"new:{'B' * 43}=,{OTHER_KEY}"
     assert len(warnings()) == 2
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.core.management import CommandError, get_commands, load_command_class
 
-from twofactor.models import SecondFactor, TrustedBrowser
+from twofactor.models import AuthenticatorApp, SecondFactor, TrustedBrowser
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in
 from twofactor.tests.rows import event_kinds
 
@@ -87,7 +87,7 @@ def test_report_lists_users_with_2fa_and_users_who_are_required_to_have_it(run_c
 
 def test_report_takes_two_queries_for_any_number_of_users(run_command, make_user, django_assert_num_queries):
     for number in range(5):
-        SecondFactor.objects.activate(make_user(f"user{number}@example.com"), secret="B" * 32)
+        AuthenticatorApp.objects.activate(make_user(f"user{number}@example.com"), secret="B" * 32)
     with django_assert_num_queries(2):
         run_command("twofactor", "report")
 
@@ -95,7 +95,7 @@ def test_report_takes_two_queries_for_any_number_of_users(run_command, make_user
 def test_report_fails_if_a_secret_does_not_open(run_command, bob, second_factor, capsys):
     """The secret of another user, in a row of a deactivated account."""
     type(bob).objects.filter(pk=bob.pk).update(is_active=False)
-    SecondFactor.objects.filter(user=bob).update(sealed_secret=second_factor.sealed_secret)
+    SecondFactor.objects.filter(user=bob).update(sealed_secret=second_factor.app.sealed_secret)
     with pytest.raises(CommandError, match="Some secrets do not open"):
         run_command("twofactor", "report")
     output = capsys.readouterr()

@@ -4,7 +4,7 @@ import pytest
 from django.core.management import CommandError
 
 from twofactor import crypto
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 
 pytestmark = pytest.mark.database
 
@@ -17,7 +17,7 @@ def three_secrets(make_user):
     """The secrets of three users with 2FA on."""
     secrets = [letter * 32 for letter in "ABC"]
     for secret in secrets:
-        SecondFactor.objects.activate(make_user(f"{secret[0]}@example.com"), secret=secret)
+        AuthenticatorApp.objects.activate(make_user(f"{secret[0]}@example.com"), secret=secret)
     return secrets
 
 
@@ -83,7 +83,7 @@ def test_a_phone_changed_during_the_rotation_is_kept(run_command, user, second_f
 
     def change_phone_first(keyring, secret, *, owner):
         monkeypatch.setattr(crypto.Keyring, "seal", seal)
-        SecondFactor.objects.activate(user, secret="B" * 32)
+        AuthenticatorApp.objects.activate(user, secret="B" * 32)
         return seal(keyring, secret, owner=owner)
 
     monkeypatch.setattr(crypto.Keyring, "seal", change_phone_first)

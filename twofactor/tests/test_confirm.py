@@ -6,7 +6,7 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import CONFIRM, LOGIN, SETTINGS
 from twofactor.tests.helpers import age_second_factor, code_now, is_signed_in, new_client, sign_in, wrong_code
 from twofactor.tests.responses import errors, message_levels, redirect_target
@@ -41,7 +41,7 @@ def test_a_refused_code_does_not_change_the_session(client_with_2fa, secret):
 
 def test_this_session_gets_a_new_key_and_other_sessions_stay(client_with_2fa, user, secret):
     other = sign_in(new_client(), user, code=code_now(secret))
-    SecondFactor.objects.update(last_time_step=-1)
+    AuthenticatorApp.objects.update(last_time_step=-1)
     before = client_with_2fa.session.session_key
     client_with_2fa.post(CONFIRM, {"code": code_now(secret)})
     assert is_signed_in(client_with_2fa)

@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import check_password, make_password
 
 from twofactor import codes, models
 from twofactor.forms import VerifyLoginForm
-from twofactor.models import BackupCode, SecondFactor, Verdict
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.tests.constants import NOW, UNKNOWN_BACKUP_CODE
 from twofactor.tests.responses import error_codes
 from twofactor.tests.rows import counters, update
@@ -107,7 +107,7 @@ def test_a_try_costs_no_password_hash_if_no_code_is_hashed(imported, monkeypatch
 
 
 @pytest.mark.parametrize("make", [
-    lambda row: row.regenerate_backup_codes(), lambda row: SecondFactor.objects.activate(row.user, secret="C" * 32),
+    lambda row: row.regenerate_backup_codes(), lambda row: AuthenticatorApp.objects.activate(row.user, secret="C" * 32),
 ], ids=["regenerate", "activate"])  # fmt: skip
 def test_new_codes_replace_imported_codes(imported, make):
     fresh = make(imported)

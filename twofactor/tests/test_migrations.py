@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from twofactor.models import SecondFactor, SecurityEvent, TrustedBrowser
+from twofactor.models import AuthenticatorApp, SecondFactor, SecurityEvent, TrustedBrowser
 from twofactor.tests.constants import NOW, SECRET
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -28,9 +28,9 @@ def latest():
 
 
 def test_2fa_counters_codes_browsers_and_events_stay_in_both_directions(user, latest):
-    codes = SecondFactor.objects.activate(user, secret=SECRET)
+    codes = AuthenticatorApp.objects.activate(user, secret=SECRET)
     SecondFactor.objects.get().spend_backup_code(codes[0])
-    SecondFactor.objects.update(last_time_step=7, failures=6, delayed_until=NOW, budget_spent=9, budget_began=NOW)
+    AuthenticatorApp.objects.update(last_time_step=7, failures=6, delayed_until=NOW, budget_spent=9, budget_began=NOW)
     SecurityEvent.objects.create(user=user, kind="turned_on")
     TrustedBrowser.objects.create(user=user, digest="d", binding="b", expires_at="2100-01-01T00:00Z")
     kept = SecondFactor.objects.values(*KEPT).get()
@@ -43,5 +43,5 @@ def test_2fa_counters_codes_browsers_and_events_stay_in_both_directions(user, la
 
     second_factor = SecondFactor.objects.get()
     assert SecondFactor.objects.values(*KEPT).get() == kept
-    assert (second_factor.secret, second_factor.codes_left) == (SECRET, 9)
+    assert (second_factor.app.secret, second_factor.codes_left) == (SECRET, 9)
     assert SecurityEvent.objects.count() == TrustedBrowser.objects.count() == 1

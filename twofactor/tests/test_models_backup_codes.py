@@ -3,7 +3,7 @@
 import pytest
 
 from twofactor import codes
-from twofactor.models import ChangedMeanwhile, SecondFactor
+from twofactor.models import BackupCode, ChangedMeanwhile, SecondFactor
 from twofactor.tests.constants import NOW, UNKNOWN_BACKUP_CODE
 from twofactor.tests.rows import counters, update
 
@@ -14,25 +14,25 @@ WEEK = 7 * 24 * 60 * 60
 
 def test_a_backup_code_works_once(second_factor, backup_codes):
     stale = SecondFactor.objects.get()
-    assert second_factor.spend_backup_code(backup_codes[0])
-    assert not second_factor.spend_backup_code(backup_codes[0])
+    assert BackupCode.objects.spend(second_factor, backup_codes[0])
+    assert not BackupCode.objects.spend(second_factor, backup_codes[0])
     assert not stale.spend_backup_code(backup_codes[0])
     assert second_factor.codes_left == 9
-    assert second_factor.spend_backup_code(backup_codes[1])
+    assert BackupCode.objects.spend(second_factor, backup_codes[1])
     assert second_factor.codes_left == 8
 
 
 def test_a_used_backup_code_is_refused_in_every_spelling(second_factor, backup_codes):
     code = backup_codes[0]
     full_width = code.lower().translate({48 + i: 0xFF10 + i for i in range(10)}).replace("-", "\u2013\u200b")
-    assert second_factor.spend_backup_code(full_width)
+    assert BackupCode.objects.spend(second_factor, full_width)
     for again in (full_width, code, code.replace("-", "\u00a0")):
-        assert not second_factor.spend_backup_code(again)
+        assert not BackupCode.objects.spend(second_factor, again)
 
 
 @pytest.mark.parametrize("typed", [UNKNOWN_BACKUP_CODE, "", "123456", "\0", "\ud800", "0" * 3_000_000])
 def test_a_wrong_backup_code_is_refused_and_changes_no_counter(second_factor, typed):
-    assert not second_factor.spend_backup_code(typed)
+    assert not BackupCode.objects.spend(second_factor, typed)
     assert (*counters(second_factor), second_factor.codes_left) == (0, 0, 0, 10)
 
 
@@ -42,7 +42,7 @@ def test_a_try_takes_one_hash_and_a_malformed_code_none(second_factor, backup_co
     monkeypatch.setattr(codes, "digest", lambda *args, **kwargs: calls.append(args) or real(*args, **kwargs))
     for typed, hashes in [(backup_codes[9], 1), (backup_codes[9], 1), (UNKNOWN_BACKUP_CODE, 1), ("nonsense", 0)]:
         calls.clear()
-        second_factor.spend_backup_code(typed)
+        BackupCode.objects.spend(second_factor, typed)
         assert len(calls) == hashes
 
 
@@ -52,22 +52,22 @@ def test_a_try_takes_one_hash_and_a_malformed_code_none(second_factor, backup_co
 def test_a_backup_code_ends_a_delay_and_a_lock(second_factor, backup_codes, code_at, counters):
     update(second_factor, **counters)
     assert second_factor.seconds_to_wait(now=NOW) > 0
-    assert second_factor.spend_backup_code(backup_codes[0])
+    assert BackupCode.objects.spend(second_factor, backup_codes[0])
     assert second_factor.seconds_to_wait(now=NOW) == 0
-    assert second_factor.accept(code_at(NOW), now=NOW)
+    assert second_factor.app.accept(code_at(NOW), now=NOW)
 
 
 def test_a_backup_code_works_for_its_user_and_changes_the_row_of_its_user_only(bob, second_factor, backup_codes):
     SecondFactor.objects.update(failures=9, delayed_until=NOW + 3600, budget_spent=100)
-    assert not bob.second_factor.spend_backup_code(backup_codes[0])
-    assert second_factor.spend_backup_code(backup_codes[0])
+    assert not bob.BackupCode.objects.spend(second_factor, backup_codes[0])
+    assert BackupCode.objects.spend(second_factor, backup_codes[0])
     assert (*counters(second_factor), second_factor.codes_left) == (0, 0, 0, 9)
     assert (*counters(bob.second_factor), bob.second_factor.codes_left) == (9, NOW + 3600, 100, 10)
 
 
 def test_a_stale_row_stays_stale_after_a_backup_code(second_factor, backup_codes):
     SecondFactor.objects.update(version="another")
-    assert second_factor.spend_backup_code(backup_codes[0])
+    assert BackupCode.objects.spend(second_factor, backup_codes[0])
     with pytest.raises(ChangedMeanwhile):
         second_factor.turn_off()
 

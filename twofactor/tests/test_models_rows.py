@@ -5,7 +5,7 @@ import re
 import pytest
 
 from twofactor import codes
-from twofactor.models import BackupCode, ChangedMeanwhile, SecondFactor, TrustedBrowser
+from twofactor.models import AuthenticatorApp, BackupCode, ChangedMeanwhile, SecondFactor, TrustedBrowser
 from twofactor.tests.constants import NOW
 
 pytestmark = pytest.mark.database
@@ -23,7 +23,7 @@ def test_2fa_is_off_by_default_and_reading_creates_no_row(user):
 
 
 def test_turning_on_returns_ten_codes_and_stores_no_code_and_no_secret_in_clear(user, secret):
-    shown = SecondFactor.objects.activate(user, secret=secret)
+    shown = AuthenticatorApp.objects.activate(user, secret=secret)
     assert len(set(shown)) == 10
     assert all(re.fullmatch(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}", code) for code in shown)
     row = SecondFactor.objects.for_user(user)
@@ -34,15 +34,15 @@ def test_turning_on_returns_ten_codes_and_stores_no_code_and_no_secret_in_clear(
 
 
 def test_the_code_that_turned_2fa_on_is_used(user, secret, code_at):
-    SecondFactor.objects.activate(user, secret=secret, last_time_step=NOW // 30)
+    AuthenticatorApp.objects.activate(user, secret=secret, last_time_step=NOW // 30)
     row = SecondFactor.objects.for_user(user)
     assert [steps for steps in (-1, 0, 1) if row.accept(code_at(NOW + 30 * steps), now=NOW)] == [1]
 
 
 def test_a_new_phone_replaces_secret_codes_version_and_counters(user, second_factor, backup_codes):
     SecondFactor.objects.update(failures=7, delayed_until=NOW + 99, budget_spent=50, last_time_step=NOW)
-    assert user.second_factor.secret != OTHER_SECRET
-    fresh = SecondFactor.objects.activate(user, secret=OTHER_SECRET, replaces=second_factor.version)
+    assert user.second_factor.app.secret != OTHER_SECRET
+    fresh = AuthenticatorApp.objects.activate(user, secret=OTHER_SECRET, replaces=second_factor.version)
     row = SecondFactor.objects.get(user=user)
     assert row.pk == second_factor.pk
     assert user.second_factor.version == row.version
@@ -59,20 +59,20 @@ def test_a_new_phone_replaces_secret_codes_version_and_counters(user, second_fac
 ])  # fmt: skip
 def test_activate_requires_the_version_that_the_caller_read(user, secret, replaces, is_on, happens):
     if is_on:
-        SecondFactor.objects.activate(user, secret=secret)
+        AuthenticatorApp.objects.activate(user, secret=secret)
         SecondFactor.objects.update(version="the version")
     before = rows()
     if happens:
-        SecondFactor.objects.activate(user, secret=OTHER_SECRET, replaces=replaces)
+        AuthenticatorApp.objects.activate(user, secret=OTHER_SECRET, replaces=replaces)
         assert SecondFactor.objects.get().secret == OTHER_SECRET
     else:
         with pytest.raises(ChangedMeanwhile):
-            SecondFactor.objects.activate(user, secret=OTHER_SECRET, replaces=replaces)
+            AuthenticatorApp.objects.activate(user, secret=OTHER_SECRET, replaces=replaces)
         assert rows() == before
 
 
 def test_new_backup_codes_invalidate_the_old_ones_and_keep_the_secret(second_factor, backup_codes, secret):
-    assert second_factor.spend_backup_code(backup_codes[0])
+    assert BackupCode.objects.spend(second_factor, backup_codes[0])
     old = SecondFactor.objects.get()
     fresh = second_factor.regenerate_backup_codes()
     row = SecondFactor.objects.get()

@@ -3,7 +3,7 @@
 import pytest
 
 from twofactor import forms
-from twofactor.models import SecondFactor, SecurityEvent
+from twofactor.models import AuthenticatorApp, SecondFactor, SecurityEvent
 from twofactor.tests.constants import (
     CANCEL_SETUP,
     CODE_PAGES,
@@ -118,7 +118,7 @@ def test_a_change_renews_this_session_ends_the_others_and_notifies_the_owner(
     changing_client, user, secret, kind, emails_to
 ):
     other = sign_in(new_client(), user, code=code_now(secret) if version() else "")
-    SecondFactor.objects.update(last_time_step=-1)
+    AuthenticatorApp.objects.update(last_time_step=-1)
     key, before = changing_client.session.session_key, version()
     changing_client.post(*CHANGES[kind](changing_client, secret))
     assert version() != before
@@ -136,7 +136,7 @@ def test_nothing_is_done_if_2fa_changed_meanwhile(changing_client, user, secret,
 
     def change_after_the_check(form):
         is_valid = check(form)
-        SecondFactor.objects.activate(user, secret="B" * 32)
+        AuthenticatorApp.objects.activate(user, secret="B" * 32)
         return is_valid
 
     form = forms.VerifySetupForm if path == VERIFY_SETUP else forms.ProofForm

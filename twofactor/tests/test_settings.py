@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from twofactor.models import SecondFactor, SecurityEvent
+from twofactor.models import BackupCode, SecondFactor, SecurityEvent
 from twofactor.tests.constants import DISABLE, HTMX, REGENERATE, SETTINGS, SETUP, STATUS
 from twofactor.tests.responses import is_full_page, redirect_target
 
@@ -38,7 +38,7 @@ def test_a_user_who_is_required_to_have_2fa_gets_no_link_to_turn_it_off(client_w
 @pytest.mark.parametrize("left, is_low", [(4, False), (3, True), (0, True)])
 def test_three_remaining_backup_codes_or_fewer_are_low(client_with_2fa, second_factor, backup_codes, left, is_low):
     for code in backup_codes[left:]:
-        assert second_factor.spend_backup_code(code)
+        assert BackupCode.objects.spend(second_factor, code)
     response = client_with_2fa.get(SETTINGS)
     assert (response.context["codes_left"], response.context["codes_low"]) == (left, is_low)
     text = response.content.decode()
@@ -48,7 +48,7 @@ def test_three_remaining_backup_codes_or_fewer_are_low(client_with_2fa, second_f
 
 def test_no_backup_codes_left_is_said_in_words_by_the_commands(user, second_factor, backup_codes, run_command):
     for code in backup_codes:
-        second_factor.spend_backup_code(code)
+        BackupCode.objects.spend(second_factor, code)
     assert "no backup codes left" in run_command("twofactor", "status", user.email)
     assert "no backup codes left" in run_command("twofactor", "report")
 

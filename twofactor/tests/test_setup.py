@@ -5,7 +5,7 @@ import re
 import pytest
 from allauth.account.models import EmailAddress
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import CANCEL_SETUP, PASSWORD, SETTINGS, SETUP, VERIFY_SETUP
 from twofactor.tests.helpers import code_now, new_client, sign_in, start_setup
 from twofactor.tests.responses import errors, inputs, key_shown, redirect_target
@@ -80,7 +80,7 @@ def test_a_setup_is_bound_to_its_user(signed_in_client, make_user):
 
 def test_a_setup_ends_when_2fa_is_turned_on_in_another_session(signed_in_client, user, secret):
     start_setup(signed_in_client)
-    SecondFactor.objects.activate(user, secret=secret)
+    AuthenticatorApp.objects.activate(user, secret=secret)
     session = signed_in_client.session
     session["twofactor"] = {"version": SecondFactor.objects.get().version, "method": "code", "at": 0}
     session.save()

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from twofactor import limits
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import CANCEL_LOGIN, LOGIN, PASSWORD, SECRET, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
 from twofactor.tests.helpers import age_sign_in, code_now, give_password, is_signed_in, wrong_code
 from twofactor.tests.responses import inputs, messages_on, redirect_target
@@ -43,7 +43,7 @@ ENDINGS = {
     "five wrong codes": (give_five_wrong_codes, WRONG_CODES),
     "a new password": (change_password, CHANGED),
     "2FA turned off": (lambda client, user: SecondFactor.objects.for_user(user).turn_off(), CHANGED),
-    "a new phone": (lambda client, user: SecondFactor.objects.activate(user, secret="B" * 32), CHANGED),
+    "a new phone": (lambda client, user: AuthenticatorApp.objects.activate(user, secret="B" * 32), CHANGED),
     "new backup codes": (lambda client, user: SecondFactor.objects.for_user(user).regenerate_backup_codes(), CHANGED),
     "a sign-up in another tab": (sign_up, REPLACED),
     "a deactivated account": (lambda client, user: type(user).objects.update(is_active=False), ENDED),

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from twofactor import events, signals
 from twofactor.forms import ConfirmForm, ProofForm, VerifyLoginForm
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.reset import reset
 from twofactor.tests.constants import CONFIRM, DISABLE, PASSWORD, REGENERATE, SECRET, SETUP, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client, turn_on, wrong_code
@@ -97,7 +97,7 @@ def test_every_form_sends_accepted(form, method, second_factor, secret, backup_c
 def test_a_reset_by_staff_sends_its_reason(user, second_factor, received, committed, request_):
     with committed():
         call_command("twofactor", "reset", user.email, "--reason", "lost phone")
-        SecondFactor.objects.activate(user, secret=SECRET)
+        AuthenticatorApp.objects.activate(user, secret=SECRET)
         reset(user, reason="asked at the desk", request=request_)
     assert [(name, named["by"], named["reason"], named["request"]) for name, named in received] == [
         ("turned_off", "staff", "lost phone", None), ("turned_off", "staff", "asked at the desk", request_),

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from twofactor import trust
-from twofactor.models import SecondFactor, TrustedBrowser
+from twofactor.models import AuthenticatorApp, SecondFactor, TrustedBrowser
 from twofactor.tests.constants import DISABLE, HTMX, LOGOUT, PASSWORD, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, wrong_code
 from twofactor.tests.hosts.pages import REPORT
@@ -26,10 +26,10 @@ def trust_enabled(settings):
 def trust_this_browser(browser, user):
     """Sign in with a code and the checkbox, and sign out."""
     give_password(browser, user)
-    browser.post(VERIFY_LOGIN, {"code": code_now(user.second_factor.secret), "trust": "on"})
+    browser.post(VERIFY_LOGIN, {"code": code_now(user.second_factor.app.secret), "trust": "on"})
     assert is_signed_in(browser)
     browser.post(LOGOUT)
-    SecondFactor.objects.update(last_time_step=-1)
+    AuthenticatorApp.objects.update(last_time_step=-1)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_forged_cookie_is_ignored(trusted_client, user, value):
 
 def turn_off_and_on(user, _):
     SecondFactor.objects.for_user(user).turn_off()
-    SecondFactor.objects.activate(user, secret="B" * 32)
+    AuthenticatorApp.objects.activate(user, secret="B" * 32)
 
 
 ENDINGS = {
@@ -128,7 +128,7 @@ ENDINGS = {
     "it is forgotten": lambda user, _: TrustedBrowser.objects.all().delete(),
     "the password changes": change_password,
     "new backup codes are made": lambda user, _: SecondFactor.objects.for_user(user).regenerate_backup_codes(),
-    "2FA moves to a new phone": lambda user, _: SecondFactor.objects.activate(user, secret="B" * 32),
+    "2FA moves to a new phone": lambda user, _: AuthenticatorApp.objects.activate(user, secret="B" * 32),
     "2FA is turned off and on": turn_off_and_on,
     "trusted browsers are turned off": lambda _, settings: setattr(settings, "TWOFACTOR_TRUST_DAYS", 0),
 }

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from twofactor.models import SecondFactor
+from twofactor.models import BackupCode, SecondFactor
 from twofactor.tests.constants import CANCEL_LOGIN, LOGIN, SETTINGS, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
 from twofactor.tests.helpers import (
     age_sign_in,
@@ -82,7 +82,7 @@ def test_a_backup_code_signs_in_and_the_page_and_an_email_say_how_many_are_left(
     pending_client, user, second_factor, backup_codes, emails_to, left, level, words
 ):
     for code in backup_codes[left + 1 :]:
-        second_factor.spend_backup_code(code)
+        BackupCode.objects.spend(second_factor, code)
     pending_client.post(VERIFY_LOGIN, {"backup_code": backup_codes[0].lower()})
     home = pending_client.get("/")
     assert message_levels(home)[-1] == level

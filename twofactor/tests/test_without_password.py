@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import DISABLE, LOGIN, LOGOUT, REAUTHENTICATE, REGENERATE, SETUP
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, wrong_code
 from twofactor.tests.responses import redirect_target
@@ -21,7 +21,7 @@ def make_signed_in_client(make_user):
         user.set_unusable_password()
         user.save()
         if secret:
-            SecondFactor.objects.activate(user, secret=secret)
+            AuthenticatorApp.objects.activate(user, secret=secret)
         client.force_login(user)
         if secret:
             session = client.session

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.tests.constants import DISABLE, LOGIN, PASSWORD, REAUTHENTICATE, REGENERATE, SETTINGS, SETUP
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in, wrong_code
 from twofactor.tests.responses import errors, redirect_target
@@ -46,7 +46,7 @@ def test_a_correct_password_resets_the_count(client_with_2fa, secret):
 def test_other_sessions_of_the_user_are_not_affected(client_with_2fa, user, secret):
     attacker = sign_in(new_client(), user, code=code_now(secret))
     post_passwords(attacker, REAUTHENTICATE, 10)
-    SecondFactor.objects.update(last_time_step=-1)
+    AuthenticatorApp.objects.update(last_time_step=-1)
     post_passwords(client_with_2fa, REAUTHENTICATE, 1)
     typed = {"password": PASSWORD, "code": code_now(secret), "next": SETTINGS}
     assert redirect_target(client_with_2fa.post(REAUTHENTICATE, typed)) == SETTINGS

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -15,19 +15,23 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from twofactor.forms import SENSITIVE_FIELDS
 from twofactor.htmx import with_hx_redirect
+from twofactor.models import ChangedMeanwhile, SecondFactor
 
 View = Callable[..., HttpResponse]
 
 
 class AuthenticatedRequest(HttpRequest):
-    user: Any
+    user: AbstractBaseUser
 
 
-def second_factor_page(*methods: str) -> Callable[[View], View]:
+def second_factor_page(*methods: str, without_2fa: str = "") -> Callable[[View], View]:
     """Decorate a view of the app: sign-in required, these HTTP methods only, never cached.
 
-    The view is called with the request and the user's second_factor, which is None while 2FA is off.
+    The view is called with the request and the user's second factor, which is None while 2FA is off. With
+    `without_2fa`, the name of a URL, users without 2FA are redirected there instead. If the view raises
+    ChangedMeanwhile, the settings page says so.
     """
 
     def decorate(view: View) -> View:
@@ -36,11 +40,17 @@ def second_factor_page(*methods: str) -> Callable[[View], View]:
         @login_required
         @require_http_methods([*methods])
         @never_cache
-        @sensitive_post_parameters("password", "code", "backup_code")
+        @sensitive_post_parameters(*SENSITIVE_FIELDS)
         @transaction.non_atomic_requests  # an error must not roll back a charged attempt
         @wraps(view)
-        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            return view(request, getattr(request.user, "second_factor", None), *args, **kwargs)
+        def page(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+            second_factor = SecondFactor.objects.for_user(request.user)
+            if without_2fa and second_factor is None:
+                return redirect(without_2fa)
+            try:
+                return view(request, second_factor, *args, **kwargs)
+            except ChangedMeanwhile:
+                return changed_meanwhile(request)
 
         return page
 

@@ -1,6 +1,4 @@
-"""A page whose form asks a signed-in user for the second factor."""
-
-from typing import Any
+"""A page whose form asks a signed-in user for a proof."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -9,25 +7,31 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from twofactor.forms import ProofForm, SecondFactorForm, method_of
+from twofactor.attempts import Attempt
+from twofactor.forms import PasswordForm, form_for
 from twofactor.htmx import render_page
 from twofactor.models import SecondFactor
-from twofactor.views.common import post_data
+from twofactor.views.common import AuthenticatedRequest, post_data
 
 
-def proof_form(request: HttpRequest, second_factor: SecondFactor | None) -> ProofForm:
-    """Return the step-up form: the password and, where 2FA is on, a code. It is bound if the request is a POST."""
-    return ProofForm(post_data(request), request=request, second_factor=second_factor, method=method_of(request))
+def proof_form(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> PasswordForm:
+    """Return the step-up form: the password and, where 2FA is on, the second factor. A POST binds it.
 
-
-def show_form(request: HttpRequest, page: str, form: SecondFactorForm, **context: Any) -> HttpResponse:
-    """Render the page with this form, empty or with errors.
-
-    Sign the user out after five wrong codes in a row on a form without a password. Otherwise a stolen session could
-    keep the account throttled.
+    A user who signs in through another site has no password. Then the second factor, or a recent sign-in, is the proof.
     """
-    if form.owner_notified and form.after_sign_in:
+    asks_password = request.user.has_usable_password()
+    if second_factor is None:
+        return PasswordForm(post_data(request), request=request, asks_password=asks_password)
+    form = form_for(request, Attempt(request, second_factor, asks_password=asks_password))
+    if "method" in request.GET:  # the user just switched the method
+        form.focus(form.field_name)
+    return form
+
+
+def show_form(request: HttpRequest, page: str, form: PasswordForm, **context: object) -> HttpResponse:
+    """Render the page with this form, empty or with errors. Sign the user out if too many codes were wrong."""
+    if form.is_refused("signed_out"):
         logout(request)
         messages.error(request, _("Too many wrong codes. Please sign in again."))
         return redirect(settings.LOGIN_URL)
-    return render_page(request, page, {"form": form, "method": form.method, **context})
+    return render_page(request, page, {"form": form, **context})

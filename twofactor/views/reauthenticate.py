@@ -11,7 +11,7 @@ from django.shortcuts import resolve_url
 from django.urls import Resolver404, get_script_prefix, resolve, reverse
 from django.utils.translation import gettext as _
 
-from twofactor.forms import ProofForm
+from twofactor.forms import PasswordForm
 from twofactor.reauthentication import record_proof
 from twofactor.step_up import ask_to_send_again, is_unsent
 from twofactor.views.common import second_factor_page
@@ -21,10 +21,10 @@ from twofactor.views.form_page import proof_form, show_form
 class ReauthenticateView(BaseReauthenticateView):
     """allauth's view with the app's form and template. It redirects back to the page that asked for the step-up."""
 
-    def get_form(self, form_class: Any = None) -> ProofForm:
+    def get_form(self, form_class: Any = None) -> PasswordForm:
         return proof_form(self.request, *self.args)
 
-    def form_valid(self, form: ProofForm) -> HttpResponse:
+    def form_valid(self, form: PasswordForm) -> HttpResponse:
         record_proof(self.request, form)
         ask_to_send_again(self.request)
         return super().form_valid(form)

@@ -1,16 +1,15 @@
 """Step 1 of the setup: ask for a step-up, then show the QR code and the key. A new setup can also replace the phone."""
 
-from typing import Any
-
 from allauth.account import app_settings
 from allauth.account.utils import has_verified_email
 from django.contrib import messages
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from twofactor import adapter, qr, totp
-from twofactor import setup as setups
+from twofactor import adapter, enrolment, qr, totp
+from twofactor.forms import PasswordForm
 from twofactor.htmx import render_page
 from twofactor.models import SecondFactor
 from twofactor.reauthentication import signed_in_recently
@@ -22,9 +21,16 @@ from twofactor.views.settings import back_to_settings
 
 @second_factor_page("GET", "HEAD", "POST")
 def setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    if current := setups.resume(request, second_factor):
-        setups.set_destination(request, next_url(request))
-        return show_key(request, second_factor, current.secret)
+    if enrolment.resume(request, second_factor) is None:
+        form = proof_form(request, second_factor)
+        if response := redirect_if_not_ready(request, second_factor) or show_unless_valid(request, second_factor, form):
+            return response
+    current = enrolment.begin(request, second_factor, destination=next_url(request))
+    return show_key(request, second_factor, current.secret)
+
+
+def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse | None:
+    """Return a redirect if a setup cannot begin now."""
     if request.method != "POST" and remind_of_codes(request, second_factor):
         return redirect("twofactor:settings")
     if lacks_verified_address(request.user):
@@ -35,10 +41,15 @@ def setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> 
             request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
         )
         return redirect("account_logout")
-    form = proof_form(request, second_factor)
+    return None
+
+
+def show_unless_valid(
+    request: AuthenticatedRequest, second_factor: SecondFactor | None, form: PasswordForm
+) -> HttpResponse | None:
+    """Return the step-up page, or None after the proof."""
     if form.is_valid():
-        current = setups.begin(request, second_factor, destination=next_url(request))
-        return show_key(request, second_factor, current.secret)
+        return None
     context = {
         "title": title_of(second_factor),
         "second_factor": second_factor,
@@ -47,7 +58,7 @@ def setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> 
     return show_form(request, "setup", form, **context)
 
 
-def lacks_verified_address(user: Any) -> bool:
+def lacks_verified_address(user: AbstractBaseUser) -> bool:
     """Return whether the user still has to verify an address.
 
     Otherwise someone could sign up with another person's address and turn 2FA on.
@@ -73,5 +84,5 @@ def title_of(second_factor: SecondFactor | None) -> str:
 
 @second_factor_page("POST")
 def cancel_setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    setups.forget(request)
+    enrolment.forget(request)
     return back_to_settings(request, second_factor)

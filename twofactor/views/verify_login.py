@@ -9,45 +9,41 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from twofactor import conf, events, sessions, trust
-from twofactor.forms import VerifyLoginForm, method_of
-from twofactor.reauthentication import record_code
-from twofactor.stages import Ending, VerifyStage, verify_stage_required
-from twofactor.views.common import post_data
+from twofactor.forms import SENSITIVE_FIELDS, SecondFactorForm
+from twofactor.reauthentication import record_second_factor
+from twofactor.stages import VerifyStage, verify_stage_required
 
 
-@sensitive_post_parameters("code", "backup_code")
+@sensitive_post_parameters(*SENSITIVE_FIELDS)
 @require_http_methods(["GET", "HEAD", "POST"])
 @transaction.non_atomic_requests  # an error must not roll back a charged attempt
 @verify_stage_required
 def verify_login(request: HttpRequest, stage: VerifyStage) -> HttpResponse:
-    form = stage.form(post_data(request), method=method_of(request))
+    form = stage.form()
     if form.is_valid():
         return sign_in(request, stage, form)
-    if not form.is_bound or stage.tries.left():
-        return stage.show(form)
-    if not stage.tries.end():
-        return stage.leave_to_another_request()
-    if form.is_wrong and not form.owner_notified:
-        events.wrong_codes(request, stage.second_factor)
-    return stage.end(Ending.WRONG_CODES)
+    return stage.show(form)
 
 
-def sign_in(request: HttpRequest, stage: VerifyStage, form: VerifyLoginForm) -> HttpResponse:
+def sign_in(request: HttpRequest, stage: VerifyStage, form: SecondFactorForm) -> HttpResponse:
     second_factor, user = stage.second_factor, stage.login.user
-    sessions.mark(request, second_factor, form.method)
-    record_code(request, user, form.method)
+    sessions.mark(request, second_factor, form.key)
+    record_second_factor(request, user, form)
     response = stage.exit()
-    if form.method == "backup":
-        left = form.codes_left
-        if left:
-            text = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left) % left
-        else:
-            text = _("You used your last backup code. Make new ones now.")
-        messages.add_message(request, messages.WARNING if left <= conf.CODES_LOW else messages.INFO, text)
+    if (left := form.attempt.codes_left) is not None:
+        add_codes_left_message(request, left)
     if form.cleaned_data.get("trust"):
         trust.trust(request, response, user, second_factor)
         events.browser_trusted(request, user)
     return response
+
+
+def add_codes_left_message(request: HttpRequest, left: int) -> None:
+    if left:
+        text = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left) % left
+    else:
+        text = _("You used your last backup code. Make new ones now.")
+    messages.add_message(request, messages.WARNING if left <= conf.CODES_LOW else messages.INFO, text)
 
 
 @require_http_methods(["POST"])

@@ -8,41 +8,37 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from twofactor import events, sessions
-from twofactor import setup as setups
-from twofactor.forms import VerifySetupForm
+from twofactor import enrolment, events, sessions
+from twofactor.forms import CodeForm, VerifySetupForm
 from twofactor.htmx import render_page
-from twofactor.models import ChangedMeanwhile, SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.views._backup_codes import remind_of_codes, show_codes
-from twofactor.views.common import AuthenticatedRequest, changed_meanwhile, post_data, second_factor_page
+from twofactor.views.common import AuthenticatedRequest, post_data, second_factor_page
 
 
 @second_factor_page("GET", "HEAD", "POST")
 def verify_setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    setup = setups.resume(request, second_factor)
+    setup = enrolment.resume(request, second_factor)
     if setup is None:
-        if remind_of_codes(request, second_factor):
-            return redirect("twofactor:settings")
-        return start_again(request)
-    form = VerifySetupForm(post_data(request), request=request, secret=setup.secret, now=time.time())
+        return start_again(request, second_factor)
+    form = VerifySetupForm(post_data(request), request=request, setup=setup, now=time.time())
     if form.is_valid():
         return turn_on(request, setup, form.time_step)
-    if setups.resume(request, second_factor) is None:
-        return start_again(request)
+    return show_step(request, second_factor, form)
+
+
+def show_step(request: AuthenticatedRequest, second_factor: SecondFactor | None, form: VerifySetupForm) -> HttpResponse:
+    if form.is_refused("ended"):
+        return start_again(request, second_factor)
     context = {"title": _("Enter the code from your app"), "form": form, "second_factor": second_factor}
     return render_page(request, "verify_setup", context)
 
 
-def turn_on(request: AuthenticatedRequest, setup: setups.Setup, time_step: int) -> HttpResponse:
-    try:
-        with transaction.atomic():
-            codes = SecondFactor.objects.activate(
-                request.user, secret=setup.secret, last_time_step=time_step, replaces=setup.replaces
-            )
-            setups.forget(request)
-            sessions.renew(request, request.user.second_factor, "code")
-    except ChangedMeanwhile:
-        return changed_meanwhile(request)
+def turn_on(request: AuthenticatedRequest, setup: enrolment.Setup, time_step: int) -> HttpResponse:
+    with transaction.atomic():
+        codes = AuthenticatorApp.objects.activate(request.user, secret=setup.secret, last_time_step=time_step)
+        enrolment.forget(request)
+        sessions.renew(request, SecondFactor.objects.for_user(request.user), CodeForm.key)
     if setup.replaces:
         events.phone_changed(request, request.user)
     else:
@@ -50,7 +46,9 @@ def turn_on(request: AuthenticatedRequest, setup: setups.Setup, time_step: int) 
     return show_codes(request, codes, in_setup=True, destination=setup.destination)
 
 
-def start_again(request: AuthenticatedRequest) -> HttpResponse:
+def start_again(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    if remind_of_codes(request, second_factor):
+        return redirect("twofactor:settings")
     if request.method == "POST":
         messages.error(request, _("That setup is over. Please begin again."))
     return redirect("twofactor:setup")

@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 
 from accounts.models import User
 from twofactor import codes
-from twofactor.models import BackupCode, Limit, SecondFactor, SecurityEvent
+from twofactor.models import AuthenticatorApp, BackupCode, Limit, SecondFactor, SecurityEvent
 
 
 def make_users(emails, password, secrets):
@@ -23,7 +23,7 @@ def make_users(emails, password, secrets):
     for email, secret in zip(emails, secrets, strict=True):
         user = User.objects.create(email=email, full_name="Ada Example", password=hashed)
         EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-        backup_codes = SecondFactor.objects.activate(user, secret=secret) if secret else []
+        backup_codes = AuthenticatorApp.objects.activate(user, secret=secret) if secret else []
         made.append({"pk": user.pk, "email": email, "secret": secret, "backup_codes": backup_codes})
     return made
 

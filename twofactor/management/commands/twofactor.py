@@ -100,7 +100,7 @@ class Command(BaseCommand):
         active = active.annotate(unused_codes=Count(codes, filter=Q(**{f"{codes}__used_at": None})))
         on = off = missing = 0
         for user in active.order_by("pk").iterator():
-            if getattr(user, "second_factor", None):
+            if SecondFactor.objects.for_user(user):
                 on += 1
                 self.stdout.write(f"on       {user}: {describe_backup_codes(user.unused_codes)}")
                 continue

@@ -10,6 +10,7 @@ from twofactor import conf, limits, totp
 from twofactor.crypto import Unsealable
 from twofactor.htmx import return_path
 from twofactor.models import SecondFactor
+from twofactor.refusals import Refused
 
 KEY = "twofactor_setup"
 
@@ -28,8 +29,14 @@ def url(request: HttpRequest) -> str:
 
 
 def begin(request: HttpRequest, second_factor: SecondFactor | None, *, destination: str = "") -> Setup:
-    """Return the setup in progress, or start one. Two tabs therefore show the same secret."""
+    """Return the setup in progress, or start one. Two tabs therefore show the same secret.
+
+    `destination`: the URL to go to afterwards, "" for the one that an earlier request gave.
+    """
     if in_progress := resume(request, second_factor):
+        if destination:
+            request.session[KEY]["next"] = destination
+            request.session.modified = True
         return in_progress
     setup = Setup(totp.new_secret(), _version(second_factor), destination)
     request.session[KEY] = {
@@ -39,13 +46,6 @@ def begin(request: HttpRequest, second_factor: SecondFactor | None, *, destinati
         "next": destination,
     }
     return setup
-
-
-def set_destination(request: HttpRequest, destination: str) -> None:
-    """Redirect to this URL after the setup in progress."""
-    if destination:
-        request.session[KEY]["next"] = destination
-        request.session.modified = True
 
 
 def resume(request: HttpRequest, second_factor: SecondFactor | None) -> Setup | None:
@@ -62,9 +62,24 @@ def resume(request: HttpRequest, second_factor: SecondFactor | None) -> Setup | 
         return None
 
 
-def tries(request: HttpRequest) -> limits.Tries:
-    """Return the tries of the setup in progress."""
-    return limits.setup(request.session[KEY]["sealed"])
+def prove(request: HttpRequest, setup: Setup, code: str, *, now: float) -> int:
+    """Return the time step of this code of the setup's secret. Raise Refused if it is wrong or not checked.
+
+    Charge the source and the setup before the check. Five wrong codes end the setup.
+    """
+    source, tries = limits.codes_of_source(request), limits.setup(request.session[KEY]["sealed"])
+    if not source.charge():
+        raise Refused("source", source.wait())
+    step = None
+    if tries.charge():
+        step = totp.match_time_step(setup.secret, code, around=totp.time_step_at(now), drift_window=conf.drift_window())
+    if step is not None:
+        limits.give_back(source)
+        return step
+    if tries.left():
+        raise Refused("wrong")
+    forget(request)
+    raise Refused("ended")
 
 
 def forget(request: HttpRequest) -> None:

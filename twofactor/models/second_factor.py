@@ -1,0 +1,124 @@
+"""The second factor of a user: whether 2FA is on, its version, and its changes."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from twofactor import backup_codes, conf
+from twofactor.models.limit import Limit, limit_key
+from twofactor.models.throttle import Throttled
+
+
+class ChangedMeanwhile(Exception):
+    """The user's 2FA is no longer as the caller read it, so nothing was changed (optimistic lock)."""
+
+
+class SecondFactorManager(models.Manager["SecondFactor"]):
+    def for_user(self, user: AbstractBaseUser | AnonymousUser) -> "SecondFactor | None":
+        """Return the user's second factor, or None if 2FA is off. This costs no query if it was read with the user."""
+        return getattr(user, "second_factor", None)
+
+
+class SecondFactor(Throttled):
+    """A user's second factor. 2FA is on while this row exists; there is no flag."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="second_factor", verbose_name=_("user")
+    )
+    version = models.CharField(max_length=16, editable=False)  # changes with every change of 2FA
+    created_at = models.DateTimeField(_("on since"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("last changed"), default=timezone.now, editable=False)
+
+    objects = SecondFactorManager()
+
+    class Meta:
+        verbose_name = _("second factor")
+        verbose_name_plural = _("second factors")
+
+    def __str__(self) -> str:
+        return f"second factor of user {self.user_id}"
+
+    @contextmanager
+    def change(self) -> Iterator[list[str]]:
+        """Add and remove credentials or backup codes in this block, in a transaction.
+
+        The first credential turns 2FA on and creates ten backup codes, and the last one turns it off. The block gets a
+        list, which has the new backup codes in clear after the block, if any were created. Deleting the old ones in
+        the block replaces them.
+
+        Write a new version, which ends other sessions and trusted browsers. Raise ChangedMeanwhile if another request
+        changed 2FA since this object was read (optimistic lock).
+        """
+        codes: list[str] = []
+        with transaction.atomic():
+            self._write_new_version()
+            yield codes
+            if not self._has_credential():
+                self._delete()
+            elif not self.backup_codes.exists():
+                codes += self.backup_codes.create_set(self)
+
+    def _write_new_version(self) -> None:
+        read, self.version, self.updated_at = self.version, new_version(), timezone.now()
+        if self._state.adding:
+            try:
+                with transaction.atomic():
+                    self.save()
+            except IntegrityError:
+                raise ChangedMeanwhile from None
+            return
+        unchanged = SecondFactor.objects.filter(pk=self.pk, version=read)
+        if not unchanged.update(version=self.version, updated_at=self.updated_at):
+            raise ChangedMeanwhile
+
+    def _has_credential(self) -> bool:
+        """Return whether a credential is left. Backup codes alone do not keep 2FA on."""
+        return SecondFactor.objects.filter(pk=self.pk, app__isnull=False).exists()
+
+    def _delete(self) -> None:
+        user = self.user
+        self.delete()
+        user.second_factor = None  # Django would keep the deleted row on the user
+
+    def regenerate_backup_codes(self) -> list[str]:
+        """Replace the backup codes and return ten new ones in clear. Raise ChangedMeanwhile if 2FA has changed."""
+        with self.change() as codes:
+            self.backup_codes.all().delete()
+        return codes
+
+    @property
+    def codes_left(self) -> int:
+        """Count the unused backup codes."""
+        return self.backup_codes.filter(used_at=None).count()
+
+    @property
+    def has_imported_codes(self) -> bool:
+        """True if a backup code was imported from another app. Those may have few bits, so the throttle counts them."""
+        return self.backup_codes.exclude(digest__startswith=backup_codes.OWN).exists()
+
+    def turn_off(self) -> None:
+        """Delete this row with its credentials and backup codes. Raise ChangedMeanwhile if 2FA has changed."""
+        with transaction.atomic():
+            self._write_new_version()
+            self._delete()
+
+    def unlock_after_password_reset(self, *, now: float | None = None) -> None:
+        """End the delay after a password reset by email. Once a week, also end a lock and grant twenty tries."""
+        moment = int(time.time() if now is None else now)
+        self._row.update(failures=0, delayed_until=0)
+        left = conf.BUDGET - conf.BUDGET_AFTER_RESET
+        granted = limit_key("reset", self.user_id)
+        if self.budget_spent > left and Limit.objects.hit(granted, 1, conf.RESET_SECONDS, now=moment):
+            self._row.filter(budget_spent__gt=left).update(budget_spent=left)
+
+
+def new_version() -> str:
+    return secrets.token_hex(8)
