@@ -14,6 +14,8 @@ from django.conf import settings as site
 from django.core import mail
 from django.core.cache import cache
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Concat
 from django.template import engines
 from django.test import RequestFactory
 from django.test.signals import template_rendered
@@ -23,7 +25,8 @@ from accounts.models import User
 from accounts.tests.test_admin import NEW, NEW_PASSWORD, password_page, step_up
 from accounts.tests.test_staff import change
 from twofactor import events
-from twofactor.models import AuthenticatorApp, SecondFactor
+from twofactor.backup_codes import KEYED
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.tests.constants import EMAIL, PASSWORD, REAUTHENTICATE, SECRET
 from twofactor.tests.helpers import new_client, sign_in, sign_in_with_2fa
 from twofactor.tests.responses import redirect_target
@@ -86,7 +89,7 @@ def send_event(browser, user, event, **details):
 
 def after_import(request, user):
     """Lock an account whose backup codes were imported from another app."""
-    SecondFactor.objects.filter(user=user).update(backup_salt=b"")
+    BackupCode.objects.filter(second_factor__user=user).update(digest=Concat(Value(KEYED), "digest"))
     events.locked(request, SecondFactor.objects.get(user=user))
 
 

@@ -36,7 +36,7 @@ def sign_in_by_all_requests(client, user, code):
 
 
 # With htmx the answer to the password has the code form; without htmx it takes another request.
-@pytest.mark.parametrize("htmx, limit", [(True, 25), (False, 28)])
+@pytest.mark.parametrize("htmx, limit", [(True, 27), (False, 30)])
 def test_the_number_of_statements_of_a_sign_in_with_a_code(user, second_factor, secret, statements, htmx, limit):
     client = new_client(htmx=htmx)
     code = code_now(secret)
@@ -56,7 +56,7 @@ def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(real_hasher, user,
 
 
 @pytest.mark.parametrize("path, days, expected", [
-    (SETTINGS, 0, 4), (SETTINGS, 30, 5),
+    (SETTINGS, 0, 5), (SETTINGS, 30, 6),
     ("/nowhere/", 0, 2),  # the session, and the user with the second factor
 ])  # fmt: skip
 def test_the_number_of_statements_of_a_page(user, second_factor, secret, settings, statements, path, days, expected):
