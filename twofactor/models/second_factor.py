@@ -58,13 +58,24 @@ class SecondFactor(Throttled):
         changed 2FA since this object was read (optimistic lock).
         """
         codes: list[str] = []
-        with transaction.atomic():
+        with self._undone_by_an_error():
             self._write_new_version()
             yield codes
             if not self._has_credential():
                 self._delete()
             elif not self.backup_codes.exists():
                 codes += self.backup_codes.create_set(self)
+
+    @contextmanager
+    def _undone_by_an_error(self) -> Iterator[None]:
+        """Run the block in a transaction. An error undoes what it changed in the database and on this object."""
+        as_read = self.__getstate__()
+        try:
+            with transaction.atomic():
+                yield
+        except BaseException:
+            vars(self).update(as_read)
+            raise
 
     def _write_new_version(self) -> None:
         read, self.version, self.updated_at = self.version, new_version(), timezone.now()
@@ -106,7 +117,7 @@ class SecondFactor(Throttled):
 
     def turn_off(self) -> None:
         """Delete this row with its credentials and backup codes. Raise ChangedMeanwhile if 2FA has changed."""
-        with transaction.atomic():
+        with self._undone_by_an_error():
             self._write_new_version()
             self._delete()
 
