@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twofactor import codes, totp
+from twofactor import backup_codes, totp
 from twofactor.canonical import TYPED_LENGTH, canonical
 
 # The planes 4 to 13, 15 and 16 have no assigned characters.
@@ -20,8 +20,8 @@ EVERY_CHARACTER = "".join(map(chr, [*range(0x40000), *range(0xE0000, 0xF0000)]))
 ])  # fmt: skip
 def test_a_code_is_the_same_in_every_spelling(typed):
     assert canonical(typed) == totp.normalize(typed) == "123456"
-    assert codes.normalize(f"{typed}-7890-abcd-ef") == "1234567890ABCDEF"
-    assert codes.normalize_imported(f"{typed}-78") == "12345678"
+    assert backup_codes.normalize(f"{typed}-7890-abcd-ef") == "1234567890ABCDEF"
+    assert backup_codes.normalize_imported(f"{typed}-78") == "12345678"
 
 
 def test_every_decimal_digit_of_unicode_is_mapped_to_ascii():

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from twofactor import limits
-from twofactor.models import Limit, limit_key
+from twofactor.models import Limit
+from twofactor.models.limit import limit_key
 from twofactor.tests.constants import NOW
 
 pytestmark = pytest.mark.database
