@@ -24,7 +24,7 @@ class AccountAdapter(DefaultAccountAdapter):
         url = reverse("twofactor:reauthenticate")
         if SecondFactor.objects.for_user(user) is None:
             methods = super().get_reauthentication_methods(user)
-            return [{**method, "url": url} for method in methods if method["id"] == "reauthenticate"]
+            return [{**each, "url": url} for each in methods if each["id"] == "reauthenticate"]
         return [{"id": "twofactor", "description": _("Use your password and a code"), "url": url}]
 
     def get_client_ip(self, request: Any) -> str:
