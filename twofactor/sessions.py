@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from twofactor.models import SecondFactor
 
 KEY = "twofactor"
-TYPED = ("code", "backup")  # methods in which the user types a code, unlike "trusted browser"
+TRUSTED_BROWSER = "trusted browser"  # instead of a method: the user proved nothing
 
 
 def mark(request: HttpRequest, second_factor: SecondFactor | None, method: str = "") -> None:
@@ -37,8 +37,8 @@ def used_recently(
     """
     now = time.time() if now is None else now
     state = request.session.get(KEY, {})
-    was_typed = second_factor is not None and is_marked(request, second_factor) and state.get("method") in TYPED
-    return was_typed and now - state["at"] <= within
+    is_proved = second_factor is not None and is_marked(request, second_factor)
+    return is_proved and state["method"] != TRUSTED_BROWSER and now - state["at"] <= within
 
 
 def renew(request: HttpRequest, second_factor: SecondFactor | None, method: str = "") -> None:

@@ -61,7 +61,7 @@ class VerifyStage(LoginStage):
         if second_factor is None:
             return None, True
         if trust.is_trusted(self.request, user, second_factor):
-            sessions.mark(self.request, second_factor, "trusted browser")
+            sessions.mark(self.request, second_factor, sessions.TRUSTED_BROWSER)
             return None, True
         self.second_factor = second_factor
         self.pending_id = secrets.token_hex(16)

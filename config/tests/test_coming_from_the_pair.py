@@ -29,7 +29,7 @@ def test_the_examples_turn_2fa_on_check_each_code_once_and_turn_it_off(user):
         exec(example, examples)  # noqa: S102 - a page of this repository
     assert examples["has_passed"](user, "000000"), "2FA is off"
     uri, backup_codes = examples["enable_2fa"](user)
-    secret = SecondFactor.objects.for_user(user).secret
+    secret = SecondFactor.objects.for_user(user).app.secret
     assert f"secret={secret}" in uri
     code = code_at(secret, time.time())
     assert [examples["has_passed"](user, each) for each in (code, code)] == [True, False]
