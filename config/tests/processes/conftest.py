@@ -11,7 +11,7 @@ from twofactor.tests.postgresql import why_unavailable
 
 @pytest.fixture(scope="session")
 def sqlite_site():
-    with serving() as site:
+    with serving(processes=4) as site:
         yield site
 
 
@@ -27,7 +27,8 @@ def postgresql_url():
 @pytest.fixture(scope="session")
 def postgresql_site(postgresql_url):
     # PostgreSQL looks every 100 ms whether a killed server is gone, and then rolls its transaction back.
-    with serving(DATABASE_URL=f"{postgresql_url}?options=-c client_connection_check_interval=100") as site:
+    url = f"{postgresql_url}?options=-c client_connection_check_interval=100"
+    with serving(processes=4, DATABASE_URL=url) as site:
         yield site
 
 

@@ -1,4 +1,4 @@
-"""Run the site in two granian processes on loopback, with its own database and email folder."""
+"""Run the site in granian processes on loopback, with its own database and email folder."""
 
 import base64
 import email
@@ -83,8 +83,9 @@ def running(command, url, log, **options):
 class Site:
     """A copy of the site: its environment, server and users."""
 
-    def __init__(self, folder, **env):
+    def __init__(self, folder, *, processes=2, **env):
         self.folder = folder
+        self.processes = processes
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.mail = folder / "mail"
@@ -119,8 +120,8 @@ class Site:
             manage(self.env, "migrate", "--verbosity=0")
 
     def start(self):
-        """Start the server by the command of docs/deploy.md, and wait until both processes answer."""
-        options = [*SERVER, "--workers", "2", "--host", "127.0.0.1", "--port", str(self.port)]
+        """Start the server by the command of docs/deploy.md, and wait until all processes answer."""
+        options = [*SERVER, "--workers", str(self.processes), "--host", "127.0.0.1", "--port", str(self.port)]
         server = [sys.executable, "-m", "granian", *options, "config.wsgi:application"]
         with self.log.open("ab") as log:
             options = {"cwd": ROOT, "env": self.env, "stdout": log, "stderr": log, "start_new_session": True}
@@ -130,7 +131,7 @@ class Site:
     def answers(self):
         assert self.server.poll() is None, f"the server ended: {self.log_text()[-3000:]}"
         with suppress(httpx.TransportError):
-            return len(self.workers()) == 2 and self.client().get("/healthz").status_code in (200, 503)
+            return len(self.workers()) == self.processes and self.client().get("/healthz").status_code in (200, 503)
         return False
 
     def workers(self):
@@ -232,9 +233,9 @@ def migrated_database():
 
 
 @contextmanager
-def serving(*, start=True, **env):
+def serving(*, start=True, **options):
     """Create and start a site. Its processes end with the block."""
-    site = Site(TEST_FOLDER / f"site-{secrets.token_hex(4)}", **env)
+    site = Site(TEST_FOLDER / f"site-{secrets.token_hex(4)}", **options)
     try:
         site.migrate()
         if start:

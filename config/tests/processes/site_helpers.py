@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 
 from accounts.models import User
-from twofactor import codes
+from twofactor import backup_codes
 from twofactor.models import AuthenticatorApp, BackupCode, Limit, SecondFactor, SecurityEvent
 
 
@@ -23,8 +23,8 @@ def make_users(emails, password, secrets):
     for email, secret in zip(emails, secrets, strict=True):
         user = User.objects.create(email=email, full_name="Ada Example", password=hashed)
         EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-        backup_codes = AuthenticatorApp.objects.activate(user, secret=secret) if secret else []
-        made.append({"pk": user.pk, "email": email, "secret": secret, "backup_codes": backup_codes})
+        codes = AuthenticatorApp.objects.activate(user, secret=secret) if secret else []
+        made.append({"pk": user.pk, "email": email, "secret": secret, "backup_codes": codes})
     return made
 
 
@@ -42,7 +42,7 @@ def clear_limits():
 
 
 def secret_of(pk):
-    return SecondFactor.objects.get(user_id=pk).secret
+    return AuthenticatorApp.objects.get(second_factor__user=pk).secret
 
 
 def set_second_factor(pk, **values):
@@ -51,7 +51,8 @@ def set_second_factor(pk, **values):
 
 def reset_throttle(pk):
     """Reset the throttle and the last used time step, and the tries of all pending sign-ins."""
-    set_second_factor(pk, last_time_step=-1, failures=0, delayed_until=0, budget_spent=0)
+    set_second_factor(pk, failures=0, delayed_until=0, budget_spent=0)
+    AuthenticatorApp.objects.filter(second_factor__user=pk).update(last_time_step=-1)
     Limit.objects.filter(pk__startswith="sign_in:").delete()
 
 
@@ -61,9 +62,9 @@ def make_backup_codes_unused(pk):
 
 def are_unused_codes(pk, shown):
     """Return whether exactly these are the user's unused backup codes."""
-    found = SecondFactor.objects.get(user_id=pk)
-    digests = [codes.digest(codes.normalize(code) or "", salt=bytes(found.backup_salt)).hex() for code in shown]
-    return sorted(digests) == sorted(found.backup_codes.filter(used_at=None).values_list("digest", flat=True))
+    stored = BackupCode.objects.filter(second_factor__user=pk, used_at=None).values_list("digest", flat=True)
+    (salt,) = {backup_codes.salt_of(digest) for digest in stored}
+    return {backup_codes.digest(backup_codes.normalize(code) or "", salt=salt) for code in shown} == set(stored)
 
 
 def add_address(pk, email, *, verified=False):
