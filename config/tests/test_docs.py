@@ -79,6 +79,8 @@ def names_in(body, prefix=""):
             yield from names_in(node.body, f"{prefix}{node.name}.")
         elif isinstance(node, ast.Assign):
             yield from (prefix + target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield prefix + node.target.id
 
 
 def test_every_folder_file_and_function_that_the_architecture_page_names_exists():
