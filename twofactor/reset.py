@@ -13,8 +13,7 @@ def reset(user: Any, *, reason: str, request: HttpRequest | None = None) -> bool
 
     `reason`: for the log, the email and the signal. `request`: that of the staff member, None from a command.
     """
-    deleted, _ = SecondFactor.objects.filter(user=user).delete()
-    if not deleted:
+    if not SecondFactor.objects.turn_off(user):
         return False
     user.trusted_browsers.all().delete()
     sessions.end_all(user)

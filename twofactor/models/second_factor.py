@@ -26,6 +26,15 @@ class SecondFactorManager(models.Manager["SecondFactor"]):
         """Return the user's second factor, or None if 2FA is off. This costs no query if it was read with the user."""
         return getattr(user, "second_factor", None)
 
+    def turn_off(self, user: AbstractBaseUser) -> bool:
+        """Turn 2FA off at any version. Return False if it was off. This is for staff; owners use `change`."""
+        row = self.filter(user=user)
+        with transaction.atomic():
+            # Lock the row before its credentials, in the same order as `change`, to avoid a deadlock.
+            was_on = row.update(version=new_version()) == 1
+            row.delete()
+        return was_on
+
 
 class SecondFactor(Throttled):
     """A user's second factor. 2FA is on while this row exists; there is no flag."""

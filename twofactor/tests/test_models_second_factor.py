@@ -4,6 +4,8 @@ import re
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from twofactor import backup_codes as pure
 from twofactor.models import AuthenticatorApp, BackupCode, ChangedMeanwhile, SecondFactor
@@ -132,6 +134,17 @@ def test_turning_on_is_refused_if_another_request_changed_2fa_since_the_user_was
 def test_turning_off_deletes_the_rows_of_the_user_only(bob, second_factor):
     second_factor.turn_off()
     assert [len(each) for each in rows()] == [1, 1, 10]
+    assert SecondFactor.objects.get().user == bob
+
+
+def test_staff_turn_2fa_off_at_any_version_and_lock_the_row_before_its_codes(bob, second_factor):
+    """A change has the same order. Otherwise PostgreSQL would end one of the two transactions, a deadlock."""
+    with CaptureQueriesContext(connection) as statements:
+        assert SecondFactor.objects.turn_off(second_factor.user)
+    writes = [each["sql"] for each in statements if each["sql"].startswith(("UPDATE", "DELETE"))]
+    assert writes[0].startswith('UPDATE "twofactor_secondfactor"')
+    assert [len(each) for each in rows()] == [1, 1, 10]
+    assert not SecondFactor.objects.turn_off(second_factor.user)
     assert SecondFactor.objects.get().user == bob
 
 
