@@ -82,6 +82,7 @@ class SecondFactorForm(PasswordForm):
     is_guessable = True  # the account's throttle counts wrong ones
     is_backup = False
     has_fixed_length = False  # the script can tell when it is typed
+    do_not_call_in_templates = True  # templates link to the class
 
     error_messages = {
         "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
