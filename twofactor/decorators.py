@@ -79,8 +79,8 @@ def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: st
         messages.info(request, _("That page asks for a second factor: turn on two-factor authentication first."))
     elif htmx.targets_panel(request):
         form = CodeForm(attempt=Attempt(request, second_factor))
-        context = {"form": form, **confirm_context(form, **query)}
-        return _in_place(htmx.render_page(request, "confirm", context), url)
+        form.use_alone()
+        return _in_place(htmx.render_page(request, "confirm", {"form": form, **confirm_context(**query)}), url)
     return HttpResponseRedirect(url)
 
 

@@ -12,7 +12,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from twofactor import htmx
-from twofactor.forms import SecondFactorForm
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 MIN_MAX_AGE = 60  # seconds: the least max_age of a view, and how long confirm/ does not ask again
@@ -42,9 +41,8 @@ def confirm_url(*, unsent: bool = False, **query: str) -> str:
     return reverse("twofactor:confirm", query=known)
 
 
-def confirm_context(form: SecondFactorForm, **query: Any) -> dict[str, Any]:
-    """Prepare this form for confirm/, and return the context of its template. `query` is that of `confirm_url`."""
-    form.use_alone()
+def confirm_context(**query: Any) -> dict[str, Any]:
+    """Return the template context of confirm/ without its form. `query` is that of `confirm_url`."""
     return {
         "title": _("Confirm that it is you"),
         "url": confirm_url(**query),

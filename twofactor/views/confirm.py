@@ -23,8 +23,9 @@ def confirm(request: AuthenticatedRequest, second_factor: SecondFactor) -> HttpR
     # Do not ask twice after a double click, in a second tab, or after the Back button.
     if not sessions.used_recently(request, second_factor, within=MIN_MAX_AGE):
         form = form_for(request, Attempt(request, second_factor))
+        form.use_alone()
         if not form.is_valid():
-            context = confirm_context(form, next=request.GET.get("next", ""), unsent=is_unsent(request))
+            context = confirm_context(next=request.GET.get("next", ""), unsent=is_unsent(request))
             return show_form(request, "confirm", form, **context)
         sessions.record_use(request, second_factor, form.key)
         ask_to_send_again(request)
