@@ -9,7 +9,6 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from twofactor import adapter, enrolment, qr, totp
-from twofactor.forms import PasswordForm
 from twofactor.htmx import render_page
 from twofactor.models import SecondFactor
 from twofactor.reauthentication import signed_in_recently
@@ -21,12 +20,9 @@ from twofactor.views.settings import back_to_settings
 
 @second_factor_page("GET", "HEAD", "POST")
 def setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    if enrolment.resume(request, second_factor) is None:
-        form = proof_form(request, second_factor)
-        if response := redirect_if_not_ready(request, second_factor) or show_unless_valid(request, second_factor, form):
-            return response
-    current = enrolment.begin(request, second_factor, destination=next_url(request))
-    return show_key(request, second_factor, current.secret)
+    if enrolment.resume(request, second_factor):
+        return show_key(request, second_factor)
+    return redirect_if_not_ready(request, second_factor) or ask_for_proof(request, second_factor)
 
 
 def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse | None:
@@ -44,18 +40,12 @@ def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFa
     return None
 
 
-def show_unless_valid(
-    request: AuthenticatedRequest, second_factor: SecondFactor | None, form: PasswordForm
-) -> HttpResponse | None:
-    """Return the step-up page, or None after the proof."""
+def ask_for_proof(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    form = proof_form(request, second_factor)
     if form.is_valid():
-        return None
-    context = {
-        "title": title_of(second_factor),
-        "second_factor": second_factor,
-        "redirect_field_value": next_url(request),
-    }
-    return show_form(request, "setup", form, **context)
+        return show_key(request, second_factor)
+    context = {"title": title_of(second_factor), "second_factor": second_factor}
+    return show_form(request, "setup", form, redirect_field_value=next_url(request), **context)
 
 
 def lacks_verified_address(user: AbstractBaseUser) -> bool:
@@ -66,7 +56,9 @@ def lacks_verified_address(user: AbstractBaseUser) -> bool:
     return app_settings.EMAIL_VERIFICATION != "none" and not has_verified_email(user)
 
 
-def show_key(request: AuthenticatedRequest, second_factor: SecondFactor | None, secret: str) -> HttpResponse:
+def show_key(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    """Show the QR code and the key of the setup in progress. Begin one if there is none."""
+    secret = enrolment.begin(request, second_factor, destination=next_url(request)).secret
     site_adapter = adapter.current()
     uri = totp.provisioning_uri(secret, account=site_adapter.label(request.user), issuer=site_adapter.issuer(request))
     context = {
