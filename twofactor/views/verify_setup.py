@@ -20,7 +20,7 @@ from twofactor.views.common import AuthenticatedRequest, post_data, second_facto
 def verify_setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     setup = enrolment.resume(request, second_factor)
     if setup is None:
-        return start_again(request, second_factor)
+        return to_settings_if_done(request, second_factor) or start_again(request)
     form = VerifySetupForm(post_data(request), request=request, setup=setup, now=time.time())
     if form.is_valid():
         return turn_on(request, setup, form.time_step)
@@ -29,7 +29,7 @@ def verify_setup(request: AuthenticatedRequest, second_factor: SecondFactor | No
 
 def show_step(request: AuthenticatedRequest, second_factor: SecondFactor | None, form: VerifySetupForm) -> HttpResponse:
     if form.is_refused("ended"):
-        return start_again(request, second_factor)
+        return start_again(request)
     context = {"title": _("Enter the code from your app"), "form": form, "second_factor": second_factor}
     return render_page(request, "verify_setup", context)
 
@@ -46,9 +46,12 @@ def turn_on(request: AuthenticatedRequest, setup: enrolment.Setup, time_step: in
     return show_codes(request, codes, in_setup=True, destination=setup.destination)
 
 
-def start_again(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    if remind_of_codes(request, second_factor):
-        return redirect("twofactor:settings")
+def to_settings_if_done(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse | None:
+    """Return a redirect if this is the last form of a finished setup, sent again."""
+    return redirect("twofactor:settings") if remind_of_codes(request, second_factor) else None
+
+
+def start_again(request: AuthenticatedRequest) -> HttpResponse:
     if request.method == "POST":
         messages.error(request, _("That setup is over. Please begin again."))
     return redirect("twofactor:setup")
