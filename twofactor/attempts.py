@@ -4,7 +4,7 @@ Forms call this, and a JSON view could: it knows no form, no template and no wor
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -19,8 +19,11 @@ class Answer(Protocol):
     """What a user gives as a second factor by one method."""
 
     key: str  # the method, in events, signals and logs
-    is_guessable: bool  # True if the account's throttle counts wrong ones
     is_backup: bool  # True if the owner is told of each one that was accepted
+
+    @property
+    def is_guessable(self) -> bool:
+        """Return whether the account's throttle counts wrong ones."""
 
     def check(self, *, now: float) -> bool:
         """Check it and use it up. Charge the account first if it is guessable. Raise Refused if it is not checked."""
@@ -34,7 +37,7 @@ class Attempt:
     second_factor: SecondFactor
     pending_id: str = ""
     asks_password: bool = False
-    codes_left: int | None = None  # after an accepted backup code
+    codes_left: int | None = field(default=None, init=False)  # after an accepted backup code
 
     def make(self, answer: Answer, *, now: float | None = None) -> None:
         """Raise Refused unless the answer is accepted. `now` is in seconds since 1970, by default the current time.

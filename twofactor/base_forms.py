@@ -1,9 +1,14 @@
 """Base classes of the forms, for the app and for the site's own forms."""
 
+from typing import TYPE_CHECKING
+
 from django import forms
 
 from twofactor.fields import in_words
 from twofactor.refusals import Refused
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class FocusFirstError(forms.Form):
@@ -38,7 +43,7 @@ class LimitedForm(FocusFirstError):
     def headers(self) -> dict[str, str]:
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
-    def refuse(self, field: str, message: str, refused: Refused) -> None:
+    def refuse(self, field: str, message: "StrOrPromise", refused: Refused) -> None:
         """Add the message, with the time to wait in words."""
         self.refused = refused
         self.retry_after = refused.wait

@@ -3,11 +3,14 @@
 A method of the second factor is one class in METHODS. The field that was posted decides the method.
 """
 
+from typing import TYPE_CHECKING
+
 from allauth.account import app_settings
 from allauth.account.app_settings import LoginMethod
 from allauth.account.utils import user_email
 from django import forms
 from django.http import HttpRequest, QueryDict
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from twofactor import backup_codes, conf, enrolment, passwords, totp
@@ -16,6 +19,9 @@ from twofactor.base_forms import LimitedForm
 from twofactor.fields import BackupCodeField, CodeField, in_words
 from twofactor.models import BackupCode
 from twofactor.refusals import Refused
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 PASSWORD_LENGTH = 128
 TOO_MANY = _("Too many wrong codes.")
@@ -75,11 +81,10 @@ class SecondFactorForm(PasswordForm):
     """
 
     field_name: str
-    title: str
-    link: str
-    hint: str
+    title: "StrOrPromise"
+    link: "StrOrPromise"
+    hint: "StrOrPromise"
     allauth_type: str  # the type that allauth.mfa records for it
-    is_guessable = True  # the account's throttle counts wrong ones
     is_backup = False
     has_fixed_length = False  # the script can tell when it is typed
     do_not_call_in_templates = True  # templates link to the class
@@ -94,6 +99,10 @@ class SecondFactorForm(PasswordForm):
         self.attempt = attempt
         self.second_factor = attempt.second_factor
         self.fields[self.field_name] = self.make_field()
+
+    @property
+    def is_guessable(self) -> bool:
+        return True
 
     def make_field(self) -> forms.CharField:
         raise NotImplementedError
@@ -116,7 +125,7 @@ class SecondFactorForm(PasswordForm):
         """Return the other methods, for links to them."""
         return [form for form in METHODS.values() if form.key != self.key]
 
-    def words_for(self, code: str) -> str:
+    def words_for(self, code: str) -> "StrOrPromise":
         """Return the message for the code of Refused."""
         if code in IMPORTED_ERROR_MESSAGES and self.second_factor.has_imported_codes:
             return IMPORTED_ERROR_MESSAGES[code]
@@ -186,8 +195,11 @@ class BackupCodeForm(SecondFactorForm):
         "wrong": _("That is not one of your unused backup codes."),
     }
 
+    @cached_property
+    def is_guessable(self) -> bool:
+        return self.second_factor.has_imported_codes
+
     def make_field(self) -> BackupCodeField:
-        self.is_guessable = self.second_factor.has_imported_codes
         return BackupCodeField(help_text=self.hint, imported=self.is_guessable)
 
     def check(self, *, now: float) -> bool:
@@ -200,10 +212,11 @@ SENSITIVE_FIELDS = ("password", *(form.field_name for form in METHODS.values()))
 
 
 def form_for(request: HttpRequest, attempt: Attempt) -> SecondFactorForm:
-    """Return the form of the method whose field was posted, or that `?method=` names. A POST binds it."""
+    """Return the form of the method that `?method=` names. Bind a POST to that of the method whose field was posted."""
     if request.method != "POST":
         return METHODS.get(request.GET.get("method", ""), CodeForm)(attempt=attempt)
     posted = [form for form in METHODS.values() if form.field_name in request.POST]
+    # A client may post an empty `code` with the field of another method.
     return (posted or [CodeForm])[-1](request.POST, attempt=attempt)
 
 
@@ -245,7 +258,7 @@ class VerifySetupForm(LimitedForm):
         except Refused as refused:
             self.refuse("code", self._words_for(refused.code, code), refused)
 
-    def _words_for(self, why: str, code: str) -> str:
+    def _words_for(self, why: str, code: str) -> "StrOrPromise":
         """Return the message, for a wrong code with the clock offset. At sign-in, the offset would help an attacker."""
         if why != "wrong":
             return self.error_messages.get(why, TOO_MANY)
