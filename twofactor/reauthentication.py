@@ -9,6 +9,7 @@ from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -20,7 +21,11 @@ SECOND_FACTOR = "mfa"  # the method that allauth.mfa records
 
 
 def record_second_factor(
-    request: HttpRequest, user: AbstractBaseUser, form: SecondFactorForm, *, reauthenticated: bool = False
+    request: HttpRequest,
+    user: AbstractBaseUser | AnonymousUser,
+    form: SecondFactorForm,
+    *,
+    reauthenticated: bool = False,
 ) -> None:
     """Record an accepted second factor. Only with `reauthenticated` does allauth count it as a step-up."""
     more = {"reauthenticated": True} if reauthenticated else {}

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import TYPE_CHECKING
 
 from django.contrib import messages
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -19,11 +19,14 @@ from twofactor.forms import SENSITIVE_FIELDS
 from twofactor.htmx import with_hx_redirect
 from twofactor.models import ChangedMeanwhile, SecondFactor
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
+
 View = Callable[..., HttpResponse]
 
 
 class AuthenticatedRequest(HttpRequest):
-    user: AbstractBaseUser
+    user: "_User"
 
 
 def second_factor_page(*methods: str, without_2fa: str = "") -> Callable[[View], View]:
