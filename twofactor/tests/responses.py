@@ -1,5 +1,7 @@
 """The content of responses and the errors of forms."""
 
+import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -48,6 +50,11 @@ def inputs(response: Any) -> dict[str, dict[str, str | None]]:
     parser = _Inputs()
     parser.feed(response.content.decode())
     return parser.found
+
+
+def method_links(response: Any) -> list[str]:
+    """Return the URLs of the links to other methods, in their order on the page."""
+    return [unescape(url) for url in re.findall(r'class="tf-toggle"\s+href="([^"]*)"', response.content.decode())]
 
 
 def message_levels(response: Any) -> list[str]:

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import CONFIRM, LOGIN, SETTINGS
 from twofactor.tests.helpers import age_second_factor, code_now, is_signed_in, new_client, sign_in, wrong_code
-from twofactor.tests.responses import errors, message_levels, redirect_target
+from twofactor.tests.responses import errors, message_levels, method_links, redirect_target
 from twofactor.tests.rows import event_kinds
 
 
@@ -35,7 +35,7 @@ def test_a_code_updates_the_mark_of_the_session(client_with_2fa, second_factor, 
 
 def test_a_refused_code_does_not_change_the_session(client_with_2fa, secret):
     before = (client_with_2fa.session["twofactor"], client_with_2fa.session.session_key)
-    assert errors(client_with_2fa.post(CONFIRM, {"code": wrong_code(secret)})) == {"code": ["wrong_code"]}
+    assert errors(client_with_2fa.post(CONFIRM, {"code": wrong_code(secret)})) == {"code": ["wrong"]}
     assert (client_with_2fa.session["twofactor"], client_with_2fa.session.session_key) == before
 
 
@@ -89,7 +89,7 @@ def test_the_toggle_and_the_form_keep_the_query(client_with_2fa):
     query = {"next": ["/x/?a=b&c=d"], "unsent": ["1"]}
     for method, other in (("code", "backup"), ("backup", "code")):
         page = client_with_2fa.get(confirm_url(next="/x/?a=b&c=d", unsent=1, method=method))
-        form, toggle = urlsplit(page.context["url"]), urlsplit(page.context["toggle_url"])
+        form, toggle = urlsplit(page.context["url"]), urlsplit(method_links(page)[-1])
         assert (form.path, parse_qs(form.query)) == (CONFIRM, query)
         assert (toggle.path, parse_qs(toggle.query)) == (CONFIRM, query | {"method": [other]})
 

@@ -1,6 +1,6 @@
 """Turning 2FA off. What it has in common with the other changes is tested in test_pages.py."""
 
-from twofactor.models import BackupCode, SecondFactor
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.tests.constants import DISABLE, HTMX, PASSWORD, SETTINGS
 from twofactor.tests.helpers import is_signed_in, proof, wrong_code
 from twofactor.tests.responses import is_full_page, redirect_target
@@ -24,7 +24,7 @@ def test_a_user_who_is_required_to_have_2fa_cannot_turn_it_off(client_with_2fa, 
     settings.TWOFACTOR_REQUIRED = "all"
     assert redirect_target(client_with_2fa.get(DISABLE)) == SETTINGS
     assert redirect_target(client_with_2fa.post(DISABLE, proof(secret))) == SETTINGS
-    assert SecondFactor.objects.get().last_time_step == -1  # the code was not checked
+    assert AuthenticatorApp.objects.get().last_time_step == -1  # the code was not checked
 
 
 def test_five_wrong_codes_with_the_password_keep_the_session(client_with_2fa, user, secret, emails_to):

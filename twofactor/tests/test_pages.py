@@ -69,8 +69,8 @@ def test_password_and_code_are_both_required(client_with_2fa, secret, path):
         ({"password": PASSWORD}, {"code": ["required"]}),
         ({"code": right}, {"password": ["required"]}),
         ({"password": "wrong", "code": right}, {"password": ["wrong_password"]}),
-        ({"password": PASSWORD, "code": wrong}, {"code": ["wrong_code"]}),
-        ({"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE}, {"backup_code": ["wrong_backup_code"]}),
+        ({"password": PASSWORD, "code": wrong}, {"code": ["wrong"]}),
+        ({"password": PASSWORD, "backup_code": UNKNOWN_BACKUP_CODE}, {"backup_code": ["wrong"]}),
     ):
         assert errors(client_with_2fa.post(path, typed)) == expected
     assert SecondFactor.objects.get().version == version
@@ -139,12 +139,12 @@ def test_nothing_is_done_if_2fa_changed_meanwhile(changing_client, user, secret,
         AuthenticatorApp.objects.activate(user, secret="B" * 32)
         return is_valid
 
-    form = forms.VerifySetupForm if path == VERIFY_SETUP else forms.ProofForm
+    form = forms.VerifySetupForm if path == VERIFY_SETUP else forms.CodeForm
     check = form.is_valid
     monkeypatch.setattr(form, "is_valid", change_after_the_check)
     response = changing_client.post(path, typed)
     assert redirect_target(response) == SETTINGS
     assert not backup_codes_on(response)
-    assert SecondFactor.objects.get().secret == "B" * 32
+    assert AuthenticatorApp.objects.get().secret == "B" * 32
     assert event_kinds() == []
     assert "error" in message_levels(changing_client.get(LOGIN))

@@ -37,7 +37,7 @@ def test_the_password_gives_the_qr_code_and_the_key(signed_in_client):
 
 def test_with_2fa_on_a_new_key_is_shown_and_not_the_current_one(client_with_2fa, secret):
     assert start_setup(client_with_2fa, code=code_now(secret)) not in (None, secret)
-    assert SecondFactor.objects.get().secret == secret
+    assert AuthenticatorApp.objects.get().secret == secret
 
 
 def test_a_reload_a_second_tab_and_a_second_post_show_the_same_key(signed_in_client):

@@ -107,7 +107,7 @@ def test_a_new_sign_in_clears_the_message_of_the_last_one(pending_client, user, 
 
 def test_a_sign_in_whose_last_try_was_lost_ends(pending_client, secret):
     """A server was killed after the charge."""
-    pending_id = pending_client.get(VERIFY_LOGIN).context["form"].pending_id
+    pending_id = pending_client.get(VERIFY_LOGIN).context["form"].attempt.pending_id
     assert all(limits.sign_in(pending_id).charge() for _ in range(5))
     assert next_of(request_stage(pending_client, "post", code=code_now(secret))) == NEXT
     assert messages_on(pending_client.get(LOGIN)) == [WRONG_CODES]

@@ -32,7 +32,7 @@ def test_htmx_gets_the_code_form_in_response_to_the_password(user, second_factor
     assert not is_full_page(response)
     assert inputs(response).keys() == {"csrfmiddlewaretoken", "sign_in", "code"}
     assert response["HX-Replace-Url"] == VERIFY_LOGIN
-    assert errors(client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})) == {"code": ["wrong_code"]}
+    assert errors(client.post(VERIFY_LOGIN, {"code": wrong_code(secret)})) == {"code": ["wrong"]}
     response = client.post(VERIFY_LOGIN, {"code": code_now(secret)})
     assert (response.status_code, response["HX-Redirect"]) == (204, "/")
 

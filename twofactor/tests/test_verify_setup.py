@@ -2,7 +2,7 @@
 
 import pytest
 
-from twofactor.models import BackupCode, SecondFactor
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.tests.constants import REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, start_setup, wrong_code
 from twofactor.tests.responses import backup_codes_on, errors, inputs, message_levels, redirect_target
@@ -29,7 +29,7 @@ def test_the_form_has_one_code_field_and_shows_no_key(signed_in_client):
 def test_five_wrong_codes_end_the_setup(signed_in_client):
     key = start_setup(signed_in_client)
     for _ in range(4):
-        assert errors(signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})) == {"code": ["wrong_code"]}
+        assert errors(signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})) == {"code": ["wrong"]}
     assert redirect_target(signed_in_client.post(VERIFY_SETUP, {"code": wrong_code(key)})) == SETUP
     assert redirect_target(signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})) == SETUP
     assert not SecondFactor.objects.exists()
@@ -40,17 +40,17 @@ def test_the_old_phone_works_until_a_code_of_the_new_one_is_accepted(client_with
     key = start_setup(client_with_2fa, code=code_now(secret))
     for code in (wrong_code(key), code_now(key, steps_ahead=10)):
         assert errors(client_with_2fa.post(VERIFY_SETUP, {"code": code}))
-    assert SecondFactor.objects.get().secret == secret
+    assert AuthenticatorApp.objects.get().secret == secret
     assert len(backup_codes_on(client_with_2fa.post(VERIFY_SETUP, {"code": code_now(key)}))) == 10
-    assert SecondFactor.objects.get().secret == key
-    assert not SecondFactor.objects.get().spend_backup_code(backup_codes[0])
+    assert AuthenticatorApp.objects.get().secret == key
+    assert not BackupCode.objects.spend(SecondFactor.objects.get(), backup_codes[0])
 
 
 def test_the_code_that_turned_2fa_on_does_not_sign_in(signed_in_client, user):
     code = code_now(start_setup(signed_in_client), steps_ahead=1)
     signed_in_client.post(VERIFY_SETUP, {"code": code})
     give_password(other := new_client(), user)
-    assert errors(other.post(VERIFY_LOGIN, {"code": code})) == {"code": ["wrong_code"]}
+    assert errors(other.post(VERIFY_LOGIN, {"code": code})) == {"code": ["wrong"]}
     assert not is_signed_in(other)
 
 
