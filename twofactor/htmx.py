@@ -1,8 +1,7 @@
 """Page or panel, and HX-Redirect. No other module asks whether a request comes from htmx."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -12,12 +11,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.middleware import HtmxDetails
 
 from twofactor import adapter
+from twofactor.base_forms import LimitedForm
 
 PANEL = "panel"  # the id of the element that htmx swaps, in every template
 
 View = Callable[..., HttpResponse]
+
+
+def _details(request: HttpRequest) -> HtmxDetails | None:
+    """Return what HtmxMiddleware reads from the headers. It is false if the request does not come from htmx."""
+    details: HtmxDetails | None = getattr(request, "htmx", None)
+    return details
 
 
 def wants_panel(request: HttpRequest) -> bool:
@@ -25,11 +32,13 @@ def wants_panel(request: HttpRequest) -> bool:
 
     htmx wants a whole page when it restores its history, and when a host boosts links into an element of its own.
     """
-    htmx: Any = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.history_restore_request and (not htmx.boosted or htmx.target == PANEL)
+    htmx = _details(request)
+    if not htmx or htmx.history_restore_request:
+        return False
+    return not htmx.boosted or htmx.target == PANEL
 
 
-def panel(request: HttpRequest) -> dict[str, Any]:
+def panel(request: HttpRequest) -> dict[str, object]:
     """Context processor: `wants_panel`, `site_name`, and `base_template`, which the site's pages extend."""
     is_panel = wants_panel(request)
     return {
@@ -39,7 +48,9 @@ def panel(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def render_page(request: HttpRequest, page: str, context: dict[str, Any], *, at: str | None = None) -> HttpResponse:
+def render_page(
+    request: HttpRequest, page: str, context: Mapping[str, object], *, at: str | None = None
+) -> HttpResponse:
     """Render the panel `<page>.html` for htmx, and otherwise `page.html`, which includes it.
 
     The context has the page's `title`. A `form` in it sets the status and headers of the response. `at` is the
@@ -48,11 +59,13 @@ def render_page(request: HttpRequest, page: str, context: dict[str, Any], *, at:
     is_panel = wants_panel(request)
     panel_template = f"twofactor/{page}.html"
     template = panel_template if is_panel else "twofactor/page.html"
+    site_name = adapter.current().issuer(request)
+    response = render(request, template, {"site_name": site_name, "panel_template": panel_template, **context})
     form = context.get("form")
-    context = {"site_name": adapter.current().issuer(request), "panel_template": panel_template, **context}
-    response = render(request, template, context, status=form.status if form else 200)
-    for header, value in (form.headers if form else {}).items():
-        response[header] = value
+    if isinstance(form, LimitedForm):
+        response.status_code = form.status
+        for header, value in form.headers.items():
+            response[header] = value
     if is_panel and at and at != request.get_full_path():
         response["HX-Replace-Url"] = at
     return response
@@ -79,7 +92,7 @@ def with_hx_redirect(view: View) -> View:
     """Decorate a view of the app: its redirects reach htmx as HX-Redirect, also those raised by allauth."""
 
     @wraps(view)
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         try:
             response = view(request, *args, **kwargs)
         except ImmediateHttpResponse as immediate:
@@ -121,12 +134,13 @@ def _with_page_as_next(request: HttpRequest, location: str) -> str:
 
 def targets_panel(request: HttpRequest) -> bool:
     """Return whether htmx replaces the page's `#panel` with the response, so that it can be a page of the app."""
-    return wants_panel(request) and request.htmx.target == PANEL  # type: ignore[attr-defined] # set by HtmxMiddleware
+    htmx = _details(request)
+    return htmx is not None and wants_panel(request) and htmx.target == PANEL
 
 
 def is_scripted(request: HttpRequest) -> bool:
     """Return whether the client shows no page, such as `fetch()` or a client that does not accept HTML."""
-    if getattr(request, "htmx", None):
+    if _details(request):
         return False
     return request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or not request.accepts("text/html")
 
@@ -136,18 +150,19 @@ def return_path(request: HttpRequest) -> str:
 
     It is empty if unknown. The client chooses it: check its host before you redirect there.
     """
-    htmx: Any = getattr(request, "htmx", None)
-    if request.method in ("GET", "HEAD") and (not wants_panel(request) or htmx.boosted):
+    htmx = _details(request) if wants_panel(request) else None
+    if request.method in ("GET", "HEAD") and (htmx is None or htmx.boosted):
         return request.get_full_path()
-    if wants_panel(request):
+    if htmx:
         return _current_page(request) or ""
     return request.headers.get("Referer", "")
 
 
 def _current_page(request: HttpRequest) -> str | None:
     """Return the page that htmx reports in HX-Current-URL, as a path of this host."""
+    htmx = _details(request)
     try:
-        page = request.htmx.current_url_abs_path  # type: ignore[attr-defined] # set by HtmxMiddleware
+        page = htmx.current_url_abs_path if htmx else None
     except ValueError:  # for example "http://[", which no browser sends
         return None
     # django-htmx can return `//evil.example/`, which browsers treat as another host.
