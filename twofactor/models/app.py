@@ -3,8 +3,8 @@
 import logging
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.utils import timezone
 
@@ -13,11 +13,14 @@ from twofactor.crypto import Unsealable
 from twofactor.models.second_factor import SecondFactor
 from twofactor.refusals import Refused
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
+
 logger = logging.getLogger("twofactor")
 
 
 class AuthenticatorAppManager(models.Manager["AuthenticatorApp"]):
-    def activate(self, user: AbstractBaseUser, *, secret: str, last_time_step: int = -1) -> list[str]:
+    def activate(self, user: "_User", *, secret: str, last_time_step: int = -1) -> list[str]:
         """Turn 2FA on, or replace the app, and return the ten backup codes in clear. Only their digests are stored.
 
         `secret`: base32. An earlier secret and all earlier backup codes stop working.

@@ -137,15 +137,17 @@ def test_turning_off_deletes_the_rows_of_the_user_only(bob, second_factor):
     assert SecondFactor.objects.get().user == bob
 
 
-def test_staff_turn_2fa_off_at_any_version_and_lock_the_row_before_its_codes(bob, second_factor):
+def test_staff_turn_2fa_off_at_any_version_and_lock_the_row_before_its_codes(bob, user, second_factor):
     """A change has the same order. Otherwise PostgreSQL would end one of the two transactions, a deadlock."""
+    assert SecondFactor.objects.for_user(user)
+    second_factor.regenerate_backup_codes()
     with CaptureQueriesContext(connection) as statements:
-        assert SecondFactor.objects.turn_off(second_factor.user)
+        assert SecondFactor.objects.turn_off(user)
     writes = [each["sql"] for each in statements if each["sql"].startswith(("UPDATE", "DELETE"))]
     assert writes[0].startswith('UPDATE "twofactor_secondfactor"')
     assert [len(each) for each in rows()] == [1, 1, 10]
-    assert not SecondFactor.objects.turn_off(second_factor.user)
-    assert SecondFactor.objects.get().user == bob
+    assert SecondFactor.objects.for_user(user) is None
+    assert not SecondFactor.objects.turn_off(user)
 
 
 def test_2fa_is_off_without_a_credential_although_backup_codes_are_left(user, second_factor):
