@@ -85,7 +85,6 @@ def decrypt_function() -> Callable[[str], str]:
     if getattr(settings, "MFA_ADAPTER", None):
         raise CannotImport(
             "MFA_ADAPTER may encrypt secrets, and cannot be used without allauth.mfa in INSTALLED_APPS. Add it for "
-            'this command only, with SILENCED_SYSTEM_CHECKS = ["fields.E305"]. If MFA_ADAPTER does not encrypt, remove '
-            "it instead."
+            "this command only. If MFA_ADAPTER does not encrypt, remove it instead."
         )
     return str

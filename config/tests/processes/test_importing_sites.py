@@ -110,7 +110,7 @@ def test_import_from_allauth(database):
 def test_import_from_allauth_with_an_adapter_that_encrypts(database):
     users = run_old_site(database, "allauth", "allauth_site", ADAPTER)
     # allauth.mfa, which the adapter needs, is installed for the import only.
-    options = {"python": python_of("allauth"), "apps": ["allauth.mfa"], "SILENCED_SYSTEM_CHECKS": ["fields.E305"]}
+    options = {"python": python_of("allauth"), "apps": ["allauth.mfa"]}
     outputs = run_new_site(database, "allauth", users, [], MFA_ADAPTER=ADAPTER, MFA_TOTP_TOLERANCE=1, **options)
     assert_outputs(outputs, users, eve=HAS_KEY, confirmed=True)
     run_new_site(database, "allauth", users, attempts_of(users))

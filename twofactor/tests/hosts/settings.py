@@ -50,4 +50,3 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"] if BY_NAME else ["email*", "
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "username" if BY_NAME else None
 ACCOUNT_LOGIN_BY_CODE_ENABLED = "login-code" in EXTRAS
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
-SILENCED_SYSTEM_CHECKS = ["fields.E305"] if "mfa" in EXTRAS else []
