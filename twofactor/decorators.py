@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Any
+from typing import overload
 
 from asgiref.sync import iscoroutinefunction
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -23,12 +24,23 @@ MAX_AGE = timedelta(minutes=10)
 SETUP_URL = "twofactor:setup"
 SYNC_ONLY = "A second factor can be required for sync views only, and this view is async."
 
-View = Callable[..., HttpResponse]
+
+View = Callable[..., HttpResponseBase]
+
+
+@overload
+def second_factor_required(view: View) -> View: ...
+
+
+@overload
+def second_factor_required(
+    *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL
+) -> Callable[[View], View]: ...
 
 
 def second_factor_required(
     view: View | None = None, *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL
-) -> Any:
+) -> View | Callable[[View], View]:
     """Decorate a view: it runs only if a code or backup code was used in this session within `max_age`.
 
     Other users are asked for one first, and then return to the page by a GET. A form that they posted is dropped. The
@@ -47,7 +59,7 @@ def second_factor_required(
 
         @never_cache
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             second_factor = SecondFactor.objects.for_user(request.user)
             if sessions.used_recently(request, second_factor, within=within):
                 return view(request, *args, **kwargs)
@@ -68,9 +80,10 @@ def is_async(view: View) -> bool:
 @login_required
 def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: str) -> HttpResponse:
     """Ask for the second factor: with JSON for a program, in place for htmx, and otherwise with a redirect."""
-    query: dict[str, Any] = {"next": htmx.return_path(request), "unsent": request.method not in SAFE}
+    page = htmx.return_path(request)
+    unsent = request.method not in SAFE
     if second_factor:
-        url = confirm_url(**query)
+        url = confirm_url(page, unsent=unsent)
     else:
         url = enrolment.url(request) if setup_url == SETUP_URL else resolve_url(setup_url)
     if htmx.is_scripted(request):
@@ -80,7 +93,8 @@ def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: st
     elif htmx.targets_panel(request):
         form = CodeForm(attempt=Attempt(request, second_factor))
         form.use_alone()
-        return _in_place(htmx.render_page(request, "confirm", {"form": form, **confirm_context(**query)}), url)
+        context = {"form": form, **confirm_context(page, unsent=unsent)}
+        return _in_place(htmx.render_page(request, "confirm", context), url)
     return HttpResponseRedirect(url)
 
 

@@ -1,9 +1,9 @@
 """twofactor.decorators for class-based views."""
 
 from datetime import timedelta
-from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.generic import View
 
 from twofactor.decorators import MAX_AGE, SETUP_URL, SYNC_ONLY, second_factor_required
@@ -18,11 +18,11 @@ class SecondFactorRequiredMixin(View):
     second_factor_max_age: timedelta | float = MAX_AGE
     second_factor_setup_url = SETUP_URL
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if cls.view_is_async:
             raise TypeError(SYNC_ONLY)
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         require = second_factor_required(max_age=self.second_factor_max_age, setup_url=self.second_factor_setup_url)
         return require(super().dispatch)(request, *args, **kwargs)

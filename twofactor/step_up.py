@@ -1,6 +1,5 @@
 """What the app's two step-up pages share: their URLs, and the notice that a form was not kept."""
 
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
@@ -33,22 +32,20 @@ def _page_of_form(request: HttpRequest) -> str:
     return urlunsplit(("", "", parts.path, parts.query, ""))
 
 
-def confirm_url(*, unsent: bool = False, **query: str) -> str:
-    """Return the URL of confirm/. `next` and `method` may be in the query; `unsent` says that a form was posted."""
-    known = {name: value for name, value in query.items() if value}
-    if unsent:
-        known["unsent"] = "1"
-    return reverse("twofactor:confirm", query=known)
+def confirm_url(next_url: str = "", *, unsent: bool = False) -> str:
+    """Return the URL of confirm/. `unsent` says that the user posted a form, which is not kept."""
+    query = {"next": next_url, "unsent": "1" if unsent else ""}
+    return reverse("twofactor:confirm", query={name: value for name, value in query.items() if value})
 
 
-def confirm_context(**query: Any) -> dict[str, Any]:
-    """Return the template context of confirm/ without its form. `query` is that of `confirm_url`."""
+def confirm_context(next_url: str, *, unsent: bool) -> dict[str, object]:
+    """Return the template context of confirm/ without its form."""
     return {
         "title": _("Confirm that it is you"),
-        "url": confirm_url(**query),
+        "url": confirm_url(next_url, unsent=unsent),
         "path": confirm_url(),
-        "redirect_field_value": query.get("next"),
-        "unsent": query.get("unsent"),
+        "redirect_field_value": next_url,
+        "unsent": unsent,
         "cancel_url": resolve_url(settings.LOGIN_REDIRECT_URL),
     }
 

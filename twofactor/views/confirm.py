@@ -25,7 +25,7 @@ def confirm(request: AuthenticatedRequest, second_factor: SecondFactor) -> HttpR
         form = form_for(request, Attempt(request, second_factor))
         form.use_alone()
         if not form.is_valid():
-            context = confirm_context(next=request.GET.get("next", ""), unsent=is_unsent(request))
+            context = confirm_context(request.GET.get("next", ""), unsent=is_unsent(request))
             return show_form(request, "confirm", form, **context)
         sessions.record_use(request, second_factor, form.key)
         ask_to_send_again(request)
