@@ -1,9 +1,10 @@
 """The adapter that connects allauth to the second factor. A site names it in ACCOUNT_ADAPTER, or derives its own."""
 
 from ipaddress import ip_address
-from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -16,7 +17,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_login_stages(self) -> list[str]:
         return [*super().get_login_stages(), "twofactor.stages.VerifyStage"]
 
-    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+    def get_reauthentication_methods(self, user: AbstractBaseUser) -> list[dict[str, str]]:
         """Return the app's step-up page as the only method. Without 2FA it asks for the password alone.
 
         The list is empty for users who have neither 2FA nor a password: they have nothing to prove.
@@ -27,7 +28,7 @@ class AccountAdapter(DefaultAccountAdapter):
             return [{**each, "url": url} for each in methods if each["id"] == "reauthenticate"]
         return [{"id": "twofactor", "description": _("Use your password and a code"), "url": url}]
 
-    def get_client_ip(self, request: Any) -> str:
+    def get_client_ip(self, request: HttpRequest) -> str:
         """Return the client's IP address.
 
         A dual-stack socket reports IPv4 as ::ffff:a.b.c.d. All of these are in one IPv6 /64 and would share its limits.

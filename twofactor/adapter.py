@@ -1,9 +1,9 @@
 """What a host can customize: the name of the site and of an account, and who is required to have 2FA."""
 
 from functools import lru_cache
-from typing import Any
 
 from allauth.account.utils import user_email
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
@@ -20,11 +20,12 @@ class Adapter:
         """
         return conf.issuer()
 
-    def label(self, user: Any) -> str:
+    def label(self, user: AbstractBaseUser) -> str:
         """Return the account's name in the authenticator app: the email address, or else the username."""
-        return user_email(user) or user.get_username()
+        address: str | None = user_email(user)
+        return address or user.get_username()
 
-    def is_required(self, user: Any) -> bool:
+    def is_required(self, user: AbstractBaseUser) -> bool:
         """Return whether this user is required to have 2FA.
 
         It is called in each request of a user without 2FA, so it must be fast. Exceptions are not caught:
@@ -40,4 +41,5 @@ def current() -> Adapter:
 
 @lru_cache(maxsize=1)
 def _instance(path: str) -> Adapter:
-    return import_string(path)()
+    found: type[Adapter] = import_string(path)
+    return found()

@@ -1,12 +1,10 @@
 """The admin lists authenticators and security events, and turns 2FA off. It shows no secrets, digests or counters."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -19,17 +17,17 @@ from twofactor.reset import reset
 from twofactor.users import identifying_fields
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django has no __class_getitem__ here
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return [f"user__{name}" for name in identifying_fields()]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse on this model's own pages, but let Django delete these rows together with their user."""
         match = request.resolver_match
         own_pages = f"{self.opts.app_label}_{self.opts.model_name}_"

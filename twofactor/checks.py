@@ -1,13 +1,12 @@
 """System checks. Each finding has its own ID; docs/reuse.md and docs/deploy.md list them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from email import policy
 from email.errors import InvalidHeaderDefect
 from itertools import chain
-from typing import Any
 
 from allauth.account.adapter import get_adapter
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import ERROR, WARNING, CheckMessage, Tags, register
 from django.db import connections
@@ -37,7 +36,7 @@ Findings = Iterator[tuple[str, str, str]]
 
 
 @register("twofactor")
-def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
     every = (
         _stage,
         _middleware,
@@ -54,7 +53,9 @@ def check_all(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def check_secrets(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+def check_secrets(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
+) -> list[CheckMessage]:
     """Open one secret for each key ID. Runs in `check --database default` and in `migrate`."""
     return _messages(lambda: _secrets(databases or ()))
 

@@ -2,9 +2,9 @@
 
 import logging
 import re
-from typing import Any
 
 from allauth.account.adapter import get_adapter
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 
 from twofactor import adapter, conf, limits, mail, signals
@@ -14,27 +14,27 @@ Kind = SecurityEvent.Kind
 logger = logging.getLogger("twofactor")
 
 
-def turned_on(request: HttpRequest, user: Any) -> None:
+def turned_on(request: HttpRequest, user: AbstractBaseUser) -> None:
     _record(Kind.TURNED_ON, user, request)
     _signal(signals.turned_on, user, request)
 
 
-def turned_off(request: HttpRequest, user: Any) -> None:
+def turned_off(request: HttpRequest, user: AbstractBaseUser) -> None:
     _record(Kind.TURNED_OFF, user, request)
     _signal(signals.turned_off, user, request, by="owner", reason="")
 
 
-def codes_regenerated(request: HttpRequest, user: Any) -> None:
+def codes_regenerated(request: HttpRequest, user: AbstractBaseUser) -> None:
     _record(Kind.CODES_REGENERATED, user, request)
     _signal(signals.codes_regenerated, user, request)
 
 
-def phone_changed(request: HttpRequest, user: Any) -> None:
+def phone_changed(request: HttpRequest, user: AbstractBaseUser) -> None:
     _record(Kind.PHONE_CHANGED, user, request)
     _signal(signals.phone_changed, user, request)
 
 
-def backup_code_used(request: HttpRequest, user: Any, *, codes_left: int) -> None:
+def backup_code_used(request: HttpRequest, user: AbstractBaseUser, *, codes_left: int) -> None:
     _record(Kind.BACKUP_CODE_USED, user, request, codes_left=codes_left)
     _signal(signals.backup_code_used, user, request, codes_left=codes_left)
 
@@ -48,7 +48,7 @@ def wrong_codes(request: HttpRequest, second_factor: SecondFactor, *, signed_in:
     _record(Kind.WRONG_CODES, second_factor.user, request, email=email, signed_in=signed_in)
 
 
-def wrong_passwords(request: HttpRequest, user: Any) -> None:
+def wrong_passwords(request: HttpRequest, user: AbstractBaseUser) -> None:
     """Record that ten wrong passwords in a row ended a session. Email the owner at most once an hour."""
     email = limits.failure_email("password_email", user).charge()
     _record(Kind.WRONG_PASSWORDS, user, request, email=email)
@@ -59,57 +59,57 @@ def locked(request: HttpRequest, second_factor: SecondFactor) -> None:
     _signal(signals.locked, second_factor.user, request)
 
 
-def reset_by_staff(request: HttpRequest | None, user: Any, *, reason: str) -> None:
+def reset_by_staff(request: HttpRequest | None, user: AbstractBaseUser, *, reason: str) -> None:
     """Record a reset by staff. The row and the email omit the staff member's IP address; the log has it."""
     _record(Kind.RESET_BY_STAFF, user, request, by_owner=False, reason=reason)
     _signal(signals.turned_off, user, request, by="staff", reason=reason)
 
 
-def browser_trusted(request: HttpRequest, user: Any) -> None:
+def browser_trusted(request: HttpRequest, user: AbstractBaseUser) -> None:
     _record(Kind.BROWSER_TRUSTED, user, request)
 
 
-def code_accepted(request: HttpRequest, user: Any, *, method: str) -> None:
+def code_accepted(request: HttpRequest, user: AbstractBaseUser, *, method: str) -> None:
     """Send the signal only. A row for every sign-in would bury the events that matter to the owner."""
     _signal(signals.accepted, user, request, method=method)
 
 
-def password_refused(request: HttpRequest, user: Any) -> None:
+def password_refused(request: HttpRequest, user: AbstractBaseUser) -> None:
     """Log a wrong password typed in a session. There is no row and no signal."""
     ip = get_adapter().get_client_ip(request)
     log(logger, logging.WARNING, "password_refused", user=user.pk, ip=ip)
 
 
-def code_refused(request: HttpRequest, user: Any, *, method: str, why: str) -> None:
+def code_refused(request: HttpRequest, user: AbstractBaseUser, *, method: str, why: str) -> None:
     """Log a refused code and send the signal. There is no row, because attackers could fill the table."""
     ip = get_adapter().get_client_ip(request)
     log(logger, logging.WARNING, "code_refused", user=user.pk, factor=method, why=why, ip=ip)
     _signal(signals.failed, user, request, method=method, why=why)
 
 
-def log(to: logging.Logger, level: int, event: str, /, **fields: Any) -> None:
+def log(to: logging.Logger, level: int, event: str, /, **fields: object) -> None:
     """Log one line of `name=value` pairs. Structured formatters find the same values in `record.fields`."""
     pairs = " ".join(f"{name}={_log_value(value)}" for name, value in fields.items())
     to.log(level, "event=%s %s", event, pairs, extra={"fields": {"event": event, **fields}})
 
 
-def _log_value(value: Any) -> str:
+def _log_value(value: object) -> str:
     """Quote and escape a value, unless it is a single word."""
     return str(value) if re.fullmatch(r"[\w.:-]+", str(value)) else repr(str(value))
 
 
-def _signal(signal: signals.Signal, user: Any, request: HttpRequest | None, **more: Any) -> None:
+def _signal(signal: signals.Signal, user: AbstractBaseUser, request: HttpRequest | None, **more: object) -> None:
     signal.after_commit(SecondFactor, user=user, request=request, **more)
 
 
 def _record(
     kind: Kind,
-    user: Any,
+    user: AbstractBaseUser,
     request: HttpRequest | None,
     *,
     email: bool = True,
     by_owner: bool = True,
-    **context: Any,
+    **context: object,
 ) -> None:
     ip = get_adapter().get_client_ip(request) if request else None
     agent = request.headers.get("User-Agent", "")[:200].replace("\0", "") if request else ""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Any
 
 from allauth.account.adapter import get_adapter
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 
 from twofactor import conf
@@ -70,7 +70,7 @@ def session_end(session_key: str | None) -> Tries:
     return Tries(limit_key("session_end", session_key), 1, DAY)
 
 
-def failure_email(kind: str, user: Any) -> Tries:
+def failure_email(kind: str, user: AbstractBaseUser) -> Tries:
     """The one email an hour to a user about wrong codes or passwords."""
     return Tries(limit_key(kind, user.pk), 1, HOUR)
 

@@ -1,19 +1,19 @@
 """Emails about a user's account: the language, the addresses, and one template for both text and HTML."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from allauth.account import app_settings
 from allauth.account.models import EmailAddress
 from allauth.account.utils import user_email
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils.translation import get_language, override
 
 
-def language_of(user: Any) -> str:
+def language_of(user: AbstractBaseUser | None) -> str:
     """Return the language for emails to this user.
 
     It is `user.language` (LANGUAGE_CODE if that is empty). If the user model has no such field, it is the language of
@@ -25,7 +25,7 @@ def language_of(user: Any) -> str:
     return language or settings.LANGUAGE_CODE
 
 
-def addresses_of(user: Any) -> list[str]:
+def addresses_of(user: AbstractBaseUser) -> list[str]:
     """Return every verified address of this user. If the site verifies none, return the user's own address."""
     verified = list(EmailAddress.objects.filter(user_id=user.pk, verified=True).values_list("email", flat=True))
     if verified or app_settings.EMAIL_VERIFICATION != "none":
@@ -34,7 +34,7 @@ def addresses_of(user: Any) -> list[str]:
     return [address] if address else []
 
 
-def send(template: str, context: dict[str, Any], *, user: Any, to: Iterable[str]) -> None:
+def send(template: str, context: dict[str, object], *, user: AbstractBaseUser | None, to: Iterable[str]) -> None:
     """Send this email to each address after the commit, in the language of the user.
 
     The template extends `base`, which is twofactor/email/base.txt for the text and base.html for the HTML. A failing
@@ -52,5 +52,5 @@ def send(template: str, context: dict[str, Any], *, user: Any, to: Iterable[str]
         transaction.on_commit(message.send, robust=True)
 
 
-def _render(template: str, base: str, context: dict[str, Any]) -> str:
+def _render(template: str, base: str, context: dict[str, object]) -> str:
     return render_to_string(template, {**context, "base": f"twofactor/email/{base}"})

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.utils import has_verified_email
 from django.contrib import messages
 from django.contrib.auth import logout
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import Resolver404, resolve
@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from twofactor import adapter, conf, enrolment, reauthentication, sessions
-from twofactor.htmx import hx_redirect
+from twofactor.htmx import View, hx_redirect
 from twofactor.models import SecondFactor
 
 # URL names that are available while 2FA is due: the setup, signing out, and the language.
@@ -44,13 +44,15 @@ class TwofactorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.user.is_authenticated:
-            check_session(request)
+        if (user := request.user).is_authenticated:
+            check_session(request, user)
         if getattr(request, "twofactor_is_due", False) and not _is_exempt(request):
             return hx_redirect(request, redirect(enrolment.url(request)))
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+    def process_view(
+        self, request: HttpRequest, view: View, args: list[object], kwargs: dict[str, object]
+    ) -> HttpResponse | None:
         match = request.resolver_match
         if match and match.url_name == "login" and "admin" in match.app_names:
             return hx_redirect(request, secure_admin_login(view)(request, *args, **kwargs))
@@ -66,7 +68,7 @@ class TwofactorMiddleware:
         return hx_redirect(request, response) if response else None
 
 
-def check_session(request: HttpRequest) -> None:
+def check_session(request: HttpRequest, user: AbstractBaseUser) -> None:
     """Sign the user out if the session is not marked with the current version of 2FA.
 
     Such a session comes from a sign-in that bypassed the stage, for example a bare `login()`, or from before 2FA was
@@ -75,7 +77,7 @@ def check_session(request: HttpRequest) -> None:
     For templates, set `request.twofactor_due`, the time from which the user has to have 2FA (or None), and
     `request.twofactor_is_due`.
     """
-    second_factor = SecondFactor.objects.for_user(request.user)
+    second_factor = SecondFactor.objects.for_user(user)
     if not sessions.is_marked(request, second_factor):
         logout(request)
         messages.info(
@@ -83,12 +85,12 @@ def check_session(request: HttpRequest) -> None:
             _("You were signed out, because two-factor authentication changed. Please sign in again."),
         )
         return
-    due = grace_ends_at(request.user, second_factor)
+    due = grace_ends_at(user, second_factor)
     request.twofactor_due = due  # type: ignore[attr-defined] # for the app's views and templates
     request.twofactor_is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined] # same
 
 
-def grace_ends_at(user: Any, second_factor: SecondFactor | None) -> datetime | None:
+def grace_ends_at(user: AbstractBaseUser, second_factor: SecondFactor | None) -> datetime | None:
     """Return when this user has to have 2FA, or None if it is on or not required.
 
     The days of grace are counted from `date_joined`. Without that field the time is now.

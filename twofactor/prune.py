@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from twofactor import conf
@@ -26,7 +25,7 @@ def prune(*, keep_events: int) -> Iterator[tuple[str, int]]:
     yield "old security events", delete_in_batches(SecurityEvent.objects.filter(created_at__lt=events_expired))
 
 
-def delete_in_batches(rows: QuerySet[Any]) -> int:
+def delete_in_batches(rows: QuerySet[Model]) -> int:
     """Delete these rows in the order of their keys, and return how many. A row that no longer matches stays."""
     deleted = 0
     keys = rows.order_by("pk").values_list("pk", flat=True)

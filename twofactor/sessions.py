@@ -1,9 +1,9 @@
 """The mark of the second factor in a session, and the end of a user's other sessions."""
 
 import time
-from typing import Any
 
 from django.apps import apps
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest
@@ -24,7 +24,7 @@ def mark(request: HttpRequest, second_factor: SecondFactor | None, method: str =
 
 def is_marked(request: HttpRequest, second_factor: SecondFactor | None) -> bool:
     """Return whether the session has the current version of the user's 2FA, or no mark if 2FA is off."""
-    version = request.session.get(KEY, {}).get("version")
+    version: str | None = request.session.get(KEY, {}).get("version")
     return version == (second_factor.version if second_factor else None)
 
 
@@ -75,7 +75,7 @@ def update_session_list(request: HttpRequest, old_key: str | None) -> None:
         UserSession.objects.filter(session_key=old_key).update(session_key=request.session.session_key)
 
 
-def end_all(user: Any, *, except_key: str | None = None) -> None:
+def end_all(user: AbstractBaseUser, *, except_key: str | None = None) -> None:
     """End the user's sessions that are in allauth's list, except the one with the key `except_key`."""
     if apps.is_installed("allauth.usersessions"):
         from allauth.usersessions.models import UserSession

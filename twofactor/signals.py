@@ -6,8 +6,6 @@ them contains a secret or a code. A receiver that raises is logged. It blocks ne
 """
 
 import logging
-from collections.abc import Callable
-from typing import Any
 
 from django import dispatch
 from django.db import transaction
@@ -18,11 +16,11 @@ logger = logging.getLogger("twofactor")
 class Signal(dispatch.Signal):
     """Django's Signal, which logs a failing receiver in one line, without a traceback."""
 
-    def after_commit(self, sender: Any, **arguments: Any) -> None:
+    def after_commit(self, sender: object, **arguments: object) -> None:
         """Send after the current transaction commits, or at once outside a transaction."""
         transaction.on_commit(lambda: self.send_robust(sender, **arguments), robust=True)
 
-    def _log_robust_failure(self, receiver: Callable[..., Any], err: Exception) -> None:
+    def _log_robust_failure(self, receiver: object, err: Exception) -> None:
         # Django's method adds a traceback, and raises if the receiver is an instance, which has no __qualname__.
         name = getattr(receiver, "__qualname__", type(receiver).__qualname__)
         logger.error("receiver failed: %s.%s: %r", receiver.__module__, name, err)

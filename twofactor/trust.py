@@ -8,9 +8,9 @@ header of a shared computer would grow without bound. A token does not name its 
 
 import secrets
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -27,13 +27,13 @@ def cookie_name() -> str:
     return "__Host-trusted" if settings.SESSION_COOKIE_SECURE else "trusted"
 
 
-def binding(user: Any, second_factor: SecondFactor) -> str:
+def binding(user: AbstractBaseUser, second_factor: SecondFactor) -> str:
     """Return the value that a trusted browser is bound to. It changes with the password and with 2FA."""
     bound_to = f"{user.get_session_auth_hash()}|{second_factor.version}"
     return salted_hmac("twofactor.trust", bound_to, algorithm="sha256").hexdigest()
 
 
-def valid_browsers(user: Any, second_factor: SecondFactor) -> QuerySet[TrustedBrowser]:
+def valid_browsers(user: AbstractBaseUser, second_factor: SecondFactor) -> QuerySet[TrustedBrowser]:
     """Return the user's trusted browsers that still replace a code."""
     return TrustedBrowser.objects.filter(
         user_id=user.pk, binding=binding(user, second_factor), expires_at__gt=timezone.now()
@@ -46,7 +46,7 @@ def tokens_by_digest(request: HttpRequest) -> dict[str, str]:
     return {TrustedBrowser.digest_of(token): token for token in tokens if token}
 
 
-def is_trusted(request: HttpRequest, user: Any, second_factor: SecondFactor) -> bool:
+def is_trusted(request: HttpRequest, user: AbstractBaseUser, second_factor: SecondFactor) -> bool:
     """Return whether a token in this browser's cookie replaces this user's code, and record its use."""
     digests = list(tokens_by_digest(request))
     if not conf.trust_days() or not digests:
@@ -55,7 +55,7 @@ def is_trusted(request: HttpRequest, user: Any, second_factor: SecondFactor) -> 
     return mine.update(last_used_at=timezone.now()) > 0
 
 
-def trust(request: HttpRequest, response: HttpResponse, user: Any, second_factor: SecondFactor) -> None:
+def trust(request: HttpRequest, response: HttpResponse, user: AbstractBaseUser, second_factor: SecondFactor) -> None:
     """Trust this browser: store a new token in its cookie, and the token's digest in a row."""
     token = secrets.token_urlsafe(32)
     days = timedelta(days=conf.trust_days())
@@ -80,7 +80,7 @@ def trust(request: HttpRequest, response: HttpResponse, user: Any, second_factor
     )
 
 
-def other_users_tokens(request: HttpRequest, user: Any) -> dict[str, str]:
+def other_users_tokens(request: HttpRequest, user: AbstractBaseUser) -> dict[str, str]:
     """Return the unexpired tokens of other users by digest. They stay in the cookie beside a new one of this user."""
     tokens = tokens_by_digest(request)
     rows = TrustedBrowser.objects.filter(digest__in=list(tokens), expires_at__gt=timezone.now())

@@ -1,8 +1,8 @@
 """Find users by email address or username, with any user model."""
 
-from typing import Any
-
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Manager
 
 
 def identifying_fields() -> list[str]:
@@ -13,13 +13,14 @@ def identifying_fields() -> list[str]:
     return [name for name in names if name in existing]
 
 
-def find(name: str) -> Any:
+def find(name: str) -> AbstractBaseUser:
     """Return the user with this email address or username. An exact match wins over one in another case.
 
     Raise LookupError, with a message for the operator, if there is no such user or more than one.
     """
+    users: Manager[AbstractBaseUser] = get_user_model()._default_manager
     for field in identifying_fields():
-        ignoring_case = list(get_user_model()._default_manager.filter(**{f"{field}__iexact": name}))
+        ignoring_case = list(users.filter(**{f"{field}__iexact": name}))
         found = [user for user in ignoring_case if getattr(user, field) == name] or ignoring_case
         if len(found) > 1:
             raise LookupError(f"More than one user has the {field} {name}.")
