@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 
 from accounts.models import User
 from twofactor import backup_codes
+from twofactor import reset as by_staff
 from twofactor.models import AuthenticatorApp, BackupCode, Limit, SecondFactor, SecurityEvent
 
 
@@ -54,6 +55,10 @@ def reset_throttle(pk):
     set_second_factor(pk, failures=0, delayed_until=0, budget_spent=0)
     AuthenticatorApp.objects.filter(second_factor__user=pk).update(last_time_step=-1)
     Limit.objects.filter(pk__startswith="sign_in:").delete()
+
+
+def reset(pk):
+    by_staff.reset(User.objects.get(pk=pk), reason="lost the phone")
 
 
 def make_backup_codes_unused(pk):

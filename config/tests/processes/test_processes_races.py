@@ -300,6 +300,37 @@ def test_only_one_of_a_parallel_turn_off_and_regeneration_happens(site):
         assert done == (["codes_regenerated"] if is_on else ["turned_off"])
 
 
+@pytest.mark.parametrize("change", [DISABLE, REGENERATE])
+@pytest.mark.parametrize("kind", ["code", "backup_code"])
+def test_a_sign_in_during_a_change_does_not_outlive_it(site, kind, change):
+    for _ in range(ROUNDS):
+        user = site.make_user()
+        owner, pending = site.signed_in(user, backup_code=user.backup_codes[9]), site.pending(user)
+        sign_in = {kind: user.code() if kind == "code" else user.backup_codes[1]}
+        version = site.second_factor(user)["version"]
+        parallel(post, [pending, owner], [VERIFY_LOGIN, change], [sign_in, proofs(user)[0]])
+        assert site.second_factor(user).get("version") != version
+        assert is_signed_in(owner)
+        assert not is_signed_in(pending)
+
+
+def test_a_reset_by_staff_waits_for_a_change_and_turns_2fa_off(postgresql_site):
+    site = postgresql_site
+    user = site.make_user()
+    owner = site.signed_in(user, backup_code=user.backup_codes[9])
+
+    def reset(pk):
+        wait_until(lambda: site.call(site_helpers.is_slow), "the change")
+        site.call(site_helpers.reset, pk)
+
+    calls = [lambda: post(owner, REGENERATE, proofs(user)[0]), lambda: reset(user.pk)]
+    with site.slow("twofactor_backupcode", seconds=1):
+        page, _ = parallel(lambda call: call(), calls)
+    assert page.status_code in (200, 400)  # 400 if the reset ended the session before the response
+    assert not site.second_factor(user)
+    assert not is_signed_in(owner)
+
+
 @pytest.mark.parametrize("change", ["turn on", "new codes", "new phone"])
 def test_a_request_of_a_second_tab_does_not_lose_the_new_backup_codes(postgresql_site, change):
     """Another tab sends a request after the change is committed and before its response arrives."""
