@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from e2e import steps
 from e2e.phone import Phone
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.tests.constants import PASSWORD, SETTINGS
 
 WITH_CLIPBOARD = pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
@@ -48,7 +48,7 @@ def test_the_key_can_be_scanned_and_copied(page, user, scanned_phone):
     assert page.evaluate("navigator.clipboard.readText()") == phone.secret
     steps.press(page, "Continue")
     steps.enter_code(page, phone.code(), shows="Save your backup codes")
-    assert SecondFactor.objects.get(user=user).secret == phone.secret
+    assert AuthenticatorApp.objects.get().secret == phone.secret
 
 
 def test_back_and_another_language_keep_the_key_and_the_step(signed_in):
