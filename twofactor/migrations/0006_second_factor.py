@@ -1,7 +1,7 @@
-"""Split Authenticator: the second factor, the authenticator app, and the salt, which becomes part of each digest.
+"""Split Authenticator into SecondFactor and AuthenticatorApp, and store in each backup code how it is checked.
 
-If a row cannot be carried over, the error names its user and nothing is changed. The first operation of each direction
-checks that, because MariaDB and MySQL cannot undo changes of a table.
+A row that cannot be carried over raises CannotMigrate, which names its user. Each direction checks that first, because
+MariaDB and MySQL cannot roll back changes of a table.
 """
 
 import os
@@ -10,15 +10,15 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
-from django.db.models import OuterRef, Q, Subquery, Value
-from django.db.models.functions import Concat, Substr
+from django.db.models import Case, Count, Q, Value, When
+from django.db.models.functions import Concat, Length, Substr
 
-# The prefixes of digests.
+# The prefixes of digests: `argon2id$<salt>$<digest>`, `hmac-sha256$<digest>` and `password$<hash of Django>`.
 OWN, KEYED, PASSWORD = "argon2id$", "hmac-sha256$", "password$"
 SALT_BYTES = 16
-SALT_END = len(OWN) + 2 * SALT_BYTES
-PLAIN_DIGEST = "^[0-9a-f]{64}$"
-OLD_LENGTH = 255
+SALT_LENGTH = 2 * SALT_BYTES  # in hex
+OLD_DIGEST = "^[0-9a-f]{64}$"
+NEW_DIGEST = r"^(argon2id\$[0-9a-f]{32}\$[0-9a-f]{64}|hmac-sha256\$[0-9a-f]{64}|password\$.{1,255})$"
 NAMED = 20  # users in an error
 
 COPY_APPS = """
@@ -32,75 +32,71 @@ class CannotMigrate(Exception):
 
 
 def refuse(problem, users):
-    if users := sorted(set(users), key=str):
+    if users := sorted(set(users)):
         more = f" and {len(users) - NAMED} more" if len(users) > NAMED else ""
-        raise CannotMigrate(f"{problem} of user {', '.join(map(str, users[:NAMED]))}{more}. Nothing was changed.")
+        named = ", ".join(map(str, users[:NAMED]))
+        raise CannotMigrate(f"Cannot migrate user {named}{more}: {problem}. Nothing was changed.")
 
 
-def models_of(apps, schema_editor, *names):
-    alias = schema_editor.connection.alias
-    return [apps.get_model("twofactor", name)._base_manager.using(alias) for name in names]
+def rows_of(name, apps, schema_editor):
+    return apps.get_model("twofactor", name)._base_manager.using(schema_editor.connection.alias)
 
 
 def check_forwards(apps, schema_editor):
-    """Refuse backup codes that neither this app nor its import has written."""
-    authenticators, codes = models_of(apps, schema_editor, "Authenticator", "BackupCode")
-    salts = authenticators.exclude(backup_salt=b"").values_list("user_id", "backup_salt")
-    refuse("There is a malformed salt", (user for user, salt in salts if len(salt) != SALT_BYTES))
-    malformed = codes.exclude(digest__regex=PLAIN_DIGEST)
-    own = ~Q(authenticator__backup_salt=b"")
-    malformed = malformed.filter(own | ~Q(digest__contains="$"))
-    refuse("There is a malformed backup code", malformed.values_list("authenticator__user_id", flat=True))
+    """Refuse salts and backup codes that this app has not written."""
+    authenticators = rows_of("Authenticator", apps, schema_editor)
+    codes = rows_of("BackupCode", apps, schema_editor)
+    # An empty salt marks imported codes, which may be hashes of Django. Those have a "$".
+    malformed = authenticators.alias(length=Length("backup_salt")).exclude(length__in=(0, SALT_BYTES))
+    refuse("malformed salt", malformed.values_list("user_id", flat=True))
+    imported_hash = Q(authenticator__backup_salt=b"", digest__contains="$")
+    malformed = codes.exclude(Q(digest__regex=OLD_DIGEST) | imported_hash)
+    refuse("malformed backup code", malformed.values_list("authenticator__user_id", flat=True))
 
 
-def forwards(apps, schema_editor):
-    second_factors, codes = models_of(apps, schema_editor, "SecondFactor", "BackupCode")
-    schema_editor.execute(COPY_APPS)
+def add_prefixes(apps, schema_editor):
+    second_factors = rows_of("SecondFactor", apps, schema_editor)
+    codes = rows_of("BackupCode", apps, schema_editor)
+    codes.filter(digest__contains="$").update(digest=Concat(Value(PASSWORD), "digest"))
     for pk, salt in list(second_factors.exclude(backup_salt=b"").values_list("pk", "backup_salt")):
-        own = codes.filter(second_factor_id=pk)
-        own.update(digest=Concat(Value(f"{OWN}{bytes(salt).hex()}$"), "digest"))
-    imported = codes.filter(second_factor__in=second_factors.filter(backup_salt=b"").values("pk"))
-    hashed = Q(digest__contains="$")
-    imported.filter(~hashed).update(digest=Concat(Value(KEYED), "digest"))
-    imported.filter(hashed).exclude(digest__startswith=KEYED).update(digest=Concat(Value(PASSWORD), "digest"))
+        codes.filter(second_factor=pk).update(digest=Concat(Value(f"{OWN}{bytes(salt).hex()}$"), "digest"))
+    codes.exclude(digest__contains="$").update(digest=Concat(Value(KEYED), "digest"))
 
 
 def check_backwards(apps, schema_editor):
-    """Refuse what the old rows have no columns for."""
-    second_factors, codes = models_of(apps, schema_editor, "SecondFactor", "BackupCode")
-    refuse("There is no authenticator app", second_factors.filter(app=None).values_list("user_id", flat=True))
-    salts = codes.filter(digest__startswith=OWN).annotate(salt=Substr("digest", 1, SALT_END))
-    salts = salts.values("second_factor").annotate(salts=models.Count("salt", distinct=True)).filter(salts__gt=1)
-    own = codes.filter(digest__startswith=OWN).values("second_factor")
-    mixed = codes.exclude(digest__startswith=OWN).filter(second_factor__in=own)
-    several = codes.filter(second_factor__in=salts.values("second_factor"))
-    refuse("There are backup codes of two kinds", (mixed | several).values_list("second_factor__user_id", flat=True))
-    long = codes.filter(digest__startswith=PASSWORD, digest__regex=f".{{{OLD_LENGTH + len(PASSWORD) + 1},}}")
-    refuse("There is a digest that is too long", long.values_list("second_factor__user_id", flat=True))
+    """Refuse what the old tables have no columns for."""
+    second_factors = rows_of("SecondFactor", apps, schema_editor)
+    codes = rows_of("BackupCode", apps, schema_editor)
+    refuse("no authenticator app", second_factors.filter(app=None).values_list("user_id", flat=True))
+    malformed = codes.exclude(digest__regex=NEW_DIGEST)
+    refuse("malformed backup code", malformed.values_list("second_factor__user_id", flat=True))
+    prefix_and_salt = Substr("digest", 1, len(OWN) + SALT_LENGTH)
+    kind = Case(When(digest__startswith=OWN, then=prefix_and_salt), default=Value("imported"))
+    users = codes.values("second_factor__user_id").alias(kinds=Count(kind, distinct=True)).filter(kinds__gt=1)
+    refuse("backup codes of two sets", users.values_list("second_factor__user_id", flat=True))
 
 
-def backwards(apps, schema_editor):
-    second_factors, app_rows, codes = models_of(apps, schema_editor, "SecondFactor", "AuthenticatorApp", "BackupCode")
-    mine = app_rows.filter(second_factor=OuterRef("pk"))
-    second_factors.update(
-        sealed_secret=Subquery(mine.values("sealed_secret")[:1]),
-        last_time_step=Subquery(mine.values("last_time_step")[:1]),
-    )
+def copy_apps_back_and_remove_prefixes(apps, schema_editor):
+    """Update each row once: PostgreSQL cannot alter a table after it has updated a row twice in a transaction."""
+    second_factors = rows_of("SecondFactor", apps, schema_editor)
+    codes = rows_of("BackupCode", apps, schema_editor)
     own = codes.filter(digest__startswith=OWN)
-    salts = dict(own.annotate(salt=Substr("digest", len(OWN) + 1, 2 * SALT_BYTES)).values_list("second_factor", "salt"))
-    imported = set(codes.exclude(digest__startswith=OWN).values_list("second_factor", flat=True))
-    for pk in list(second_factors.values_list("pk", flat=True)):
-        if pk not in imported:
-            salt = bytes.fromhex(salts[pk]) if pk in salts else os.urandom(SALT_BYTES)
-            second_factors.filter(pk=pk).update(backup_salt=salt)
-    own.update(digest=Substr("digest", SALT_END + 2))
+    salts = dict.fromkeys(codes.values_list("second_factor", flat=True).distinct(), b"")  # marks imported codes
+    hex_salts = own.annotate(salt=Substr("digest", len(OWN) + 1, SALT_LENGTH)).values_list("second_factor", "salt")
+    salts |= {pk: bytes.fromhex(salt) for pk, salt in hex_salts.distinct()}
+    for pk, secret, step in list(second_factors.values_list("pk", "app__sealed_secret", "app__last_time_step")):
+        salt = salts.get(pk, os.urandom(SALT_BYTES))
+        second_factors.filter(pk=pk).update(sealed_secret=secret, last_time_step=step, backup_salt=salt)
+    own.update(digest=Substr("digest", len(OWN) + SALT_LENGTH + 2))
     for prefix in (KEYED, PASSWORD):
         codes.filter(digest__startswith=prefix).update(digest=Substr("digest", len(prefix) + 1))
 
 
 def rename_permissions(old, new, new_name):
+    """Return a function that renames the permissions. Django renames the content type, but not these."""
+
     def rename(apps, schema_editor):
-        permissions = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
+        permissions = apps.get_model("auth", "Permission")._base_manager.using(schema_editor.connection.alias)
         for action in ("add", "change", "delete", "view"):
             found = permissions.filter(content_type__app_label="twofactor", codename=f"{action}_{old}")
             found.update(codename=f"{action}_{new}", name=f"Can {action} {new_name}")
@@ -117,6 +113,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(check_forwards, migrations.RunPython.noop),
+        # RenameField would leave the old name of the field in the constraint.
         migrations.RemoveConstraint("backupcode", "backup_code_once"),
         migrations.RenameModel("Authenticator", "SecondFactor"),
         migrations.RenameField("backupcode", "authenticator", "second_factor"),
@@ -152,7 +149,8 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
-        migrations.RunPython(forwards, backwards),
+        migrations.RunSQL(COPY_APPS, migrations.RunSQL.noop),
+        migrations.RunPython(add_prefixes, copy_apps_back_and_remove_prefixes),
         # The defaults are for the columns that the way back adds again.
         migrations.AlterField("secondfactor", "sealed_secret", models.TextField(default="")),
         migrations.AlterField("secondfactor", "backup_salt", models.BinaryField(default=b"")),
