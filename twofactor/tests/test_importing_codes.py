@@ -6,22 +6,24 @@ import secrets
 import pytest
 from django.contrib.auth.hashers import check_password, make_password
 
-from twofactor import codes, models
-from twofactor.forms import VerifyLoginForm
-from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
+from twofactor import backup_codes as pure
+from twofactor.attempts import Attempt
+from twofactor.forms import BackupCodeForm, CodeForm
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor, backup_code
+from twofactor.refusals import Refused
 from twofactor.tests.constants import NOW, UNKNOWN_BACKUP_CODE
 from twofactor.tests.responses import error_codes
-from twofactor.tests.rows import counters, update
+from twofactor.tests.rows import counters, event_kinds, update
 
 pytestmark = pytest.mark.database
 
-ACCEPTED, WRONG, DELAYED, UNREADABLE = Verdict.ACCEPTED, Verdict.WRONG, Verdict.DELAYED, Verdict.UNREADABLE
 DIGITS, TOKEN = "00412857", "abcd2345"
 OTHER_KEY = f"other:{'A' * 43}="
 
+judge, spend = BackupCode.objects.judge, BackupCode.objects.spend
+
 
 def set_backup_codes(second_factor, *digests):
-    SecondFactor.objects.update(backup_salt=b"")
     second_factor.backup_codes.all().delete()
     BackupCode.objects.bulk_create(BackupCode(second_factor=second_factor, digest=digest) for digest in digests)
     return SecondFactor.objects.get(pk=second_factor.pk)
@@ -31,13 +33,15 @@ def set_backup_codes(second_factor, *digests):
 def imported(second_factor, secret):
     """A second factor with two imported codes."""
     key = {"secret": secret, "owner": str(second_factor.user_id)}
-    return set_backup_codes(second_factor, *(codes.imported_digest(code, **key).hex() for code in (DIGITS, TOKEN)))
+    return set_backup_codes(second_factor, *(pure.imported_digest(code, **key) for code in (DIGITS, TOKEN)))
 
 
 @pytest.fixture
 def hashed(second_factor):
     """A second factor with two imported codes that are hashed like passwords."""
-    return set_backup_codes(second_factor, make_password("Ab3dEf9hIj"), make_password("Kl3mNo9pQr"))
+    return set_backup_codes(
+        second_factor, *(pure.PASSWORD + make_password(code) for code in ("Ab3dEf9hIj", "Kl3mNo9pQr"))
+    )
 
 
 # --- Storage --------------------------------------------------------------------------------------
@@ -48,27 +52,28 @@ def hashed(second_factor):
     ("x" * 64, "x" * 64), ("x" * 65, None), ("１２３４５６７８", "12345678"), ("abcdefg\0", None), ("é" * 8, None),
 ])  # fmt: skip
 def test_normalizing_removes_spaces_and_dashes_and_refuses_malformed_codes(typed, normalized):
-    assert codes.normalize_imported(typed) == normalized
+    assert pure.normalize_imported(typed) == normalized
 
 
 def test_a_digest_depends_on_secret_and_user_and_ignores_case():
     key = hmac.digest(b"A" * 32, b"twofactor: backup codes from another app: 7", "sha256")  # as in earlier versions
-    digest = hmac.digest(key, b"abcd2345", "sha256")
-    assert codes.imported_digest("abcd2345", secret="A" * 32, owner="7") == digest
-    assert codes.imported_digest("ABCD2345", secret="A" * 32, owner="7") == digest
-    assert codes.imported_digest("abcd2345", secret="B" * 32, owner="7") != digest
-    assert codes.imported_digest("abcd2345", secret="A" * 32, owner="8") != digest
+    digest = f"hmac-sha256${hmac.digest(key, b'abcd2345', 'sha256').hex()}"
+    assert pure.imported_digest("abcd2345", secret="A" * 32, owner="7") == digest
+    assert pure.imported_digest("ABCD2345", secret="A" * 32, owner="7") == digest
+    assert pure.imported_digest("abcd2345", secret="B" * 32, owner="7") != digest
+    assert pure.imported_digest("abcd2345", secret="A" * 32, owner="8") != digest
 
 
 def test_codes_stay_valid_when_keys_are_rotated(imported, run_command, settings):
     settings.TWOFACTOR_KEYS = f"new:{'A' * 43}=,{settings.TWOFACTOR_KEYS}"
     run_command("twofactor", "rotate-keys")
-    assert SecondFactor.objects.get().spend_backup_code(DIGITS)
+    assert spend(SecondFactor.objects.get(), DIGITS)
 
 
 def test_no_code_is_accepted_if_the_secret_cannot_be_decrypted(imported, settings, caplog):
     settings.TWOFACTOR_KEYS = OTHER_KEY
-    assert imported.judge_backup_code(DIGITS) is UNREADABLE
+    with pytest.raises(Refused, match="unreadable"):
+        judge(imported, DIGITS)
     assert "TOTP and every backup code is refused" in caplog.text
     assert counters(imported) == (0, 0, 0)
 
@@ -77,33 +82,33 @@ def test_no_code_is_accepted_if_the_secret_cannot_be_decrypted(imported, setting
 
 
 def test_a_code_is_accepted_once_in_any_spelling(imported):
-    assert imported.spend_backup_code("ABCD-2345")
+    assert spend(imported, "ABCD-2345")
     for typed in ["ABCD-2345", "abcd2345", "aBcD 2345"]:
-        assert not imported.spend_backup_code(typed)
+        assert not spend(imported, typed)
     assert imported.codes_left == 1
 
 
 def test_a_hashed_code_is_accepted_once_and_is_case_sensitive(hashed):
-    assert hashed.judge_backup_code("ab3def9hij") is WRONG
-    assert hashed.judge_backup_code(hashed.backup_codes.first().digest) is WRONG
-    assert hashed.spend_backup_code("Ab3d-Ef9h-Ij")
-    assert not hashed.spend_backup_code("Ab3dEf9hIj")
+    assert not judge(hashed, "ab3def9hij")
+    assert not judge(hashed, hashed.backup_codes.first().digest)
+    assert spend(hashed, "Ab3d-Ef9h-Ij")
+    assert not spend(hashed, "Ab3dEf9hIj")
     assert hashed.codes_left == 1
 
 
 def test_a_try_costs_a_hash_per_unused_hashed_code_and_a_malformed_one_costs_none(hashed, monkeypatch):
     tries = []
-    monkeypatch.setattr(models, "check_password", lambda *args: tries.append(args) or check_password(*args))
+    monkeypatch.setattr(backup_code, "check_password", lambda *args: tries.append(args) or check_password(*args))
     for typed, hashes in [(UNKNOWN_BACKUP_CODE, 2), ("Kl3mNo9pQr", 2), (UNKNOWN_BACKUP_CODE, 1), ("short", 0)]:
         tries.clear()
-        hashed.judge_backup_code(typed)
+        judge(hashed, typed)
         assert len(tries) <= hashes
         assert bool(tries) is bool(hashes)
 
 
 def test_a_try_costs_no_password_hash_if_no_code_is_hashed(imported, monkeypatch):
-    monkeypatch.setattr(models, "check_password", None)
-    assert imported.judge_backup_code(UNKNOWN_BACKUP_CODE) is WRONG
+    monkeypatch.setattr(backup_code, "check_password", None)
+    assert not judge(imported, UNKNOWN_BACKUP_CODE)
 
 
 @pytest.mark.parametrize("make", [
@@ -113,8 +118,8 @@ def test_new_codes_replace_imported_codes(imported, make):
     fresh = make(imported)
     row = SecondFactor.objects.get()
     assert not row.has_imported_codes
-    assert not row.spend_backup_code(DIGITS)
-    assert row.spend_backup_code(fresh[0])
+    assert not spend(row, DIGITS)
+    assert spend(row, fresh[0])
 
 
 # --- Guessing -------------------------------------------------------------------------------------
@@ -122,13 +127,15 @@ def test_new_codes_replace_imported_codes(imported, make):
 
 def test_wrong_codes_are_charged_to_the_account_and_the_fifth_delays_it(imported, code_at):
     for failures in range(1, 5):
-        assert imported.judge_backup_code(UNKNOWN_BACKUP_CODE, now=NOW) is WRONG
+        assert not judge(imported, UNKNOWN_BACKUP_CODE, now=NOW)
         assert counters(imported) == (failures, 0, failures)
-    assert imported.judge_backup_code(UNKNOWN_BACKUP_CODE, now=NOW) is WRONG
+    assert not judge(imported, UNKNOWN_BACKUP_CODE, now=NOW)
     assert counters(imported) == (5, NOW + 30, 5)
-    assert imported.judge_backup_code(DIGITS, now=NOW + 29) is DELAYED
-    assert imported.judge(code_at(NOW + 29), now=NOW + 29) is DELAYED
-    assert imported.judge_backup_code(DIGITS, now=NOW + 30) is ACCEPTED
+    with pytest.raises(Refused, match="delayed"):
+        judge(imported, DIGITS, now=NOW + 29)
+    with pytest.raises(Refused, match="delayed"):
+        imported.app.judge(code_at(NOW + 29), now=NOW + 29)
+    assert judge(imported, DIGITS, now=NOW + 30)
     assert counters(imported) == (0, 0, 5)
 
 
@@ -136,10 +143,11 @@ def test_wrong_codes_are_charged_to_the_account_and_the_fifth_delays_it(imported
 def test_the_budget_locks_imported_codes_until_a_password_reset(kind, code, request):
     row = request.getfixturevalue(kind)
     update(row, budget_spent=100, budget_began=NOW)
-    assert row.judge_backup_code(code, now=NOW) is DELAYED
+    with pytest.raises(Refused, match="delayed"):
+        judge(row, code, now=NOW)
     row.unlock_after_password_reset(now=NOW)
     row.refresh_from_db()
-    assert row.judge_backup_code(code, now=NOW) is ACCEPTED
+    assert judge(row, code, now=NOW)
 
 
 # --- Forms and pages ------------------------------------------------------------------------------
@@ -147,19 +155,19 @@ def test_the_budget_locks_imported_codes_until_a_password_reset(kind, code, requ
 
 @pytest.fixture
 def bind(request_, user):
-    def bind(code, method="backup"):
-        typed = {"backup_code" if method == "backup" else "code": code}
-        options = {"method": method, "pending_id": secrets.token_hex(16)}
-        return VerifyLoginForm(typed, request=request_, second_factor=SecondFactor.objects.get(user=user), **options)
+    def bind(code, form=BackupCodeForm):
+        second_factor = SecondFactor.objects.get(user=user)
+        attempt = Attempt(request_, second_factor, pending_id=secrets.token_hex(16))
+        return form({form.field_name: code}, attempt=attempt)
 
     return bind
 
 
 def test_the_fields_recognize_any_shape_only_if_there_are_imported_codes(bind, second_factor, request):
     assert error_codes(bind(DIGITS)) == {"backup_code": ["malformed"]}
-    assert error_codes(bind("0041 2857", method="code")) == {"code": ["malformed"]}
+    assert error_codes(bind("0041 2857", CodeForm)) == {"code": ["malformed"]}
     imported = request.getfixturevalue("imported")
-    assert error_codes(bind("0041 2857", method="code")) == {"code": ["backup_code"]}
+    assert error_codes(bind("0041 2857", CodeForm)) == {"code": ["backup_code"]}
     form = bind("12345")
     assert form.errors["backup_code"] == ["Enter a backup code as you saved it."]
     assert form.fields["backup_code"].widget.attrs["autocapitalize"] == "none"
@@ -170,8 +178,8 @@ def test_the_fields_recognize_any_shape_only_if_there_are_imported_codes(bind, s
 def test_during_a_delay_the_form_does_not_offer_backup_codes(bind, imported):
     for _ in range(5):
         form = bind(UNKNOWN_BACKUP_CODE)
-        assert error_codes(form) == {"backup_code": ["wrong_backup_code"]}
-    assert form.owner_notified
+        assert error_codes(form) == {"backup_code": ["wrong"]}
+    assert event_kinds() == ["wrong_codes"]
     form = bind(DIGITS)
     assert error_codes(form) == {"backup_code": ["delayed"]}
     assert "No code and no backup code is taken for " in form.errors["backup_code"][0]
