@@ -40,5 +40,5 @@ class AuthenticationBackend(auth_backends.AuthenticationBackend):
 
     def get_user(self, user_id: Any) -> User | None:
         """Load the second factor with the user, which saves one query on each page."""
-        user = User.objects.select_related("second_factor").filter(pk=user_id).first()
+        user = User.objects.select_related("second_factor__app").filter(pk=user_id).first()
         return user if user and self.user_can_authenticate(user) else None

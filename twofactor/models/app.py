@@ -52,9 +52,6 @@ class AuthenticatorApp(models.Model):
 
     objects = AuthenticatorAppManager()
 
-    # The entry of this credential on the settings page.
-    template_name = "twofactor/credentials/app.html"
-
     def __str__(self) -> str:
         return f"authenticator app of {self.second_factor_id}"
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, models, transaction
+from django.db.models import Exists, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -72,41 +73,31 @@ class SecondFactor(Throttled):
         changed 2FA since this object was read (optimistic lock).
         """
         codes: list[str] = []
-        with self._undone_by_an_error():
+        with transaction.atomic():
             self._write_new_version()
             yield codes
-            if not self._has_credential():
+            # Backup codes alone do not keep 2FA on.
+            has_credential, has_codes = self._row.values_list(~Q(app=None), Exists(self.backup_codes.all())).get()
+            if not has_credential:
                 self._delete()
-            elif not self.backup_codes.exists():
+            elif not has_codes:
                 codes += self.backup_codes.create_set(self)
 
-    @contextmanager
-    def _undone_by_an_error(self) -> Iterator[None]:
-        """Run the block in a transaction. An error undoes what it changed in the database and on this object."""
-        as_read = self.__getstate__()
+    def _write_new_version(self) -> None:
+        version, moment = new_version(), timezone.now()
+        if self._state.adding:
+            self._create(version)
+        elif not self._row.filter(version=self.version).update(version=version, updated_at=moment):
+            raise ChangedMeanwhile
+        self.version, self.updated_at = version, moment
+
+    def _create(self, version: str) -> None:
+        self.version = version
         try:
             with transaction.atomic():
-                yield
-        except BaseException:
-            vars(self).update(as_read)
-            raise
-
-    def _write_new_version(self) -> None:
-        read, self.version, self.updated_at = self.version, new_version(), timezone.now()
-        if self._state.adding:
-            try:
-                with transaction.atomic():
-                    self.save()
-            except IntegrityError:
-                raise ChangedMeanwhile from None
-            return
-        unchanged = SecondFactor.objects.filter(pk=self.pk, version=read)
-        if not unchanged.update(version=self.version, updated_at=self.updated_at):
-            raise ChangedMeanwhile
-
-    def _has_credential(self) -> bool:
-        """Return whether a credential is left. Backup codes alone do not keep 2FA on."""
-        return SecondFactor.objects.filter(pk=self.pk, app__isnull=False).exists()
+                self.save()
+        except IntegrityError:
+            raise ChangedMeanwhile from None
 
     def _delete(self) -> None:
         user = self.user
@@ -131,7 +122,7 @@ class SecondFactor(Throttled):
 
     def turn_off(self) -> None:
         """Delete this row with its credentials and backup codes. Raise ChangedMeanwhile if 2FA has changed."""
-        with self._undone_by_an_error():
+        with transaction.atomic():
             self._write_new_version()
             self._delete()
 

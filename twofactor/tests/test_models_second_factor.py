@@ -166,29 +166,21 @@ def test_a_change_that_keeps_the_backup_codes_shows_none(second_factor, backup_c
 
 
 @pytest.mark.parametrize("is_on", [False, True])
-def test_an_error_undoes_a_change_in_the_database_and_on_the_object(user, secret, is_on):
+def test_an_error_undoes_a_change(user, secret, is_on):
     if is_on:
         AuthenticatorApp.objects.activate(user, secret=secret)
-        SecondFactor.objects.update(failures=7)
     second_factor = SecondFactor.objects.first() or SecondFactor(user=user)
-    before, as_read = rows(), [second_factor.pk, second_factor.version, second_factor.failures]
+    before = rows()
 
     @second_factor.change()
     def fail():
-        second_factor.unlock()
         AuthenticatorApp.objects.all().delete()
-        AuthenticatorApp.objects.create(second_factor=second_factor, sealed_secret="another")
         second_factor.backup_codes.all().delete()
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
     assert rows() == before
-    assert [second_factor.pk, second_factor.version, second_factor.failures] == as_read
-    with second_factor.change() as codes:  # as if nothing had happened
-        if not is_on:
-            AuthenticatorApp.objects.create(second_factor=second_factor)
-    assert len(codes) == (0 if is_on else 10)
 
 
 # --- The password reset ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from twofactor import adapter, conf, trust
 from twofactor.htmx import render_page, wants_panel
-from twofactor.models import AuthenticatorApp, SecondFactor, TrustedBrowser
+from twofactor.models import SecondFactor, TrustedBrowser
 from twofactor.views._backup_codes import SHOWN, remind_of_codes
 from twofactor.views.common import AuthenticatedRequest, second_factor_page
 
@@ -62,7 +62,6 @@ def status_of(request: AuthenticatedRequest, second_factor: SecondFactor | None)
     left = second_factor.codes_left if second_factor else 0
     return {
         "second_factor": second_factor,
-        "credentials": AuthenticatorApp.objects.filter(second_factor=second_factor),
         "codes_left": left,
         "codes_low": left <= conf.CODES_LOW,
         "is_required": adapter.current().is_required(request.user),
