@@ -1,6 +1,7 @@
 """Fixtures of the app's tests: users of the minimal site, and clients that are named after their state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -12,6 +13,7 @@ from django.core.management import call_command
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
+from twofactor import signals
 from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import NOW, PASSWORD
 from twofactor.tests.fixtures import *  # noqa: F403 - pytest finds fixtures by their names here
@@ -109,6 +111,22 @@ def invalid_code(code_at: Callable[[float], str]) -> str:
     """A code that is valid at no time near NOW."""
     valid = {code_at(NOW + 30 * steps) for steps in range(-20, 400)}
     return next(code for code in map("{:06}".format, range(1000)) if code not in valid)
+
+
+@pytest.fixture
+def received() -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """The signals that were sent so far: name and keyword arguments."""
+    received = []
+    names = {value: name for name, value in vars(signals).items() if isinstance(value, signals.Signal)}
+
+    def receive(signal: signals.Signal, **named: Any) -> None:
+        received.append((names[signal], named))
+
+    for signal in names:
+        signal.connect(receive)
+    yield received
+    for signal in names:
+        signal.disconnect(receive)
 
 
 @pytest.fixture

@@ -3,20 +3,23 @@
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
 
-from twofactor import limits
-from twofactor.forms import ProofForm, VerifySetupForm
+from twofactor import enrolment, limits
+from twofactor.forms import VerifySetupForm
 from twofactor.models import SecondFactor
 from twofactor.tests.constants import NOW, PASSWORD
 from twofactor.tests.helpers import code_now, wrong_code
 from twofactor.tests.responses import error_codes
 from twofactor.tests.rows import tries_left
+from twofactor.views import form_page
 
 
 @pytest.fixture
 def proof_form(request_, second_factor):
-    def bind(*, second_factor=second_factor, **typed):
-        method = "backup" if "backup_code" in typed else "code"
-        return ProofForm(typed, request=request_, second_factor=second_factor, method=method)
+    """Bind the step-up form to what was typed. Without a code or backup code, 2FA is off."""
+
+    def bind(**typed):
+        request_.POST = typed
+        return form_page.proof_form(request_, second_factor if {"code", "backup_code"} & typed.keys() else None)
 
     return bind
 
@@ -29,8 +32,8 @@ def unhashed(user, monkeypatch):
 def test_the_password_is_a_step_up_with_a_code_or_a_backup_code_if_2fa_is_on(proof_form, secret, backup_codes):
     assert proof_form(password=PASSWORD, code=code_now(secret)).is_valid()
     assert proof_form(password=PASSWORD, backup_code=backup_codes[0]).is_valid()
-    assert list(proof_form(second_factor=None, password="").fields) == ["password"]
-    assert proof_form(second_factor=None, password=PASSWORD).is_valid()
+    assert list(proof_form(password="").fields) == ["password"]
+    assert proof_form(password=PASSWORD).is_valid()
 
 
 @pytest.mark.parametrize("password, why", [("", "required"), ("no", "wrong_password"), ("x" * 129, "wrong_password")])
@@ -38,10 +41,10 @@ def test_a_code_is_not_checked_without_the_password(proof_form, secret, backup_c
     assert error_codes(proof_form(password=password, code=code_now(secret))) == {"password": [why]}
     assert error_codes(proof_form(password=password, backup_code=backup_codes[0])) == {"password": [why]}
     row = SecondFactor.objects.get()
-    assert (row.failures, row.last_time_step, row.codes_left) == (0, -1, 10)
+    assert (row.failures, row.app.last_time_step, row.codes_left) == (0, -1, 10)
 
 
-@pytest.mark.parametrize("typed", [{}, {"code": ""}, {"code": "12"}, {"backup_code": ""}])
+@pytest.mark.parametrize("typed", [{"code": ""}, {"code": "12"}, {"backup_code": ""}])
 def test_a_password_is_not_hashed_without_a_code(proof_form, unhashed, typed):
     assert not proof_form(password=PASSWORD, **typed).is_valid()
 
@@ -52,8 +55,8 @@ def test_a_password_that_is_too_long_is_not_hashed(proof_form, unhashed, secret)
 
 def test_a_password_is_not_stripped(proof_form, user):
     user.set_password(" spaces at both ends ")
-    assert proof_form(second_factor=None, password=" spaces at both ends ").is_valid()
-    assert not proof_form(second_factor=None, password="spaces at both ends").is_valid()
+    assert proof_form(password=" spaces at both ends ").is_valid()
+    assert not proof_form(password="spaces at both ends").is_valid()
 
 
 @pytest.mark.parametrize("field", ["code", "backup_code", "password"])
@@ -78,20 +81,21 @@ def fields_with_autofocus(form):
     return [name for name, field in form.fields.items() if field.widget.attrs.get("autofocus")]
 
 
-@pytest.mark.parametrize("query, method, fields", [
-    ({"method": "code"}, "code", ["code"]), ({"method": "backup"}, "backup", ["backup_code"]), ({}, "code", []),
+@pytest.mark.parametrize("query, fields", [
+    ({"method": "code"}, ["code"]), ({"method": "backup"}, ["backup_code"]), ({}, []),
 ])  # fmt: skip
-def test_the_field_of_the_chosen_method_has_autofocus(rf, user, second_factor, query, method, fields):
+def test_the_field_of_the_chosen_method_has_autofocus(rf, user, second_factor, query, fields):
     request = rf.get("/", query)
     request.user = user
-    assert fields_with_autofocus(ProofForm(request=request, second_factor=second_factor, method=method)) == fields
+    assert fields_with_autofocus(form_page.proof_form(request, second_factor)) == fields
 
 
 @pytest.fixture
 def setup_form(request_, secret):
     request_.session = SessionStore()
     request_.session["twofactor_setup"] = {"sealed": "the sealed secret"}
-    return lambda code: VerifySetupForm({"code": code}, request=request_, secret=secret, now=NOW)
+    setup = enrolment.Setup(secret, replaces="")
+    return lambda code: VerifySetupForm({"code": code}, request=request_, setup=setup, now=NOW)
 
 
 @pytest.mark.parametrize("steps_off", [-1, 0, 1])
@@ -102,17 +106,22 @@ def test_a_correct_code_of_a_setup_has_its_time_step(setup_form, request_, code_
     assert tries_left(request_) == 20
 
 
-@pytest.mark.parametrize("seconds, why, expected", [(60, "ahead", "60 seconds"), (-300, "behind", "5 minutes")])
-def test_the_error_of_a_setup_has_the_clock_offset(setup_form, code_at, seconds, why, expected):
+@pytest.mark.parametrize("seconds, expected", [
+    (60, "Your phone's clock is 60 seconds ahead."), (-300, "Your phone's clock is 5 minutes behind."),
+    (86400, "That code is not right."),
+])  # fmt: skip
+def test_the_error_of_a_setup_has_the_clock_offset(setup_form, code_at, seconds, expected):
     form = setup_form(code_at(NOW + seconds))
-    assert error_codes(form) == {"code": [why]}
-    assert expected in form.errors["code"][0]
+    assert error_codes(form) == {"code": ["wrong"]}
+    assert form.errors["code"][0].startswith(expected)
+    assert form.status == 422
 
 
 def test_a_setup_checks_five_codes_even_if_the_session_is_reset(setup_form, request_, code_at):
-    for _ in range(5):
-        assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": ["wrong_code"]}
-        request_.session["twofactor_setup"] = {"sealed": "the sealed secret"}
+    for why in ["wrong"] * 4 + ["ended"]:
+        assert error_codes(setup_form(code_at(NOW + 3600))) == {"code": [why]}
+    assert "twofactor_setup" not in request_.session
+    request_.session["twofactor_setup"] = {"sealed": "the sealed secret"}
     assert error_codes(setup_form(code_at(NOW))) == {"code": ["ended"]}
     assert tries_left(request_) == 20 - 6
 
