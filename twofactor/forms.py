@@ -18,7 +18,7 @@ from twofactor import backup_codes, conf, enrolment, passwords, totp
 from twofactor.attempts import Attempt
 from twofactor.base_forms import LimitedForm
 from twofactor.fields import BackupCodeField, CodeField, in_words
-from twofactor.models import BackupCode
+from twofactor.models import AuthenticatorApp, BackupCode
 from twofactor.refusals import Refused
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class CodeForm(SecondFactorForm):
         return self.has_error("code", "backup_code")
 
     def check(self, *, now: float) -> bool:
-        return self.second_factor.app.judge(self.cleaned_data["code"], now=now)
+        return AuthenticatorApp.objects.judge(self.second_factor, self.cleaned_data["code"], now=now)
 
 
 class BackupCodeForm(SecondFactorForm):

@@ -40,6 +40,11 @@ class AuthenticatorAppManager(models.Manager["AuthenticatorApp"]):
         second_factor.user = user
         return codes
 
+    def judge(self, second_factor: SecondFactor, code: str, *, now: float | None = None) -> bool:
+        """Do what `judge` of the app does. Without an app, which a parallel request may have removed, return False."""
+        app = getattr(second_factor, "app", None)
+        return app is not None and app.judge(code, now=now)
+
 
 class AuthenticatorApp(models.Model):
     """A credential: an app that generates codes (TOTP, RFC 6238)."""

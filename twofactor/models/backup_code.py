@@ -51,9 +51,10 @@ class BackupCodeManager(models.Manager["BackupCode"]):
 
     def _judge_imported(self, second_factor: SecondFactor, rows: "list[BackupCode]", code: str, now: float) -> bool:
         typed = backup_codes.normalize_imported(code)
-        if typed is None:
+        app = getattr(second_factor, "app", None)
+        if typed is None or app is None:  # a parallel request may have removed the app
             return False
-        secret = second_factor.app.secret_for("TOTP and every backup code")
+        secret = app.secret_for("TOTP and every backup code")
         second_factor.charge(now=now)
         if not self._use_up(second_factor, _imported_digests(rows, typed, secret, owner=str(second_factor.user_id))):
             return False

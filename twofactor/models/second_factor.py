@@ -4,7 +4,6 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,9 +17,6 @@ from twofactor import backup_codes, conf
 from twofactor.models.limit import Limit, limit_key
 from twofactor.models.throttle import Throttled
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import _User
-
 
 class ChangedMeanwhile(Exception):
     """The user's 2FA is no longer as the caller read it, so nothing was changed (optimistic lock)."""
@@ -31,14 +27,14 @@ class SecondFactorManager(models.Manager["SecondFactor"]):
         """Return the user's second factor, or None if 2FA is off. This costs no query if it was read with the user."""
         return getattr(user, "second_factor", None)
 
-    def turn_off(self, user: "_User") -> bool:
+    def turn_off(self, user: AbstractBaseUser) -> bool:
         """Turn 2FA off at any version. Return False if it was off. This is for staff; owners use `change`."""
-        row = self.filter(user=user)
+        row = self.filter(user_id=user.pk)
         with transaction.atomic():
             # Lock the row before its credentials, in the same order as `change`, to avoid a deadlock.
             was_on = row.update(version=new_version()) == 1
             row.delete()
-        user.second_factor = None  # Django would keep the deleted row on the user
+        user.second_factor = None  # type: ignore[attr-defined] # Django would keep the deleted row on the user
         return was_on
 
 

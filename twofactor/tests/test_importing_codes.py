@@ -78,6 +78,11 @@ def test_no_code_is_accepted_if_the_secret_cannot_be_decrypted(imported, setting
     assert counters(imported) == (0, 0, 0)
 
 
+def test_no_code_is_accepted_after_a_parallel_request_removed_the_app(imported):
+    AuthenticatorApp.objects.all().delete()
+    assert not judge(imported, DIGITS)
+
+
 # --- Single use -----------------------------------------------------------------------------------
 
 

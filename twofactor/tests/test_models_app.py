@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from twofactor.models import AuthenticatorApp, BackupCode
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.refusals import Refused
 from twofactor.tests.constants import NOW
 from twofactor.tests.helpers import code_now
@@ -51,6 +51,11 @@ def test_a_code_of_a_replaced_app_is_refused_with_a_stale_row(user, second_facto
     AuthenticatorApp.objects.activate(user, secret=secret)
     assert not stale.accept(code_at(NOW), now=NOW)
     assert AuthenticatorApp.objects.get().accept(code_at(NOW), now=NOW)
+
+
+def test_a_code_is_wrong_after_a_parallel_request_turned_2fa_off(second_factor, code_at):
+    SecondFactor.objects.get().turn_off()
+    assert not AuthenticatorApp.objects.judge(second_factor, code_at(NOW), now=NOW)
 
 
 def test_a_sealed_secret_copied_to_another_user_does_not_open(bob, second_factor, code_at):
