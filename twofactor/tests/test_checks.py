@@ -7,7 +7,7 @@ from django.core.checks import run_checks
 
 from twofactor.account import AccountAdapter
 from twofactor.checks import AFTER, HTMX_MIDDLEWARE, MIDDLEWARE, check_all
-from twofactor.models import AuthenticatorApp, SecondFactor
+from twofactor.models import AuthenticatorApp
 from twofactor.stages import VerifyStage
 
 OTHER_KEY = f"test:{'A' * 43}="
@@ -115,7 +115,7 @@ def test_one_secret_is_opened_for_each_key(make_user, settings):
 
 
 def test_the_check_passes_before_the_table_exists(db, monkeypatch):
-    monkeypatch.setattr(SecondFactor._meta, "db_table", "not_made_yet")
+    monkeypatch.setattr(AuthenticatorApp._meta, "db_table", "not_made_yet")
     assert warnings() == []
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.core.management import CommandError
 
 from twofactor import crypto
-from twofactor.models import AuthenticatorApp, SecondFactor
+from twofactor.models import AuthenticatorApp
 
 pytestmark = pytest.mark.database
 
@@ -22,20 +22,22 @@ def three_secrets(make_user):
 
 
 def key_ids():
-    return [crypto.kid_of(row.sealed_secret) for row in SecondFactor.objects.order_by("pk")]
+    return [crypto.kid_of(row.sealed_secret) for row in AuthenticatorApp.objects.order_by("pk")]
 
 
 def test_rotation_seals_every_secret_with_the_first_key(run_command, three_secrets, settings):
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
-    before = list(SecondFactor.objects.order_by("pk").values_list("version", "last_time_step"))
+    before = list(AuthenticatorApp.objects.order_by("pk").values_list("second_factor__version", "last_time_step"))
     output = run_command("twofactor", "rotate-keys")
     assert "sealed with key new: 3;" in output
     assert not any(hidden in output for hidden in [*three_secrets, NEW.split(":")[1]])
     assert ": 0; secrets" in run_command("twofactor", "rotate-keys")
     assert key_ids() == ["new"] * 3
     settings.TWOFACTOR_KEYS = NEW
-    assert [row.secret for row in SecondFactor.objects.order_by("pk")] == three_secrets
-    assert list(SecondFactor.objects.order_by("pk").values_list("version", "last_time_step")) == before
+    assert [row.secret for row in AuthenticatorApp.objects.order_by("pk")] == three_secrets
+    assert (
+        list(AuthenticatorApp.objects.order_by("pk").values_list("second_factor__version", "last_time_step")) == before
+    )
 
 
 def test_an_interrupted_rotation_can_be_run_again(run_command, three_secrets, settings, monkeypatch):
@@ -54,13 +56,15 @@ def test_an_interrupted_rotation_can_be_run_again(run_command, three_secrets, se
         with pytest.raises(KeyboardInterrupt):
             run_command("twofactor", "rotate-keys")
     assert key_ids() == ["new", "test", "test"]
-    assert [row.secret for row in SecondFactor.objects.order_by("pk")] == three_secrets
+    assert [row.secret for row in AuthenticatorApp.objects.order_by("pk")] == three_secrets
     assert ": 2; secrets" in run_command("twofactor", "rotate-keys")
     assert key_ids() == ["new"] * 3
 
 
 def test_a_secret_that_does_not_open_does_not_stop_the_rotation(run_command, three_secrets, settings, capsys):
-    SecondFactor.objects.filter(user__email__iexact="b@example.com").update(sealed_secret="v1.lost.AAAA")
+    AuthenticatorApp.objects.filter(second_factor__user__email__iexact="b@example.com").update(
+        sealed_secret="v1.lost.AAAA"
+    )
     settings.TWOFACTOR_KEYS = f"{NEW},{OLD}"
     with pytest.raises(CommandError):
         run_command("twofactor", "rotate-keys")
@@ -88,4 +92,4 @@ def test_a_phone_changed_during_the_rotation_is_kept(run_command, user, second_f
 
     monkeypatch.setattr(crypto.Keyring, "seal", change_phone_first)
     assert ": 0; secrets" in run_command("twofactor", "rotate-keys")
-    assert SecondFactor.objects.get().secret == "B" * 32
+    assert AuthenticatorApp.objects.get().secret == "B" * 32
