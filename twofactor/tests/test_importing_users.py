@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth, write
 from twofactor.importing.users import ImportedUser, base32, base32_of_hex, build_or_report, last_step, unsupported
-from twofactor.models import BackupCode, SecondFactor
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.tests.constants import NOW, SECRET
 from twofactor.totp import code_at, time_step_at
 
@@ -291,10 +291,11 @@ def test_secret_last_time_step_date_and_codes_are_imported(run_import, keys):
     totals = {"imported": 2, "codes": 2, "refused": 0, "skipped": 0, "unconfirmed": 1}
     assert run_import([user, ImportedUser(keys[1], SECRET)]) == (totals, [])
     row, other = SecondFactor.objects.order_by("user")
-    assert (row.user_id, row.secret, row.created_at, row.codes_left) == (keys[0], SECRET, LONG_AGO, 2)
-    assert not row.accept(code_at(SECRET, NOW // 30), now=NOW)
-    assert row.accept(code_at(SECRET, NOW // 30 + 1), now=NOW)
-    assert SECRET not in row.sealed_secret
+    assert (row.user_id, row.app.secret, row.codes_left) == (keys[0], SECRET, 2)
+    assert row.created_at == row.app.created_at == LONG_AGO
+    assert not row.app.accept(code_at(SECRET, NOW // 30), now=NOW)
+    assert row.app.accept(code_at(SECRET, NOW // 30 + 1), now=NOW)
+    assert SECRET not in row.app.sealed_secret
     assert not BackupCode.objects.filter(digest__in=user.codes).exists()
     assert not other.has_imported_codes
 
@@ -319,7 +320,7 @@ def test_users_who_turn_2fa_on_during_the_import_are_skipped(user, second_factor
     digest = "0" * 64
     rows = [write.Row(ImportedUser(key, "B" * 32), {digest}, []) for key in (user.pk, keys[0])]
     assert write.create_rows(rows) == rows[1:]
-    assert SecondFactor.objects.get(user=user).secret == SECRET
+    assert AuthenticatorApp.objects.get(second_factor__user=user).secret == SECRET
     assert BackupCode.objects.filter(digest=digest).count() == 1
 
 
