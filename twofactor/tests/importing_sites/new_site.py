@@ -39,11 +39,11 @@ def main(database, app, *apps, **more):
         **{"LOGGING": {"version": 1, "handlers": {"err": {"class": "logging.StreamHandler"}}}, **more},
     )
     sites.migrate()
-    from twofactor.models import Authenticator
+    from twofactor.models import SecondFactor
 
-    before = Authenticator.objects.count()
+    before = SecondFactor.objects.count()
     outputs = [run_import(app, "--dry-run")]
-    assert Authenticator.objects.count() == before
+    assert SecondFactor.objects.count() == before
     outputs += [run_import(app), run_import(app)]
     attempts = [attempt(*each) for each in json.load(sys.stdin)]
     json.dump({"outputs": outputs, "attempts": attempts}, sys.stdout)
