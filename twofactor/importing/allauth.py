@@ -3,14 +3,13 @@
 import hmac
 from collections.abc import Callable, Iterator
 from hashlib import sha1
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 
 from twofactor import totp
 from twofactor.importing import tables
-from twofactor.importing.users import CannotImport, ImportedUser, base32, last_step, unsupported
+from twofactor.importing.users import CannotImport, ImportedUser, Key, base32, last_step, unsupported
 
 
 class Source(tables.OneTable):
@@ -20,7 +19,7 @@ class Source(tables.OneTable):
         super().__init__("mfa_authenticator")
         self.decrypt = decrypt_function()
 
-    def build(self, key: Any, rows: dict[str, Any]) -> ImportedUser:
+    def build(self, key: Key, rows: dict[str, tables.Row]) -> ImportedUser:
         app = rows.get("totp")
         if app is None:
             return ImportedUser(key, problem=f"has {'a security key' if 'webauthn' in rows else 'recovery codes'} only")
@@ -38,24 +37,24 @@ class Source(tables.OneTable):
             # The row has the time of the last use. Which code it was is only in the cache, for half a minute.
             last_time_step=last_step(used_at, ahead=setting("TOTP_TOLERANCE", 0)),
             created_at=used_at[0],
-            codes=self.unused(rows["recovery_codes"].data) if "recovery_codes" in rows else (),
+            codes=self.unused(rows["recovery_codes"]) if "recovery_codes" in rows else (),
             notes=("not imported: a security key",) if "webauthn" in rows else (),
         )
 
-    def unused(self, data: dict[str, Any]) -> tuple[str, ...]:
+    def unused(self, row: tables.Row) -> tuple[str, ...]:
         """Return the unused recovery codes, which are derived from a seed or were imported into allauth.mfa."""
-        if data.get("migrated_codes") is not None:
-            return tuple(filter(None, map(self.decrypted, data["migrated_codes"])))
-        seed = self.decrypted(data.get("seed"))
+        if row.data.get("migrated_codes") is not None:
+            return tuple(filter(None, map(self.decrypted, row.data["migrated_codes"])))
+        seed = self.decrypted(row.data.get("seed"))
         if not seed:
             return ()
         derived = derive_codes(
             seed, count=setting("RECOVERY_CODE_COUNT", 10), digits=setting("RECOVERY_CODE_DIGITS", 8)
         )
-        used_mask = data.get("used_mask", 0)
+        used_mask = row.data.get("used_mask", 0)
         return tuple(code for i, code in enumerate(derived) if not used_mask >> i & 1)
 
-    def decrypted(self, text: Any) -> str:
+    def decrypted(self, text: object) -> str:
         """Return the decrypted text, or an empty string if decryption fails."""
         try:
             return self.decrypt(text) if isinstance(text, str) else ""
@@ -81,7 +80,8 @@ def decrypt_function() -> Callable[[str], str]:
     if apps.is_installed("allauth.mfa"):
         from allauth.mfa.adapter import get_adapter
 
-        return get_adapter().decrypt
+        decrypt: Callable[[str], str] = get_adapter().decrypt
+        return decrypt
     if getattr(settings, "MFA_ADAPTER", None):
         raise CannotImport(
             "MFA_ADAPTER may encrypt secrets, and cannot be used without allauth.mfa in INSTALLED_APPS. Add it for "

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Protocol, TypedDict
 
 from django.conf import settings
 from django.core import signing
@@ -11,12 +11,26 @@ from django.db import models
 
 from twofactor import totp
 from twofactor.importing import tables
-from twofactor.importing.users import ImportedUser, base32, build_or_report, last_step
+from twofactor.importing.users import ImportedUser, Key, base32, build_or_report, last_step
 
 SIGNED, SALT = "mfa1:", "django_mfa.secret"
 OTHERS = {"webauthn": "a security key", "email": "email"}
 ONLY = {**OTHERS, "recovery_codes": "recovery codes"}
 UNREADABLE = "the secret cannot be decrypted or is invalid"
+
+
+class Codes(TypedDict, total=False):
+    """The JSON of a set of recovery codes: in clear if they were migrated from an older version, otherwise hashed."""
+
+    codes: list[str]
+    used: list[int]  # indexes of `codes`
+    migrated_plaintext: bool
+
+
+class OldRow(Protocol):
+    """A row of the table of secrets."""
+
+    secret_key: str
 
 
 def source() -> "Source | OldSource":
@@ -30,7 +44,7 @@ class Source(tables.OneTable):
     def __init__(self) -> None:
         super().__init__("django_mfa_authenticator")
 
-    def build(self, key: Any, rows: dict[str, Any]) -> ImportedUser:
+    def build(self, key: Key, rows: dict[str, tables.Row]) -> ImportedUser:
         app = rows.get("totp")
         if app is None:
             others = [name for kind, name in ONLY.items() if kind in rows]
@@ -38,7 +52,7 @@ class Source(tables.OneTable):
         secret = base32(unsigned(app.data.get("secret", "")))
         if secret is None:
             return ImportedUser(key, problem=UNREADABLE)
-        codes = rows["recovery_codes"].data if "recovery_codes" in rows else {}
+        codes: Codes = rows["recovery_codes"].data if "recovery_codes" in rows else {}
         in_clear = bool(codes.get("migrated_plaintext"))
         # django-mfa accepts a code of the next step and stores its step. For the first code it stores the time only.
         steps = app.data.get("last_verified_counter", -1), last_step([app.created_at], ahead=1)
@@ -69,10 +83,10 @@ class OldSource:
         has_keys = tables.columns_of("django_mfa_u2fkey")
         self.keys_ = tables.table_model("django_mfa_u2fkey", user_id=tables.user_key_field()) if has_keys else None
 
-    def keys(self) -> list[Any]:
+    def keys(self) -> list[Key]:
         return tables.user_keys(*filter(None, [self.secrets, self.keys_]))
 
-    def users(self, keys: list[Any]) -> Iterator[ImportedUser]:
+    def users(self, keys: list[Key]) -> Iterator[ImportedUser]:
         rows = {row.user_id: row for row in self.secrets.objects.filter(user_id__in=keys)}
         codes = defaultdict(list)
         for code in self.codes.objects.filter(user_id__in=[row.pk for row in rows.values()]):
@@ -84,7 +98,7 @@ class OldSource:
                 else ImportedUser(key, problem="has a security key only")
             )
 
-    def build(self, key: Any, row: Any, codes: list[str]) -> ImportedUser:
+    def build(self, key: Key, row: OldRow, codes: list[str]) -> ImportedUser:
         secret = base32(row.secret_key)
         if secret is None:
             return ImportedUser(key, problem=UNREADABLE)
@@ -92,7 +106,7 @@ class OldSource:
         return ImportedUser(key, secret, last_time_step=totp.time_step_at(time.time()), codes=tuple(codes))
 
 
-def unused(data: dict[str, Any]) -> tuple[str, ...]:
+def unused(data: Codes) -> tuple[str, ...]:
     used = set(data.get("used", []))
     return tuple(code for i, code in enumerate(data.get("codes", [])) if i not in used)
 
@@ -103,7 +117,8 @@ def unsigned(secret: str) -> str:
         return secret
     for key in getattr(settings, "MFA_SECRET_ENCRYPTION_KEYS", None) or []:
         try:
-            return signing.loads(secret.removeprefix(SIGNED), key=key, salt=SALT)
+            value: str = signing.loads(secret.removeprefix(SIGNED), key=key, salt=SALT)
         except signing.BadSignature:
             continue
+        return value
     return ""

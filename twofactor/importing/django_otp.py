@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Protocol
 
 from django.db import models
 
 from twofactor import conf, totp
 from twofactor.importing import tables
-from twofactor.importing.users import ImportedUser, base32_of_hex, build_or_report, last_step, unsupported
+from twofactor.importing.users import ImportedUser, Key, base32_of_hex, build_or_report, last_step, unsupported
 
 NEVER = datetime.fromtimestamp(0, UTC)
 # Second factors that cannot be imported, by their table: plugins of django-otp and of django-two-factor-auth.
@@ -24,10 +24,29 @@ OTHERS = {
 }
 
 
+class Device(Protocol):
+    """A row of the table of TOTP devices."""
+
+    pk: int
+    user_id: Key
+    name: str
+    confirmed: bool
+    key: str
+    step: int
+    t0: int
+    digits: int
+    tolerance: int
+    drift: int
+    last_t: int
+    created_at: datetime | None  # older versions do not have this column and the next one
+    last_used_at: datetime | None
+
+
 class Source:
     def __init__(self) -> None:
-        self.apps = device_table(
+        self.apps = tables.table_model(
             "otp_totp_totpdevice",
+            **device_fields(),
             key=models.CharField(max_length=80),
             step=models.IntegerField(),
             t0=models.BigIntegerField(),
@@ -38,26 +57,30 @@ class Source:
             created_at=models.DateTimeField(null=True),
             last_used_at=models.DateTimeField(null=True),
         )
-        self.others = {device_table(table): name for table, name in OTHERS.items() if tables.columns_of(table)}
+        self.others = {
+            tables.table_model(table, **device_fields()): name
+            for table, name in OTHERS.items()
+            if tables.columns_of(table)
+        }
         self.static = self.tokens = None
         if tables.columns_of("otp_static_staticdevice"):
-            self.static = device_table("otp_static_staticdevice")
+            self.static = tables.table_model("otp_static_staticdevice", **device_fields())
             self.tokens = tables.table_model(
                 "otp_static_statictoken", device_id=models.BigIntegerField(), token=models.CharField(max_length=16)
             )
 
-    def keys(self) -> list[Any]:
+    def keys(self) -> list[Key]:
         return tables.user_keys(*filter(None, [self.apps, self.static, *self.others]))
 
-    def users(self, keys: list[Any]) -> Iterator[ImportedUser]:
+    def users(self, keys: list[Key]) -> Iterator[ImportedUser]:
         apps = tables.group_by_user(self.apps.objects.filter(user_id__in=keys))
         codes, others = self.codes_of(keys), self.others_of(keys)
         for key in keys:
             yield build_or_report(self.build, key, apps[key], codes[key], others[key])
 
-    def codes_of(self, keys: list[Any]) -> dict[Any, list[str]]:
+    def codes_of(self, keys: list[Key]) -> dict[Key, list[str]]:
         """Return the unused tokens by user. django-otp deletes used ones."""
-        found: dict[Any, list[str]] = defaultdict(list)
+        found: dict[Key, list[str]] = defaultdict(list)
         if self.static and self.tokens:
             devices = self.static.objects.filter(user_id__in=keys, confirmed=True)
             owners = dict(devices.values_list("pk", "user_id"))
@@ -65,15 +88,15 @@ class Source:
                 found[owners[token.device_id]].append(token.token)
         return found
 
-    def others_of(self, keys: list[Any]) -> dict[Any, set[str]]:
+    def others_of(self, keys: list[Key]) -> dict[Key, set[str]]:
         """Return the names of the confirmed second factors that cannot be imported, by user."""
-        found: dict[Any, set[str]] = defaultdict(set)
+        found: dict[Key, set[str]] = defaultdict(set)
         for model, name in self.others.items():
             for row in model.objects.filter(user_id__in=keys, confirmed=True):
                 found[row.user_id].add(name)
         return found
 
-    def build(self, key: Any, devices: list[Any], codes: list[str], others: set[str]) -> ImportedUser:
+    def build(self, key: Key, devices: list[Device], codes: list[str], others: set[str]) -> ImportedUser:
         other_names = " and ".join(sorted(others))
         confirmed = sorted((device for device in devices if device.confirmed), key=last_use, reverse=True)
         if not confirmed:
@@ -92,26 +115,26 @@ class Source:
         return user_of(device, codes, notes)
 
 
-def device_table(table_name: str, **fields: models.Field) -> Any:
-    common = {
+def device_fields() -> dict[str, tables.AnyField]:
+    """Return the fields that every kind of device has."""
+    return {
         "user_id": tables.user_key_field(),
         "name": models.CharField(max_length=64),
         "confirmed": models.BooleanField(),
     }
-    return tables.table_model(table_name, **common, **fields)
 
 
-def last_use(device: Any) -> tuple[Any, ...]:
+def last_use(device: Device) -> tuple[datetime, int, int]:
     """Return a sort key. Older versions store the time step of the last use, but not its time."""
     return getattr(device, "last_used_at", None) or NEVER, device.last_t, device.pk
 
 
-def has_clock_drift(device: Any) -> bool:
+def has_clock_drift(device: Device) -> bool:
     """Return whether django-otp has adapted to a clock that is outside of the drift window here."""
     return abs(device.drift) > conf.drift_window()
 
 
-def problem_of(device: Any) -> str:
+def problem_of(device: Device) -> str:
     if problem := unsupported(digits=device.digits, period=device.step, t0=device.t0):
         return problem
     return "" if base32_of_hex(device.key) else "the secret is invalid"
@@ -125,7 +148,7 @@ def missing_app(others: str, *, has_codes: bool, unconfirmed: bool) -> str:
     return "has backup tokens only" if has_codes else "has no device with a secret"
 
 
-def user_of(device: Any, codes: list[str], notes: list[str]) -> ImportedUser:
+def user_of(device: Device, codes: list[str], notes: list[str]) -> ImportedUser:
     created_at = getattr(device, "created_at", None)
     return ImportedUser(
         device.user_id,

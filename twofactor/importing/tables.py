@@ -3,16 +3,28 @@
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
 
 from django.apps.registry import Apps
 from django.contrib.auth import get_user_model
 from django.db import connection, models
 
-from twofactor.importing.users import CannotImport, ImportedUser, build_or_report
+from twofactor.importing.users import CannotImport, ImportedUser, Key, build_or_report
+
+AnyField: TypeAlias = "models.Field[Any, Any]"
 
 
-def table_model(name: str, /, **fields: models.Field) -> Any:
+class Row(Protocol):
+    """A row of `OneTable`. Its JSON may have any shape."""
+
+    type: str
+    data: Any
+    created_at: datetime | None  # the columns of both times may be missing
+    last_used_at: datetime | None
+
+
+def table_model(name: str, /, **fields: AnyField) -> Any:
     """Return a model of this table. Raise CannotImport if the table or a column is missing.
 
     A column of a nullable field may be missing, because older versions of the app did not have it.
@@ -67,18 +79,18 @@ class OneTable(ABC):
         )
 
     @abstractmethod
-    def build(self, key: Any, rows: dict[str, Any]) -> ImportedUser:
+    def build(self, key: Key, rows: dict[str, Row]) -> ImportedUser:
         """Return the second factor of the user with this key from their rows, given by kind."""
 
-    def keys(self) -> list[Any]:
+    def keys(self) -> list[Key]:
         return user_keys(self.rows)
 
-    def users(self, keys: list[Any]) -> Iterator[ImportedUser]:
+    def users(self, keys: list[Key]) -> Iterator[ImportedUser]:
         for key, rows in group_by_user(self.rows.objects.filter(user_id__in=keys)).items():
             yield build_or_report(self.build, key, {row.type: row for row in rows})
 
 
-def user_key_field() -> "models.Field[Any, Any]":
+def user_key_field() -> AnyField:
     """Return a field for a foreign key column to the user, whose key may be an integer, a UUID or a string."""
     key: Any = get_user_model()._meta.pk
     while key.remote_field:
@@ -86,15 +98,16 @@ def user_key_field() -> "models.Field[Any, Any]":
     if isinstance(key, models.IntegerField):  # includes the auto-incrementing fields
         return models.BigIntegerField()
     _, _, args, options = key.deconstruct()
-    return type(key)(*args, **{name: options[name] for name in options if name == "max_length"})
+    field: AnyField = type(key)(*args, **{name: options[name] for name in options if name == "max_length"})
+    return field
 
 
-def user_keys(*models_: Any) -> list[Any]:
+def user_keys(*models_: Any) -> list[Key]:
     """Return the sorted keys of the users who have a row in any of these models."""
     return sorted({key for model in models_ for key in model.objects.values_list("user_id", flat=True).distinct()})
 
 
-def group_by_user(rows: Iterable[Any]) -> dict[Any, list[Any]]:
+def group_by_user(rows: Iterable[Any]) -> dict[Key, list[Any]]:
     """Return the rows grouped by the key of their user."""
     found = defaultdict(list)
     for row in rows:

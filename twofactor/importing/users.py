@@ -5,12 +5,16 @@ import binascii
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Concatenate, ParamSpec
+from uuid import UUID
 
 from twofactor import totp
 
 SHORTEST = 10  # bytes of a secret: 80 bits, as the first authenticator apps had
 USUAL = 20  # bytes
+
+Key = int | str | UUID  # the primary key of a user
+Rows = ParamSpec("Rows")
 
 
 class CannotImport(Exception):
@@ -21,7 +25,7 @@ class CannotImport(Exception):
 class ImportedUser:
     """The second factor of one user in another app. `problem` says why it cannot be imported, if so."""
 
-    key: Any  # the user's primary key
+    key: Key
     secret: str = ""  # base32
     last_time_step: int = -1
     created_at: datetime | None = None
@@ -35,10 +39,12 @@ class ImportedUser:
             raise TypeError("A code is a string.")
 
 
-def build_or_report(build: Callable[..., ImportedUser], key: Any, *rows: Any) -> ImportedUser:
+def build_or_report(
+    build: Callable[Concatenate[Key, Rows], ImportedUser], key: Key, *rows: Rows.args, **named: Rows.kwargs
+) -> ImportedUser:
     """Return `build(key, *rows)`, or a user with a problem if the rows are malformed."""
     try:
-        return build(key, *rows)
+        return build(key, *rows, **named)
     except (AttributeError, TypeError, ValueError):
         return ImportedUser(key, problem="its row cannot be read")
 

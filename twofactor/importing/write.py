@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from twofactor import backup_codes, conf, events
-from twofactor.importing.users import ImportedUser
+from twofactor.importing.users import ImportedUser, Key
 from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.models.second_factor import new_version
 
@@ -23,10 +23,10 @@ logger = logging.getLogger("twofactor")
 class Source(Protocol):
     """What another app has stored."""
 
-    def keys(self) -> list[Any]:
+    def keys(self) -> list[Key]:
         """Return the primary keys of the users to import, sorted."""
 
-    def users(self, keys: list[Any]) -> Iterator[ImportedUser]:
+    def users(self, keys: list[Key]) -> Iterator[ImportedUser]:
         """Yield the users with these keys."""
 
 
@@ -68,11 +68,12 @@ def import_users(source: Source, *, name: str, dry_run: bool, output: Callable[[
     return totals
 
 
-def sort_batch(source: Source, keys: list[Any]) -> Batch:
+def sort_batch(source: Source, keys: list[Key]) -> Batch:
     """Sort the users with these keys by what will happen to them."""
+    # Ignored types: django-stubs takes the key of this project's users, an integer, for that of every user model.
     # `_base_manager`, because a site's default manager may filter users out or add joins.
-    existing = set(get_user_model()._base_manager.filter(pk__in=keys).values_list("pk", flat=True))
-    active = set(SecondFactor.objects.filter(user_id__in=keys).values_list("user_id", flat=True))
+    existing = set(get_user_model()._base_manager.filter(pk__in=keys).values_list("pk", flat=True))  # type: ignore[misc]
+    active = set(SecondFactor.objects.filter(user_id__in=keys).values_list("user_id", flat=True))  # type: ignore[misc]
     batch = Batch([], [], [])
     for user in source.users(keys):
         if user.key not in existing:
@@ -120,7 +121,7 @@ def create_rows(rows: list[Row]) -> list[Row]:
     )
     # A row with another version was created by the user during the import.
     found = SecondFactor.objects.filter(user_id__in=list(versions))
-    created = {row.user_id: row for row in found if row.version == versions[row.user_id]}
+    created: dict[Key, SecondFactor] = {row.user_id: row for row in found if row.version == versions[row.user_id]}
     imported = [row for row in rows if row.user.key in created]
     AuthenticatorApp.objects.bulk_create(app_of(row.user, created[row.user.key]) for row in imported)
     BackupCode.objects.bulk_create(
@@ -131,7 +132,8 @@ def create_rows(rows: list[Row]) -> list[Row]:
 
 
 def second_factor_of(user: ImportedUser, *, version: str) -> SecondFactor:
-    return SecondFactor(user_id=user.key, version=version, created_at=user.created_at or timezone.now())
+    created_at = user.created_at or timezone.now()
+    return SecondFactor(user_id=user.key, version=version, created_at=created_at)  # type: ignore[misc] # as in sort_batch
 
 
 def app_of(user: ImportedUser, second_factor: SecondFactor) -> AuthenticatorApp:
@@ -160,5 +162,6 @@ def log_imported(imported: list[Row], source: str) -> None:
 def count_unconfirmed(imported: list[Row]) -> int:
     """Return how many of these users have no confirmed address. The setup pages require one; the import does not."""
     keys = [row.user.key for row in imported]
-    confirmed = EmailAddress.objects.filter(user_id__in=keys, verified=True)
-    return len(keys) - confirmed.values("user_id").distinct().count()
+    addresses = EmailAddress.objects.filter(user_id__in=keys, verified=True)
+    confirmed: int = addresses.values("user_id").distinct().count()
+    return len(keys) - confirmed
