@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, models, transaction
-from django.db.models import Exists, Q
+from django.db.models import Exists
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -73,8 +73,8 @@ class SecondFactor(Throttled):
             self._write_new_version()
             yield codes
             # Backup codes alone do not keep 2FA on.
-            has_credential, has_codes = self._row.values_list(~Q(app=None), Exists(self.backup_codes.all())).get()
-            if not has_credential:
+            app, has_codes = self._row.values_list("app", Exists(self.backup_codes.all())).get()
+            if app is None:
                 self._delete()
             elif not has_codes:
                 codes += self.backup_codes.create_set(self)

@@ -1,6 +1,7 @@
 """The throttle of an account: a delay after wrong codes in a row, and a lock after a hundred in thirty days."""
 
 import time
+from typing import Self
 
 from django.db import models
 from django.db.models import Case, F, When
@@ -62,7 +63,7 @@ class Throttled(models.Model):
         self._set(**fields)
 
     @property
-    def _row(self) -> "models.QuerySet[Throttled]":
+    def _row(self) -> "models.QuerySet[Self]":
         return type(self)._default_manager.filter(pk=self.pk)
 
     def _set(self, **counters: int) -> None:
@@ -96,4 +97,5 @@ def delay_after(failures: int) -> int:
     if failures < conf.DELAY_FROM:
         return 0
     doublings = min(failures - conf.DELAY_FROM, 32)
-    return min(conf.DELAY_LONGEST, conf.DELAY_FIRST * 2**doublings)
+    delay: int = conf.DELAY_FIRST * 2**doublings
+    return min(conf.DELAY_LONGEST, delay)
