@@ -4,6 +4,7 @@ import time
 
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest
@@ -75,7 +76,7 @@ def update_session_list(request: HttpRequest, old_key: str | None) -> None:
         UserSession.objects.filter(session_key=old_key).update(session_key=request.session.session_key)
 
 
-def end_all(user: AbstractBaseUser, *, except_key: str | None = None) -> None:
+def end_all(user: AbstractBaseUser | AnonymousUser, *, except_key: str | None = None) -> None:
     """End the user's sessions that are in allauth's list, except the one with the key `except_key`."""
     if apps.is_installed("allauth.usersessions"):
         from allauth.usersessions.models import UserSession

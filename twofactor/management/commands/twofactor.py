@@ -3,7 +3,7 @@
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
@@ -18,6 +18,9 @@ from twofactor.models import SecondFactor
 from twofactor.prune import prune
 from twofactor.reset import reset
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
+
 SOURCES: dict[str, Callable[[], Source]] = {
     "allauth": allauth.Source,
     "django-otp": django_otp.Source,
@@ -29,6 +32,16 @@ UNREADABLE = (
     "Some secrets do not open with TWOFACTOR_KEYS. Until they do, their users can sign in with backup codes only, "
     "and not with backup codes that were imported from another app."
 )
+
+
+class Options(TypedDict, total=False):
+    """The options of the actions; each action has some of them."""
+
+    email: str
+    reason: str
+    keep_events: int
+    app: str
+    dry_run: bool
 
 
 def days(text: str) -> int:
@@ -65,7 +78,7 @@ class Command(BaseCommand):
         import_.add_argument("app", choices=SOURCES)
         import_.add_argument("--dry-run", action="store_true", help="show who would be imported; write nothing")
 
-    def handle(self, *args: Any, action: str, **options: Any) -> None:
+    def handle(self, *args: object, action: str, **options: Unpack[Options]) -> None:
         actions = {
             "status": self.status,
             "reset": self.reset,
@@ -76,7 +89,7 @@ class Command(BaseCommand):
         }
         actions[action](options)
 
-    def status(self, options: dict[str, Any]) -> None:
+    def status(self, options: Options) -> None:
         user = find(options["email"])
         second_factor = SecondFactor.objects.for_user(user)
         if second_factor is None:
@@ -87,14 +100,14 @@ class Command(BaseCommand):
         if wait := second_factor.seconds_to_wait():
             self.stdout.write(f"Codes from the app are not checked for another {wait} seconds.")
 
-    def reset(self, options: dict[str, Any]) -> None:
+    def reset(self, options: Options) -> None:
         user = find(options["email"])
         if reset(user, reason=options["reason"]):
             self.stdout.write(f"{user}: 2FA is now off. The user was notified by email.")
         else:
             self.stdout.write(f"{user}: 2FA was already off.")
 
-    def report(self, options: dict[str, Any]) -> None:
+    def report(self, options: Options) -> None:
         active = get_user_model()._default_manager.filter(is_active=True).select_related("second_factor")
         codes = "second_factor__backup_codes"
         active = active.annotate(unused_codes=Count(codes, filter=Q(**{f"{codes}__used_at": None})))
@@ -114,18 +127,18 @@ class Command(BaseCommand):
         if opened < total:
             raise CommandError(UNREADABLE)
 
-    def prune(self, options: dict[str, Any]) -> None:
+    def prune(self, options: Options) -> None:
         for what, count in prune(keep_events=options["keep_events"]):
             self.stdout.write(f"Deleted {what}: {count}")
 
-    def rotate_keys(self, options: dict[str, Any]) -> None:
+    def rotate_keys(self, options: Options) -> None:
         sealed, failed = keys.rotate(self.stderr.write)
         kid = conf.keyring().sealing_kid
         self.stdout.write(f"Secrets sealed with key {kid}: {sealed}; secrets that do not open: {failed}")
         if failed:
             raise CommandError(UNREADABLE)
 
-    def import_from(self, options: dict[str, Any]) -> None:
+    def import_from(self, options: Options) -> None:
         app, dry_run = options["app"], options["dry_run"]
         try:
             totals = import_users(SOURCES[app](), name=app, dry_run=dry_run, output=self.stdout.write)
@@ -142,7 +155,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was written: this was a dry run.")
 
 
-def find(email: str) -> Any:
+def find(email: str) -> "_User":
     try:
         return users.find(email)
     except LookupError as error:
