@@ -1,6 +1,6 @@
 """Step-up for allauth's own pages and for the admin: password and, where 2FA is on, a code."""
 
-from typing import Any
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from allauth.account.utils import get_next_redirect_url
@@ -18,20 +18,24 @@ from twofactor.views.common import second_factor_page
 from twofactor.views.form_page import proof_form, show_form
 
 
+class Context(TypedDict):
+    """The part of the context of allauth's view that the template uses."""
+
+    form: PasswordForm
+    redirect_field_value: str | None
+
+
 class ReauthenticateView(BaseReauthenticateView):
     """allauth's view with the app's form and template. It redirects back to the page that asked for the step-up."""
 
-    def get_form(self, form_class: Any = None) -> PasswordForm:
+    def get_form(self, form_class: object = None) -> PasswordForm:
         return proof_form(self.request, *self.args)
 
     def form_valid(self, form: PasswordForm) -> HttpResponse:
         record_proof(self.request, form)
         ask_to_send_again(self.request)
-        return super().form_valid(form)
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context = super().get_context_data(**kwargs)
-        return {**context, "unsent": is_unsent(self.request), "cancel_url": self.get_cancel_url()}
+        response: HttpResponse = super().form_valid(form)
+        return response
 
     def get_cancel_url(self) -> str:
         """Return the page of the dropped form. Without a form, return the admin's index or LOGIN_REDIRECT_URL.
@@ -42,8 +46,11 @@ class ReauthenticateView(BaseReauthenticateView):
         cancel_url = page if is_unsent(self.request) else admin_index(page)
         return cancel_url or resolve_url(settings.LOGIN_REDIRECT_URL)
 
-    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        return show_form(self.request, "reauthenticate", title=_("Confirm that it is you"), **context)
+    def render_to_response(self, context: Context, **kwargs: object) -> HttpResponse:
+        title = _("Confirm that it is you")
+        unsent = is_unsent(self.request)
+        cancel_url = self.get_cancel_url()
+        return show_form(self.request, "reauthenticate", title=title, unsent=unsent, cancel_url=cancel_url, **context)
 
 
 def admin_index(page: str | None) -> str | None:
