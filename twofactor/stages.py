@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from collections.abc import Callable
 from functools import wraps
 
 from allauth.account.stages import LoginStage, LoginStageController
@@ -23,7 +22,7 @@ from twofactor import conf, limits, sessions, trust
 from twofactor.attempts import Attempt
 from twofactor.fields import trust_field
 from twofactor.forms import CodeForm, SecondFactorForm, form_for
-from twofactor.htmx import render_page, wants_panel, with_hx_redirect
+from twofactor.htmx import View, render_page, wants_panel, with_hx_redirect
 from twofactor.models import SecondFactor
 
 # Session key: when the last pending sign-in began, its next URL, and why it ended. It stays after the sign-in ended.
@@ -127,7 +126,8 @@ class VerifyStage(LoginStage):
 
     def exit(self) -> HttpResponse:
         self.request.session.pop(KEY, None)
-        return super().exit()
+        response: HttpResponse = super().exit()
+        return response
 
     def end(self, ending: Ending) -> HttpResponse:
         """End this sign-in. The sign-in page shows why."""
@@ -146,7 +146,7 @@ class VerifyStage(LoginStage):
         return _redirect_to_sign_in(self.login.redirect_url)
 
 
-def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def verify_stage_required(view: View) -> View:
     """Pass the stage of the pending sign-in to the view. Without one, redirect to the sign-in page.
 
     Redirect users who are already signed in to their next page.
@@ -159,7 +159,7 @@ def verify_stage_required(view: Callable[..., HttpResponse]) -> Callable[..., Ht
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if request.user.is_authenticated:
             return redirect(get_login_redirect_url(request))
-        stage = LoginStageController.enter(request, VerifyStage.key)
+        stage: VerifyStage | None = LoginStageController.enter(request, VerifyStage.key)
         if stage is None:
             return _sign_in_again(request, _past_ending(request))
         if ending := stage.resume():
@@ -181,7 +181,8 @@ def is_pending(request: HttpRequest) -> bool:
 
 
 def _is_expired(request: HttpRequest) -> bool:
-    return time.time() - request.session.get(KEY, {}).get("began", 0) > conf.PENDING_SECONDS
+    began: int = request.session.get(KEY, {}).get("began", 0)
+    return time.time() - began > conf.PENDING_SECONDS
 
 
 def _past_ending(request: HttpRequest) -> Ending:
@@ -203,7 +204,8 @@ def _remember_ending(request: HttpRequest, ending: Ending) -> str | None:
     if KEY not in request.session:
         return None
     request.session[KEY] = {**request.session[KEY], "ending": ending}
-    return request.session[KEY]["next"]
+    next_url: str | None = request.session[KEY]["next"]
+    return next_url
 
 
 def _redirect_to_sign_in(next_url: str | None) -> HttpResponse:

@@ -16,13 +16,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from twofactor.forms import SENSITIVE_FIELDS
-from twofactor.htmx import with_hx_redirect
+from twofactor.htmx import View, with_hx_redirect
 from twofactor.models import ChangedMeanwhile, SecondFactor
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User
-
-View = Callable[..., HttpResponse]
 
 
 class AuthenticatedRequest(HttpRequest):

@@ -1,7 +1,6 @@
 """The settings page: status, backup codes left, trusted browsers, recent activity, and links to every action."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -57,7 +56,7 @@ def show_settings(request: AuthenticatedRequest, second_factor: SecondFactor | N
     return render_page(request, "settings", context, at=conf.settings_path())
 
 
-def status_of(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> dict[str, Any]:
+def status_of(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> dict[str, object]:
     """Return the context of the status block."""
     left = second_factor.codes_left if second_factor else 0
     return {
