@@ -161,6 +161,7 @@ def test_a_sign_in_is_completed_once(make, charges):
     assert make(late, pending_id=PENDING) == "closed"
     assert not late.is_checked
     assert charges() == (0, limits.COMPLETED, 0)
+    assert event_kinds() == []
 
 
 # --- Five in a row, over all forms and sign-ins ---------------------------------------------------
