@@ -24,7 +24,6 @@ MAX_AGE = timedelta(minutes=10)
 SETUP_URL = "twofactor:setup"
 SYNC_ONLY = "A second factor can be required for sync views only, and this view is async."
 
-
 View = Callable[..., HttpResponseBase]
 
 

@@ -8,14 +8,17 @@ from django.utils.translation import gettext as _
 from twofactor import conf
 from twofactor.htmx import render_page
 from twofactor.models import SecondFactor
+from twofactor.views.common import AuthenticatedRequest
 
 SHOWN = "twofactor_codes_shown"  # in the session until the codes are saved: the URL to go to afterwards
 
 
-def show_codes(request: HttpRequest, codes: list[str], *, in_setup: bool, destination: str = "") -> HttpResponse:
+def show_codes(
+    request: AuthenticatedRequest, codes: list[str], *, in_setup: bool, destination: str = ""
+) -> HttpResponse:
     """Return the only response that shows the backup codes. A reload of it opens the settings."""
     request.session[SHOWN] = destination
-    request.twofactor_due = None  # type: ignore[attr-defined] # set by the middleware while 2FA was off
+    request.twofactor_due = None  # the middleware set it while 2FA was off
     context = {
         "title": _("Save your backup codes"),
         "codes": codes,

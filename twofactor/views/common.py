@@ -1,6 +1,7 @@
 """Helpers of the views for signed-in users."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 class AuthenticatedRequest(HttpRequest):
     user: "_User"
+    twofactor_due: datetime | None  # set by the middleware
 
 
 def second_factor_page(*methods: str, without_2fa: str = "") -> Callable[[View], View]:
