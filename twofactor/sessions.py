@@ -39,7 +39,7 @@ def used_recently(
     now = time.time() if now is None else now
     state = request.session.get(KEY, {})
     is_proved = second_factor is not None and is_marked(request, second_factor)
-    return is_proved and state["method"] != TRUSTED_BROWSER and now - state["at"] <= within
+    return is_proved and state["method"] not in ("", TRUSTED_BROWSER) and now - state["at"] <= within
 
 
 def renew(request: HttpRequest, second_factor: SecondFactor | None, method: str = "") -> None:
