@@ -14,10 +14,10 @@ from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from twofactor import backup_codes, conf, enrolment, passwords, totp
+from twofactor import backup_codes, passwords
 from twofactor.attempts import Attempt
 from twofactor.base_forms import LimitedForm
-from twofactor.fields import BackupCodeField, CodeField, in_words
+from twofactor.fields import BackupCodeField, CodeField
 from twofactor.models import AuthenticatorApp, BackupCode
 from twofactor.refusals import Refused
 
@@ -222,52 +222,3 @@ def form_for(request: HttpRequest, attempt: Attempt) -> SecondFactorForm:
     posted = [form for form in METHODS.values() if form.field_name in request.POST]
     # A client may post an empty `code` with the field of another method.
     return (posted or [CodeForm])[-1](request.POST, attempt=attempt)
-
-
-class VerifySetupForm(LimitedForm):
-    """Step 2 of setup: a code that proves that the app has the key. `time_step` is the time step of that code."""
-
-    code = CodeField(
-        help_text=_(
-            "Your app now shows six digits that change every 30 seconds. Type them here to prove that it has the key."
-        )
-    )
-    field_name = "code"
-    template_name = CodeForm.template_name
-    sends_itself = True
-
-    error_messages = {
-        "source": SecondFactorForm.error_messages["source"],
-        "wrong": _("That code is not right. Check that you scanned this QR code, and try the next code."),
-        "ahead": _("Your phone's clock is %(off)s ahead. Set it to the network's time and try the next code."),
-        "behind": _("Your phone's clock is %(off)s behind. Set it to the network's time and try the next code."),
-    }
-
-    def __init__(
-        self, data: QueryDict | None = None, *, request: HttpRequest, setup: enrolment.Setup, now: float
-    ) -> None:
-        super().__init__(data)
-        self.request = request
-        self.setup = setup
-        self.now = now
-        self.time_step = -1
-        self.focus("code")
-
-    def clean(self) -> None:
-        if self.errors:
-            return
-        code = self.cleaned_data["code"]
-        try:
-            self.time_step = enrolment.prove(self.request, self.setup, code, now=self.now)
-        except Refused as refused:
-            self.refuse("code", self._words_for(refused.code, code), refused)
-
-    def _words_for(self, why: str, code: str) -> "StrOrPromise":
-        """Return the message, for a wrong code with the clock offset. At sign-in, the offset would help an attacker."""
-        if why != "wrong":
-            return self.error_messages.get(why, TOO_MANY)
-        around = totp.time_step_at(self.now)
-        offset = totp.clock_offset(self.setup.secret, code, around=around, reach=conf.CLOCK_REACH)
-        if offset is None:
-            return self.error_messages["wrong"]
-        return self.error_messages["ahead" if offset > 0 else "behind"] % {"off": in_words(abs(offset))}

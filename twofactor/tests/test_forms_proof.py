@@ -4,8 +4,8 @@ import pytest
 from django.contrib.sessions.backends.db import SessionStore
 
 from twofactor import enrolment, limits
-from twofactor.forms import VerifySetupForm
 from twofactor.models import SecondFactor
+from twofactor.setup_form import VerifySetupForm
 from twofactor.tests.constants import NOW, PASSWORD
 from twofactor.tests.helpers import code_now, wrong_code
 from twofactor.tests.responses import error_codes

@@ -2,8 +2,9 @@
 
 import pytest
 
-from twofactor import forms
+from twofactor.forms import CodeForm
 from twofactor.models import AuthenticatorApp, SecondFactor, SecurityEvent
+from twofactor.setup_form import VerifySetupForm
 from twofactor.tests.constants import (
     CANCEL_SETUP,
     CODE_PAGES,
@@ -139,7 +140,7 @@ def test_nothing_is_done_if_2fa_changed_meanwhile(changing_client, user, secret,
         AuthenticatorApp.objects.activate(user, secret="B" * 32)
         return is_valid
 
-    form = forms.VerifySetupForm if path == VERIFY_SETUP else forms.CodeForm
+    form = VerifySetupForm if path == VERIFY_SETUP else CodeForm
     check = form.is_valid
     monkeypatch.setattr(form, "is_valid", change_after_the_check)
     response = changing_client.post(path, typed)

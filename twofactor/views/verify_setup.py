@@ -9,9 +9,10 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from twofactor import enrolment, events, sessions
-from twofactor.forms import CodeForm, VerifySetupForm
+from twofactor.forms import CodeForm
 from twofactor.htmx import render_page
 from twofactor.models import AuthenticatorApp, SecondFactor
+from twofactor.setup_form import VerifySetupForm
 from twofactor.views._backup_codes import remind_of_codes, show_codes
 from twofactor.views.common import AuthenticatedRequest, post_data, second_factor_page
 
