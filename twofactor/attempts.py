@@ -45,12 +45,13 @@ class Attempt:
         Do not call this in a transaction, because a later error would roll the charges back.
         """
         user = self.second_factor.user
+        failures = self.second_factor.failures
         try:
             self._judge(answer, time.time() if now is None else now)
         except Refused as refused:
             events.code_refused(self.request, user, method=answer.key, why=refused.code)
             if refused.code == "wrong":
-                self._follow_up(answer)
+                self._follow_up(is_charged=self.second_factor.failures > failures)
             raise
         if answer.is_backup:
             self.codes_left = self.second_factor.codes_left
@@ -83,9 +84,12 @@ class Attempt:
             raise Refused("ended" if self.sign_in.end() else "closed")
         return [source, self.sign_in]
 
-    def _follow_up(self, answer: Answer) -> None:
-        """Tell the owner of a lock and of five wrong ones in a row. End the sign-in, or the session, after five."""
-        is_told = answer.is_guessable and self._tell_owner()
+    def _follow_up(self, *, is_charged: bool) -> None:
+        """Tell the owner of a lock and of five wrong ones in a row. End the sign-in, or the session, after five.
+
+        `is_charged`: the account was charged. An answer that is not guessable, or malformed, is not.
+        """
+        is_told = is_charged and self._tell_owner()
         if is_told and self.can_end_session:
             raise Refused("signed_out")
         if self.sign_in and not self.sign_in.left():

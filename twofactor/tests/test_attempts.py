@@ -179,8 +179,8 @@ def test_every_fifth_in_a_row_notifies_the_owner_and_ends_a_session_that_gave_no
     assert ("was signed in" in email.body) is (why == "signed_out")
 
 
-def test_wrong_answers_that_cannot_be_guessed_do_not_end_a_session(make, second_factor):
-    update(second_factor, failures=5)  # of codes from the app
+def test_wrong_answers_that_the_account_is_not_charged_for_do_not_end_a_session(make, second_factor):
+    update(second_factor, failures=5)  # of earlier codes from the app
     assert [make(Answer(False)) for _ in range(6)] == ["wrong"] * 6
     assert event_kinds() == []
 
