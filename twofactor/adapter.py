@@ -1,8 +1,10 @@
-"""What a host can customize: the name of the site and of an account, and who is required to have 2FA."""
+"""What a host can customize: names, the address for questions, and who is required to have 2FA."""
 
+from email.utils import parseaddr
 from functools import lru_cache
 
 from allauth.account.utils import user_email
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -24,6 +26,18 @@ class Adapter:
         """Return the account's name in the authenticator app: the email address, or else the username."""
         address: str | None = user_email(user)
         return address or user.get_username()
+
+    def greeting_name(self, user: AbstractBaseUser) -> str:
+        """Return the name for "Hello Ada," in emails, or "" for "Hello,". By default it is the user's short name.
+
+        An email address is no name. Only confirmed addresses of this user get an email with the name.
+        """
+        name = user.get_short_name() if hasattr(user, "get_short_name") else ""
+        return "" if "@" in name else name
+
+    def support_email(self) -> str:
+        """Return the address for questions of users, or "" if there is none."""
+        return parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
 
     def is_required(self, user: AbstractBaseUser) -> bool:
         """Return whether this user is required to have 2FA.

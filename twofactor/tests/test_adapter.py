@@ -43,6 +43,19 @@ def test_the_default_adapter_uses_the_setting_and_the_address_or_else_the_userna
     assert default.label(DjangoUser(username="ada")) == "ada"
 
 
+@pytest.mark.parametrize("user, name", [
+    (DjangoUser(first_name="Ada"), "Ada"), (DjangoUser(username="ada"), ""), (DjangoUser(first_name="a@b.co"), ""),
+    (SimpleNamespace(), ""),
+])  # fmt: skip
+def test_the_greeting_has_the_short_name_and_no_address(user, name):
+    assert adapter.current().greeting_name(user) == name
+
+
+def test_the_support_address_is_the_sender_of_emails(settings):
+    settings.DEFAULT_FROM_EMAIL = '"Acme, Inc." <help@example.com>'
+    assert adapter.current().support_email() == "help@example.com"
+
+
 @pytest.mark.parametrize("required, of_staff, of_others", [
     ("none", False, False), ("staff", True, False), ("all", True, True),
 ])  # fmt: skip
