@@ -19,10 +19,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from accounts import addresses, known_browsers
+from accounts import addresses, password_limits
 from accounts.backends import cached_owner
 from accounts.models import User
-from twofactor import limits, mail
+from twofactor import known_browsers, limits, mail
 from twofactor.account import AccountAdapter as TwofactorAccountAdapter
 from twofactor.events import log
 from twofactor.fields import in_words
@@ -111,11 +111,6 @@ class AccountAdapter(TwofactorAccountAdapter):
             limits.give_back(*self._charged)
         return user
 
-    def post_login(self, request: Any, user: Any, **kwargs: Any) -> Any:
-        response = super().post_login(request, user, **kwargs)
-        known_browsers.remember(request, response, user)
-        return response
-
     # --- Emails -------------------------------------------------------------------------------
 
     def send_confirmation_mail(self, request: Any, emailconfirmation: Any, signup: bool) -> None:
@@ -188,9 +183,9 @@ def sign_in_tries(request: HttpRequest, email: str) -> list[limits.Tries]:
     """Return the tries of this source, and those of the account for this browser, or of an address without one."""
     owner = cached_owner(request, email)
     if owner is None:
-        account = limits.Tries(limit_key("passwords_address", email.lower()), *known_browsers.RATE)
+        account = password_limits.of_address(email)
     else:
-        account = known_browsers.tries(owner, known_browsers.browser_id(request, owner))
+        account = password_limits.of_account(owner, known_browsers.browser_id(request, owner))
     return [limits.Tries(limit_key("passwords_source", limits.source_of(request)), *PASSWORDS_OF_SOURCE), account]
 
 

@@ -7,8 +7,9 @@ from allauth.account.adapter import get_adapter
 from allauth.usersessions.models import UserSession
 from django.http import HttpRequest
 
-from accounts import known_browsers
+from accounts import password_limits
 from accounts.models import User
+from twofactor import known_browsers
 from twofactor.events import log
 
 logger = logging.getLogger("accounts")
@@ -30,7 +31,7 @@ def create_user_session(request: HttpRequest, **kwargs: Any) -> None:
 def clear_wrong_passwords(request: HttpRequest, user: User, **kwargs: Any) -> None:
     """After a password reset, clear the limits of wrong passwords for this browser and for unknown browsers."""
     for browser in {"", known_browsers.browser_id(request, user)}:
-        known_browsers.tries(user, browser).clear()
+        password_limits.of_account(user, browser).clear()
 
 
 def restore_session_age(request: HttpRequest, **kwargs: Any) -> None:

@@ -4,10 +4,11 @@ from ipaddress import ip_address
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from twofactor import known_browsers
 from twofactor.models import SecondFactor
 
 
@@ -27,6 +28,12 @@ class AccountAdapter(DefaultAccountAdapter):
             methods = super().get_reauthentication_methods(user)
             return [{**each, "url": url} for each in methods if each["id"] == "reauthenticate"]
         return [{"id": "twofactor", "description": _("Use your password and a code"), "url": url}]
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: object) -> HttpResponse:
+        """Remember the browser in its device cookie. The signal of the sign-in is sent before, by allauth."""
+        response: HttpResponse = super().post_login(request, user, **kwargs)
+        known_browsers.remember(request, response, user)
+        return response
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the client's IP address.

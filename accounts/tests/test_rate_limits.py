@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from allauth.account.models import EmailAddress
 from django.conf import settings as site
-from django.core import signing
 
-from accounts import adapter, known_browsers
+from accounts import adapter
 from twofactor.models import Limit
 from twofactor.tests.constants import EMAIL, LOGIN, PASSWORD, REAUTHENTICATE
 from twofactor.tests.helpers import give_password, is_signed_in, new_client, sign_in
@@ -71,25 +70,6 @@ def test_a_browser_is_known_with_any_confirmed_address_of_the_account(user, know
     address.set_as_primary()
     user.refresh_from_db()
     assert can_sign_in(known_browser, user)
-
-
-def test_a_browser_is_known_only_after_the_second_factor_and_for_its_account(user, second_factor, make_user, rf):
-    client = new_client()
-    give_password(client, user)
-    assert "known" not in client.cookies
-    other = make_user("grace@example.com")
-    sign_in(client, other)
-    cookie = client.cookies["known"]
-    assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
-    client.post("/accounts/logout/")
-    sign_in(client, other)
-    assert client.cookies["known"].value == cookie.value, "Each sign-in gives twenty more tries."
-    _, account = signing.loads(cookie.value, salt=known_browsers.SALT)
-    assert re.fullmatch("[0-9a-f]{64}", account), "A keyed hash hides the account."
-    for value, is_known in ((cookie.value, True), ("", False), ("x", False), ("a:b:c", False), ("W10:1x2:y", False)):
-        rf.cookies["known"] = value
-        assert bool(known_browsers.browser_id(rf.get("/"), other)) is is_known
-        assert not known_browsers.browser_id(rf.get("/"), user)
 
 
 @pytest.mark.parametrize("tries, sources, wait, message", [

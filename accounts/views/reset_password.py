@@ -5,7 +5,7 @@ from typing import Any
 from allauth.account import views as allauth_views
 from django.http import HttpResponse
 
-from accounts import known_browsers
+from twofactor import known_browsers
 
 
 class ResetPasswordKeyView(allauth_views.PasswordResetFromKeyView):
@@ -13,5 +13,5 @@ class ResetPasswordKeyView(allauth_views.PasswordResetFromKeyView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
-        known_browsers.remember(self.request, response, self.reset_user)
+        known_browsers.remember_reset(self.request, response, self.reset_user)
         return response
