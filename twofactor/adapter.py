@@ -1,4 +1,4 @@
-"""What a host can customize: names, the address for questions, and who is required to have 2FA."""
+"""What a host can customize: names, the address for questions, who is required to have 2FA, and recovery."""
 
 from email.utils import parseaddr
 from functools import lru_cache
@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from twofactor import conf
 
@@ -46,6 +47,25 @@ class Adapter:
         while it raises, users without 2FA get an error, and nobody can turn 2FA off.
         """
         return conf.required() == "all" or (conf.required() == "staff" and getattr(user, "is_staff", False))
+
+    def recovery_help(self, request: HttpRequest) -> str:
+        """Return what users can do who have neither phone nor backup codes, as plain text.
+
+        A blank line begins a new paragraph. The page adds the address of `support_email`.
+        """
+        paragraphs = (
+            _(
+                "Look for your backup codes first. You saved ten of them when you turned on two-factor "
+                "authentication, perhaps in a file, in your password manager or on paper. Any unused one signs you in."
+            ),
+            _("Is the same authenticator app on a tablet or an old phone? Its codes work too."),
+            _(
+                "If you have none of these, write to us from the email address of your account. We check that it "
+                "is really you, and then turn two-factor authentication off, so that your password signs you in. "
+                "We will never ask for your password."
+            ),
+        )
+        return "\n\n".join(paragraphs)
 
 
 def current() -> Adapter:

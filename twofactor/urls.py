@@ -4,6 +4,7 @@ from django.urls import path
 
 from twofactor.views.confirm import confirm
 from twofactor.views.disable import disable
+from twofactor.views.lost import lost
 from twofactor.views.reauthenticate import reauthenticate
 from twofactor.views.regenerate_backup_codes import regenerate_backup_codes
 from twofactor.views.settings import settings, status
@@ -26,6 +27,7 @@ urlpatterns = [
     path("confirm/", confirm, name="confirm"),
     path("verify-login/", verify_login, name="verify_login"),
     path("cancel-login/", cancel_login, name="cancel_login"),
+    path("lost/", lost, name="lost"),
     path("trusted-browsers/<int:pk>/forget/", forget_browser, name="forget_browser"),
     path("trusted-browsers/forget/", forget_browsers, name="forget_browsers"),
 ]

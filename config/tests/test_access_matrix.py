@@ -89,6 +89,7 @@ TABLE = {
     "/accounts/2fa/confirm/": signed_in(TO_HOME, without_2fa=TO_SETUP),  # the client has just submitted a code
     "/accounts/2fa/verify-login/": public(TO_HOME, signed_out=f"GET HEAD POST {LOGIN}; else 405", pending=TYPE),
     "/accounts/2fa/cancel-login/": public(f"POST {HOME}; else 405", signed_out=CANCEL, pending=CANCEL),
+    "/accounts/2fa/lost/": public(LOOK),
     "/accounts/2fa/trusted-browsers/<int:pk>/forget/": signed_in("POST 404; else 405"),
     "/accounts/2fa/trusted-browsers/forget/": signed_in(POST_SETTINGS),
     # --- The account ---

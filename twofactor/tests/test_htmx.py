@@ -14,6 +14,7 @@ from twofactor.tests.constants import (
     EMAIL,
     HTMX,
     LOGIN,
+    LOST,
     PASSWORD,
     REAUTHENTICATE,
     SETTINGS,
@@ -53,7 +54,7 @@ def assert_page_or_panel(client, path):
         assert "HX-Request" in response["Vary"]
 
 
-@pytest.mark.parametrize("path", [SETTINGS, *CODE_PAGES])
+@pytest.mark.parametrize("path", [SETTINGS, LOST, *CODE_PAGES])
 def test_a_path_for_signed_in_users_is_a_page_or_a_panel(client_with_2fa, path):
     age_second_factor(client_with_2fa, 61)
     assert_page_or_panel(client_with_2fa, path)
