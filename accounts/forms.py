@@ -35,6 +35,17 @@ ERRORS = {
 }
 
 
+class FullNameField(forms.CharField):
+    """A name in one line, because emails greet with it."""
+
+    def __init__(self) -> None:
+        widget = forms.TextInput(attrs={"autocomplete": "name"})
+        super().__init__(label=_("Full name"), max_length=150, widget=widget)
+
+    def to_python(self, value: Any) -> str:
+        return " ".join(super().to_python(value).split())
+
+
 class SiteFormMixin(FocusFirstError):
     """Set the site's labels and error messages. Remove placeholders, because they disappear while the user types."""
 
@@ -62,9 +73,7 @@ class NewPasswordMixin(SiteFormMixin):
 class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
     """Sign-up with a full name, and with the same response for taken and free addresses."""
 
-    full_name = forms.CharField(
-        label=_("Full name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"})
-    )
+    full_name = FullNameField()
     field_order = ("full_name", "email", "password1")
 
     def validate_unique_email(self, value: str) -> str:
@@ -118,6 +127,10 @@ class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
         return response
 
 
+class NameForm(SiteFormMixin, forms.Form):
+    full_name = FullNameField()
+
+
 class AddEmailForm(SiteFormMixin, allauth_forms.AddEmailForm):
     pass
 
@@ -154,9 +167,7 @@ class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm)
     In that case ask for the name and language too, because someone else may have created the account.
     """
 
-    full_name = forms.CharField(
-        label=_("Full name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"})
-    )
+    full_name = FullNameField()
     language = forms.ChoiceField(label=_("Language of our emails"), choices=settings.LANGUAGES)
     field_order = ("full_name", "language", "password1")
 

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from accounts.views.change_name import change_name
 from accounts.views.confirm_email import ConfirmEmailView
 from accounts.views.email import EmailView
 from accounts.views.login import LoginView
@@ -19,6 +20,7 @@ urlpatterns = [
     path("language/", set_language, name="set_language"),
     path("accounts/2fa/", include("twofactor.urls")),
     path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
+    path("accounts/name/", change_name, name="change_name"),
     path("accounts/login/", LoginView.as_view(), name="account_login"),
     path("accounts/email/", EmailView.as_view(), name="account_email"),
     path(

@@ -105,6 +105,7 @@ def account_pages(page, user):
     yield from visit(
         page,
         ("/", "Your account"),
+        ("/accounts/name/", "Change your name"),
         ("/accounts/email/", "E-mail addresses"),
         ("/accounts/password/change/", "Change your password"),
         ("/accounts/sessions/", "Sessions"),

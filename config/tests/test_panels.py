@@ -8,7 +8,14 @@ from twofactor.tests.responses import is_full_page
 
 PUBLIC = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
           "/accounts/password/reset/key/1-x/", "/accounts/confirm-email/x/", "/accounts/inactive/"]  # fmt: skip
-SIGNED_IN = ["/", "/accounts/password/change/", "/accounts/email/", "/accounts/sessions/", "/accounts/logout/"]
+SIGNED_IN = [
+    "/",
+    "/accounts/name/",
+    "/accounts/password/change/",
+    "/accounts/email/",
+    "/accounts/sessions/",
+    "/accounts/logout/",
+]
 
 
 def assert_page_or_panel(client, path, status=200):
