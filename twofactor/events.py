@@ -114,9 +114,9 @@ def _record(
     ip = get_adapter().get_client_ip(request) if request else None
     agent = request.headers.get("User-Agent", "")[:200].replace("\0", "") if request else ""
     source = {"ip": ip, "user_agent": agent} if by_owner else {}
-    event = SecurityEvent.objects.create(user_id=user.pk, kind=kind, **source)
+    event = SecurityEvent.objects.record(user, kind, **source)
     log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **context)
-    if email:
+    if email and event:
         context |= {
             "user": user,
             "site_name": adapter.current().issuer(request),

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.utils import has_verified_email
+from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
+from django.contrib.auth import get_user_model, logout
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import Resolver404, resolve
@@ -59,13 +61,29 @@ class TwofactorMiddleware:
         return None
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Redirect to the step-up page, and drop what was posted.
+        """Redirect to the step-up page, and drop what was posted. Redirect users who were deleted to sign-in.
 
         Django calls this before allauth's own middleware, which would store the POST in the session and carry it out
         after the step-up.
         """
         response = reauthentication.redirect_if_required(exception, request)
+        response = response or sign_out_if_deleted(exception, request)
         return hx_redirect(request, response) if response else None
+
+
+def sign_out_if_deleted(exception: Exception, request: HttpRequest) -> HttpResponse | None:
+    """Sign the user out if the account was deleted during this request, for example during its sign-in.
+
+    Then a new row of the user violates a foreign key, and `save(update_fields=...)` finds no row to update.
+    """
+    if not isinstance(exception, DatabaseError) or isinstance(exception, OperationalError):
+        return None
+    user = request.user
+    if not user.is_authenticated or get_user_model()._base_manager.filter(pk=user.pk).exists():
+        return None
+    logout(request)
+    messages.info(request, _("This account was deleted."))
+    return redirect(settings.LOGIN_URL)
 
 
 def check_session(request: HttpRequest, user: AbstractBaseUser) -> None:

@@ -1,11 +1,24 @@
 """The security events of a user. events.py writes them."""
 
 from django.conf import settings
-from django.db import models
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from twofactor import useragent
+
+
+class SecurityEventManager(models.Manager["SecurityEvent"]):
+    def record(
+        self, user: AbstractBaseUser, kind: str, *, ip: str | None = None, user_agent: str = ""
+    ) -> "SecurityEvent | None":
+        """Create an event and return it, or None if the user was deleted meanwhile: the foreign key refuses it."""
+        try:
+            with transaction.atomic():
+                return self.create(user_id=user.pk, kind=kind, ip=ip, user_agent=user_agent)
+        except IntegrityError:
+            return None
 
 
 class SecurityEvent(models.Model):
@@ -28,6 +41,8 @@ class SecurityEvent(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     ip = models.GenericIPAddressField(null=True)
     user_agent = models.CharField(max_length=200, blank=True)
+
+    objects = SecurityEventManager()
 
     class Meta:
         indexes = (models.Index(fields=["user", "-created_at"], name="security_event_latest"),)
