@@ -60,9 +60,12 @@ def locked(request: HttpRequest, second_factor: SecondFactor) -> None:
 
 
 def reset_by_staff(request: HttpRequest | None, user: AbstractBaseUser, *, reason: str) -> None:
-    """Record a reset by staff. The row and the email omit the staff member's IP address; the log has it."""
     _record(Kind.RESET_BY_STAFF, user, request, by_owner=False, reason=reason)
     _signal(signals.turned_off, user, request, by="staff", reason=reason)
+
+
+def unlocked_by_staff(request: HttpRequest | None, user: AbstractBaseUser, *, reason: str) -> None:
+    _record(Kind.UNLOCKED_BY_STAFF, user, request, by_owner=False, reason=reason)
 
 
 def browser_trusted(request: HttpRequest, user: AbstractBaseUser) -> None:
@@ -111,11 +114,17 @@ def _record(
     by_owner: bool = True,
     **context: object,
 ) -> None:
+    """Write the row and the log line, and send the email.
+
+    `by_owner=False`: staff did it. The row and the email omit the staff member's IP address and browser. The log has
+    the address and the staff member's primary key, None from a command.
+    """
     ip = get_adapter().get_client_ip(request) if request else None
     agent = request.headers.get("User-Agent", "")[:200].replace("\0", "") if request else ""
     source = {"ip": ip, "user_agent": agent} if by_owner else {}
+    by_staff = {} if by_owner else {"staff": getattr(getattr(request, "user", None), "pk", None)}
     event = SecurityEvent.objects.record(user, kind, **source)
-    log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **context)
+    log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **by_staff, **context)
     if email and event:
         context |= {
             "user": user,

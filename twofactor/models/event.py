@@ -35,6 +35,7 @@ class SecurityEvent(models.Model):
         LOCKED = "locked", _("Codes from the app locked")
         RESET_BY_STAFF = "reset_by_staff", _("Two-factor authentication reset by staff")
         BROWSER_TRUSTED = "browser_trusted", _("Browser trusted")
+        UNLOCKED_BY_STAFF = "unlocked_by_staff", _("Codes unlocked by staff")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="security_events")
     kind = models.CharField(max_length=32, choices=Kind)

@@ -27,6 +27,7 @@ RECORD = {
     "locked": lambda request, user: events.locked(request, user.second_factor),
     "reset_by_staff": lambda request, user: events.reset_by_staff(request, user, reason="lost phone"),
     "browser_trusted": events.browser_trusted,
+    "unlocked_by_staff": lambda request, user: events.unlocked_by_staff(request, user, reason="the phone was slow"),
 }
 
 
@@ -45,14 +46,16 @@ def log():
 
 
 @pytest.mark.parametrize("kind", SecurityEvent.Kind.values)
-def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, second_factor, request_, emails_to, log):
+def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, make_user, second_factor, request_, emails_to, log):
+    request_.user = make_user("staff@example.com")
     RECORD[kind](request_, user)
     row = SecurityEvent.objects.get()
-    by_owner = kind != "reset_by_staff"
+    by_owner = not kind.endswith("_by_staff")
     source = ("192.0.2.7", FIREFOX) if by_owner else (None, "")
     assert (row.user, row.kind, row.ip, row.user_agent) == (user, kind, *source)
     (line,) = log.getvalue().splitlines()
     assert f"event={kind} user={user.pk} ip=192.0.2.7" in line
+    assert (f"staff={request_.user.pk}" in line) != by_owner
     (email,) = emails_to(user.email)
     assert "http://testserver/accounts/2fa/" in email.body
     assert ("192.0.2.7" in email.body) == ("Firefox on Linux" in email.body) == by_owner
