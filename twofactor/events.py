@@ -121,9 +121,8 @@ def _record(
     """
     ip = get_adapter().get_client_ip(request) if request else None
     agent = request.headers.get("User-Agent", "")[:200].replace("\0", "") if request else ""
-    source = {"ip": ip, "user_agent": agent} if by_owner else {}
     by_staff = {} if by_owner else {"staff": getattr(getattr(request, "user", None), "pk", None)}
-    event = SecurityEvent.objects.record(user, kind, **source)
+    event = SecurityEvent.objects.record(user, kind, ip=ip if by_owner else None, user_agent=agent if by_owner else "")
     log(logger, logging.INFO, kind.value, user=user.pk, ip=ip, **by_staff, **context)
     if email and event:
         context |= {
