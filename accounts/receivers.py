@@ -1,6 +1,5 @@
 """Receivers of allauth's signals."""
 
-import logging
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -10,20 +9,15 @@ from django.http import HttpRequest
 from accounts import password_limits
 from accounts.models import User
 from twofactor import known_browsers
-from twofactor.events import log
-
-logger = logging.getLogger("accounts")
 
 
 def create_user_session(request: HttpRequest, **kwargs: Any) -> None:
-    """Create the row for the list of sessions, and log the sign-in. The list deletes rows of ended sessions."""
+    """Create the row for the list of sessions. The list deletes rows of ended sessions."""
     adapter = get_adapter()
-    ip = adapter.get_client_ip(request)
-    log(logger, logging.INFO, "signed_in", user=request.user.pk, ip=ip)
     UserSession.objects.create(
         user_id=request.user.pk,
         session_key=request.session.session_key,
-        ip=ip,
+        ip=adapter.get_client_ip(request),
         user_agent=adapter.get_http_user_agent(request)[: UserSession._meta.get_field("user_agent").max_length],
     )
 

@@ -8,8 +8,6 @@ class TwofactorConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from allauth.account.signals import password_reset
-
         from twofactor import checks, receivers  # noqa: F401 - importing checks registers them
 
-        password_reset.connect(receivers.unlock_after_password_reset)
+        receivers.connect()

@@ -23,7 +23,9 @@ SOURCE_RATE = (20, 10 * 60)  # wrong codes, and seconds, for one IPv4 address or
 STEP_UP_RATE = (10, 30 * 24 * 60 * 60)  # wrong passwords in a row, and seconds, until a session ends
 CODES_LOW = 3  # backup codes left at which a warning is shown
 CLOCK_REACH = 10 * 60  # seconds ahead or behind that setup recognizes as a wrong clock
-EVENTS_SHOWN = 20  # on the settings page
+EVENTS_SHOWN = 5  # on the settings page
+EVENTS_ON_A_PAGE = 20  # of the activity
+NEW_BROWSER_EMAILS = 5  # a day to one user
 EVENTS_KEPT_AT_LEAST = 90  # days, for questions of users
 
 
@@ -67,6 +69,11 @@ def exempt_paths() -> tuple[str, ...]:
 def trust_days() -> int:
     """TWOFACTOR_TRUST_DAYS: days for which a trusted browser replaces the code; 0 turns trusted browsers off."""
     return getattr(settings, "TWOFACTOR_TRUST_DAYS", 0)
+
+
+def new_browser_email() -> bool:
+    """TWOFACTOR_NEW_BROWSER_EMAIL: whether a sign-in from a new browser is emailed. It is an event in any case."""
+    return getattr(settings, "TWOFACTOR_NEW_BROWSER_EMAIL", True)
 
 
 def site_url() -> str:

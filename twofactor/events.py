@@ -5,9 +5,10 @@ import re
 
 from allauth.account.adapter import get_adapter
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
 from django.http import HttpRequest
 
-from twofactor import adapter, conf, limits, mail, signals
+from twofactor import adapter, conf, known_browsers, limits, mail, signals
 from twofactor.models import SecondFactor, SecurityEvent
 
 Kind = SecurityEvent.Kind
@@ -72,8 +73,36 @@ def browser_trusted(request: HttpRequest, user: AbstractBaseUser) -> None:
     _record(Kind.BROWSER_TRUSTED, user, request)
 
 
+def signed_in(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Record a sign-in. The first one of an account makes no browser a new one."""
+    sign_ins = SecurityEvent.objects.filter(user_id=user.pk, kind__in=[Kind.SIGNED_IN, Kind.NEW_BROWSER])
+    if known_browsers.has_signed_in(request, user) or not sign_ins.exists():
+        _record(Kind.SIGNED_IN, user, request, email=False)
+    else:
+        _new_browser(request, user)
+
+
+def _new_browser(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Record a sign-in from a browser that is new to the account. Email the owner at most five times a day."""
+    tries = limits.new_browser_email(user)
+    with transaction.atomic():  # parallel sign-ins wait here, so only one of them finds that no email is left
+        email = conf.new_browser_email() and tries.charge()
+        is_last = email and not tries.left()
+    _record(Kind.NEW_BROWSER, user, request, email=email, is_last=is_last)
+
+
+def sessions_ended(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Record that the owner ended all other sessions."""
+    _record(Kind.SESSIONS_ENDED, user, request, email=False)
+
+
+def account_changed(kind: Kind, user: AbstractBaseUser, request: HttpRequest | None, *, by_owner: bool = True) -> None:
+    """Record a change of the password or of an address. allauth emails the owner."""
+    _record(kind, user, request, email=False, by_owner=by_owner)
+
+
 def code_accepted(request: HttpRequest, user: AbstractBaseUser, *, method: str) -> None:
-    """Send the signal only. A row for every sign-in would bury the events that matter to the owner."""
+    """Send the signal only. The sign-in has a row of its own."""
     _signal(signals.accepted, user, request, method=method)
 
 

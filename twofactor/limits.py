@@ -75,6 +75,11 @@ def failure_email(kind: str, user: AbstractBaseUser) -> Tries:
     return Tries(limit_key(kind, user.pk), 1, HOUR)
 
 
+def new_browser_email(user: AbstractBaseUser) -> Tries:
+    """The emails a day to a user about sign-ins from new browsers."""
+    return Tries(limit_key("new_browser_email", user.pk), conf.NEW_BROWSER_EMAILS, DAY)
+
+
 def email_to(kind: str, address: str) -> Tries:
     """The emails of one kind that anyone can trigger to this address."""
     return Tries(limit_key(f"email_{kind}", address.lower()), 3, HOUR)

@@ -36,7 +36,7 @@ def sign_in_by_all_requests(client, user, code):
 
 
 # With htmx the answer to the password has the code form; without htmx it takes another request.
-@pytest.mark.parametrize("htmx, limit", [(True, 27), (False, 30)])
+@pytest.mark.parametrize("htmx, limit", [(True, 29), (False, 32)])
 def test_the_number_of_statements_of_a_sign_in_with_a_code(user, second_factor, secret, statements, htmx, limit):
     client = new_client(htmx=htmx)
     code = code_now(secret)

@@ -22,7 +22,7 @@ class SecurityEventManager(models.Manager["SecurityEvent"]):
 
 
 class SecurityEvent(models.Model):
-    """Something that happened to a user's second factor. The settings page lists the user's own events."""
+    """Something that happened to a user's account. The activity page lists the user's own events."""
 
     class Kind(models.TextChoices):
         TURNED_ON = "turned_on", _("Two-factor authentication turned on")
@@ -35,7 +35,16 @@ class SecurityEvent(models.Model):
         LOCKED = "locked", _("Codes from the app locked")
         RESET_BY_STAFF = "reset_by_staff", _("Two-factor authentication reset by staff")
         BROWSER_TRUSTED = "browser_trusted", _("Browser trusted")
+        SIGNED_IN = "signed_in", _("Signed in")
+        NEW_BROWSER = "new_browser", _("Signed in from a new browser")
+        PASSWORD_CHANGED = "password_changed", _("Password changed")
+        PASSWORD_RESET = "password_reset", _("Password reset by email")
+        EMAIL_ADDED = "email_added", _("Email address added")
+        EMAIL_CONFIRMED = "email_confirmed", _("Email address confirmed")
+        EMAIL_REMOVED = "email_removed", _("Email address removed")
+        EMAIL_CHANGED = "email_changed", _("Primary email address changed")
         UNLOCKED_BY_STAFF = "unlocked_by_staff", _("Codes unlocked by staff")
+        SESSIONS_ENDED = "sessions_ended", _("Signed out everywhere else")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="security_events")
     kind = models.CharField(max_length=32, choices=Kind)

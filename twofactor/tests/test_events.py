@@ -16,6 +16,13 @@ from twofactor.tests.rows import run_on_commit
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
+
+def sign_in_from_a_new_browser(request, user):
+    SecurityEvent.objects.get_or_create(user=user, kind="signed_in", created_at=user.date_joined)
+    events.signed_in(request, user)
+
+
+# The events with an email. Those without one are in test_receivers.py.
 RECORD = {
     "turned_on": events.turned_on,
     "turned_off": events.turned_off,
@@ -28,6 +35,7 @@ RECORD = {
     "reset_by_staff": lambda request, user: events.reset_by_staff(request, user, reason="lost phone"),
     "browser_trusted": events.browser_trusted,
     "unlocked_by_staff": lambda request, user: events.unlocked_by_staff(request, user, reason="the phone was slow"),
+    "new_browser": sign_in_from_a_new_browser,
 }
 
 
@@ -45,11 +53,11 @@ def log():
     logging.getLogger("twofactor").removeHandler(handler)
 
 
-@pytest.mark.parametrize("kind", SecurityEvent.Kind.values)
+@pytest.mark.parametrize("kind", RECORD)
 def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, make_user, second_factor, request_, emails_to, log):
     request_.user = make_user("staff@example.com")
     RECORD[kind](request_, user)
-    row = SecurityEvent.objects.get()
+    row = SecurityEvent.objects.latest("pk")
     by_owner = not kind.endswith("_by_staff")
     source = ("192.0.2.7", FIREFOX) if by_owner else (None, "")
     assert (row.user, row.kind, row.ip, row.user_agent) == (user, kind, *source)

@@ -107,6 +107,7 @@ class Site:
             "EMAIL_URL": f"filemail:///{self.mail}",
             "TRUSTED_PROXY_COUNT": "1",
             "TWOFACTOR_ISSUER": "Twofactor",
+            "TWOFACTOR_NEW_BROWSER_EMAIL": "on",
             "TWOFACTOR_REQUIRED": "staff",
             "TWOFACTOR_TRUST_DAYS": "0",
             **env,
@@ -205,7 +206,9 @@ class Site:
         return len(self.rows("BackupCode", second_factor__user=user.pk, used_at=None))
 
     def events(self, user):
-        return [row["kind"] for row in self.rows("SecurityEvent", user=user.pk)]
+        """Return the kinds of the user's events, oldest first, without sign-ins."""
+        kinds = [row["kind"] for row in self.rows("SecurityEvent", user=user.pk)]
+        return [kind for kind in kinds if kind not in ("signed_in", "new_browser")]
 
     @contextmanager
     def slow(self, table, *, seconds, operation="INSERT"):

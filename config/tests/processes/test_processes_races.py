@@ -34,6 +34,7 @@ from twofactor.tests.journeys import (
     new_address,
     post,
     redirect_target,
+    sign_in,
     start_setup,
     visible_text,
 )
@@ -434,6 +435,20 @@ def test_fifty_users_can_sign_in_in_parallel(sqlite_site):
     clients = parallel(sqlite_site.pending, users)
     pages = parallel(lambda client, user: give_code(client, user.code()), clients, users)
     assert winners(pages) == list(range(50))
+
+
+def test_five_of_twelve_parallel_sign_ins_from_new_browsers_are_emailed_and_one_says_that_it_is_the_last(site):
+    for _ in range(ROUNDS):
+        user = site.make_user(on=False)
+        site.signed_in(user)
+        clients = [site.client() for _ in range(12)]
+        parallel(sign_in, clients, [user] * 12)
+        kinds = [row["kind"] for row in site.rows("SecurityEvent", user=user.pk)]
+        assert kinds == ["signed_in"] + ["new_browser"] * 12
+        wait_until(lambda: len(site.emails_to(user)) >= 5, "the emails")
+        emails = site.emails_to(user)
+        assert len(emails) == 5
+        assert sum("fifth" in email for email in emails) == 1
 
 
 def test_sign_out_ends_a_session_that_other_requests_write(site):
