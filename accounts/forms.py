@@ -43,7 +43,7 @@ class FullNameField(forms.CharField):
         super().__init__(label=_("Full name"), max_length=150, widget=widget)
 
     def to_python(self, value: Any) -> str:
-        return " ".join(super().to_python(value).split())
+        return " ".join((super().to_python(value) or "").split())
 
 
 class SiteFormMixin(FocusFirstError):

@@ -1,13 +1,13 @@
 import secrets
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import DatabaseError, IntegrityError, models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -62,6 +62,17 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.full_name or self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the user. If the account was deleted meanwhile, raise IntegrityError instead of creating it again."""
+        if not self._state.adding and self.pk is not None and not kwargs.get("force_insert"):
+            kwargs["force_update"] = True
+        try:
+            super().save(*args, **kwargs)
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:  # this is how Django says that no row was updated
+                raise
+            raise IntegrityError("The account was deleted.") from error
 
     # --- The password -------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ PERMISSIONS_POLICY = ", ".join(
 )  # fmt: skip
 SIGNED_IN_AT = "signed_in_at"
 SESSION_LIFETIME = 30 * 24 * 60 * 60  # seconds
-SIGN_OUT = {"account_logout", "admin:logout"}
+SIGN_OUT = {"account_logout", "admin:logout", "delete_account"}
 # These pages have a token in their URL, and pages of the app may have a secret on them, so their Referer has no path.
 # With `no-referrer` browsers would also send `Origin: null` with forms, which Django's CSRF check rejects.
 WITH_TOKEN = {"account_confirm_email", "account_reset_password_from_key", "reject_email"}

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from accounts.views.change_name import change_name
 from accounts.views.confirm_email import ConfirmEmailView
+from accounts.views.delete_account import delete_account
 from accounts.views.email import EmailView
 from accounts.views.login import LoginView
 from accounts.views.reject_email import reject_email
@@ -21,6 +22,7 @@ urlpatterns = [
     path("accounts/2fa/", include("twofactor.urls")),
     path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
     path("accounts/name/", change_name, name="change_name"),
+    path("accounts/delete/", delete_account, name="delete_account"),
     path("accounts/login/", LoginView.as_view(), name="account_login"),
     path("accounts/email/", EmailView.as_view(), name="account_email"),
     path(

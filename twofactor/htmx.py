@@ -53,11 +53,12 @@ def render_page(
 ) -> HttpResponse:
     """Render the panel `<page>.html` for htmx, and otherwise `page.html`, which includes it.
 
-    The context has the page's `title`. A `form` in it sets the status and headers of the response. `at` is the
-    address that the browser shows afterwards, if it is not the requested one.
+    A host's own panel is given by the name of its template, `shop/panel.html`. The context has the page's `title`. A
+    `form` in it sets the status and headers of the response. `at` is the address that the browser shows afterwards, if
+    it is not the requested one.
     """
     is_panel = wants_panel(request)
-    panel_template = f"twofactor/{page}.html"
+    panel_template = page if page.endswith(".html") else f"twofactor/{page}.html"
     template = panel_template if is_panel else "twofactor/page.html"
     site_name = adapter.current().issuer(request)
     response = render(request, template, {"site_name": site_name, "panel_template": panel_template, **context})

@@ -45,6 +45,16 @@ def remember_reset(request: HttpRequest, response: HttpResponseBase, user: Abstr
         _write(request, response, user, _digest_after_reset(user))
 
 
+def forget(request: HttpRequest, response: HttpResponseBase, user: AbstractBaseUser) -> None:
+    """Remove this account from the cookie, and delete the cookie if it has no other account."""
+    browser, accounts = _read(request)
+    others = _without(accounts, user)
+    if others:
+        _set(response, [browser, *others])
+    else:
+        response.delete_cookie(cookie_name(), samesite="Lax")
+
+
 def _read(request: HttpRequest) -> tuple[str, list[str]]:
     """Return the ID of the browser, and the digests of its accounts, newest first."""
     try:
@@ -56,10 +66,18 @@ def _read(request: HttpRequest) -> tuple[str, list[str]]:
 
 def _write(request: HttpRequest, response: HttpResponseBase, user: AbstractBaseUser, account: str) -> None:
     browser, accounts = _read(request)
-    others = [each for each in accounts if each not in {_digest(user), _digest_after_reset(user)}]
+    others = _without(accounts, user)
+    _set(response, [browser or get_random_string(16), account, *others[: MAX_ACCOUNTS - 1]])
+
+
+def _without(accounts: list[str], user: AbstractBaseUser) -> list[str]:
+    return [each for each in accounts if each not in {_digest(user), _digest_after_reset(user)}]
+
+
+def _set(response: HttpResponseBase, values: list[str]) -> None:
     response.set_cookie(
         cookie_name(),
-        signing.dumps([browser or get_random_string(16), account, *others[: MAX_ACCOUNTS - 1]], salt=SALT),
+        signing.dumps(values, salt=SALT),
         max_age=MAX_AGE,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,

@@ -70,10 +70,24 @@ def trust(request: HttpRequest, response: HttpResponse, user: AbstractBaseUser, 
         user_agent=request.headers.get("User-Agent", "")[:200].replace("\0", ""),
         expires_at=timezone.now() + days,
     )
+    _set(response, [token, *others.values()])
+
+
+def forget(request: HttpRequest, response: HttpResponse, user: AbstractBaseUser) -> None:
+    """Remove this user's tokens from the cookie, and delete the cookie if no other user's token is in it."""
+    if not tokens_by_digest(request):
+        return
+    if others := other_users_tokens(request, user):
+        _set(response, [*others.values()])
+    else:
+        response.delete_cookie(cookie_name(), samesite="Lax")
+
+
+def _set(response: HttpResponse, tokens: list[str]) -> None:
     response.set_cookie(
         cookie_name(),
-        SEPARATOR.join([token, *others.values()]),
-        max_age=days,
+        SEPARATOR.join(tokens),
+        max_age=timedelta(days=conf.trust_days()),
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",

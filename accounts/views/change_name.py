@@ -1,17 +1,17 @@
 """Change the full name."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.forms import NameForm
-from twofactor.views.common import post_data
+from twofactor.views.common import AuthenticatedRequest, post_data
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def change_name(request: HttpRequest) -> HttpResponse:
+def change_name(request: AuthenticatedRequest) -> HttpResponse:
     form = NameForm(post_data(request), initial={"full_name": request.user.full_name})
     if form.is_valid():
         request.user.full_name = form.cleaned_data["full_name"]

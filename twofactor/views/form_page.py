@@ -11,6 +11,7 @@ from twofactor.attempts import Attempt
 from twofactor.forms import PasswordForm, form_for
 from twofactor.htmx import render_page
 from twofactor.models import SecondFactor
+from twofactor.reauthentication import signed_in_recently
 from twofactor.views.common import AuthenticatedRequest, post_data
 
 
@@ -26,6 +27,11 @@ def proof_form(request: AuthenticatedRequest, second_factor: SecondFactor | None
     if "method" in request.GET:  # the user just switched the method
         form.focus(form.field_name)
     return form
+
+
+def has_proof(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> bool:
+    """Return whether `proof_form` asks for anything, or the sign-in was recent."""
+    return second_factor is not None or request.user.has_usable_password() or signed_in_recently(request)
 
 
 def show_form(request: HttpRequest, page: str, form: PasswordForm, **context: object) -> HttpResponse:

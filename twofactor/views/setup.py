@@ -11,10 +11,9 @@ from django.utils.translation import gettext as _
 from twofactor import adapter, enrolment, qr, totp
 from twofactor.htmx import render_page
 from twofactor.models import SecondFactor
-from twofactor.reauthentication import signed_in_recently
 from twofactor.views._backup_codes import remind_of_codes
 from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
-from twofactor.views.form_page import proof_form, show_form
+from twofactor.views.form_page import has_proof, proof_form, show_form
 from twofactor.views.settings import back_to_settings
 
 
@@ -32,7 +31,7 @@ def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFa
     if lacks_verified_address(request.user):
         messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
         return redirect("account_email")
-    if second_factor is None and not (request.user.has_usable_password() or signed_in_recently(request)):
+    if not has_proof(request, second_factor):
         messages.error(
             request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
         )

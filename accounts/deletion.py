@@ -1,0 +1,103 @@
+"""Deleting an account, by its owner or by staff. The last active superuser is kept."""
+
+import logging
+from collections.abc import Collection
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from allauth.core import context
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import QuerySet
+
+from accounts.models import User
+from twofactor import adapter, sessions
+from twofactor.events import log
+from twofactor.models import ChangedMeanwhile, SecondFactor
+
+logger = logging.getLogger("accounts")
+
+
+class LastSuperuser(Exception):
+    """Nothing was deleted, because no active superuser would remain."""
+
+
+def active_superusers() -> QuerySet[User]:
+    return User.objects.filter(is_superuser=True, is_active=True)
+
+
+def is_last_superuser(user: User) -> bool:
+    """Return whether this is the only active superuser. For a decision, use `keep_a_superuser` instead."""
+    return user.is_superuser and not active_superusers().exclude(pk=user.pk).exists()
+
+
+def keep_a_superuser(deleted: Collection[int]) -> None:
+    """Raise LastSuperuser if none remains beside these users. Call it in the transaction of the deletion.
+
+    All superusers are locked, so that two of them who delete each other or themselves wait for each other. The fixed
+    order prevents a deadlock.
+    """
+    superusers = {user.pk for user in active_superusers().select_for_update().order_by("pk")}
+    if superusers and not superusers - set(deleted):
+        raise LastSuperuser
+
+
+@transaction.atomic
+def delete(user: User, second_factor: SecondFactor | None) -> bool:
+    """Delete this account with all its rows and sessions. Return False if it was deleted already.
+
+    Email its confirmed addresses after the commit. Raise LastSuperuser, or ChangedMeanwhile if the password or 2FA
+    has changed since `user` and `second_factor` were read: what the owner proved is no longer valid.
+
+    The rows are locked in the order of other changes, to avoid deadlocks: addresses, second factor, sessions, user.
+    """
+    confirmed = _lock_addresses(user)
+    if not User.objects.filter(pk=user.pk).exists():
+        return False
+    if second_factor:
+        second_factor.turn_off()
+    sessions.end_all(user)
+    keep_a_superuser([user.pk])
+    row = _lock(user)
+    _notify(user, confirmed)
+    _remove_from_history(user)
+    request = context.request
+    log(
+        logger,
+        logging.INFO,
+        "account_deleted",
+        user=user.pk,
+        staff=user.is_staff,
+        ip=get_adapter().get_client_ip(request),
+    )
+    row.delete()
+    return True
+
+
+def _lock_addresses(user: User) -> list[str]:
+    """Lock the addresses of this account, and return the confirmed ones. A parallel deletion waits here."""
+    rows = EmailAddress.objects.select_for_update().filter(user=user).order_by("pk")
+    return [row.email for row in rows if row.verified]
+
+
+def _lock(user: User) -> User:
+    """Lock the row of the user, so that no row that refers to it is added. Raise ChangedMeanwhile if it has changed."""
+    unchanged = User.objects.select_for_update().filter(password_version=user.password_version)
+    row = unchanged.filter(pk=user.pk).first()
+    if row is None or SecondFactor.objects.filter(user=row).exists():
+        raise ChangedMeanwhile
+    return row
+
+
+def _notify(user: User, confirmed: list[str]) -> None:
+    for email in confirmed:
+        get_adapter().send_notification_mail(
+            "account/email/account_deleted", user, {"support_email": adapter.current().support_email()}, email
+        )
+
+
+def _remove_from_history(user: User) -> None:
+    """Remove the email address from what the admin recorded about this account."""
+    users = ContentType.objects.get_for_model(User)
+    LogEntry.objects.filter(content_type=users, object_id=str(user.pk)).update(object_repr=f"user {user.pk}")

@@ -1,0 +1,61 @@
+"""Delete the account, with the password and the second factor."""
+
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from accounts import deletion
+from twofactor import known_browsers, mail, trust
+from twofactor.htmx import render_page
+from twofactor.models import SecondFactor
+from twofactor.views.common import AuthenticatedRequest, second_factor_page
+from twofactor.views.form_page import has_proof, proof_form, show_form
+
+TEMPLATE = "account/delete.html"
+
+
+@second_factor_page("GET", "HEAD", "POST")
+def delete_account(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    if deletion.is_last_superuser(request.user):
+        return refuse(request)
+    if not has_proof(request, second_factor):
+        return ask_to_sign_in_again(request)
+    form = proof_form(request, second_factor)
+    if not form.is_valid():
+        context = {"title": title(), "addresses": mail.addresses_of(request.user)}
+        return show_form(request, TEMPLATE, form, **context)
+    try:
+        deletion.delete(request.user, second_factor)
+    except deletion.LastSuperuser:  # another one was deleted at the same time
+        return refuse(request)
+    return sign_out(request)
+
+
+def title() -> str:
+    return _("Delete your account")
+
+
+def refuse(request: AuthenticatedRequest) -> HttpResponse:
+    """Say that the last superuser cannot be deleted."""
+    response = render_page(request, TEMPLATE, {"title": title(), "is_last_superuser": True})
+    response.status_code = 403 if request.method == "POST" else 200
+    return response
+
+
+def ask_to_sign_in_again(request: AuthenticatedRequest) -> HttpResponse:
+    messages.error(
+        request, _("Your account has no password to confirm. Sign out, sign in again, and delete it right then.")
+    )
+    return redirect("account_logout")
+
+
+def sign_out(request: AuthenticatedRequest) -> HttpResponse:
+    """End the session, and remove the account from the cookies of this browser."""
+    response = redirect("home")
+    known_browsers.forget(request, response, request.user)
+    trust.forget(request, response, request.user)
+    logout(request)
+    messages.success(request, _("Your account is deleted. We sent you an email about it."))
+    return response
