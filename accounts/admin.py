@@ -14,11 +14,13 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
-from accounts import addresses, staff
+from accounts import addresses, deletion, staff
 from accounts.models import User
 from twofactor import sessions
 from twofactor.admin import ReadOnlyAdmin
@@ -168,6 +170,21 @@ class UserAdmin(DjangoUserAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return self._may_change(request, obj) and super().has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Show the last superuser as protected."""
+        deleted, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
+        if not perms_needed and deletion.leaves_no_superuser(user.pk for user in objs):
+            protected.append(str(_("the last superuser")))
+        return deleted, counts, perms_needed, protected
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        self.delete_queryset(request, User.objects.filter(pk=obj.pk))
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        deletion.keep_a_superuser(queryset.values_list("pk", flat=True))
+        super().delete_queryset(request, queryset)
 
     def _may_change(self, request: HttpRequest, user: User | None) -> bool:
         return request.user.is_superuser or user is None or not user.is_superuser

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from accounts import addresses
+from accounts import addresses, deletion
 from twofactor.reauthentication import required_step_up_url
 from twofactor.step_up import SAFE
 
@@ -43,7 +43,7 @@ class AdminSite(admin.AdminSite):
             except (OverflowError, ValueError) as error:
                 # Django passes IDs and filters to the database unchecked, and the database refuses them.
                 raise BadRequest("No row can match this ID or filter.") from error
-            except (addresses.Taken, IntegrityError):
+            except (addresses.Taken, deletion.LastSuperuser, IntegrityError):
                 # Two requests passed validation concurrently, and the other one was saved first.
                 messages.error(request, _("Someone else changed this at the same time. Nothing was saved."))
                 return redirect(request.get_full_path())

@@ -1,7 +1,7 @@
 """Deleting an account, by its owner or by staff. The last active superuser is kept."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
@@ -9,7 +9,6 @@ from allauth.core import context
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import QuerySet
 
 from accounts.models import User
 from twofactor import adapter, sessions
@@ -23,23 +22,22 @@ class LastSuperuser(Exception):
     """Nothing was deleted, because no active superuser would remain."""
 
 
-def active_superusers() -> QuerySet[User]:
-    return User.objects.filter(is_superuser=True, is_active=True)
+def leaves_no_superuser(deleted: Iterable[int], *, lock: bool = False) -> bool:
+    """Return whether no active superuser remains beside these users. Only with `lock` is that certain."""
+    superusers = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")
+    if lock:
+        superusers = superusers.select_for_update()
+    found = {user.pk for user in superusers}
+    return bool(found) and not found - {*deleted}
 
 
-def is_last_superuser(user: User) -> bool:
-    """Return whether this is the only active superuser. For a decision, use `keep_a_superuser` instead."""
-    return user.is_superuser and not active_superusers().exclude(pk=user.pk).exists()
-
-
-def keep_a_superuser(deleted: Collection[int]) -> None:
+def keep_a_superuser(deleted: Iterable[int]) -> None:
     """Raise LastSuperuser if none remains beside these users. Call it in the transaction of the deletion.
 
-    All superusers are locked, so that two of them who delete each other or themselves wait for each other. The fixed
-    order prevents a deadlock.
+    It locks all superusers, so two of them who delete themselves or each other wait for each other. The fixed order
+    prevents a deadlock.
     """
-    superusers = {user.pk for user in active_superusers().select_for_update().order_by("pk")}
-    if superusers and not superusers - set(deleted):
+    if leaves_no_superuser(deleted, lock=True):
         raise LastSuperuser
 
 

@@ -106,6 +106,7 @@ def account_pages(page, user):
         page,
         ("/", "Your account"),
         ("/accounts/name/", "Change your name"),
+        ("/accounts/delete/", "Delete your account"),
         ("/accounts/email/", "E-mail addresses"),
         ("/accounts/password/change/", "Change your password"),
         ("/accounts/sessions/", "Sessions"),
@@ -145,7 +146,9 @@ def second_factor_pages(page, user):
     error = "That code is not right. Wait for the next one in your app and try again."
     steps.expect_wrong_code(page, phone.wrong_code(), error)
     yield "sign-in, wrong code"
-    steps.press(page, "Use a backup code")
+    steps.press(page, "Lost your phone and your codes?", shows="Lost your phone and your codes?")
+    yield "lost everything"
+    steps.press(page, "I found a backup code")
     expect(steps.backup_code_field(page)).to_be_focused()
     yield "sign-in, backup code"
     steps.expect_wrong_backup_code(page)

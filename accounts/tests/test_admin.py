@@ -5,8 +5,10 @@ from urllib.parse import unquote
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.contrib.admin import site
 from django.contrib.auth.models import Group, Permission
 
+from accounts.deletion import LastSuperuser
 from accounts.models import User
 from twofactor.models import SecondFactor
 from twofactor.tests.constants import PASSWORD, SECRET, SETTINGS
@@ -203,6 +205,20 @@ def test_staff_cannot_change_superusers(staff_client, superuser, user):
     assert User.objects.filter(pk=user.pk).exists()
     staff_client.post(f"{USERS}{user.pk}/delete/", {"post": "yes"})
     assert not User.objects.filter(pk=user.pk).exists()
+
+
+def test_the_last_superuser_cannot_be_deleted(stepped_up_client, superuser):
+    delete_one = f"{USERS}{superuser.pk}/delete/", {"post": "yes"}
+    bulk = USERS, {"action": "delete_selected", "_selected_action": [superuser.pk], "post": "yes"}
+    for request in (delete_one, bulk):
+        page = stepped_up_client.post(*request)
+        assert "the last superuser" in page.content.decode()
+    with pytest.raises(LastSuperuser):  # as in a race of two superusers
+        site.get_model_admin(User).delete_queryset(None, User.objects.all())
+    assert User.objects.contains(superuser)
+    User.objects.create_superuser("deputy@example.com", PASSWORD)
+    stepped_up_client.post(*delete_one)
+    assert not User.objects.contains(superuser)
 
 
 def test_staff_cannot_turn_off_the_2fa_of_superusers(staff_client, superuser, user, second_factor):

@@ -91,7 +91,7 @@ def test_the_last_active_superuser_is_kept(make_user, others):
     chief = make_user("chief@example.com", **SUPERUSER)
     for number, fields in enumerate(others):
         make_user(f"other{number}@example.com", **fields)
-    assert deletion.is_last_superuser(chief)
+    assert deletion.leaves_no_superuser([chief.pk])
     with pytest.raises(deletion.LastSuperuser):
         delete(chief)
     assert User.objects.contains(chief)
@@ -100,7 +100,7 @@ def test_the_last_active_superuser_is_kept(make_user, others):
 
 def test_a_superuser_can_go_while_another_one_stays(make_user):
     chief, _ = make_user("chief@example.com", **SUPERUSER), make_user("deputy@example.com", **SUPERUSER)
-    assert not deletion.is_last_superuser(chief)
+    assert not deletion.leaves_no_superuser([chief.pk])
     assert delete(chief)
 
 

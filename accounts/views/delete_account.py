@@ -18,7 +18,7 @@ TEMPLATE = "account/delete.html"
 
 @second_factor_page("GET", "HEAD", "POST")
 def delete_account(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    if deletion.is_last_superuser(request.user):
+    if deletion.leaves_no_superuser([request.user.pk]):
         return refuse(request)
     if not has_proof(request, second_factor):
         return ask_to_sign_in_again(request)

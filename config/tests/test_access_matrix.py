@@ -99,6 +99,7 @@ TABLE = {
     "/accounts/signup/": public(HOME, signed_out=FORM, pending=FORM),
     "/accounts/reauthenticate/": signed_in(PROOF),
     "/accounts/name/": signed_in(TYPE),
+    "/accounts/delete/": signed_in(TYPE),
     "/accounts/email/": signed_in("GET HEAD OPTIONS 200; POST PUT 302 /accounts/email/; else 405"),
     "/accounts/confirm-email/": public(PAGE),
     r"/accounts/^confirm-email/(?P<key>[-:\w]+)/$": public(LINK),

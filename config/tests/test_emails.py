@@ -62,6 +62,11 @@ def change_password(browser, user):
     browser.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": NEW_PASSWORD})
 
 
+def delete_account(browser, user):
+    sign_in(browser, user)
+    browser.post("/accounts/delete/", {"password": PASSWORD})
+
+
 def set_password(browser, user):
     user.set_unusable_password()
     user.save()
@@ -95,6 +100,7 @@ def after_import(request, user):
 
 # By the email's template and, where its words depend on the cause, by the cause.
 CAUSES = {
+    "account_deleted": delete_account,
     "account_already_exists": lambda browser, user: sign_up(browser, user.email),
     "email_changed": lambda browser, user: change_a_second_address(browser, user, action_primary="1"),
     "email_changed by staff": lambda browser, user: change(superuser_client(), user, SECOND_ADDRESS),
@@ -174,7 +180,7 @@ def test_every_email_is_complete_safe_and_the_same_in_text_and_html(make_user, m
         assert sent["Subject"].strip() == message.subject
         assert not re.search("UNDEFINED|None", message.subject + message.body + html_of(message))
     with_agent = [html_of(message) for message in messages if UNTRUSTED_AGENT in message.body]
-    assert ["&lt;b onclick=" in html for html in with_agent] == [True] * 5
+    assert ["&lt;b onclick=" in html for html in with_agent] == [True] * 6
     looked_for = {record.args for record in caplog.records if record.name == "django.template"}
     assert {variable for variable, template in looked_for if "/email/" in template} == set()
     folders = (site.BASE_DIR / "templates", site.BASE_DIR / "twofactor" / "templates")

@@ -55,6 +55,8 @@ FORMS = {
     "sign in again": ("pending", LOGIN, ["login", "password", "code"]),
     "reauthenticate": ("signed in", "/accounts/2fa/reauthenticate/", ["password", "code", "backup_code", "next"]),
     "change the password": ("signed in", "/accounts/password/change/", ["oldpassword", "password1", "password2"]),
+    "change the name": ("signed in", "/accounts/name/", ["full_name"]),
+    "delete the account": ("signed in", "/accounts/delete/", ["password", "code", "backup_code"]),
     "addresses": ("signed in", "/accounts/email/", ["email", "action_add", "action_remove", "action_primary"]),
     "new phone": ("signed in", SETUP, ["password", "code", "backup_code"]),
     "new codes": ("signed in", REGENERATE, ["password", "code", "backup_code"]),

@@ -11,6 +11,7 @@ PUBLIC = ["/", LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/accoun
 SIGNED_IN = [
     "/",
     "/accounts/name/",
+    "/accounts/delete/",
     "/accounts/password/change/",
     "/accounts/email/",
     "/accounts/sessions/",
