@@ -57,6 +57,7 @@ TWOFACTOR_GRACE_DAYS = env.int("TWOFACTOR_GRACE_DAYS", default=0)
 TWOFACTOR_EXEMPT_PATHS = env.list("TWOFACTOR_EXEMPT_PATHS", default=[])
 TWOFACTOR_TRUST_DAYS = env.int("TWOFACTOR_TRUST_DAYS", default=0)
 TWOFACTOR_NEW_BROWSER_EMAIL = env.bool("TWOFACTOR_NEW_BROWSER_EMAIL", default=True)
+TWOFACTOR_EVENT_DAYS = env.int("TWOFACTOR_EVENT_DAYS", default=365)
 TWOFACTOR_SITE_URL = SITE_URL
 
 # --- Apps and middleware ----------------------------------------------------------------------

@@ -76,6 +76,11 @@ def new_browser_email() -> bool:
     return getattr(settings, "TWOFACTOR_NEW_BROWSER_EMAIL", True)
 
 
+def event_days() -> int:
+    """TWOFACTOR_EVENT_DAYS: days for which `manage.py twofactor prune` keeps security events."""
+    return getattr(settings, "TWOFACTOR_EVENT_DAYS", 365)
+
+
 def site_url() -> str:
     """TWOFACTOR_SITE_URL, `https://example.com` without a path: the start of links in emails."""
     return getattr(settings, "TWOFACTOR_SITE_URL", "")

@@ -12,16 +12,16 @@ from twofactor.models import Limit, SecurityEvent, TrustedBrowser
 BATCH = 1000
 
 
-def prune(*, keep_events: int) -> Iterator[tuple[str, int]]:
+def prune() -> Iterator[tuple[str, int]]:
     """Delete expired rows of this app. Yield the name of each kind of row and how many were deleted.
 
-    Security events are kept for `keep_events` days, but at least for conf.EVENTS_KEPT_AT_LEAST. Sessions belong to the
-    site, whose `clearsessions` deletes them.
+    Security events are kept for TWOFACTOR_EVENT_DAYS, but at least for conf.EVENTS_KEPT_AT_LEAST. Sessions belong to
+    the site, whose `clearsessions` deletes them.
     """
     now = timezone.now()
     yield "expired trusted browsers", delete_in_batches(TrustedBrowser.objects.filter(expires_at__lte=now))
     yield "expired limits", delete_in_batches(Limit.objects.filter(ends_at__lte=int(now.timestamp())))
-    events_expired = now - timedelta(days=max(keep_events, conf.EVENTS_KEPT_AT_LEAST))
+    events_expired = now - timedelta(days=max(conf.event_days(), conf.EVENTS_KEPT_AT_LEAST))
     yield "old security events", delete_in_batches(SecurityEvent.objects.filter(created_at__lt=events_expired))
 
 

@@ -87,6 +87,7 @@ def test_the_defaults(load, folder):
         "CONTENT_SECURITY_POLICY": {"DIRECTIVES": CSP}, "PASSWORD_RESET_TIMEOUT": 3600,
         "DATA_UPLOAD_MAX_MEMORY_SIZE": 65536, "DATA_UPLOAD_MAX_NUMBER_FIELDS": 50,
         "TWOFACTOR_REQUIRED": "staff", "TWOFACTOR_TRUST_DAYS": 0, "TWOFACTOR_NEW_BROWSER_EMAIL": True,
+        "TWOFACTOR_EVENT_DAYS": 365,
         "EMAIL_BACKEND": "config.mail.TerminalBackend", "DEFAULT_FROM_EMAIL": "Twofactor <no-reply@2fa.example>",
     }  # fmt: skip
     assert {name: settings.get(name) for name in expected} == expected
@@ -111,10 +112,10 @@ def test_without_https_cookies_are_plain_and_nothing_is_redirected(load):
 
 def test_the_environment_changes_the_settings(load):
     urls = {"DATABASE_URL": "postgres://u:p@db:5432/site", "EMAIL_URL": "smtp+tls://user:password@mail.example:587"}
-    numbers = {"TWOFACTOR_TRUST_DAYS": "30", "TRUSTED_PROXY_COUNT": "2"}
+    numbers = {"TWOFACTOR_TRUST_DAYS": "30", "TWOFACTOR_EVENT_DAYS": "90", "TRUSTED_PROXY_COUNT": "2"}
     words = {"TWOFACTOR_REQUIRED": "all", "TWOFACTOR_NEW_BROWSER_EMAIL": "off"}
     settings = load(**REQUIRED, **urls, **numbers, **words)
-    assert (settings["TWOFACTOR_REQUIRED"], settings["TWOFACTOR_TRUST_DAYS"]) == ("all", 30)
+    assert [settings[f"TWOFACTOR_{name}"] for name in ("REQUIRED", "TRUST_DAYS", "EVENT_DAYS")] == ["all", 30, 90]
     assert settings["TWOFACTOR_NEW_BROWSER_EMAIL"] is False
     assert settings["ALLAUTH_TRUSTED_PROXY_COUNT"] == 2
     assert settings["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]

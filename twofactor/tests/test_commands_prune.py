@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
-from django.core.management import CommandError
 from django.utils import timezone
 
 from twofactor import prune
@@ -81,17 +80,17 @@ def test_a_row_that_is_renewed_meanwhile_stays(user, monkeypatch):
     assert TrustedBrowser.objects.get() == saved
 
 
-def test_events_are_kept_for_the_days_given(run_command, user):
+def test_events_are_kept_for_the_days_of_the_setting(run_command, user, settings):
+    settings.TWOFACTOR_EVENT_DAYS = 100
     event(user, days=101)
     kept = event(user, days=99)
-    assert "Deleted old security events: 1\n" in run_command("twofactor", "prune", "--keep-events", "100")
+    assert "Deleted old security events: 1\n" in run_command("twofactor", "prune")
     assert list(SecurityEvent.objects.all()) == [kept]
 
 
-@pytest.mark.parametrize("days", ["89", "-1", "x", ""])
-def test_events_of_the_last_90_days_are_never_deleted(run_command, user, days):
+def test_events_of_the_last_90_days_are_never_deleted(run_command, user, settings):
+    settings.TWOFACTOR_EVENT_DAYS = 1
     kept = event(user, days=89)
-    with pytest.raises(CommandError, match="at least 90 days"):
-        run_command("twofactor", "prune", f"--keep-events={days}")
-    list(prune.prune(keep_events=1))
+    event(user, days=91)
+    assert "Deleted old security events: 1\n" in run_command("twofactor", "prune")
     assert list(SecurityEvent.objects.all()) == [kept]

@@ -1,6 +1,6 @@
 """`manage.py twofactor status|reset|report|prune|rotate-keys|import`."""
 
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable
 from functools import partial
 from typing import TypedDict, Unpack
@@ -37,15 +37,8 @@ class Options(TypedDict, total=False):
 
     email: str
     reason: str
-    keep_events: int
     app: str
     dry_run: bool
-
-
-def days(text: str) -> int:
-    if not text.isdecimal() or int(text) < conf.EVENTS_KEPT_AT_LEAST:
-        raise ArgumentTypeError(f"must be at least {conf.EVENTS_KEPT_AT_LEAST} days")
-    return int(text)
 
 
 class Command(BaseCommand):
@@ -63,14 +56,8 @@ class Command(BaseCommand):
         turn_off.add_argument("email")
         turn_off.add_argument("--reason", default="no reason given", help="for the log and the email to the user")
         add("report", help="list who has 2FA on and who is required to, and check that every secret opens")
-        clean = add("prune", help="delete expired trusted browsers, expired limits and old security events")
-        clean.add_argument(
-            "--keep-events",
-            type=days,
-            default=365,
-            metavar="DAYS",
-            help=f"days to keep security events; 365 by default, at least {conf.EVENTS_KEPT_AT_LEAST}",
-        )
+        kept = f"{conf.event_days()} days (TWOFACTOR_EVENT_DAYS)"
+        add("prune", help=f"delete expired trusted browsers, expired limits, and security events older than {kept}")
         add("rotate-keys", help="seal every secret with the first of TWOFACTOR_KEYS; can be stopped and run again")
         import_ = add("import", help="turn 2FA on for users who have it in another app; they keep their secrets")
         import_.add_argument("app", choices=SOURCES)
@@ -126,7 +113,7 @@ class Command(BaseCommand):
             raise CommandError(UNREADABLE)
 
     def prune(self, options: Options) -> None:
-        for what, count in prune(keep_events=options["keep_events"]):
+        for what, count in prune():
             self.stdout.write(f"Deleted {what}: {count}")
 
     def rotate_keys(self, options: Options) -> None:
