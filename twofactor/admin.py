@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.reauthentication import required_step_up_url
-from twofactor.reset import reset
+from twofactor.support import reset
 from twofactor.users import identifying_fields
 
 

@@ -1,12 +1,13 @@
 """The throttle of an account: a delay after wrong codes in a row, and a lock after a hundred in thirty days."""
 
 import time
+from datetime import datetime
 from typing import Self
 
 from django.db import models
 from django.db.models import Case, F, When
 
-from twofactor import conf
+from twofactor import conf, times
 from twofactor.refusals import Refused
 
 COUNTERS = ("failures", "delayed_until", "budget_spent", "budget_began")
@@ -73,8 +74,16 @@ class Throttled(models.Model):
     def seconds_to_wait(self, *, now: float | None = None) -> int:
         """Return for how many seconds guessable codes are refused, 0 if they are checked. Does not query."""
         moment = int(time.time() if now is None else now)
+        return max(0, self._refused_until - moment)
+
+    def waits_until(self, *, now: float | None = None) -> datetime | None:
+        """Return until when guessable codes are refused, None if they are checked. Does not query."""
+        return times.at(self._refused_until) if self.seconds_to_wait(now=now) else None
+
+    @property
+    def _refused_until(self) -> int:
         locked_until = self.budget_began + conf.BUDGET_SECONDS if self.budget_spent >= conf.BUDGET else 0
-        return max(0, self.delayed_until - moment, locked_until - moment)
+        return max(self.delayed_until, locked_until)
 
     @property
     def is_locked_by_this_try(self) -> bool:

@@ -13,7 +13,7 @@ from django.urls import include, path
 
 from twofactor import conf, signals
 from twofactor.refusals import Refused
-from twofactor.reset import reset
+from twofactor.support import reset
 from twofactor.tests.constants import CONFIRM
 from twofactor.tests.helpers import age_second_factor
 from twofactor.tests.responses import redirect_target

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from twofactor import events, signals
 from twofactor.models import AuthenticatorApp, SecondFactor
-from twofactor.reset import reset
+from twofactor.support import reset
 from twofactor.tests.constants import CONFIRM, DISABLE, PASSWORD, REGENERATE, SECRET, SETUP, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client, turn_on, wrong_code
 from twofactor.tests.responses import backup_codes_on, key_shown

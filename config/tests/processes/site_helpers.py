@@ -13,8 +13,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 
 from accounts.models import User
-from twofactor import backup_codes
-from twofactor import reset as by_staff
+from twofactor import backup_codes, support
 from twofactor.models import AuthenticatorApp, BackupCode, Limit, SecondFactor, SecurityEvent
 
 
@@ -58,7 +57,7 @@ def reset_throttle(pk):
 
 
 def reset(pk):
-    by_staff.reset(User.objects.get(pk=pk), reason="lost the phone")
+    support.reset(User.objects.get(pk=pk), reason="lost the phone")
 
 
 def make_backup_codes_unused(pk):

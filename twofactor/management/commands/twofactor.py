@@ -1,23 +1,21 @@
-"""`manage.py twofactor status|reset|report|prune|rotate-keys|import`."""
+"""`manage.py twofactor status|reset|unlock|report|prune|rotate-keys|import`."""
 
-from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Callable
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
 from typing import TypedDict, Unpack
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Count, Q
 from django.templatetags.tz import utc
 
-from twofactor import adapter, conf, keys, users
+from twofactor import conf, keys, report, support, users
 from twofactor.importing import allauth, django_mfa, django_otp, pair, two_factor_auth
 from twofactor.importing.users import CannotImport
 from twofactor.importing.write import Source, import_users
 from twofactor.models import SecondFactor
 from twofactor.prune import prune
-from twofactor.reset import reset
 
 SOURCES: dict[str, Callable[[], Source]] = {
     "allauth": allauth.Source,
@@ -30,15 +28,24 @@ UNREADABLE = (
     "Some secrets do not open with TWOFACTOR_KEYS. Until they do, their users can sign in with backup codes only, "
     "and not with backup codes that were imported from another app."
 )
+NOTIFIED = "The user was notified by email."
 
 
 class Options(TypedDict, total=False):
     """The options of the actions; each action has some of them."""
 
-    email: str
+    users: list[str]
     reason: str
+    write: Callable[[Iterable[report.Entry], report.Output], None] | None
     app: str
     dry_run: bool
+
+
+def reason(text: str) -> str:
+    try:
+        return support.clean_reason(text)
+    except ValueError:
+        raise ArgumentTypeError("must not be empty") from None
 
 
 class Command(BaseCommand):
@@ -50,12 +57,18 @@ class Command(BaseCommand):
         # SUPPRESS: an option that is not given after the action does not replace one given before it.
         own = BaseCommand().create_parser("", "", add_help=False, argument_default=SUPPRESS)
         add = partial(actions.add_parser, parents=[own])
-        status = add("status", help="show whether 2FA is on for a user")
-        status.add_argument("email")
-        turn_off = add("reset", help="turn 2FA off for a user, end their sessions and notify them by email")
-        turn_off.add_argument("email")
-        turn_off.add_argument("--reason", default="no reason given", help="for the log and the email to the user")
-        add("report", help="list who has 2FA on and who is required to, and check that every secret opens")
+        status = add("status", help="show whether 2FA is on, and whether codes are delayed")
+        reset = add("reset", help="turn 2FA off for users, end their sessions and notify them by email")
+        unlock = add("unlock", help="end the delay or lock of codes after wrong ones, and notify the users by email")
+        for action in (status, reset, unlock):
+            action.add_argument("users", nargs="+", metavar="USER", help="an email address or username")
+        for action in (reset, unlock):
+            why = f"for the log and the email to the user; cut at {support.REASON_LENGTH} characters"
+            action.add_argument("--reason", required=True, type=reason, help=why)
+        show = add("report", help="list who has 2FA on and who is required to, and check that every secret opens")
+        formats = show.add_mutually_exclusive_group()
+        formats.add_argument("--json", dest="write", action="store_const", const=report.write_json, help="as one array")
+        formats.add_argument("--csv", dest="write", action="store_const", const=report.write_csv, help="as a table")
         kept = f"{conf.event_days()} days (TWOFACTOR_EVENT_DAYS)"
         add("prune", help=f"delete expired trusted browsers, expired limits, and security events older than {kept}")
         add("rotate-keys", help="seal every secret with the first of TWOFACTOR_KEYS; can be stopped and run again")
@@ -67,6 +80,7 @@ class Command(BaseCommand):
         actions = {
             "status": self.status,
             "reset": self.reset,
+            "unlock": self.unlock,
             "report": self.report,
             "prune": self.prune,
             "rotate-keys": self.rotate_keys,
@@ -75,42 +89,60 @@ class Command(BaseCommand):
         actions[action](options)
 
     def status(self, options: Options) -> None:
-        user = find(options["email"])
-        second_factor = SecondFactor.objects.for_user(user)
-        if second_factor is None:
-            self.stdout.write(f"{user}: off{', but required' if adapter.current().is_required(user) else ''}")
-            return
-        since = f"{utc(second_factor.created_at):%Y-%m-%d %H:%M} UTC"
-        self.stdout.write(f"{user}: on since {since}, {describe_backup_codes(second_factor.codes_left)}")
-        if wait := second_factor.seconds_to_wait():
-            self.stdout.write(f"Codes from the app are not checked for another {wait} seconds.")
+        self.for_each(options["users"], lambda user: describe(report.entry_for(user)))
 
     def reset(self, options: Options) -> None:
-        user = find(options["email"])
-        if reset(user, reason=options["reason"]):
-            self.stdout.write(f"{user}: 2FA is now off. The user was notified by email.")
-        else:
-            self.stdout.write(f"{user}: 2FA was already off.")
+        def reset(user: AbstractBaseUser) -> str:
+            done = support.reset(user, reason=options["reason"])
+            return f"{user}: 2FA is now off. {NOTIFIED}" if done else f"{user}: 2FA was already off."
+
+        self.for_each(options["users"], reset)
+
+    def unlock(self, options: Options) -> None:
+        def unlock(user: AbstractBaseUser) -> str:
+            if SecondFactor.objects.for_user(user) is None:
+                return f"{user}: 2FA is off."
+            done = support.unlock(user, reason=options["reason"])
+            return f"{user}: codes are checked again. {NOTIFIED}" if done else f"{user}: codes were not delayed."
+
+        self.for_each(options["users"], unlock)
+
+    def for_each(self, names: list[str], act: Callable[[AbstractBaseUser], str]) -> None:
+        """Act on each user, and write what it says. Raise CommandError at the end if any of the users is unknown."""
+        errors = []
+        for name in names:
+            try:
+                user = users.find(name)
+            except LookupError as error:
+                errors.append(str(error.args[0]))
+            else:
+                self.stdout.write(act(user))
+        if errors:
+            raise CommandError("\n".join(errors))
 
     def report(self, options: Options) -> None:
-        active = get_user_model()._default_manager.filter(is_active=True).select_related("second_factor")
-        codes = "second_factor__backup_codes"
-        active = active.annotate(unused_codes=Count(codes, filter=Q(**{f"{codes}__used_at": None})))
-        on = off = missing = 0
-        for user in active.order_by("pk").iterator():
-            if SecondFactor.objects.for_user(user):
-                on += 1
-                self.stdout.write(f"on       {user}: {describe_backup_codes(user.unused_codes)}")
-                continue
-            off += 1
-            if adapter.current().is_required(user):
-                missing += 1
-                self.stdout.write(f"MISSING  {user}: off, but required")
-        self.stdout.write(f"{on} on, {off} off ({missing} of them required to have it)")
+        write = options["write"]
+        if write:
+            write(report.entries(), self.stdout)
+        else:
+            self.list_users()
         opened, total = keys.check(self.stderr.write)
-        self.stdout.write(f"{opened} of {total} secrets open")
+        if not write:
+            self.stdout.write(f"{opened} of {total} secrets open")
         if opened < total:
             raise CommandError(UNREADABLE)
+
+    def list_users(self) -> None:
+        on = off = missing = 0
+        for entry in report.entries():
+            on += entry.on
+            off += not entry.on
+            missing += entry.required and not entry.on
+            if entry.on:
+                self.stdout.write(f"on       {entry.user}: {describe_backup_codes(entry.backup_codes_left)}")
+            elif entry.required:
+                self.stdout.write(f"MISSING  {entry.user}: off, but required")
+        self.stdout.write(f"{on} on, {off} off ({missing} of them required to have it)")
 
     def prune(self, options: Options) -> None:
         for what, count in prune():
@@ -140,11 +172,21 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was written: this was a dry run.")
 
 
-def find(email: str) -> AbstractBaseUser:
-    try:
-        return users.find(email)
-    except LookupError as error:
-        raise CommandError(error.args[0]) from None
+def describe(entry: report.Entry) -> str:
+    if not entry.on:
+        return f"{entry.user}: off{', but required' if entry.required else ''}"
+    words = [f"on since {in_utc(entry.since)}", describe_backup_codes(entry.backup_codes_left)]
+    if entry.last_used:
+        words.append(f"last used {in_utc(entry.last_used)}")
+    if entry.waits_until:
+        words.append(f"codes are not checked until {in_utc(entry.waits_until)}")
+    if entry.secret_opens is False:
+        words.append("the secret does not open")
+    return f"{entry.user}: {', '.join(words)}"
+
+
+def in_utc(moment: datetime | None) -> str:
+    return f"{utc(moment):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def describe_backup_codes(left: int) -> str:
