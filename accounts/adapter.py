@@ -15,6 +15,7 @@ from django.core.validators import EmailValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.functional import lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -144,12 +145,12 @@ class AccountAdapter(TwofactorAccountAdapter):
         url = context.get("url") or context.get("password_reset_url") or context.get("signup_url")
         other_url = context.get("other_url")
         context = {
-            "email": email,
             **context,
             "site_name": settings.TWOFACTOR_ISSUER,
             "when": context.get("timestamp"),
             "url": site_link(url) if url else "",
             "other_url": site_link(other_url) if other_url else "",
+            "valid_for": lazy(in_words, str)(settings.PASSWORD_RESET_TIMEOUT),
         }
         mail.send(f"{template_prefix}.html", context, user=context.get("user"), to=[email])
 
@@ -171,11 +172,18 @@ class AccountAdapter(TwofactorAccountAdapter):
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
-        """Send a notification in the language of the user, unless the address is unconfirmed."""
+        """Send a notification in the language of the user, unless the address is unconfirmed.
+
+        Omit the IP address and the browser if staff made the change: they are not the owner's.
+        """
         email = email or EmailAddress.objects.get_primary_email(user)
         if EmailAddress.objects.filter(user=user, email=email, verified=False).exists():
             return
         context = {"by_staff": False, **(context or {}), "user": user}
+        if context["by_staff"]:
+            context |= {"ip": "", "user_agent": ""}
+        else:
+            context["url"] = reverse("account_reset_password")
         super().send_notification_mail(template_prefix, user, context, email)
 
 

@@ -159,7 +159,7 @@ def _record(
             "site_name": adapter.current().issuer(request),
             "when": event.created_at,
             "ip": event.ip,
-            "browser": event.browser,
+            "user_agent": event.user_agent,
             "url": conf.settings_url(),
         }
-        mail.send(f"twofactor/email/{kind}.html", context, user=user, to=mail.addresses_of(user))
+        mail.send(f"twofactor/email/{kind}.html", context, user=user)

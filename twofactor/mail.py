@@ -1,5 +1,6 @@
 """Emails about a user's account: the language, the addresses, and one template for both text and HTML."""
 
+import re
 from collections.abc import Iterable
 
 from allauth.account import app_settings
@@ -11,6 +12,11 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils.translation import get_language, override
+
+from twofactor import adapter, useragent
+
+# What base.txt and base.html read. `user_agent` is never shown: it is described in the language of the email.
+DEFAULTS = {"when": None, "ip": "", "user_agent": "", "reason": "", "url": "", "other_url": ""}
 
 
 def language_of(user: AbstractBaseUser | None) -> str:
@@ -27,29 +33,69 @@ def language_of(user: AbstractBaseUser | None) -> str:
 
 def addresses_of(user: AbstractBaseUser) -> list[str]:
     """Return every verified address of this user. If the site verifies none, return the user's own address."""
-    verified = list(EmailAddress.objects.filter(user_id=user.pk, verified=True).values_list("email", flat=True))
-    if verified or app_settings.EMAIL_VERIFICATION != "none":
-        return verified
-    address = user_email(user)
-    return [address] if address else []
+    return _verified_addresses(user) or _unverified_address(user)
 
 
-def send(template: str, context: dict[str, object], *, user: AbstractBaseUser | None, to: Iterable[str]) -> None:
-    """Send this email to each address after the commit, in the language of the user.
+def send(
+    template: str, context: dict[str, object], *, user: AbstractBaseUser | None, to: Iterable[str] | None = None
+) -> None:
+    """Send this email to each address after the commit, in the language of the user. `to` defaults to `addresses_of`.
 
     The template extends `base`, which is twofactor/email/base.txt for the text and base.html for the HTML. A failing
     mail server is logged and undoes nothing. The Auto-Submitted header (RFC 3834) prevents out-of-office replies.
+
+    Only a verified address of this user gets the user's name: a stranger may have signed up with the address of
+    another person, and typed any text as the name. Call this before you delete a user, in the same transaction, so
+    that the addresses are still known.
     """
-    context = {"when": None, "url": "", "other_url": "", **context}
+    verified = _verified_addresses(user) if user else []
+    if to is None:
+        to = verified or (_unverified_address(user) if user else [])
     with override(language_of(user)):
-        subject = " ".join(_render(template, "subject.txt", context).split())
-        context["subject"] = subject
-        text = _render(template, "base.txt", context)
-        html = _render(template, "base.html", context)
-    for address in to:
-        message = EmailMultiAlternatives(subject, text, to=[address], headers={"Auto-Submitted": "auto-generated"})
-        message.attach_alternative(html, "text/html")
-        transaction.on_commit(message.send, robust=True)
+        for address in to:
+            is_verified = address.lower() in {each.lower() for each in verified}
+            name = adapter.current().greeting_name(user) if user and is_verified else ""
+            recipient = {"is_verified": is_verified, "greeting_name": " ".join(name.split())}
+            message = _message(template, {**DEFAULTS, **context, **recipient})
+            message.to = [address]
+            transaction.on_commit(message.send, robust=True)
+
+
+def _verified_addresses(user: AbstractBaseUser) -> list[str]:
+    return list(EmailAddress.objects.filter(user_id=user.pk, verified=True).values_list("email", flat=True))
+
+
+def _unverified_address(user: AbstractBaseUser) -> list[str]:
+    """Return the user's own address if the site verifies none."""
+    address = user_email(user) if app_settings.EMAIL_VERIFICATION == "none" else None
+    return [address] if address else []
+
+
+def _message(template: str, context: dict[str, object]) -> EmailMultiAlternatives:
+    """Render the email in the active language. The subject is its title and the name of the site."""
+    title = _render_line(template, "subject.txt", context)
+    subject = " ".join(f"{title} · {context['site_name']}".split())
+    context |= {
+        "title": title,
+        "subject": subject,
+        "preheader": _render_line(template, "preheader.txt", context),
+        "browser": useragent.describe(str(context["user_agent"])),
+        "support_email": adapter.current().support_email(),
+    }
+    text = _without_indentation(_render(template, "base.txt", context))
+    message = EmailMultiAlternatives(subject, text, headers={"Auto-Submitted": "auto-generated"})
+    message.attach_alternative(_render(template, "base.html", context), "text/html")
+    return message
+
+
+def _without_indentation(text: str) -> str:
+    """Return the text without the indentation of templates, and with at most one empty line in a row."""
+    lines = "\n".join(line.strip() for line in text.splitlines())
+    return re.sub(r"\n{3,}", "\n\n", lines).strip() + "\n"
+
+
+def _render_line(template: str, base: str, context: dict[str, object]) -> str:
+    return " ".join(_render(template, base, context).split())
 
 
 def _render(template: str, base: str, context: dict[str, object]) -> str:

@@ -153,7 +153,7 @@ def test_a_password_set_by_staff_ends_all_sessions_and_is_emailed_and_logged(
     assert is_signed_in(stepped_up_client)
     assert [row.session_key for row in UserSession.objects.all()] == [stepped_up_client.session.session_key]
     (email,) = emails_to(user.email)
-    assert "your password was changed" in email.subject
+    assert "Your password was changed" in email.subject
     assert "The staff of Twofactor" in email.body
     assert f"event=password_set_by_staff user={user.pk} staff={superuser.pk} ip=127.0.0.1" in caplog.text
     assert not [hidden for hidden in (NEW_PASSWORD, "127.0.0.1") if hidden in email.body]

@@ -34,16 +34,18 @@ from twofactor.tests.rows import run_on_commit
 from twofactor.tests.test_events import RECORD
 
 RESET = "/accounts/password/reset/"
+NAME = "Grace <b>Hopper"
 SECOND_ADDRESS = "second@example.com"
 BUTTON = '<a[^>]*class="button".*?</a>'
-UNTRUSTED_AGENT = 'Mozilla/5.0 <b onclick="x">&amp; https://evil.example/'
+PREHEADER, HEADER, TITLE = '<div class="preheader".*?</div>', '<table class="header".*?</table>', "<h1.*?</h1>"
+UNTRUSTED_AGENT = 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0 <b onclick="x">&amp; https://evil.example/'
 
 
 # --- What causes each email -----------------------------------------------------------------------
 
 
 def sign_up(browser, email):
-    browser.post("/accounts/signup/", {"full_name": "Bob New", "email": email, "password1": PASSWORD})
+    browser.post("/accounts/signup/", {"full_name": NAME, "email": email, "password1": PASSWORD})
 
 
 def change_addresses(browser, user, **action):
@@ -77,7 +79,7 @@ def set_password(browser, user):
 def reset_password(browser, user):
     browser.post(RESET, {"email": user.email})
     run_on_commit()
-    (link,) = re.findall(r"http://testserver(\S+/password/reset/key/\S+)", mail.outbox[-1].body)
+    (link,) = re.findall(r"https?://[^/]+(\S+/password/reset/key/\S+)", mail.outbox[-1].body)
     browser.post(redirect_target(browser.get(link)), {"password1": NEW_PASSWORD})
 
 
@@ -122,6 +124,20 @@ CAUSES = {
 }
 
 
+def send_each(make_user, email, name):
+    """Send the email of each cause. Yield the cause, the email, and the name if the address is verified."""
+    for cause, trigger in CAUSES.items():
+        cache.clear()
+        with transaction.atomic():
+            user = make_user(email, full_name=name)
+            trigger(new_client(HTTP_USER_AGENT=UNTRUSTED_AGENT), user)
+            run_on_commit()
+            message = mail.outbox[-1]
+            verified = EmailAddress.objects.filter(user=user, email=message.to[0], verified=True)
+            yield cause, message, verified.values_list("user__full_name", flat=True).first()
+            transaction.set_rollback(True)
+
+
 # --- Text and HTML --------------------------------------------------------------------------------
 
 
@@ -137,13 +153,21 @@ def words(html):
 
 
 def assert_html_says_the_same(message):
-    """The first link of the text is a button and a link, its second one is a link."""
+    """The HTML adds a preheader, the name of the site at the top, and the title.
+
+    The first link of the text is a button and a link, its second one is a link.
+    """
     body = html_of(message).partition("<body")[2].partition(">")[2]
-    assert words(re.search("<h1.*?</h1>", body, re.DOTALL)[0]) == message.subject.split()
-    assert words(re.sub(f"<h1.*?</h1>|{BUTTON}", "", body, flags=re.DOTALL)) == message.body.split()
+    (preheader,), (header,), (title,) = (re.findall(part, body, re.DOTALL) for part in (PREHEADER, HEADER, TITLE))
+    lead = " ".join(words(preheader.replace("&zwnj;", "")))
+    assert " ".join(message.body.split()).partition(",")[2].startswith(f" {lead}")
+    assert words(header)[1:] == site.TWOFACTOR_ISSUER.split()
+    assert [*words(title), "·", *site.TWOFACTOR_ISSUER.split()] == message.subject.split()
+    assert words(re.sub(f"{PREHEADER}|{HEADER}|{TITLE}", "", body, flags=re.DOTALL)) == message.body.split()
     urls = [line for line in message.body.splitlines() if line.startswith("http://testserver/")]
     assert len(urls) <= 2
-    assert [unescape(url) for url in re.findall('<a[^>]* href="([^"]*)"', body)] == urls[:1] * 2 + urls[1:]
+    links = [unescape(url) for url in re.findall('<a[^>]* href="([^"]*)"', body)]
+    assert links == [*urls[:1] * 2, *urls[1:], "mailto:help@example.com"]
     assert bool(re.search(BUTTON, body, re.DOTALL)) is bool(urls)
 
 
@@ -153,34 +177,36 @@ def assert_html_loads_nothing_and_runs_no_script(message):
     assert not re.search(r"<[^>]*\s(on\w+|src)=|url\(|@import", html)
 
 
+def assert_greets_by_name_only_at_a_verified_address(message, name, cause):
+    """`name` is empty for an unverified address. It may belong to someone else, and a stranger typed the name."""
+    assert message.body.splitlines()[0] == (f"Hello {name}," if name else "Hello,")
+    if not name:
+        sent = message.subject + message.body + html_of(message)
+        typed = [NAME, NAME.replace("<", "&lt;"), UNTRUSTED_AGENT]
+        if cause != "email_changed by staff":  # The old address was verified until then.
+            typed.append(message.to[0].partition("@")[0])
+        assert not [text for text in typed if text in sent]
+
+
 def test_every_email_is_complete_safe_and_the_same_in_text_and_html(make_user, monkeypatch, caplog, settings):
     """UNDEFINED shows variables that are printed. Django's log names the others, for example in {% if %}."""
+    settings.DEFAULT_FROM_EMAIL = "Acme <help@example.com>"
     settings.TWOFACTOR_ISSUER = 'Acme, "Inc." <b>{{ x }} &amp; 100 %(y)s 二要素/認証🔐' + "x" * 300
     monkeypatch.setattr(engines["django"].engine, "string_if_invalid", "UNDEFINED:%s")
     caplog.set_level(logging.DEBUG, "django.template")
-    messages, rendered = [], set()
+    rendered = set()
 
     def note(template, **kwargs):
         rendered.add(template.name)
 
     template_rendered.connect(note)  # until the test ends: the signal has a weak reference
-    for cause in CAUSES.values():
-        cache.clear()
-        with transaction.atomic():
-            cause(new_client(HTTP_USER_AGENT=UNTRUSTED_AGENT), make_user("o'hara&co@example.com"))
-            run_on_commit()
-            transaction.set_rollback(True)
-        messages.append(mail.outbox[-1])
-    for message in messages:
+    for cause, message, name in send_each(make_user, "o'hara&co@example.com", NAME):
+        assert_greets_by_name_only_at_a_verified_address(message, name, cause)
         assert_html_says_the_same(message)
         assert_html_loads_nothing_and_runs_no_script(message)
-        assert message.subject.startswith(f"{settings.TWOFACTOR_ISSUER}: ")
-        assert message.body.strip().splitlines()[-1] == settings.TWOFACTOR_ISSUER
         sent = email.message_from_bytes(message.message().as_bytes(), policy=email.policy.default)
         assert sent["Subject"].strip() == message.subject
         assert not re.search("UNDEFINED|None", message.subject + message.body + html_of(message))
-    with_agent = [html_of(message) for message in messages if UNTRUSTED_AGENT in message.body]
-    assert ["&lt;b onclick=" in html for html in with_agent] == [True] * 6
     looked_for = {record.args for record in caplog.records if record.name == "django.template"}
     assert {variable for variable, template in looked_for if "/email/" in template} == set()
     folders = (site.BASE_DIR / "templates", site.BASE_DIR / "twofactor" / "templates")

@@ -71,7 +71,7 @@ def test_issuer_and_label_of_a_custom_adapter_are_in_the_uri_and_the_emails(shop
     monkeypatch.setattr(totp, "provisioning_uri", lambda *args, **named: calls.append(named) or draw(*args, **named))
     turn_on(new_client(), user)
     assert calls[0] == {"account": f"Ada Example ({user.pk}): buyer", "issuer": "Shop: testserver"}
-    assert emails_to(user.email)[-1].subject.startswith("Shop")
+    assert emails_to(user.email)[-1].subject.endswith(" · Shop: testserver")
 
 
 def test_a_custom_adapter_decides_who_is_required_to_have_2fa(shop_adapter, user, make_user, run_command):

@@ -203,5 +203,5 @@ def test_the_email_about_a_lock_does_not_offer_backup_codes(bind, imported, user
     SecondFactor.objects.update(budget_spent=99, budget_began=4_000_000_000)
     assert not bind(UNKNOWN_BACKUP_CODE).is_valid()
     (email,) = emails_to(user.email)
-    assert "and backup codes are no longer taken" in email.body
+    assert "and backup codes are no longer accepted" in email.body
     assert "A backup code still signs you in" not in email.body
