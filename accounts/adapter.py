@@ -183,7 +183,7 @@ class AccountAdapter(TwofactorAccountAdapter):
         if context["by_staff"]:
             context |= {"ip": "", "user_agent": ""}
         else:
-            context["url"] = reverse("account_reset_password")
+            context.setdefault("url", reverse("account_reset_password"))
         super().send_notification_mail(template_prefix, user, context, email)
 
 

@@ -11,7 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from accounts.models import User
-from twofactor import adapter, sessions
+from twofactor import sessions
 from twofactor.events import log
 from twofactor.models import ChangedMeanwhile, SecondFactor
 
@@ -90,9 +90,7 @@ def _lock(user: User) -> User:
 
 def _notify(user: User, confirmed: list[str]) -> None:
     for email in confirmed:
-        get_adapter().send_notification_mail(
-            "account/email/account_deleted", user, {"support_email": adapter.current().support_email()}, email
-        )
+        get_adapter().send_notification_mail("account/email/account_deleted", user, {"url": ""}, email)
 
 
 def _remove_from_history(user: User) -> None:

@@ -70,7 +70,7 @@ def test_each_confirmed_address_gets_one_email_after_the_commit(user, emails_to,
     assert mailoutbox == []
     for address in (user.email, "second@example.com"):
         (message,) = emails_to(address)
-        assert "your account was deleted" in message.subject
+        assert "Your account was deleted" in message.subject
     assert emails_to("stranger@example.com") == []
 
 

@@ -134,7 +134,8 @@ def send_each(make_user, email, name):
             run_on_commit()
             message = mail.outbox[-1]
             verified = EmailAddress.objects.filter(user=user, email=message.to[0], verified=True)
-            yield cause, message, verified.values_list("user__full_name", flat=True).first()
+            name_now = verified.values_list("user__full_name", flat=True).first()
+            yield cause, message, name if cause == "account_deleted" else name_now
             transaction.set_rollback(True)
 
 
