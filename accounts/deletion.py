@@ -48,16 +48,16 @@ def delete(user: User, second_factor: SecondFactor | None) -> bool:
     Email its confirmed addresses after the commit. Raise LastSuperuser, or ChangedMeanwhile if the password or 2FA
     has changed since `user` and `second_factor` were read: what the owner proved is no longer valid.
 
-    The rows are locked in the order of other changes, to avoid deadlocks: addresses, second factor, sessions, user.
+    The rows are locked in the order of other changes, to avoid deadlocks: addresses, second factor, user, sessions.
     """
     confirmed = _lock_addresses(user)
     if not User.objects.filter(pk=user.pk).exists():
         return False
     if second_factor:
         second_factor.turn_off()
-    sessions.end_all(user)
     keep_a_superuser([user.pk])
     row = _lock(user)
+    sessions.end_all(user)
     _notify(user, confirmed)
     _remove_from_history(user)
     request = context.request

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, models, transaction
@@ -89,6 +90,11 @@ class SecondFactor(Throttled):
 
     def _create(self, version: str) -> None:
         self.version = version
+        # Lock the user before the sessions that this change ends, as a deletion of the user does. Otherwise the two
+        # could wait for each other. Existing rows need no such lock, because their version is updated first.
+        user = get_user_model()._base_manager.select_for_update().filter(pk=self.user_id)
+        if not user.exists():
+            raise ChangedMeanwhile
         try:
             with transaction.atomic():
                 self.save()

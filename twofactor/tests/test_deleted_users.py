@@ -12,9 +12,9 @@ from django.db import OperationalError
 
 from twofactor import events
 from twofactor.middleware import TwofactorMiddleware
-from twofactor.models import SecurityEvent, TrustedBrowser
+from twofactor.models import AuthenticatorApp, ChangedMeanwhile, SecurityEvent, TrustedBrowser
 from twofactor.signals import accepted
-from twofactor.tests.constants import LOGIN, VERIFY_LOGIN
+from twofactor.tests.constants import LOGIN, SECRET, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client
 from twofactor.tests.responses import messages_on, redirect_target
 
@@ -72,6 +72,12 @@ def test_an_event_is_logged_without_a_row_and_an_email(user, request_, caplog, m
     assert f"event=backup_code_used user={user.pk} " in caplog.text
     assert not SecurityEvent.objects.exists()
     assert mailoutbox == []
+
+
+def test_2fa_cannot_be_turned_on(user):
+    delete_user(user)
+    with pytest.raises(ChangedMeanwhile):
+        AuthenticatorApp.objects.activate(user, secret=SECRET)
 
 
 def test_other_errors_are_not_answered(user, request_):

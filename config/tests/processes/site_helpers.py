@@ -49,6 +49,12 @@ def set_second_factor(pk, **values):
     SecondFactor.objects.filter(user_id=pk).update(**values)
 
 
+def make_only_superusers(pks):
+    """Make these users the only superusers of the site."""
+    User.objects.update(is_superuser=False)
+    User.objects.filter(pk__in=pks).update(is_superuser=True)
+
+
 def reset_throttle(pk):
     """Reset the throttle and the last used time step, and the tries of all pending sign-ins."""
     set_second_factor(pk, failures=0, delayed_until=0, budget_spent=0)
