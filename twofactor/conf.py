@@ -100,7 +100,16 @@ def settings_path() -> str:
 
 def settings_url() -> str:
     """Return the absolute URL of the settings page, for emails."""
-    return (site_url() or default_site_url()) + settings_path()
+    return _absolute(settings_path())
+
+
+def not_me_url() -> str:
+    """Return the absolute URL of the page "This wasn't me", for emails."""
+    return _absolute(reverse("twofactor:not_me"))
+
+
+def _absolute(path: str) -> str:
+    return (site_url() or default_site_url()) + path
 
 
 _parsed = lru_cache(maxsize=1)(Keyring.parse)

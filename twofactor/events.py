@@ -13,6 +13,8 @@ from twofactor.models import SecondFactor, SecurityEvent
 
 Kind = SecurityEvent.Kind
 logger = logging.getLogger("twofactor")
+# Their emails extend twofactor/email/sign_in.html, whose button leads to "This wasn't me".
+ABOUT_SIGN_INS = {Kind.NEW_BROWSER, Kind.WRONG_CODES, Kind.BROWSER_TRUSTED}
 
 
 def turned_on(request: HttpRequest, user: AbstractBaseUser) -> None:
@@ -160,6 +162,6 @@ def _record(
             "when": event.created_at,
             "ip": event.ip,
             "user_agent": event.user_agent,
-            "url": conf.settings_url(),
+            "url": conf.not_me_url() if kind in ABOUT_SIGN_INS else conf.settings_url(),
         }
         mail.send(f"twofactor/email/{kind}.html", context, user=user)

@@ -2,9 +2,11 @@
 
 from django.urls import path
 
+from twofactor.views.activity import activity
 from twofactor.views.confirm import confirm
 from twofactor.views.disable import disable
 from twofactor.views.lost import lost
+from twofactor.views.not_me import not_me
 from twofactor.views.reauthenticate import reauthenticate
 from twofactor.views.regenerate_backup_codes import regenerate_backup_codes
 from twofactor.views.settings import settings, status
@@ -18,6 +20,8 @@ app_name = "twofactor"
 urlpatterns = [
     path("", settings, name="settings"),
     path("status/", status, name="status"),
+    path("activity/", activity, name="activity"),
+    path("not-me/", not_me, name="not_me"),
     path("setup/", setup, name="setup"),
     path("verify-setup/", verify_setup, name="verify_setup"),
     path("cancel-setup/", cancel_setup, name="cancel_setup"),

@@ -16,7 +16,7 @@ from django.db.models import AutoField
 from django.test import Client
 from django.urls import get_resolver
 
-from twofactor.models import AuthenticatorApp
+from twofactor.models import AuthenticatorApp, SecurityEvent
 from twofactor.tests.constants import PASSWORD, SECRET
 from twofactor.tests.rfc6238 import code_at
 
@@ -79,6 +79,8 @@ TABLE = {
     "/language/": public(HOME, staff_without_2fa=HOME),
     # --- The second factor ---
     "/accounts/2fa/": signed_in(LOOK),
+    "/accounts/2fa/activity/": signed_in(LOOK),
+    "/accounts/2fa/not-me/": signed_in("GET HEAD 200; POST 302 /accounts/2fa/not-me/; else 405"),
     "/accounts/2fa/status/": signed_in("GET HEAD 302 /accounts/2fa/; else 405"),
     "/accounts/2fa/setup/": signed_in(TYPE, staff_without_2fa=TYPE),
     "/accounts/2fa/verify-setup/": signed_in(TO_SETUP, staff_without_2fa=TO_SETUP),
@@ -194,6 +196,7 @@ def cookies(make_user, request):
         CLIENT.post("/accounts/login/", {"login": users[request.param].email, "password": PASSWORD})
     if request.param in ("with_2fa", "staff"):
         CLIENT.post("/accounts/2fa/verify-login/", {"code": code_at(SECRET, time.time())})
+    SecurityEvent.objects.all().delete()  # the table says that the admin has none
     return request.param, {name: cookie.value for name, cookie in CLIENT.cookies.items()}
 
 

@@ -61,5 +61,41 @@ class SecurityEvent(models.Model):
         return f"{self.kind} of user {self.user_id}"
 
     @property
+    def needs_attention(self) -> bool:
+        """Return whether the owner should check that they, or staff they asked, caused this event."""
+        return self.kind in NEEDS_ATTENTION
+
+    @property
+    def icon(self) -> str:
+        """Return the template of the icon."""
+        name = "attention" if self.needs_attention else ICONS.get(self.kind, "second_factor")
+        return f"twofactor/icons/{name}.html"
+
+    @property
     def browser(self) -> str:
         return useragent.describe(self.user_agent)
+
+
+Kind = SecurityEvent.Kind
+NEEDS_ATTENTION = {
+    Kind.NEW_BROWSER,
+    Kind.WRONG_CODES,
+    Kind.WRONG_PASSWORDS,
+    Kind.LOCKED,
+    Kind.RESET_BY_STAFF,
+    Kind.UNLOCKED_BY_STAFF,
+}
+# The name of a template in twofactor/icons/ for each kind that has neither of the other two icons.
+ICONS = {
+    Kind.SIGNED_IN: "sign_in",
+    Kind.SESSIONS_ENDED: "sign_out",
+    Kind.BROWSER_TRUSTED: "browser",
+    Kind.BACKUP_CODE_USED: "key",
+    Kind.CODES_REGENERATED: "key",
+    Kind.PASSWORD_CHANGED: "key",
+    Kind.PASSWORD_RESET: "key",
+    Kind.EMAIL_ADDED: "email",
+    Kind.EMAIL_CONFIRMED: "email",
+    Kind.EMAIL_REMOVED: "email",
+    Kind.EMAIL_CHANGED: "email",
+}

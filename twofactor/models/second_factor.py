@@ -4,13 +4,14 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, models, transaction
-from django.db.models import Exists
+from django.db.models import Count, Exists, Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -80,6 +81,14 @@ class SecondFactor(Throttled):
             elif not has_codes:
                 codes += self.backup_codes.create_set(self)
 
+    def renew_version(self) -> None:
+        """Write a new version without a change of credentials. It ends other sessions and trusted browsers.
+
+        Raise ChangedMeanwhile if another request changed 2FA.
+        """
+        with transaction.atomic():
+            self._write_new_version()
+
     def _write_new_version(self) -> None:
         version, moment = new_version(), timezone.now()
         if self._state.adding:
@@ -116,6 +125,11 @@ class SecondFactor(Throttled):
     def codes_left(self) -> int:
         """Count the unused backup codes."""
         return self.backup_codes.filter(used_at=None).count()
+
+    def codes_left_and_last_use(self) -> tuple[int, datetime | None]:
+        """Return how many backup codes are unused, and when the last one was used, by one statement."""
+        found = self.backup_codes.aggregate(left=Count("pk", filter=Q(used_at=None)), last_use=Max("used_at"))
+        return found["left"], found["last_use"]
 
     @property
     def has_imported_codes(self) -> bool:

@@ -14,6 +14,7 @@ from twofactor.tests.constants import PASSWORD, UNKNOWN_BACKUP_CODE, VERIFY_LOGI
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, turn_on, wrong_code
 from twofactor.tests.rows import run_on_commit
 
+ABOUT_SIGN_INS = {"new_browser", "wrong_codes", "browser_trusted"}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
@@ -66,6 +67,7 @@ def test_an_event_has_a_row_a_log_line_and_an_email(kind, user, make_user, secon
     assert (f"staff={request_.user.pk}" in line) != by_owner
     (email,) = emails_to(user.email)
     assert "http://testserver/accounts/2fa/" in email.body
+    assert ("This wasn't me" in email.body) == ("/accounts/2fa/not-me/" in email.body) == (kind in ABOUT_SIGN_INS)
     assert ("192.0.2.7" in email.body) == ("Firefox on Linux" in email.body) == by_owner
 
 

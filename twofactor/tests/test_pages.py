@@ -6,6 +6,7 @@ from twofactor.forms import CodeForm
 from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.setup_form import VerifySetupForm
 from twofactor.tests.constants import (
+    ACTIVITY,
     CANCEL_SETUP,
     CODE_PAGES,
     CONFIRM,
@@ -24,7 +25,7 @@ from twofactor.tests.helpers import age_second_factor, code_now, new_client, pro
 from twofactor.tests.responses import backup_codes_on, errors, inputs, message_levels, redirect_target
 from twofactor.tests.rows import event_kinds
 
-READ_ONLY = [SETTINGS, STATUS]
+READ_ONLY = [SETTINGS, STATUS, ACTIVITY]
 FORMS = [*CODE_PAGES, VERIFY_SETUP]
 POST_ONLY = [CANCEL_SETUP, "/accounts/2fa/trusted-browsers/1/forget/", "/accounts/2fa/trusted-browsers/forget/"]
 

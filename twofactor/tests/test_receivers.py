@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.signals import email_confirmed
 
@@ -47,6 +46,7 @@ def test_a_sign_in_from_another_browser_is_an_event_and_an_email_once(user, emai
     assert "Firefox on Linux" in email.body
     assert "192.0.2.7" in email.body
     assert "fifth" not in email.body
+    assert "http://testserver/accounts/2fa/not-me/" in email.body
 
 
 def test_a_password_without_its_code_is_no_sign_in(pending_client, secret):

@@ -58,10 +58,11 @@ def show_settings(request: AuthenticatedRequest, second_factor: SecondFactor | N
 
 def status_of(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> dict[str, object]:
     """Return the context of the status block."""
-    left = second_factor.codes_left if second_factor else 0
+    left, last_use = second_factor.codes_left_and_last_use() if second_factor else (0, None)
     return {
         "second_factor": second_factor,
         "codes_left": left,
+        "codes_used_at": last_use,
         "codes_low": left <= conf.CODES_LOW,
         "is_required": adapter.current().is_required(request.user),
     }

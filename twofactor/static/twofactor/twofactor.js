@@ -18,6 +18,33 @@ function showScripted(root) {
   if (navigator.clipboard) for (const element of root.querySelectorAll("[data-copy]")) element.hidden = false;
 }
 
+// --- Times ----------------------------------------------------------------------------------------
+
+const WEEK = 7 * 24 * 60 * 60; // seconds
+const UNITS = [["day", 24 * 60 * 60], ["hour", 60 * 60], ["minute", 60], ["second", 1]];
+
+/** Return a time of the last week as "2 hours ago", and any other one as the local date and time. */
+function localTime(at, language) {
+  const seconds = Math.max(0, Math.round((Date.now() - at) / 1000)); // the clock of the server may be ahead
+  if (seconds >= WEEK) {
+    return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(at);
+  }
+  const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? UNITS.at(-1);
+  return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(-Math.floor(seconds / size), unit);
+}
+
+/** Show local times. The title keeps the time in UTC. */
+function showLocalTimes(root) {
+  const language = document.documentElement.lang || undefined;
+  for (const element of root.querySelectorAll("time[data-time]")) {
+    element.textContent = localTime(new Date(element.dateTime), language);
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) showLocalTimes(document);
+});
+
 // --- Codes ----------------------------------------------------------------------------------------
 
 /** Return the value of a decimal digit of any script. Unicode has the digits in runs of ten. */
@@ -213,6 +240,7 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.shouldSwap) saveValues(detail.target);
 });
 document.addEventListener("htmx:afterSettle", ({ target }) => {
+  showLocalTimes(target);
   if (target.id === "panel") onNewPanel(target);
 });
 document.addEventListener("htmx:responseError", (event) => showFailure(event, "#notice-error"));
@@ -260,3 +288,4 @@ document.addEventListener("click", ({ target }) => {
 });
 
 showScripted(document);
+showLocalTimes(document);
