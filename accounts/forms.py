@@ -202,5 +202,8 @@ class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm)
             self.user.refresh_from_db(fields=["email"])
             self.user.full_name = self.cleaned_data["full_name"]
             self.user.language = self.cleaned_data["language"]
-        super().save()
+        try:
+            super().save()
+        except IntegrityError:  # the account was deleted meanwhile
+            raise ImmediateHttpResponse(redirect("account_login")) from None
         sessions.end_all(self.user)

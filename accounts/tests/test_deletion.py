@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -13,10 +14,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts import deletion
+from accounts.forms import ResetPasswordKeyForm
 from accounts.models import User
 from twofactor.models import AuthenticatorApp, BackupCode, ChangedMeanwhile, SecondFactor, SecurityEvent, TrustedBrowser
-from twofactor.tests.constants import SECRET
+from twofactor.tests.constants import LOGIN, SECRET
 from twofactor.tests.helpers import new_client, sign_in
+from twofactor.tests.responses import redirect_target
 
 pytestmark = pytest.mark.database
 SUPERUSER = {"is_staff": True, "is_superuser": True}
@@ -135,4 +138,14 @@ def test_a_deleted_account_is_not_created_again_by_a_parallel_change(user):
     for fields in ({}, {"update_fields": ["full_name"]}):
         with pytest.raises(IntegrityError), transaction.atomic():
             read.save(**fields)
+    assert not User.objects.exists()
+
+
+def test_a_password_reset_during_the_deletion_leads_to_sign_in(user):
+    form = ResetPasswordKeyForm({"password1": "basalt-9-Lantern-heron"}, user=User.objects.get())
+    assert form.is_valid()
+    delete(user)
+    with pytest.raises(ImmediateHttpResponse) as raised:
+        form.save()
+    assert redirect_target(raised.value.response) == LOGIN
     assert not User.objects.exists()
