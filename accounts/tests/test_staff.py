@@ -24,8 +24,8 @@ def superuser_client(make_user):
     return client
 
 
-def change(client, user, email=WANTED):
-    return client.post(f"{USERS}{user.pk}/change/", {"email": email, "full_name": "Changed", "is_active": "on"})
+def change(client, user, email=WANTED, *, full_name="Changed"):
+    return client.post(f"{USERS}{user.pk}/change/", {"email": email, "full_name": full_name, "is_active": "on"})
 
 
 def add(client, email=WANTED):
