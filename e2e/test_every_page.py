@@ -13,9 +13,11 @@ from e2e import steps
 from e2e.phone import CLOCK, Phone
 from twofactor.models import AuthenticatorApp
 from twofactor.tests.constants import (
+    ACTIVITY,
     CONFIRM,
     DISABLE,
     LOGIN,
+    NOT_ME,
     PASSWORD,
     REAUTHENTICATE,
     REGENERATE,
@@ -113,6 +115,8 @@ def account_pages(page, user):
         (REAUTHENTICATE, "Confirm that it is you"),
         ("/accounts/logout/", "Sign out?"),
         (SETTINGS, "Two-factor authentication"),
+        (ACTIVITY, "Recent activity"),
+        (NOT_ME, "This wasn't me"),
         (SETUP, "Turn on two-factor authentication"),
     )
     steps.password_field(page).fill("not-the-password")

@@ -49,13 +49,19 @@ def end_other_sessions(request: AuthenticatedRequest, second_factor: SecondFacto
 def show_steps(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     recent = request.user.security_events.filter(created_at__gt=timezone.now() - DONE_FOR)
     kinds = set(recent.values_list("kind", flat=True))
+    done = [
+        Kind.SESSIONS_ENDED in kinds,
+        bool(kinds & PASSWORD_KINDS),
+        second_factor is not None and bool(kinds & CODES_KINDS),
+    ]
     context = {
         "title": _("This wasn't me"),
         "second_factor": second_factor,
         "has_password": request.user.has_usable_password(),
-        "sessions_done": Kind.SESSIONS_ENDED in kinds,
-        "password_done": bool(kinds & PASSWORD_KINDS),
-        "codes_done": second_factor is not None and bool(kinds & CODES_KINDS),
+        "sessions_done": done[0],
+        "password_done": done[1],
+        "codes_done": done[2],
+        "next_step": done.index(False) + 1 if False in done else None,
         "support_email": adapter.current().support_email(),
         "url": reverse("twofactor:not_me"),
     }
