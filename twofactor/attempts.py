@@ -31,7 +31,10 @@ class Answer(Protocol):
 
 @dataclass
 class Attempt:
-    """`pending_id`: the pending sign-in, "" for a signed-in user. `asks_password`: the form asks for it too."""
+    """One try of a user.
+
+    `pending_id`: the pending sign-in, "" for a signed-in user. `asks_password`: the form asks for the password too.
+    """
 
     request: HttpRequest
     second_factor: SecondFactor
