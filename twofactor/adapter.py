@@ -1,13 +1,16 @@
 """What a host can customize: the name of the site and of an account, and who is required to have 2FA."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from allauth.account.utils import user_email
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from twofactor import conf
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
 
 
 class Adapter:
@@ -20,12 +23,12 @@ class Adapter:
         """
         return conf.issuer()
 
-    def label(self, user: AbstractBaseUser) -> str:
+    def label(self, user: "_User") -> str:
         """Return the account's name in the authenticator app: the email address, or else the username."""
         address: str | None = user_email(user)
         return address or user.get_username()
 
-    def is_required(self, user: AbstractBaseUser) -> bool:
+    def is_required(self, user: "_User") -> bool:
         """Return whether this user is required to have 2FA.
 
         It is called in each request of a user without 2FA, so it must be fast. Exceptions are not caught:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.utils import has_verified_email
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import Resolver404, resolve
@@ -17,6 +17,9 @@ from django.utils.translation import gettext as _
 from twofactor import adapter, conf, enrolment, reauthentication, sessions
 from twofactor.htmx import View, hx_redirect
 from twofactor.models import SecondFactor
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
 
 # URL names that are available while 2FA is due: the setup, signing out, and the language.
 SETUP = {
@@ -68,7 +71,7 @@ class TwofactorMiddleware:
         return hx_redirect(request, response) if response else None
 
 
-def check_session(request: HttpRequest, user: AbstractBaseUser) -> None:
+def check_session(request: HttpRequest, user: "_User") -> None:
     """Sign the user out if the session is not marked with the current version of 2FA.
 
     Such a session comes from a sign-in that bypassed the stage, for example a bare `login()`, or from before 2FA was
@@ -90,7 +93,7 @@ def check_session(request: HttpRequest, user: AbstractBaseUser) -> None:
     request.twofactor_is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined] # same
 
 
-def grace_ends_at(user: AbstractBaseUser, second_factor: SecondFactor | None) -> datetime | None:
+def grace_ends_at(user: "_User", second_factor: SecondFactor | None) -> datetime | None:
     """Return when this user has to have 2FA, or None if it is on or not required.
 
     The days of grace are counted from `date_joined`. Without that field the time is now.

@@ -3,10 +3,9 @@
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from functools import partial
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count, Q
 from django.templatetags.tz import utc
@@ -18,6 +17,9 @@ from twofactor.importing.write import Source, import_users
 from twofactor.models import SecondFactor
 from twofactor.prune import prune
 from twofactor.reset import reset
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
 
 SOURCES: dict[str, Callable[[], Source]] = {
     "allauth": allauth.Source,
@@ -153,7 +155,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was written: this was a dry run.")
 
 
-def find(email: str) -> AbstractBaseUser:
+def find(email: str) -> "_User":
     try:
         return users.find(email)
     except LookupError as error:
