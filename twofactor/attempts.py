@@ -26,7 +26,10 @@ class Answer(Protocol):
         """Return whether the account's throttle counts wrong ones."""
 
     def check(self, *, now: float) -> bool:
-        """Check it and use it up. Charge the account first if it is guessable. Raise Refused if it is not checked."""
+        """Return whether it is right, and use it up. Charge the account first if it is guessable.
+
+        Raise Refused if it is not checked.
+        """
 
 
 @dataclass

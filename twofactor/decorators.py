@@ -40,7 +40,7 @@ def second_factor_required(
 def second_factor_required(
     view: View | None = None, *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL
 ) -> View | Callable[[View], View]:
-    """Decorate a view: it runs only if a code or backup code was used in this session within `max_age`.
+    """Decorate a view: it runs only if a second factor was accepted in this session within `max_age`.
 
     Other users are asked for one first, and then return to the page by a GET. A form that they posted is dropped. The
     view's responses are never cached, because a cached response would be shown without the check.

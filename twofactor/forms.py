@@ -1,4 +1,4 @@
-"""The forms. One with a code is valid only if the code was accepted, and validation uses the code up.
+"""The forms for a proof. One with a second factor is valid only if it was accepted, and validation uses it up.
 
 A method of the second factor is one class in METHODS. The field that was posted decides the method.
 """

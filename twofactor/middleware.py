@@ -75,7 +75,7 @@ def check_session(request: HttpRequest, user: "_User") -> None:
     """Sign the user out if the session is not marked with the current version of 2FA.
 
     Such a session comes from a sign-in that bypassed the stage, for example a bare `login()`, or from before 2FA was
-    turned on. The second_factor is loaded with the user, so this costs no query.
+    turned on. This costs no query if the second factor was read with the user.
 
     For templates, set `request.twofactor_due`, the time from which the user has to have 2FA (or None), and
     `request.twofactor_is_due`.
