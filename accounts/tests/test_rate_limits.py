@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 from django.conf import settings as site
 from django.core import signing
 
-from accounts import adapter, known_browsers
+from accounts import email_limits, known_browsers
 from twofactor.models import Limit
 from twofactor.tests.constants import EMAIL, LOGIN, PASSWORD, REAUTHENTICATE
 from twofactor.tests.helpers import give_password, is_signed_in, new_client, sign_in
@@ -234,4 +234,4 @@ def test_an_account_sends_at_most_three_links_to_an_address_of_another_account(u
 def test_every_email_with_a_link_is_rate_limited():
     sources = Path(site.BASE_DIR, "templates", "account", "email").glob("*.html")
     with_a_link = {f"account/email/{path.stem}" for path in sources if "{% block action %}" in path.read_text()}
-    assert with_a_link == set(adapter.LIMITED_EMAILS)
+    assert with_a_link == set(email_limits.LIMITED_EMAILS)
