@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 
 from twofactor import enrolment, htmx, sessions
 from twofactor.attempts import Attempt
-from twofactor.forms import CodeForm
+from twofactor.forms import first_form
 from twofactor.models import SecondFactor
 from twofactor.step_up import MIN_MAX_AGE, SAFE, confirm_context, confirm_url
 
@@ -90,7 +90,7 @@ def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: st
     if second_factor is None:
         messages.info(request, _("That page asks for a second factor: turn on two-factor authentication first."))
     elif htmx.targets_panel(request):
-        form = CodeForm(attempt=Attempt(request, second_factor))
+        form = first_form(Attempt(request, second_factor))
         form.use_alone()
         context = {"form": form, **confirm_context(page, unsent=unsent)}
         return _in_place(htmx.render_page(request, "confirm", context), url)

@@ -214,7 +214,13 @@ SENSITIVE_FIELDS = ("password", *(form.field_name for form in METHODS.values()))
 def form_for(request: HttpRequest, attempt: Attempt) -> SecondFactorForm:
     """Return the form of the method that `?method=` names. Bind a POST to that of the method whose field was posted."""
     if request.method != "POST":
-        return METHODS.get(request.GET.get("method", ""), CodeForm)(attempt=attempt)
+        chosen = METHODS.get(request.GET.get("method", ""))
+        return chosen(attempt=attempt) if chosen else first_form(attempt)
     posted = [form for form in METHODS.values() if form.field_name in request.POST]
     # A client may post an empty `code` with the field of another method.
     return (posted or [CodeForm])[-1](request.POST, attempt=attempt)
+
+
+def first_form(attempt: Attempt) -> SecondFactorForm:
+    """Return the form that a page shows until the user chooses another method."""
+    return CodeForm(attempt=attempt)
