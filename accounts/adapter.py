@@ -20,7 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from accounts import addresses, password_limits
+from accounts import addresses, email_limits, password_limits
 from accounts.backends import cached_owner
 from accounts.models import User
 from twofactor import known_browsers, limits, mail
@@ -31,14 +31,6 @@ from twofactor.models.limit import limit_key
 
 logger = logging.getLogger("accounts")
 PASSWORDS_OF_SOURCE = (10, 60)  # wrong passwords, and seconds
-# Emails that anyone can trigger for any address, and the limit of each. All others notify the owner of an account.
-LIMITED_EMAILS = {
-    "account/email/account_already_exists": "reset",
-    "account/email/password_reset_key": "reset",
-    "account/email/unknown_account": "other",
-    "account/email/email_confirmation": "other",
-    "account/email/email_confirmation_signup": "other",
-}
 
 
 class AccountAdapter(TwofactorAccountAdapter):
@@ -140,7 +132,7 @@ class AccountAdapter(TwofactorAccountAdapter):
 
         Drop an email over the limit without an error: the owner has the earlier ones, and a stranger learns nothing.
         """
-        if not self._charge_email(template_prefix, email, is_first=context.get("is_first", False)):
+        if not email_limits.charge(self.request, template_prefix, email, is_first=context.get("is_first", False)):
             return
         url = context.get("url") or context.get("password_reset_url") or context.get("signup_url")
         other_url = context.get("other_url")
@@ -153,21 +145,6 @@ class AccountAdapter(TwofactorAccountAdapter):
             "valid_for": lazy(in_words, str)(settings.PASSWORD_RESET_TIMEOUT),
         }
         mail.send(f"{template_prefix}.html", context, user=context.get("user"), to=[email])
-
-    def _charge_email(self, template_prefix: str, email: str, *, is_first: bool) -> bool:
-        """Charge an email that was not triggered by the signed-in owner of the address. Return whether to send it.
-
-        The first confirmation of a new account is not charged, since there is one per account.
-        """
-        kind = LIMITED_EMAILS.get(template_prefix)
-        if kind is None or is_first:
-            return True
-        user = getattr(self.request, "user", None)
-        if user is not None and user.is_authenticated:
-            own = EmailAddress.objects.filter(user=user, email=email.lower(), verified=True)
-            if own.exists():
-                return True
-        return limits.email_to(kind, addresses.mailbox(email)).charge()
 
     def send_notification_mail(
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None

@@ -25,6 +25,7 @@ from accounts.models import User
 from twofactor import sessions
 from twofactor.admin import ReadOnlyAdmin
 from twofactor.events import log
+from twofactor.models import SecondFactor
 
 logger = logging.getLogger("accounts")
 
@@ -114,6 +115,7 @@ class UserAdmin(DjangoUserAdmin):
 
     ordering = ("email",)
     list_display = ("email", "full_name", "is_staff", "is_active", "has_2fa")
+    list_select_related = ("second_factor",)
     list_filter = ("is_staff", "is_superuser", "is_active")
     search_fields = ("email", "full_name")
     privilege_fields = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -138,7 +140,7 @@ class UserAdmin(DjangoUserAdmin):
 
     @admin.display(boolean=True, description=_("2FA"))
     def has_2fa(self, user: User) -> bool:
-        return hasattr(user, "second_factor")
+        return SecondFactor.objects.for_user(user) is not None
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         fields = [*super().get_readonly_fields(request, obj)]

@@ -152,7 +152,7 @@ class ChangePasswordForm(NewPasswordMixin, allauth_forms.ChangePasswordForm):
     def clean_oldpassword(self) -> str:
         """Check the password. Wrong ones are counted per session, together with those typed on the step-up page."""
         password = self.cleaned_data["oldpassword"]
-        if not passwords.is_right(context.request, self.user, password):
+        if not passwords.is_right(context.request, password):
             raise get_adapter().validation_error("enter_current_password")
         return password
 

@@ -1,6 +1,7 @@
 """The adapter that connects allauth to the second factor. A site names it in ACCOUNT_ADAPTER, or derives its own."""
 
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -11,6 +12,9 @@ from django.utils.translation import gettext as _
 from twofactor import known_browsers
 from twofactor.models import SecondFactor
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
+
 
 class AccountAdapter(DefaultAccountAdapter):
     """allauth's adapter, with the app's stage in every sign-in and the app's page for every step-up."""
@@ -18,7 +22,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_login_stages(self) -> list[str]:
         return [*super().get_login_stages(), "twofactor.stages.VerifyStage"]
 
-    def get_reauthentication_methods(self, user: AbstractBaseUser) -> list[dict[str, str]]:
+    def get_reauthentication_methods(self, user: "_User") -> list[dict[str, str]]:
         """Return the app's step-up page as the only method. Without 2FA it asks for the password alone.
 
         The list is empty for users who have neither 2FA nor a password: they have nothing to prove.

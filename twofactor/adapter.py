@@ -2,6 +2,7 @@
 
 from email.utils import parseaddr
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from allauth.account.utils import user_email
 from django.conf import settings
@@ -11,6 +12,9 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from twofactor import conf
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
 
 
 class Adapter:
@@ -23,7 +27,7 @@ class Adapter:
         """
         return conf.issuer()
 
-    def label(self, user: AbstractBaseUser) -> str:
+    def label(self, user: "_User") -> str:
         """Return the account's name in the authenticator app: the email address, or else the username."""
         address: str | None = user_email(user)
         return address or user.get_username()
@@ -40,7 +44,7 @@ class Adapter:
         """Return the address for questions of users, or "" if there is none."""
         return parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
 
-    def is_required(self, user: AbstractBaseUser) -> bool:
+    def is_required(self, user: "_User") -> bool:
         """Return whether this user is required to have 2FA.
 
         It is called in each request of a user without 2FA, so it must be fast. Exceptions are not caught:

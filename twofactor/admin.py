@@ -1,4 +1,4 @@
-"""The admin lists authenticators and security events, and turns 2FA off. It shows no secrets, digests or counters."""
+"""The admin lists second factors and security events, and turns 2FA off. It shows no secrets, digests or counters."""
 
 from django import forms
 from django.contrib import admin, messages

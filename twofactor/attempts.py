@@ -26,12 +26,18 @@ class Answer(Protocol):
         """Return whether the account's throttle counts wrong ones."""
 
     def check(self, *, now: float) -> bool:
-        """Check it and use it up. Charge the account first if it is guessable. Raise Refused if it is not checked."""
+        """Return whether it is right, and use it up. Charge the account first if it is guessable.
+
+        Raise Refused if it is not checked.
+        """
 
 
 @dataclass
 class Attempt:
-    """`pending_id`: the pending sign-in, "" for a signed-in user. `asks_password`: the form asks for it too."""
+    """One try of a user.
+
+    `pending_id`: the pending sign-in, "" for a signed-in user. `asks_password`: the form asks for the password too.
+    """
 
     request: HttpRequest
     second_factor: SecondFactor

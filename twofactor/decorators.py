@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 
 from twofactor import enrolment, htmx, sessions
 from twofactor.attempts import Attempt
-from twofactor.forms import CodeForm
+from twofactor.forms import first_form
 from twofactor.models import SecondFactor
 from twofactor.step_up import MIN_MAX_AGE, SAFE, confirm_context, confirm_url
 
@@ -40,7 +40,7 @@ def second_factor_required(
 def second_factor_required(
     view: View | None = None, *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL
 ) -> View | Callable[[View], View]:
-    """Decorate a view: it runs only if a code or backup code was used in this session within `max_age`.
+    """Decorate a view: it runs only if a second factor was accepted in this session within `max_age`.
 
     Other users are asked for one first, and then return to the page by a GET. A form that they posted is dropped. The
     view's responses are never cached, because a cached response would be shown without the check.
@@ -90,7 +90,7 @@ def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: st
     if second_factor is None:
         messages.info(request, _("That page asks for a second factor: turn on two-factor authentication first."))
     elif htmx.targets_panel(request):
-        form = CodeForm(attempt=Attempt(request, second_factor))
+        form = first_form(Attempt(request, second_factor))
         form.use_alone()
         context = {"form": form, **confirm_context(page, unsent=unsent)}
         return _in_place(htmx.render_page(request, "confirm", context), url)

@@ -1,4 +1,4 @@
-"""The forms. One with a code is valid only if the code was accepted, and validation uses the code up.
+"""The forms for a proof. One with a second factor is valid only if it was accepted, and validation uses it up.
 
 A method of the second factor is one class in METHODS. The field that was posted decides the method.
 """
@@ -9,7 +9,6 @@ from allauth.account import app_settings
 from allauth.account.app_settings import LoginMethod
 from allauth.account.utils import user_email
 from django import forms
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -50,12 +49,9 @@ class PasswordForm(LimitedForm):
         },
     )
 
-    def __init__(
-        self, data: QueryDict | None = None, *, request: HttpRequest, user: AbstractBaseUser, asks_password: bool
-    ) -> None:
+    def __init__(self, data: QueryDict | None = None, *, request: HttpRequest, asks_password: bool) -> None:
         super().__init__(data)
         self.request = request
-        self.user = user
         self.asks_password = asks_password
         if not asks_password:
             del self.fields["password"]
@@ -64,7 +60,8 @@ class PasswordForm(LimitedForm):
     def username(self) -> str:
         """Return the name that the user signs in with, for password managers."""
         by_email = LoginMethod.EMAIL in app_settings.LOGIN_METHODS
-        return (by_email and user_email(self.user)) or self.user.get_username()
+        user = self.request.user
+        return (by_email and user_email(user)) or user.get_username()
 
     def clean(self) -> None:
         if self.asks_password and not self.errors:
@@ -72,7 +69,7 @@ class PasswordForm(LimitedForm):
 
     def _check_password(self, password: str) -> None:
         """Refuse a password that is too long to be right before it is hashed."""
-        if len(password) > PASSWORD_LENGTH or not passwords.is_right(self.request, self.user, password):
+        if len(password) > PASSWORD_LENGTH or not passwords.is_right(self.request, password):
             error = forms.ValidationError(_("That is not your password."), code="wrong_password")
             self.add_error("password", error)
 
@@ -98,8 +95,7 @@ class SecondFactorForm(PasswordForm):
     }
 
     def __init__(self, data: QueryDict | None = None, *, attempt: Attempt) -> None:
-        user = attempt.second_factor.user
-        super().__init__(data, request=attempt.request, user=user, asks_password=attempt.asks_password)
+        super().__init__(data, request=attempt.request, asks_password=attempt.asks_password)
         self.attempt = attempt
         self.second_factor = attempt.second_factor
         self.fields[self.field_name] = self.make_field()
@@ -218,7 +214,13 @@ SENSITIVE_FIELDS = ("password", *(form.field_name for form in METHODS.values()))
 def form_for(request: HttpRequest, attempt: Attempt) -> SecondFactorForm:
     """Return the form of the method that `?method=` names. Bind a POST to that of the method whose field was posted."""
     if request.method != "POST":
-        return METHODS.get(request.GET.get("method", ""), CodeForm)(attempt=attempt)
+        chosen = METHODS.get(request.GET.get("method", ""))
+        return chosen(attempt=attempt) if chosen else first_form(attempt)
     posted = [form for form in METHODS.values() if form.field_name in request.POST]
     # A client may post an empty `code` with the field of another method.
     return (posted or [CodeForm])[-1](request.POST, attempt=attempt)
+
+
+def first_form(attempt: Attempt) -> SecondFactorForm:
+    """Return the form that a page shows until the user chooses another method."""
+    return CodeForm(attempt=attempt)

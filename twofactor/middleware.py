@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.utils import has_verified_email
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import get_user_model, logout
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,6 +19,9 @@ from django.utils.translation import gettext as _
 from twofactor import adapter, conf, enrolment, reauthentication, sessions
 from twofactor.htmx import View, hx_redirect
 from twofactor.models import SecondFactor
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
 
 # URL names that are available while 2FA is due: the setup, signing out, and the language.
 SETUP = {
@@ -86,11 +89,11 @@ def sign_out_if_deleted(exception: Exception, request: HttpRequest) -> HttpRespo
     return redirect(settings.LOGIN_URL)
 
 
-def check_session(request: HttpRequest, user: AbstractBaseUser) -> None:
+def check_session(request: HttpRequest, user: "_User") -> None:
     """Sign the user out if the session is not marked with the current version of 2FA.
 
     Such a session comes from a sign-in that bypassed the stage, for example a bare `login()`, or from before 2FA was
-    turned on. The second_factor is loaded with the user, so this costs no query.
+    turned on. This costs no query if the second factor was read with the user.
 
     For templates, set `request.twofactor_due`, the time from which the user has to have 2FA (or None), and
     `request.twofactor_is_due`.
@@ -108,7 +111,7 @@ def check_session(request: HttpRequest, user: AbstractBaseUser) -> None:
     request.twofactor_is_due = bool(due and due <= timezone.now())  # type: ignore[attr-defined] # same
 
 
-def grace_ends_at(user: AbstractBaseUser, second_factor: SecondFactor | None) -> datetime | None:
+def grace_ends_at(user: "_User", second_factor: SecondFactor | None) -> datetime | None:
     """Return when this user has to have 2FA, or None if it is on or not required.
 
     The days of grace are counted from `date_joined`. Without that field the time is now.

@@ -14,13 +14,14 @@ from django.utils.translation import gettext as _
 from twofactor import events, limits
 
 
-def is_right(request: HttpRequest, user: AbstractBaseUser, password: str) -> bool:
-    """Return whether this is the password of `user`, who is signed in.
+def is_right(request: HttpRequest, password: str) -> bool:
+    """Return whether this is the signed-in user's password.
 
     Ten wrong ones in a row end the session and notify the owner. Otherwise a stolen session could be used to guess the
     password. The end of the session raises ImmediateHttpResponse, which allauth's middleware turns into the response.
     Do not call this in a transaction.
     """
+    user: AbstractBaseUser = request.user  # type: ignore[assignment] # signed in
     tries = limits.passwords_of_session(request.session.session_key)
     if not tries.charge():
         _end_session(request, user)

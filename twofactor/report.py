@@ -4,16 +4,18 @@ import csv
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Count, Max, Q
 from django.templatetags.tz import utc
 
 from twofactor import adapter
 from twofactor.forms import BackupCodeForm, CodeForm
 from twofactor.models import SecondFactor
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
 
 # Spreadsheets take text that begins with one of these for a formula (CSV injection). An apostrophe prevents that.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -48,7 +50,7 @@ def entries() -> Iterator[Entry]:
         yield _entry(user, user.codes_left, user.code_used_at)
 
 
-def entry_for(user: AbstractBaseUser) -> Entry:
+def entry_for(user: "_User") -> Entry:
     second_factor = SecondFactor.objects.for_user(user)
     if second_factor is None:
         return _entry(user, 0, None)
@@ -56,7 +58,7 @@ def entry_for(user: AbstractBaseUser) -> Entry:
     return _entry(user, codes["left"], codes["used_at"])
 
 
-def _entry(user: AbstractBaseUser, codes_left: int, code_used_at: datetime | None) -> Entry:
+def _entry(user: "_User", codes_left: int, code_used_at: datetime | None) -> Entry:
     name = str(user.get_username())
     is_required = adapter.current().is_required(user)
     second_factor = SecondFactor.objects.for_user(user)

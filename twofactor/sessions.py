@@ -32,7 +32,7 @@ def is_marked(request: HttpRequest, second_factor: SecondFactor | None) -> bool:
 def used_recently(
     request: HttpRequest, second_factor: SecondFactor | None, *, within: float, now: float | None = None
 ) -> bool:
-    """Return whether a code or backup code was accepted in this session in the last `within` seconds.
+    """Return whether a second factor was accepted in this session in the last `within` seconds.
 
     `now` is in seconds since 1970; the default is the current time. A trusted browser does not count.
     """

@@ -25,6 +25,7 @@ class VerifySetupForm(LimitedForm):
     )
     field_name = "code"
     template_name = CodeForm.template_name
+    has_backup_code = CodeForm.has_backup_code
     sends_itself = True
 
     error_messages = {

@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from twofactor import conf, limits, sessions, trust
 from twofactor.attempts import Attempt
 from twofactor.fields import trust_field
-from twofactor.forms import CodeForm, SecondFactorForm, form_for
+from twofactor.forms import SecondFactorForm, first_form, form_for
 from twofactor.htmx import View, render_page, wants_panel, with_hx_redirect
 from twofactor.models import SecondFactor
 
@@ -72,7 +72,7 @@ class VerifyStage(LoginStage):
         if self.request.session.session_key:  # a new session gets its first key when it is saved
             self.request.session.cycle_key()
         if wants_panel(self.request):
-            return self.show(self._prepare(CodeForm(attempt=self._attempt()))), True
+            return self.show(self._prepare(first_form(self._attempt()))), True
         return redirect(self.urlname), True
 
     def is_resumable(self, request: HttpRequest) -> bool:

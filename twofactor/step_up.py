@@ -43,7 +43,7 @@ def confirm_context(next_url: str, *, unsent: bool) -> dict[str, object]:
     return {
         "title": _("Confirm that it is you"),
         "url": confirm_url(next_url, unsent=unsent),
-        "path": confirm_url(),
+        "method_url": confirm_url(),
         "redirect_field_value": next_url,
         "unsent": unsent,
         "cancel_url": resolve_url(settings.LOGIN_REDIRECT_URL),

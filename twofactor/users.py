@@ -1,7 +1,11 @@
 """Find users by email address or username, with any user model."""
 
+from typing import TYPE_CHECKING
+
 from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
 
 
 def identifying_fields() -> list[str]:
@@ -12,15 +16,13 @@ def identifying_fields() -> list[str]:
     return [name for name in names if name in existing]
 
 
-def find(name: str) -> AbstractBaseUser:
+def find(name: str) -> "_User":
     """Return the user with this email address or username. An exact match wins over one in another case.
 
     Raise LookupError, with a message for the operator, if there is no such user or more than one.
     """
     for field in identifying_fields():
-        ignoring_case: list[AbstractBaseUser] = list(
-            get_user_model()._default_manager.filter(**{f"{field}__iexact": name})
-        )
+        ignoring_case: list[_User] = list(get_user_model()._default_manager.filter(**{f"{field}__iexact": name}))
         found = [user for user in ignoring_case if getattr(user, field) == name] or ignoring_case
         if len(found) > 1:
             raise LookupError(f"More than one user has the {field} {name}.")

@@ -8,7 +8,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.conf import settings as site
 
-from accounts import adapter
+from accounts import email_limits
 from twofactor.models import Limit
 from twofactor.tests.constants import EMAIL, LOGIN, PASSWORD, REAUTHENTICATE
 from twofactor.tests.helpers import give_password, is_signed_in, new_client, sign_in
@@ -215,4 +215,4 @@ def test_every_email_with_a_link_is_rate_limited():
     """Notifications link to a page that is the same for everyone."""
     sources = Path(site.BASE_DIR, "templates", "account", "email").glob("*.html")
     with_a_link = {f"account/email/{path.stem}" for path in sources if "{% block action %}" in path.read_text()}
-    assert with_a_link == {*adapter.LIMITED_EMAILS, "account/email/notification"}
+    assert with_a_link == {*email_limits.LIMITED_EMAILS, "account/email/notification"}

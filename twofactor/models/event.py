@@ -86,7 +86,7 @@ NEEDS_ATTENTION = {
     Kind.UNLOCKED_BY_STAFF,
 }
 # The name of a template in twofactor/icons/ for each kind that has neither of the other two icons.
-ICONS = {
+ICONS: dict[str, str] = {
     Kind.SIGNED_IN: "sign_in",
     Kind.SESSIONS_ENDED: "sign_out",
     Kind.BROWSER_TRUSTED: "browser",

@@ -25,14 +25,12 @@ class Answer:
     is_backup: bool = False
     meanwhile: Callable[[], object] = lambda: None  # what another request does during the check
     key = "code"
-    is_checked = False
 
     @property
     def is_guessable(self):
         return self.guessable is not None
 
     def check(self, *, now):
-        self.is_checked = True
         if self.guessable:
             self.guessable.charge(now=now)
         self.meanwhile()
@@ -41,6 +39,9 @@ class Answer:
         if self.guessable and self.outcome:
             self.guessable.give_back()
         return self.outcome
+
+
+NOT_CHECKED = Answer(True, meanwhile=lambda: pytest.fail("checked"))
 
 
 @pytest.fixture
@@ -99,12 +100,10 @@ def test_an_answer_that_is_not_checked_is_not_charged(request_, second_factor, c
 
 def test_a_source_is_limited_to_twenty_wrong_answers_and_then_nothing_is_checked(request_, second_factor, charges):
     assert tries_left(request_) == 20
-    answer = Answer(True, second_factor)
     with pytest.raises(Refused) as refusal:
-        Attempt(request_, second_factor, pending_id=PENDING).make(answer, now=NOW)
+        Attempt(request_, second_factor, pending_id=PENDING).make(NOT_CHECKED)
     assert refusal.value.code == "source"
     assert 590 <= refusal.value.wait <= 600
-    assert not answer.is_checked
     assert charges() == (0, 0, 20)
 
 
@@ -134,9 +133,7 @@ def test_the_fifth_wrong_answer_ends_the_sign_in_once_and_notifies_the_owner_onc
     assert event_kinds() == ["wrong_codes"]
     (email,) = emails_to(user.email)
     assert "typed the right password" in email.body
-    right = Answer(True)
-    assert make(right, pending_id=PENDING) == "closed"
-    assert not right.is_checked
+    assert make(NOT_CHECKED, pending_id=PENDING) == "closed"
     assert charges() == (5 * is_guessable, limits.USED_UP, 5)
 
 
@@ -149,7 +146,7 @@ def test_of_parallel_fifth_wrong_answers_one_ends_the_sign_in(make):
 
 def test_a_sign_in_whose_last_try_was_lost_ends_at_the_next(make, charges):
     assert all(limits.sign_in(PENDING).charge() for _ in range(5))
-    assert [make(Answer(True), pending_id=PENDING) for _ in range(2)] == ["ended", "closed"]
+    assert [make(NOT_CHECKED, pending_id=PENDING) for _ in range(2)] == ["ended", "closed"]
     assert charges() == (0, limits.USED_UP, 0)
     assert event_kinds() == []
 
@@ -157,9 +154,7 @@ def test_a_sign_in_whose_last_try_was_lost_ends_at_the_next(make, charges):
 def test_a_sign_in_is_completed_once(make, charges):
     complete = limits.sign_in(PENDING).complete
     assert make(Answer(True, meanwhile=complete), pending_id=PENDING) == "closed"
-    late = Answer(True)
-    assert make(late, pending_id=PENDING) == "closed"
-    assert not late.is_checked
+    assert make(NOT_CHECKED, pending_id=PENDING) == "closed"
     assert charges() == (0, limits.COMPLETED, 0)
     assert event_kinds() == []
 
@@ -229,7 +224,7 @@ def test_a_refused_answer_sends_why(make, request_, received):
     assert make(Answer(Refused("busy", 1))) == "busy"
     assert [make(Answer(False), pending_id=PENDING) for _ in range(6)][3:] == ["wrong", "ended", "closed"]
     tries_left(request_)
-    assert make(Answer(True)) == "source"
+    assert make(NOT_CHECKED) == "source"
     run_on_commit()
     assert [named["why"] for _, named in received] == ["busy", *["wrong"] * 5, "closed", "source"]
     assert {(name, named["method"]) for name, named in received} == {("failed", "code")}

@@ -10,6 +10,7 @@ from twofactor.tests.responses import errors, inputs
 def assert_backup_code_message(response, *, link=""):
     text = response.content.decode()
     assert errors(response) == {"code": ["backup_code"]}
+    assert "data-letters hidden" not in text
     assert (f'href="{link}' in text.split("data-letters")[1].split("</span>")[0]) is bool(link)
     assert UNKNOWN_BACKUP_CODE not in text
 

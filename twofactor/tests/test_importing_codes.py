@@ -140,7 +140,8 @@ def test_wrong_codes_are_charged_to_the_account_and_the_fifth_delays_it(imported
         judge(imported, DIGITS, now=NOW + 29)
     with pytest.raises(Refused, match="delayed"):
         imported.app.judge(code_at(NOW + 29), now=NOW + 29)
-    assert judge(imported, DIGITS, now=NOW + 30)
+    assert not spend(imported, DIGITS, now=NOW + 29)
+    assert spend(imported, DIGITS, now=NOW + 30)
     assert counters(imported) == (0, 0, 5)
 
 

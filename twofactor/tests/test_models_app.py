@@ -70,7 +70,7 @@ def test_the_current_time_is_the_default(second_factor, secret):
 def test_a_right_code_takes_three_statements_and_is_recorded(second_factor, code_at, django_assert_num_queries):
     app = second_factor.app
     with django_assert_num_queries(3):
-        assert app.accept(code_at(NOW), now=NOW)
+        assert AuthenticatorApp.objects.judge(second_factor, code_at(NOW), now=NOW)
     assert app.last_time_step == NOW // 30
     row = AuthenticatorApp.objects.get()
     assert (row.last_time_step, row.last_used_at.timestamp()) == (NOW // 30, NOW)

@@ -1,5 +1,7 @@
 """The throttle of an account: delay and lock. Time is an argument."""
 
+import time
+
 import pytest
 
 from twofactor import conf
@@ -37,6 +39,10 @@ def test_a_try_during_the_delay_is_refused_and_not_charged(second_factor):
     assert [refusal(second_factor, now=now) for now in (NOW, NOW + 29.9)] == [("delayed", 30), ("delayed", 1)]
     assert counters(second_factor) == (5, NOW + 30, 5)
     assert refusal(second_factor, now=NOW + 30) is None
+
+
+def test_the_wait_is_counted_from_the_current_time_by_default():
+    assert 0 < SecondFactor(delayed_until=int(time.time()) + 100).seconds_to_wait() <= 100
 
 
 def test_a_failure_is_charged_to_its_user_only_and_given_back_to_its_user_only(second_factor, bob):

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from twofactor.models import AuthenticatorApp, SecondFactor
-from twofactor.tests.constants import DISABLE, LOGIN, LOGOUT, REAUTHENTICATE, REGENERATE, SETUP
-from twofactor.tests.helpers import code_now, is_signed_in, new_client, wrong_code
-from twofactor.tests.responses import redirect_target
+from twofactor.tests.constants import CODE_PAGES, LOGIN, LOGOUT, REAUTHENTICATE, SETUP
+from twofactor.tests.helpers import age_second_factor, code_now, is_signed_in, new_client, wrong_code
+from twofactor.tests.responses import message_levels, redirect_target
 
 ADMIN = "/admin/twofactor/secondfactor/"
 
@@ -32,12 +32,14 @@ def make_signed_in_client(make_user):
     return make
 
 
-@pytest.mark.parametrize("path", [DISABLE, REGENERATE, SETUP, REAUTHENTICATE])
+@pytest.mark.parametrize("path", CODE_PAGES)
 def test_five_wrong_codes_in_a_row_end_the_session(make_signed_in_client, secret, path):
     client = make_signed_in_client(secret)
+    age_second_factor(client, 61)
     responses = [client.post(path, {"code": wrong_code(secret)}) for _ in range(5)]
     assert [redirect_target(response) for response in responses] == [""] * 4 + [LOGIN]
     assert not is_signed_in(client)
+    assert message_levels(client.get(LOGIN)) == ["error"]
 
 
 def test_the_admin_requires_a_code_from_staff_without_a_password(make_signed_in_client, user, second_factor, secret):

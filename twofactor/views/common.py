@@ -32,9 +32,8 @@ class AuthenticatedRequest(HttpRequest):
 def second_factor_page(*methods: str, without_2fa: str = "") -> Callable[[View], View]:
     """Decorate a view of the app: sign-in required, these HTTP methods only, never cached.
 
-    The view is called with the request and the user's second factor, which is None while 2FA is off. With
-    `without_2fa`, the name of a URL, users without 2FA are redirected there instead. If the view raises
-    ChangedMeanwhile, the settings page says so.
+    The view gets the request and the user's second factor, None while 2FA is off. With `without_2fa`, the name of a
+    URL, users without 2FA are redirected there. If the view raises ChangedMeanwhile, the settings page says so.
     """
 
     def decorate(view: View) -> View:
@@ -67,10 +66,8 @@ def post_data(request: HttpRequest) -> QueryDict | None:
 
 def changed_meanwhile(request: HttpRequest) -> HttpResponse:
     """Answer a change that another request made impossible."""
-    messages.error(
-        request,
-        _("Two-factor authentication changed meanwhile, in another tab or browser. Nothing was done here."),
-    )
+    text = _("Two-factor authentication changed meanwhile, in another tab or browser. Nothing was done here.")
+    messages.error(request, text)
     return redirect("twofactor:settings")
 
 

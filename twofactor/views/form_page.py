@@ -22,7 +22,7 @@ def proof_form(request: AuthenticatedRequest, second_factor: SecondFactor | None
     """
     asks_password = request.user.has_usable_password()
     if second_factor is None:
-        return PasswordForm(post_data(request), request=request, user=request.user, asks_password=asks_password)
+        return PasswordForm(post_data(request), request=request, asks_password=asks_password)
     form = form_for(request, Attempt(request, second_factor, asks_password=asks_password))
     if "method" in request.GET:  # the user just switched the method
         form.focus(form.field_name)

@@ -1,4 +1,4 @@
-"""Step-up for allauth's own pages and for the admin: password and, where 2FA is on, a code."""
+"""Step-up for allauth's own pages and for the admin: the password and, where 2FA is on, the second factor."""
 
 from typing import TypedDict
 from urllib.parse import urlsplit

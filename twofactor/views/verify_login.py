@@ -1,4 +1,4 @@
-"""The sign-in stage: a code from the app, or a backup code."""
+"""The sign-in stage: the second factor after the password."""
 
 from django.contrib import messages
 from django.db import transaction

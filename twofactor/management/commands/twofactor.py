@@ -4,9 +4,8 @@ from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError
 from django.templatetags.tz import utc
 
@@ -16,6 +15,9 @@ from twofactor.importing.users import CannotImport
 from twofactor.importing.write import Source, import_users
 from twofactor.models import SecondFactor
 from twofactor.prune import prune
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import _User
 
 SOURCES: dict[str, Callable[[], Source]] = {
     "allauth": allauth.Source,
@@ -92,14 +94,14 @@ class Command(BaseCommand):
         self.for_each(options["users"], lambda user: describe(report.entry_for(user)))
 
     def reset(self, options: Options) -> None:
-        def reset(user: AbstractBaseUser) -> str:
+        def reset(user: "_User") -> str:
             done = support.reset(user, reason=options["reason"])
             return f"{user}: 2FA is now off. {NOTIFIED}" if done else f"{user}: 2FA was already off."
 
         self.for_each(options["users"], reset)
 
     def unlock(self, options: Options) -> None:
-        def unlock(user: AbstractBaseUser) -> str:
+        def unlock(user: "_User") -> str:
             if SecondFactor.objects.for_user(user) is None:
                 return f"{user}: 2FA is off."
             done = support.unlock(user, reason=options["reason"])
@@ -107,7 +109,7 @@ class Command(BaseCommand):
 
         self.for_each(options["users"], unlock)
 
-    def for_each(self, names: list[str], act: Callable[[AbstractBaseUser], str]) -> None:
+    def for_each(self, names: list[str], act: Callable[["_User"], str]) -> None:
         """Act on each user, and write what it says. Raise CommandError at the end if any of the users is unknown."""
         errors = []
         for name in names:
