@@ -50,7 +50,7 @@ def delete(user: User, second_factor: SecondFactor | None) -> bool:
 
     The rows are locked in the order of other changes, to avoid deadlocks: addresses, second factor, user, sessions.
     """
-    confirmed = _lock_addresses(user)
+    emails = _lock_addresses(user)
     if not User.objects.filter(pk=user.pk).exists():
         return False
     if second_factor:
@@ -58,7 +58,7 @@ def delete(user: User, second_factor: SecondFactor | None) -> bool:
     keep_a_superuser([user.pk])
     row = _lock(user)
     sessions.end_all(user)
-    _notify(user, confirmed)
+    _notify(user, emails)
     _remove_from_history(user)
     request = context.request
     log(
@@ -74,9 +74,9 @@ def delete(user: User, second_factor: SecondFactor | None) -> bool:
 
 
 def _lock_addresses(user: User) -> list[str]:
-    """Lock the addresses of this account, and return the confirmed ones. A parallel deletion waits here."""
+    """Lock the addresses of this account and return them. A parallel deletion waits here."""
     rows = EmailAddress.objects.select_for_update().filter(user=user).order_by("pk")
-    return [row.email for row in rows if row.verified]
+    return [row.email for row in rows]
 
 
 def _lock(user: User) -> User:
@@ -88,8 +88,9 @@ def _lock(user: User) -> User:
     return row
 
 
-def _notify(user: User, confirmed: list[str]) -> None:
-    for email in confirmed:
+def _notify(user: User, emails: list[str]) -> None:
+    """Email the confirmed addresses among these. The adapter skips the others."""
+    for email in emails:
         get_adapter().send_notification_mail("account/email/account_deleted", user, {"url": ""}, email)
 
 
