@@ -347,6 +347,7 @@ def production_environment(folder: str) -> dict[str, str]:
         "EMAIL_URL": "smtp://localhost:25",
         "TWOFACTOR_DRIFT_WINDOW": "1",
         "TWOFACTOR_GRACE_DAYS": "0",
+        "TWOFACTOR_NEW_BROWSER_EMAIL": "on",
         "TWOFACTOR_REQUIRED": "staff",
         "TWOFACTOR_TRUST_DAYS": "0",
         "SENTRY_DSN": "",

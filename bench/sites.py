@@ -57,6 +57,7 @@ class Site:
             "EMAIL_URL": "dummymail://",
             "TRUSTED_PROXY_COUNT": "1",
             "TWOFACTOR_ISSUER": "Twofactor",
+            "TWOFACTOR_NEW_BROWSER_EMAIL": "on",
             "TWOFACTOR_REQUIRED": "staff",
             "TWOFACTOR_TRUST_DAYS": "0",
         }  # fmt: skip

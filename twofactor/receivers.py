@@ -29,7 +29,7 @@ def unlock_after_password_reset(user: AbstractBaseUser, **kwargs: object) -> Non
         second_factor.unlock_after_password_reset()
 
 
-def record_sign_in(request: HttpRequest, user: AbstractBaseUser, **kwargs: object) -> None:
+def record_sign_in(request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object) -> None:
     events.signed_in(request, user)
 
 

@@ -12,6 +12,7 @@ from twofactor.tests.constants import (
     CONFIRM,
     DISABLE,
     LOGIN,
+    NOT_ME,
     PASSWORD,
     REGENERATE,
     SETTINGS,
@@ -26,7 +27,7 @@ from twofactor.tests.responses import backup_codes_on, errors, inputs, message_l
 from twofactor.tests.rows import event_kinds
 
 READ_ONLY = [SETTINGS, STATUS, ACTIVITY]
-FORMS = [*CODE_PAGES, VERIFY_SETUP]
+FORMS = [*CODE_PAGES, VERIFY_SETUP, NOT_ME]
 POST_ONLY = [CANCEL_SETUP, "/accounts/2fa/trusted-browsers/1/forget/", "/accounts/2fa/trusted-browsers/forget/"]
 
 

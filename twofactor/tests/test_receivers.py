@@ -66,6 +66,12 @@ def test_five_emails_a_day_are_sent_and_the_fifth_says_that_it_is_the_last(user,
     assert len(emails_to(bob.email)) == 1
 
 
+def test_a_sign_in_that_code_reports_without_a_request_is_recorded(user, mailoutbox):
+    for _ in range(2):
+        receivers.record_sign_in(None, user)
+    assert kinds() == ["signed_in", "signed_in"]
+
+
 def test_the_setting_turns_the_email_off_and_not_the_event(user, emails_to, settings):
     settings.TWOFACTOR_NEW_BROWSER_EMAIL = False
     for _ in range(2):

@@ -20,10 +20,12 @@ from django.utils.formats import date_format
 
 from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.tests import journeys
-from twofactor.tests.constants import DISABLE, PASSWORD
+from twofactor.tests.constants import ACTIVITY, DISABLE, NOT_ME, PASSWORD
 from twofactor.tests.journeys import (
     SiteUser,
+    copy_of,
     give_password,
+    is_signed_in,
     pass_stage,
     post,
     sign_in_by_provider,
@@ -57,6 +59,7 @@ def use_password_and_code(user):
         # Checking the password updates its hash. The session must stay valid.
         turn_on(client, user, steps_ahead=-1)
     check_email()
+    end_other_sessions(client)
     sign_out(client)
     give_password(client, user)
     pass_stage(client, code=user.code())
@@ -69,6 +72,15 @@ def use_password_and_code(user):
         post(client, f"{LOGIN_CODE}confirm/", {"code": emailed})
         pass_stage(client, code=user.code(steps_ahead=1))
     turn_off(client, password=PASSWORD, backup_code=user.backup_codes[0])
+
+
+def end_other_sessions(client):
+    """End another session with the same cookies, also if allauth lists no sessions."""
+    other = copy_of(client)
+    post(client, NOT_ME)
+    assert is_signed_in(client)
+    assert not is_signed_in(other)
+    assert "Signed out everywhere else" in client.get(ACTIVITY).text
 
 
 def check_email():
@@ -84,7 +96,7 @@ def use_an_ambiguous_address():
     get_user_model().objects.create_user("eve", "ada@example.com")
     assert "off" in run_command("status", "ada")
     with SimpleTestCase().assertRaisesMessage(CommandError, "More than one"):
-        run_command("reset", "ada@example.com")
+        run_command("reset", "ada@example.com", "--reason=lost phone")
 
 
 def run_command(*arguments):
