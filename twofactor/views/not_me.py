@@ -1,6 +1,7 @@
 """What to do after an event that the user did not cause: end other sessions, change the password, make new codes.
 
-The page keeps no state of its own: a step is done if its event is newer than an hour.
+The page keeps no state of its own: a step is done if its event is newer than an hour. New backup codes count only
+after the first step.
 """
 
 from datetime import timedelta
@@ -35,10 +36,7 @@ def not_me(request: AuthenticatedRequest, second_factor: SecondFactor | None) ->
 
 
 def end_other_sessions(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> None:
-    """End all sessions but this one, and forget the trusted browsers.
-
-    With 2FA on, a new version also ends sessions that are not in allauth's list, pending sign-ins, and setups.
-    """
+    """End all other sessions and forget the trusted browsers. A new version also ends sessions outside allauth's list."""
     with transaction.atomic():
         if second_factor:
             second_factor.renew_version()
@@ -47,22 +45,34 @@ def end_other_sessions(request: AuthenticatedRequest, second_factor: SecondFacto
 
 
 def show_steps(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    recent = request.user.security_events.filter(created_at__gt=timezone.now() - DONE_FOR)
-    kinds = set(recent.values_list("kind", flat=True))
-    done = [
-        Kind.SESSIONS_ENDED in kinds,
-        bool(kinds & PASSWORD_KINDS),
-        second_factor is not None and bool(kinds & CODES_KINDS),
-    ]
+    kinds = recent_kinds(request)
+    has_password = request.user.has_usable_password()
+    sessions_done = Kind.SESSIONS_ENDED in kinds
+    password_done = bool(PASSWORD_KINDS & {*kinds})
+    codes_done = second_factor is not None and are_codes_new(kinds)
+    done = [sessions_done, password_done or not has_password, codes_done]
     context = {
         "title": _("This wasn't me"),
         "second_factor": second_factor,
-        "has_password": request.user.has_usable_password(),
-        "sessions_done": done[0],
-        "password_done": done[1],
-        "codes_done": done[2],
+        "has_password": has_password,
+        "sessions_done": sessions_done,
+        "password_done": password_done,
+        "codes_done": codes_done,
         "next_step": done.index(False) + 1 if False in done else None,
         "support_email": adapter.current().support_email(),
         "url": reverse("twofactor:not_me"),
     }
     return render_page(request, "not_me", context)
+
+
+def recent_kinds(request: AuthenticatedRequest) -> list[str]:
+    """Return the kinds of the user's events of the last hour, newest first."""
+    recent = request.user.security_events.filter(created_at__gt=timezone.now() - DONE_FOR)
+    return list(recent.order_by("-created_at", "-pk").values_list("kind", flat=True))
+
+
+def are_codes_new(kinds: list[str]) -> bool:
+    """Return whether backup codes were made after the other sessions ended. A thief may have made those before."""
+    if Kind.SESSIONS_ENDED not in kinds:
+        return False
+    return bool(CODES_KINDS & {*kinds[: kinds.index(Kind.SESSIONS_ENDED)]})
