@@ -60,15 +60,8 @@ def delete(user: User, second_factor: SecondFactor | None) -> bool:
     sessions.end_all(user)
     _notify(user, emails)
     _remove_from_history(user)
-    request = context.request
-    log(
-        logger,
-        logging.INFO,
-        "account_deleted",
-        user=user.pk,
-        staff=user.is_staff,
-        ip=get_adapter().get_client_ip(request),
-    )
+    ip = get_adapter().get_client_ip(context.request)
+    log(logger, logging.INFO, "account_deleted", user=user.pk, staff=user.is_staff, ip=ip)
     row.delete()
     return True
 

@@ -193,6 +193,17 @@ def test_a_new_cookie_drops_invalid_tokens(trust_with_cookie, user, bob):
     assert TrustedBrowser.objects.get().user == bob
 
 
+def test_a_forgotten_user_leaves_the_cookie_and_the_last_one_deletes_it(trust_with_cookie, user, bob, rf):
+    own = trust_with_cookie("", user)
+    rf.cookies[COOKIE] = trust_with_cookie(own, bob)
+    for forgotten, left in ((bob, own), (user, "")):
+        trust.forget(rf.get("/"), response := HttpResponse(), forgotten)
+        assert response.cookies[COOKIE].value == left
+        rf.cookies[COOKIE] = left
+    trust.forget(rf.get("/"), response := HttpResponse(), user)
+    assert COOKIE not in response.cookies
+
+
 # --- List and removal -----------------------------------------------------------------------------
 
 
