@@ -36,7 +36,7 @@ def not_me(request: AuthenticatedRequest, second_factor: SecondFactor | None) ->
 
 
 def end_other_sessions(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> None:
-    """End all other sessions and forget the trusted browsers. A new version also ends sessions outside allauth's list."""
+    """End all other sessions, also those outside allauth's list if 2FA is on, and forget the trusted browsers."""
     with transaction.atomic():
         if second_factor:
             second_factor.renew_version()
