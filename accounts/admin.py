@@ -14,7 +14,6 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -181,12 +180,10 @@ class UserAdmin(DjangoUserAdmin):
         return deleted, counts, perms_needed, protected
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        self.delete_queryset(request, User.objects.filter(pk=obj.pk))
+        deletion.delete_by_staff(User.objects.filter(pk=obj.pk))
 
-    @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        deletion.keep_a_superuser(queryset.values_list("pk", flat=True))
-        super().delete_queryset(request, queryset)
+        deletion.delete_by_staff(queryset)
 
     def _may_change(self, request: HttpRequest, user: User | None) -> bool:
         return request.user.is_superuser or user is None or not user.is_superuser

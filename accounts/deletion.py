@@ -9,6 +9,7 @@ from allauth.core import context
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import User
 from twofactor import sessions
@@ -61,9 +62,22 @@ def delete(user: User, second_factor: SecondFactor | None) -> bool:
     _notify(user, emails)
     _remove_from_history(user)
     ip = get_adapter().get_client_ip(context.request)
-    log(logger, logging.INFO, "account_deleted", user=user.pk, staff=user.is_staff, ip=ip)
+    log(logger, logging.INFO, "account_deleted", user=user.pk, was_staff=user.is_staff, ip=ip)
     row.delete()
     return True
+
+
+@transaction.atomic
+def delete_by_staff(users: QuerySet[User]) -> None:
+    """Delete these accounts as staff, and email their confirmed addresses. Raise LastSuperuser if none would remain."""
+    keep_a_superuser(users.values_list("pk", flat=True))
+    request = context.request
+    ip = get_adapter().get_client_ip(request)
+    for user in users.order_by("pk"):
+        _notify(user, _lock_addresses(user), by_staff=True)
+        sessions.end_all(user)
+        log(logger, logging.INFO, "account_deleted_by_staff", user=user.pk, staff=request.user.pk, ip=ip)
+    users.delete()
 
 
 def _lock_addresses(user: User) -> list[str]:
@@ -81,10 +95,11 @@ def _lock(user: User) -> User:
     return row
 
 
-def _notify(user: User, emails: list[str]) -> None:
+def _notify(user: User, emails: list[str], *, by_staff: bool = False) -> None:
     """Email the confirmed addresses among these. The adapter skips the others."""
+    details = {"url": "", "by_staff": by_staff}
     for email in emails:
-        get_adapter().send_notification_mail("account/email/account_deleted", user, {"url": ""}, email)
+        get_adapter().send_notification_mail("account/email/account_deleted", user, details, email)
 
 
 def _remove_from_history(user: User) -> None:

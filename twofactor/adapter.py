@@ -55,7 +55,7 @@ class Adapter:
     def recovery_help(self, request: HttpRequest) -> str:
         """Return what users can do who have neither phone nor backup codes, as plain text.
 
-        A blank line begins a new paragraph. The page adds the address of `support_email`.
+        A blank line begins a new paragraph, and URLs become links. The page adds the address of `support_email`.
         """
         paragraphs = (
             _(

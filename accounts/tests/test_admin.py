@@ -5,10 +5,9 @@ from urllib.parse import unquote
 
 import pytest
 from allauth.usersessions.models import UserSession
-from django.contrib.admin import site
 from django.contrib.auth.models import Group, Permission
 
-from accounts.deletion import LastSuperuser
+from accounts.deletion import LastSuperuser, delete_by_staff
 from accounts.models import User
 from twofactor.models import SecondFactor
 from twofactor.tests.constants import PASSWORD, SECRET, SETTINGS
@@ -207,6 +206,21 @@ def test_staff_cannot_change_superusers(staff_client, superuser, user):
     assert not User.objects.filter(pk=user.pk).exists()
 
 
+def test_an_account_deleted_by_staff_is_told_to_its_owner_and_logged(
+    stepped_up_client, superuser, user, make_user, emails_to, caplog
+):
+    bob, browser = make_user("bob@example.com"), sign_in(new_client(), user)
+    stepped_up_client.post(f"{USERS}{user.pk}/delete/", {"post": "yes"})
+    stepped_up_client.post(USERS, {"action": "delete_selected", "_selected_action": [bob.pk], "post": "yes"})
+    for each in (user, bob):
+        (message,) = emails_to(each.email)
+        assert "The staff of Twofactor deleted your account" in message.body
+        assert "127.0.0.1" not in message.body
+        assert f"event=account_deleted_by_staff user={each.pk} staff={superuser.pk} ip=127.0.0.1" in caplog.text
+    assert not is_signed_in(browser)
+    assert User.objects.get() == superuser
+
+
 def test_the_last_superuser_cannot_be_deleted(stepped_up_client, superuser):
     delete_one = f"{USERS}{superuser.pk}/delete/", {"post": "yes"}
     bulk = USERS, {"action": "delete_selected", "_selected_action": [superuser.pk], "post": "yes"}
@@ -214,7 +228,7 @@ def test_the_last_superuser_cannot_be_deleted(stepped_up_client, superuser):
         page = stepped_up_client.post(*request)
         assert "the last superuser" in page.content.decode()
     with pytest.raises(LastSuperuser):  # as in a race of two superusers
-        site.get_model_admin(User).delete_queryset(None, User.objects.all())
+        delete_by_staff(User.objects.all())
     assert User.objects.contains(superuser)
     User.objects.create_superuser("deputy@example.com", PASSWORD)
     stepped_up_client.post(*delete_one)

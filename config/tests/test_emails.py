@@ -103,6 +103,9 @@ def after_import(request, user):
 # By the email's template and, where its words depend on the cause, by the cause.
 CAUSES = {
     "account_deleted": delete_account,
+    "account_deleted by staff": lambda browser, user: superuser_client().post(
+        f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"}
+    ),
     "account_already_exists": lambda browser, user: sign_up(browser, user.email),
     "email_changed": lambda browser, user: change_a_second_address(browser, user, action_primary="1"),
     "email_changed by staff": lambda browser, user: change(
@@ -137,7 +140,7 @@ def send_each(make_user, email, name):
             message = mail.outbox[-1]
             verified = EmailAddress.objects.filter(user=user, email=message.to[0], verified=True)
             name_now = verified.values_list("user__full_name", flat=True).first()
-            yield cause, message, name if cause == "account_deleted" else name_now
+            yield cause, message, name if cause.startswith("account_deleted") else name_now
             transaction.set_rollback(True)
 
 

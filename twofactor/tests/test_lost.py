@@ -9,7 +9,7 @@ from twofactor.tests.responses import is_full_page
 
 class ShopAdapter(Adapter):
     def recovery_help(self, request):
-        return f"Come to the shop on {request.get_host()}.\n\nBring <b>an ID</b>."
+        return f"Come to the shop on {request.get_host()}.\n\nBring <b>an ID</b>: https://shop.example/?a=1&b=2"
 
     def support_email(self):
         return "help@shop.example"
@@ -28,7 +28,8 @@ def test_the_host_chooses_the_text_and_the_address(signed_out_client, settings):
     settings.TWOFACTOR_ADAPTER = f"{__name__}.ShopAdapter"
     html = signed_out_client.get(LOST).content.decode()
     assert "<p>Come to the shop on testserver.</p>" in html
-    assert "<p>Bring &lt;b&gt;an ID&lt;/b&gt;.</p>" in html
+    assert "<p>Bring &lt;b&gt;an ID&lt;/b&gt;: <a" in html
+    assert 'href="https://shop.example/?a=1&amp;b=2"' in html
     assert 'href="mailto:help@shop.example"' in html
 
 
