@@ -59,6 +59,7 @@ TWOFACTOR_TRUST_DAYS = env.int("TWOFACTOR_TRUST_DAYS", default=0)
 TWOFACTOR_NEW_BROWSER_EMAIL = env.bool("TWOFACTOR_NEW_BROWSER_EMAIL", default=True)
 TWOFACTOR_EVENT_DAYS = env.int("TWOFACTOR_EVENT_DAYS", default=365)
 TWOFACTOR_SITE_URL = SITE_URL
+TWOFACTOR_SUPPORT_EMAIL = env.str("TWOFACTOR_SUPPORT_EMAIL", default="")
 
 # --- Apps and middleware ----------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The TWOFACTOR_* settings with their defaults, and fixed limits. Settings are read at each call: tests change them."""
 
+from email.utils import parseaddr
 from functools import lru_cache
 
 from django.conf import settings
@@ -92,6 +93,11 @@ def default_site_url() -> str:
         return "http://localhost:8000"
     hosts = [host for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))]
     return f"https://{hosts[0]}" if hosts else ""
+
+
+def support_email() -> str:
+    """TWOFACTOR_SUPPORT_EMAIL: the address for questions of users; by default that of DEFAULT_FROM_EMAIL."""
+    return getattr(settings, "TWOFACTOR_SUPPORT_EMAIL", "") or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
 
 
 def settings_path() -> str:

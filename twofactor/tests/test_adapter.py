@@ -51,8 +51,10 @@ def test_the_greeting_has_the_short_name_and_no_address(user, name):
     assert adapter.current().greeting_name(user) == name
 
 
-def test_the_support_address_is_the_sender_of_emails(settings):
-    settings.DEFAULT_FROM_EMAIL = '"Acme, Inc." <help@example.com>'
+def test_the_support_address_is_the_setting_or_else_the_sender_of_emails(settings):
+    settings.DEFAULT_FROM_EMAIL = '"Acme, Inc." <no-reply@example.com>'
+    assert adapter.current().support_email() == "no-reply@example.com"
+    settings.TWOFACTOR_SUPPORT_EMAIL = "help@example.com"
     assert adapter.current().support_email() == "help@example.com"
 
 

@@ -86,7 +86,6 @@ def test_the_example_adapter_works(shop, user, rf, settings):
     user.is_superuser = True
     assert own.is_required(user)
     assert own.recovery_help(rf.get("/")).endswith("\n\nOr come to the shop, and bring an ID.")
-    assert own.support_email() == "help@shop.example"
 
 
 def test_the_example_views_require_step_up(shop, client_with_2fa, settings):
