@@ -1,9 +1,11 @@
 """What a host can customize: names, the address for questions, who is required to have 2FA, and recovery."""
 
+from email.utils import parseaddr
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from allauth.account.utils import user_email
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -40,7 +42,7 @@ class Adapter:
 
     def support_email(self) -> str:
         """Return the address for questions of users, or "" if there is none."""
-        return conf.support_email()
+        return conf.support_email() or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
 
     def is_required(self, user: "_User") -> bool:
         """Return whether this user is required to have 2FA.

@@ -1,6 +1,5 @@
 """The TWOFACTOR_* settings with their defaults, and fixed limits. Settings are read at each call: tests change them."""
 
-from email.utils import parseaddr
 from functools import lru_cache
 
 from django.conf import settings
@@ -96,8 +95,8 @@ def default_site_url() -> str:
 
 
 def support_email() -> str:
-    """TWOFACTOR_SUPPORT_EMAIL: the address for questions of users; by default that of DEFAULT_FROM_EMAIL."""
-    return getattr(settings, "TWOFACTOR_SUPPORT_EMAIL", "") or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    """TWOFACTOR_SUPPORT_EMAIL: the address for questions of users; "" for that of DEFAULT_FROM_EMAIL."""
+    return getattr(settings, "TWOFACTOR_SUPPORT_EMAIL", "")
 
 
 def settings_path() -> str:

@@ -87,7 +87,7 @@ def test_the_defaults(load, folder):
         "CONTENT_SECURITY_POLICY": {"DIRECTIVES": CSP}, "PASSWORD_RESET_TIMEOUT": 3600,
         "DATA_UPLOAD_MAX_MEMORY_SIZE": 65536, "DATA_UPLOAD_MAX_NUMBER_FIELDS": 50,
         "TWOFACTOR_REQUIRED": "staff", "TWOFACTOR_TRUST_DAYS": 0, "TWOFACTOR_NEW_BROWSER_EMAIL": True,
-        "TWOFACTOR_EVENT_DAYS": 365,
+        "TWOFACTOR_EVENT_DAYS": 365, "TWOFACTOR_SUPPORT_EMAIL": "",
         "EMAIL_BACKEND": "config.mail.TerminalBackend", "DEFAULT_FROM_EMAIL": "Twofactor <no-reply@2fa.example>",
     }  # fmt: skip
     assert {name: settings.get(name) for name in expected} == expected
