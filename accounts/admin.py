@@ -22,9 +22,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts import addresses, deletion, staff
 from accounts.models import User
 from twofactor import sessions
-from twofactor.admin import ReadOnlyAdmin
+from twofactor.admin import ReadOnlyAdmin, SecondFactorMixin
 from twofactor.events import log
-from twofactor.models import SecondFactor
 
 logger = logging.getLogger("accounts")
 
@@ -105,7 +104,7 @@ class EmailAddressAdmin(ReadOnlyAdmin):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(SecondFactorMixin, DjangoUserAdmin):
     """Users without a username.
 
     To prevent privilege escalation, only superusers change permissions, groups and addresses. Superusers
@@ -114,7 +113,6 @@ class UserAdmin(DjangoUserAdmin):
 
     ordering = ("email",)
     list_display = ("email", "full_name", "is_staff", "is_active", "has_2fa")
-    list_select_related = ("second_factor",)
     list_filter = ("is_staff", "is_superuser", "is_active")
     search_fields = ("email", "full_name")
     privilege_fields = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -137,11 +135,7 @@ class UserAdmin(DjangoUserAdmin):
     add_form = NewUserForm
     change_password_form = StaffPasswordChangeForm
 
-    @admin.display(boolean=True, description=_("2FA"))
-    def has_2fa(self, user: User) -> bool:
-        return SecondFactor.objects.for_user(user) is not None
-
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = [*super().get_readonly_fields(request, obj)]
         if not request.user.is_superuser:
             fields += self.privilege_fields

@@ -1,20 +1,39 @@
-"""The admin lists second factors and security events, and turns 2FA off. It shows no secrets, digests or counters."""
+"""The admin: second factors and security events, what staff do to them, and 2FA on the page of a user.
+
+It shows no secrets and no digests, and of the throttle only until when codes have to wait.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.templatetags.admin_urls import admin_urlname
+from django.contrib.admin.utils import display_for_value
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext_lazy
 
+from twofactor import report, support
+from twofactor.forms import METHODS
 from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.reauthentication import required_step_up_url
-from twofactor.support import reset
 from twofactor.users import identifying_fields
+
+if TYPE_CHECKING:
+    from django.contrib.admin.options import _FieldsetSpec
+    from django.contrib.auth.models import _User
+    from django_stubs_ext import StrOrPromise
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django has no __class_getitem__ here
@@ -36,21 +55,82 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django has no
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(label=_("Reason"), max_length=200, widget=forms.TextInput(attrs={"size": 60}))
+    reason = forms.CharField(
+        label=_("Reason"), widget=AdminTextareaWidget(attrs={"rows": 3, "maxlength": support.REASON_LENGTH})
+    )
+
+    def clean_reason(self) -> str:
+        return support.clean_reason(self.cleaned_data["reason"])
+
+
+class Act(Protocol):
+    """A function of support.py. It returns False if there was nothing to do."""
+
+    def __call__(self, user: AbstractBaseUser, *, reason: str, request: HttpRequest | None) -> bool: ...
+
+
+class StaffAction(NamedTuple):
+    """What staff do to selected users, after a step-up and with a reason."""
+
+    name: str
+    title: "StrOrPromise"
+    explanation: "StrOrPromise"
+    button: "StrOrPromise"
+    apply: Act
+    done: "StrOrPromise"
+    unchanged: "StrOrPromise"
+
+
+UNLOCK = StaffAction(
+    "unlock",
+    _("Unlock codes"),
+    _(
+        "After too many wrong codes, codes have to wait. This ends the wait. Two-factor authentication stays on, and "
+        "the users stay signed in. Each of them gets an email with the reason."
+    ),
+    _("Unlock"),
+    support.unlock,
+    ngettext_lazy("Unlocked codes of %d user.", "Unlocked codes of %d users."),
+    ngettext_lazy("Codes of %d user did not have to wait.", "Codes of %d users did not have to wait."),
+)
+TURN_OFF = StaffAction(
+    "turn_off",
+    _("Turn two-factor authentication off"),
+    _(
+        "The users sign in with the password alone until they turn it on again. They are signed out everywhere, and "
+        "each of them gets an email with the reason."
+    ),
+    _("Turn off"),
+    support.reset,
+    ngettext_lazy("Turned off for %d user.", "Turned off for %d users."),
+    ngettext_lazy("It was already off for %d user.", "It was already off for %d users."),
+)
 
 
 @admin.register(SecondFactor)
 class SecondFactorAdmin(ReadOnlyAdmin):
-    list_display = ("user", "created_at", "updated_at")
+    list_display = ("user", "created_at", "updated_at", "waits_until")
     list_select_related = ("user",)
-    fields = ("user", "created_at", "updated_at")
-    actions = ("turn_off",)
+    fields = ("user", "created_at", "updated_at", "waits_until")
+    actions = ("unlock", "turn_off")
+
+    @admin.display(description=_("codes wait until"))
+    def waits_until(self, second_factor: SecondFactor) -> str:
+        return display_for_value(second_factor.waits_until(), self.get_empty_value_display())
 
     def has_reset_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("twofactor.delete_secondfactor")
 
+    @admin.action(description=_("Unlock codes, with a reason"), permissions=["reset"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[SecondFactor]) -> HttpResponse | None:
+        return self._act(UNLOCK, request, queryset)
+
     @admin.action(description=_("Turn two-factor authentication off, with a reason"), permissions=["reset"])
     def turn_off(self, request: HttpRequest, queryset: QuerySet[SecondFactor]) -> HttpResponse | None:
+        return self._act(TURN_OFF, request, queryset)
+
+    def _act(self, action: StaffAction, request: HttpRequest, queryset: QuerySet[SecondFactor]) -> HttpResponse | None:
+        """Ask for a step-up and a reason, and then act on the users of these rows."""
         rows = queryset.select_related("user")
         if refusal := self._refuse_protected_users(request, rows):
             return refusal
@@ -58,18 +138,26 @@ class SecondFactorAdmin(ReadOnlyAdmin):
             return redirect(url)
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         if form.is_valid():
-            turned_off = sum(reset(row.user, reason=form.cleaned_data["reason"], request=request) for row in rows)
-            message = ngettext("Turned off for %d user.", "Turned off for %d users.", turned_off) % turned_off
-            self.message_user(request, message, messages.SUCCESS)
+            reason = form.cleaned_data["reason"]
+            done = sum(action.apply(row.user, reason=reason, request=request) for row in rows)
+            self._report(action, request, done=done, unchanged=len(rows) - done)
             return None
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Turn two-factor authentication off"),
+            "title": action.title,
+            "list_url": request.path,
+            "action": action,
             "form": form,
             "rows": rows,
             "checkbox_name": ACTION_CHECKBOX_NAME,
         }
-        return TemplateResponse(request, "twofactor/admin/turn_off.html", context)
+        return TemplateResponse(request, "twofactor/admin/reason.html", context)
+
+    def _report(self, action: StaffAction, request: HttpRequest, *, done: int, unchanged: int) -> None:
+        if done:
+            self.message_user(request, action.done % done, messages.SUCCESS)
+        if unchanged:
+            self.message_user(request, action.unchanged % unchanged, messages.WARNING)
 
     def _refuse_protected_users(self, request: HttpRequest, rows: QuerySet[SecondFactor]) -> HttpResponse | None:
         """Redirect to the settings page if the staff member is selected.
@@ -84,6 +172,74 @@ class SecondFactorAdmin(ReadOnlyAdmin):
         if not request.user.is_superuser and any(getattr(user, "is_superuser", False) for user in users):
             raise PermissionDenied
         return None
+
+
+class SecondFactorMixin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Show 2FA, read-only, on the page of a user: `class UserAdmin(SecondFactorMixin, DjangoUserAdmin)`.
+
+    `list_display` may name `has_2fa`.
+    """
+
+    fields_if_off = ("two_factor",)
+    fields_if_on = (*fields_if_off, "on_since", "methods", "last_used", "waits_until")
+
+    def get_fieldsets(self, request: HttpRequest, obj: "_User | None" = None) -> "_FieldsetSpec":
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None:  # a new user
+            return fieldsets
+        fields = self.fields_if_on if self.has_2fa(obj) else self.fields_if_off
+        return [*fieldsets, (_("Two-factor authentication"), {"fields": fields})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: "_User | None" = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), *self.fields_if_on]
+
+    def get_list_select_related(self, request: HttpRequest) -> bool | list[str]:
+        related = super().get_list_select_related(request)
+        return True if related is True else [*(related or ()), "second_factor"]
+
+    @admin.display(boolean=True, description=_("2FA"))
+    def has_2fa(self, user: "_User") -> bool:
+        return SecondFactor.objects.for_user(user) is not None
+
+    @admin.display(description=_("Status"))
+    def two_factor(self, user: "_User") -> "StrOrPromise":
+        """Return the status, with a link to what staff can do."""
+        second_factor = SecondFactor.objects.for_user(user)
+        if second_factor is None:
+            return _("Off, but required") if _entry(user).required else _("Off")
+        if not self.admin_site.is_registered(SecondFactor):
+            return _("On")
+        page = reverse(admin_urlname(SecondFactor._meta, SafeString("changelist")), current_app=self.admin_site.name)
+        url = f"{page}?id__exact={second_factor.pk}"
+        return format_html('{} (<a href="{}">{}</a>)', _("On"), url, _("unlock codes, or turn it off"))
+
+    @admin.display(description=_("On since"))
+    def on_since(self, user: "_User") -> str:
+        return self._words(_entry(user).since)
+
+    @admin.display(description=_("Methods"))
+    def methods(self, user: "_User") -> str:
+        return ", ".join(str(METHODS[key].name) for key in _entry(user).methods)
+
+    @admin.display(description=_("Last used"))
+    def last_used(self, user: "_User") -> str:
+        return self._words(_entry(user).last_used)
+
+    @admin.display(description=_("Codes wait until"))
+    def waits_until(self, user: "_User") -> str:
+        return self._words(_entry(user).waits_until)
+
+    def _words(self, moment: datetime | None) -> str:
+        """Django's admin formats times in lists, but not in read-only fields."""
+        return display_for_value(moment, self.get_empty_value_display())
+
+
+def _entry(user: "_User") -> report.Entry:
+    """Return the user's entry of the report. It is read once for all fields of a page."""
+    entry: report.Entry | None = vars(user).get("twofactor_entry")
+    if entry is None:
+        entry = vars(user)["twofactor_entry"] = report.entry_for(user)
+    return entry
 
 
 @admin.register(SecurityEvent)

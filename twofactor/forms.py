@@ -77,10 +77,11 @@ class PasswordForm(LimitedForm):
 class SecondFactorForm(PasswordForm):
     """One method of the second factor, and for a step-up the password.
 
-    A subclass has a `title`, the text of the `link` to it, a `hint` and the template of its fields.
+    A subclass has a `name`, a `title`, the text of the `link` to it, a `hint` and the template of its fields.
     """
 
     field_name: str
+    name: "StrOrPromise"  # in the admin
     title: "StrOrPromise"
     link: "StrOrPromise"
     hint: "StrOrPromise"
@@ -148,6 +149,7 @@ class CodeForm(SecondFactorForm):
 
     key = "code"
     field_name = "code"
+    name = _("Authenticator app")
     title = _("Enter your code")
     link = _("Use a code from your app")
     hint = _("The six digits that your authenticator app shows now.")
@@ -183,6 +185,7 @@ class BackupCodeForm(SecondFactorForm):
 
     key = "backup"
     field_name = "backup_code"
+    name = _("Backup codes")
     title = _("Use a backup code")
     link = title
     hint = _("One of the codes you saved when you turned on two-factor authentication. It works once.")

@@ -13,9 +13,9 @@ REASON_LENGTH = 500
 
 
 def clean_reason(text: str) -> str:
-    """Return the reason, cut at REASON_LENGTH. Raise ValueError if it is blank."""
+    """Return the reason in one line, cut at REASON_LENGTH. Raise ValueError if it is blank."""
     # The shell may pass bytes that are not UTF-8. No email could carry the lone surrogates that Python makes of them.
-    reason = text.encode(errors="replace").decode().strip()[:REASON_LENGTH].rstrip()
+    reason = " ".join(text.encode(errors="replace").decode().split())[:REASON_LENGTH].rstrip()
     if not reason:
         raise ValueError("blank")
     return reason

@@ -1,6 +1,7 @@
 """The admin: pages, step-up against stolen sessions, and privilege escalation by staff."""
 
 import logging
+import re
 from urllib.parse import unquote
 
 import pytest
@@ -9,13 +10,15 @@ from django.contrib.auth.models import Group, Permission
 
 from accounts.deletion import LastSuperuser, delete_by_staff
 from accounts.models import User
-from twofactor.models import SecondFactor
+from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import PASSWORD, SECRET, SETTINGS
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in, sign_in_with_2fa
 from twofactor.tests.responses import message_levels
+from twofactor.tests.rows import update
 
 CHANGE, REAUTHENTICATE = "/accounts/password/change/", "/accounts/2fa/reauthenticate/"
 USERS, SECOND_FACTORS = "/admin/accounts/user/", "/admin/twofactor/secondfactor/"
+ACTIONS = ("unlock", "turn_off")
 NEW_PASSWORD = "basalt-9-Lantern-heron"
 NEW = {"usable_password": "true", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
 
@@ -33,9 +36,17 @@ def password_page(user):
     return f"{USERS}{user.pk}/password/"
 
 
-def turn_off(client, *users, **fields):
+def act(client, action, *users, **fields):
+    """Send an action of the list of second factors for these users."""
     rows = list(SecondFactor.objects.filter(user__in=users).values_list("pk", flat=True))
-    return client.post(SECOND_FACTORS, {"action": "turn_off", "_selected_action": rows, **fields})
+    return client.post(SECOND_FACTORS, {"action": action, "_selected_action": rows, **fields})
+
+
+@pytest.fixture
+def waiting(second_factor):
+    """The user's second factor, whose codes have to wait."""
+    update(second_factor, delayed_until=4_000_000_000)
+    return second_factor
 
 
 @pytest.fixture
@@ -81,14 +92,37 @@ def test_the_list_of_users_shows_who_has_2fa(stepped_up_client, user):
     assert [page.count(f'alt="{value}"') for value in ("True", "False")] == [4, 2]  # staff, active, 2FA
 
 
-def test_turning_2fa_off_requires_a_reason_and_notifies_the_owner(stepped_up_client, user, second_factor, emails_to):
+def test_the_page_of_a_user_shows_2fa(stepped_up_client, user, waiting):
+    assert "Authenticator app" in stepped_up_client.get(f"{USERS}{user.pk}/change/").content.decode()
+    assert "Oct. 2, 2096" in stepped_up_client.get(SECOND_FACTORS).content.decode()
+
+
+@pytest.mark.parametrize("action, event", [("unlock", "unlocked_by_staff"), ("turn_off", "reset_by_staff")])
+def test_an_action_requires_a_reason_and_is_emailed_and_logged(
+    stepped_up_client, superuser, user, waiting, emails_to, caplog, action, event
+):
+    rows = SecondFactor.objects.filter(user=user)
+    before = rows.values().get()
     for fields in ({}, {"reason": " "}):
-        assert 'name="reason"' in turn_off(stepped_up_client, user, **fields).content.decode()
-    assert SecondFactor.objects.filter(user=user).exists()
-    turn_off(stepped_up_client, user, reason="lost phone")
-    assert not SecondFactor.objects.filter(user=user).exists()
+        assert 'name="reason"' in act(stepped_up_client, action, user, **fields).content.decode()
+    assert rows.values().get() == before
+    caplog.set_level(logging.INFO, "twofactor")
+    act(stepped_up_client, action, user, reason=f"lost phone {'x' * 500}")
+    assert [row.seconds_to_wait() for row in rows] == ([0] if action == "unlock" else [])
     (email,) = emails_to(user.email)
-    assert "lost phone" in email.body
+    assert re.search(r"lost phone x{489}$", email.body, re.MULTILINE)
+    assert "127.0.0.1" not in email.body
+    assert f"event={event} user={user.pk} ip=127.0.0.1 staff={superuser.pk} reason='lost phone " in caplog.text
+
+
+def test_unlocking_says_for_how_many_users_there_was_nothing_to_do(
+    stepped_up_client, user, make_user, waiting, emails_to
+):
+    bob = make_user("bob@example.com")
+    AuthenticatorApp.objects.activate(bob, secret=SECRET)
+    act(stepped_up_client, "unlock", user, bob, reason="x")
+    assert message_levels(stepped_up_client.get(SECOND_FACTORS)) == ["success", "warning"]
+    assert (len(emails_to(user.email)), len(emails_to(bob.email))) == (1, 0)
 
 
 # --- Step-up --------------------------------------------------------------------------------------
@@ -106,14 +140,15 @@ def test_every_form_requires_a_recent_step_up_with_a_code(superuser_client, user
     assert superuser_client.get(page).status_code == 200
     settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 0
     assert requires_step_up(superuser_client.get(page), next_url=page)
-    assert requires_step_up(turn_off(superuser_client, user, reason="x"), next_url=SECOND_FACTORS)
+    for action in ACTIONS:
+        assert requires_step_up(act(superuser_client, action, user, reason="x"), next_url=SECOND_FACTORS)
 
 
 def test_a_post_without_step_up_is_neither_stored_nor_repeated(superuser_client, user, second_factor):
     page = password_page(user)
     before = dict(superuser_client.session)
     for next_url, response in (
-        (SECOND_FACTORS, turn_off(superuser_client, user, reason="lost phone")),
+        (SECOND_FACTORS, act(superuser_client, "turn_off", user, reason="lost phone")),
         (page, superuser_client.post(page, NEW)),
     ):
         assert requires_step_up(response, next_url=next_url)
@@ -125,15 +160,17 @@ def test_a_post_without_step_up_is_neither_stored_nor_repeated(superuser_client,
     assert SecondFactor.objects.filter(user=user).exists()
 
 
-@pytest.mark.usefixtures("second_factor")
-def test_staff_cannot_change_their_own_password_or_2fa_even_after_step_up(stepped_up_client, superuser, user):
+@pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("action", ACTIONS)
+def test_staff_cannot_change_their_own_password_or_2fa_even_after_step_up(stepped_up_client, superuser, user, action):
     assert stepped_up_client.post(password_page(superuser), NEW)["Location"] == CHANGE
     assert message_levels(stepped_up_client.get(CHANGE)) == ["error"]
-    assert turn_off(stepped_up_client, user, superuser, reason="x")["Location"] == SETTINGS
+    assert act(stepped_up_client, action, user, superuser, reason="x")["Location"] == SETTINGS
     assert message_levels(stepped_up_client.get(SETTINGS))[-1] == "error"
     superuser.refresh_from_db()
     assert superuser.check_password(PASSWORD)
     assert SecondFactor.objects.count() == 2
+    assert SecondFactor.objects.get(user=user).seconds_to_wait()
 
 
 # --- A password set by staff ----------------------------------------------------------------------
@@ -235,8 +272,10 @@ def test_the_last_superuser_cannot_be_deleted(stepped_up_client, superuser):
     assert not User.objects.contains(superuser)
 
 
-def test_staff_cannot_turn_off_the_2fa_of_superusers(staff_client, superuser, user, second_factor):
-    assert turn_off(staff_client, user, superuser, reason="x").status_code == 403
-    assert SecondFactor.objects.filter(user__in=[user, superuser]).count() == 2
-    turn_off(staff_client, user, reason="x")
-    assert not SecondFactor.objects.filter(user=user).exists()
+@pytest.mark.parametrize("action", ACTIONS)
+def test_staff_cannot_turn_off_or_unlock_the_2fa_of_superusers(staff_client, superuser, user, waiting, action):
+    before = list(SecondFactor.objects.order_by("pk").values())
+    assert act(staff_client, action, user, superuser, reason="x").status_code == 403
+    assert list(SecondFactor.objects.order_by("pk").values()) == before
+    act(staff_client, action, user, reason="x")
+    assert not SecondFactor.objects.filter(user=user, delayed_until__gt=0).exists()

@@ -17,7 +17,7 @@ from django.urls import NoReverseMatch, reverse
 
 from accounts.models import User
 from accounts.tests.test_admin import NEW, step_up
-from twofactor.models import SecurityEvent
+from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.tests.helpers import sign_in_with_2fa
 
 MODELS = {m: admin.site.get_model_admin(m) for m in apps.get_models() if admin.site.is_registered(m)}
@@ -30,7 +30,7 @@ MAY_CHANGE = {"change_user": {
 SUPERUSERS_CHANGE = {
     "accounts.User": {"add", "change", "password", "delete", "delete_selected"},
     "auth.Group": {"add", "change", "delete", "delete_selected"},
-    "twofactor.SecondFactor": {"turn_off"},
+    "twofactor.SecondFactor": {"turn_off", "unlock"},
 }
 HUGE = "9" * 30
 
@@ -40,6 +40,7 @@ def make_staff_client(make_user, user, second_factor):
     """Return a function that signs in a staff member, without step-up. A row of every model is created before."""
     SecurityEvent.objects.create(user=user, kind=SecurityEvent.Kind.LOCKED)
     user.emailaddress_set.update(verified=False)  # An action could mark it as verified.
+    SecondFactor.objects.update(delayed_until=4_000_000_000)  # An action could end the delay.
     Group.objects.create(name="clerks")
     assert all(model._base_manager.exists() for model in MODELS), "Create a row of the new model here."
     return lambda **fields: sign_in_with_2fa(make_user("staff@example.com", is_staff=True, **fields))
