@@ -21,7 +21,7 @@ def test_sign_up_stores_the_language(db, emails_to):
     fields = {"full_name": "Grace", "email": "grace@example.com", "password1": PASSWORD}
     new_client(language="de").post("/accounts/signup/", fields)
     assert User.objects.get().language == "de"
-    assert "bestätigen" in emails_to("grace@example.com")[-1].body
+    assert "Bestätigen" in emails_to("grace@example.com")[-1].body
 
 
 def test_sign_in_does_not_change_the_language(german_user, secret):
@@ -56,7 +56,7 @@ def change_password(user, secret):
 
 
 @pytest.mark.parametrize("cause, words", [
-    (wrong_codes, "Falsche Codes"), (change_password, "Passwort"),
+    (wrong_codes, "falsche Codes"), (change_password, "Passwort"),
     (lambda user, secret: new_client(language="ja").post(RESET, {"email": user.email}), "Passwort"),
     (lambda user, secret: call_command("twofactor", "reset", user.email, reason="lost"), "deaktiviert"),
 ])  # fmt: skip
