@@ -2,13 +2,12 @@
 
 import logging
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
 from django.utils import timezone
 
-from twofactor import conf, totp
+from twofactor import conf, times, totp
 from twofactor.crypto import Unsealable
 from twofactor.models.second_factor import SecondFactor
 from twofactor.refusals import Refused
@@ -115,7 +114,7 @@ class AuthenticatorApp(models.Model):
     def _use_up(self, step: int, now: float) -> bool:
         """Mark the time step as used. Return False if it was used, or if another app has replaced this one."""
         unused = AuthenticatorApp.objects.filter(pk=self.pk, last_time_step__lt=step)
-        used = {"last_time_step": step, "last_used_at": datetime.fromtimestamp(now, UTC)}
+        used = {"last_time_step": step, "last_used_at": times.at(now)}
         if not unused.update(**used):
             return False
         self.last_time_step = step
