@@ -59,9 +59,6 @@ class Attempt:
             if refused.code == "wrong":
                 self._follow_up(is_charged=self.second_factor.failures > failures)
             raise
-        if answer.is_backup:
-            self.codes_left = self.second_factor.codes_left
-            events.backup_code_used(self.request, user, codes_left=self.codes_left)
         events.code_accepted(self.request, user, method=answer.key)
 
     def _judge(self, answer: Answer, now: float) -> None:
@@ -73,6 +70,9 @@ class Attempt:
             raise
         if not is_right:
             raise Refused("wrong")
+        if answer.is_backup:  # it is used up, even if a parallel request has completed the sign-in
+            self.codes_left = self.second_factor.codes_left
+            events.backup_code_used(self.request, self.second_factor.user, codes_left=self.codes_left)
         is_first = self.sign_in is None or self.sign_in.complete()
         limits.give_back(*charged)
         if not is_first:

@@ -159,6 +159,12 @@ def test_a_sign_in_is_completed_once(make, charges):
     assert event_kinds() == []
 
 
+def test_a_right_backup_code_is_recorded_even_if_the_sign_in_was_completed_meanwhile(make):
+    complete = limits.sign_in(PENDING).complete
+    assert make(Answer(True, is_backup=True, meanwhile=complete), pending_id=PENDING) == "closed"
+    assert event_kinds() == ["backup_code_used"]
+
+
 # --- Five in a row, over all forms and sign-ins ---------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.utils.encoding import iri_to_uri
 
 from twofactor.models import BackupCode, SecondFactor
 from twofactor.tests.constants import CANCEL_LOGIN, LOGIN, SETTINGS, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
@@ -135,3 +136,10 @@ def test_next_is_kept_and_redirects_to_this_host_only(signed_out_client, user, s
     give_password(signed_out_client, user, next=target)
     typed = {"code": code_now(secret), "next": "//evil.example/"}
     assert redirect_target(signed_out_client.post(f"{VERIFY_LOGIN}?next=//evil.example/", typed)) == expected
+
+
+@pytest.mark.parametrize("target", ["abc", "?a=b", "\u0663", "%00"])
+def test_next_is_never_read_as_the_name_of_a_url(pending_client, secret, target):
+    pending_client.post(VERIFY_LOGIN, {"code": code_now(secret)})
+    response = pending_client.get(VERIFY_LOGIN, {"next": target})
+    assert redirect_target(response) == iri_to_uri(target)
