@@ -81,8 +81,11 @@ def delete_by_staff(users: QuerySet[User]) -> None:
 
 
 def _lock_addresses(user: User) -> list[str]:
-    """Lock the addresses of this account and return them. A parallel deletion waits here."""
-    rows = EmailAddress.objects.select_for_update().filter(user=user).order_by("pk")
+    """Lock the addresses of this account and return them. A parallel deletion waits here.
+
+    The primary one is locked last, as by a change of the primary address.
+    """
+    rows = EmailAddress.objects.select_for_update().filter(user=user).order_by("primary", "pk")
     return [row.email for row in rows]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from config.tests.processes import site_helpers
 from config.tests.processes.running_site import ROUNDS, parallel, wait_until
-from twofactor.tests.constants import DISABLE, PASSWORD, REGENERATE, VERIFY_LOGIN, VERIFY_SETUP
+from twofactor.tests.constants import DISABLE, EMAIL, PASSWORD, REAUTHENTICATE, REGENERATE, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.journeys import (
     SiteUser,
     backup_codes_on,
@@ -97,6 +97,17 @@ def test_two_parallel_deletions_both_succeed_and_send_one_email(site):
         assert {redirect_target(page) for page in pages} <= {"/", "/accounts/login/?next=/accounts/delete/"}
         assert_deleted(site, user)
         assert len([text for text in site.emails_to(user) if "cannot be restored" in text]) == 1
+
+
+def test_a_change_of_the_primary_address_and_a_deletion_in_parallel_do_not_mix(site):
+    for _ in range(ROUNDS):
+        user = site.make_user(on=False)
+        owner, other = site.signed_in(user), site.signed_in(user)
+        post(other, REAUTHENTICATE, {"password": PASSWORD})
+        address = f"second-{user.email}"
+        site.call(site_helpers.add_address, user.pk, address, verified=True)
+        run(lambda: post(other, EMAIL, {"action_primary": "", "email": address}), lambda: delete(owner))
+        assert_deleted(site, user)
 
 
 @pytest.mark.parametrize("change", ["turn on", "new codes", "turn off"])
