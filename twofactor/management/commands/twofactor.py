@@ -64,9 +64,9 @@ class Command(BaseCommand):
         unlock = add("unlock", help="end the delay or lock of codes after wrong ones, and notify the users by email")
         for action in (status, reset, unlock):
             action.add_argument("users", nargs="+", metavar="USER", help="an email address or username")
-        for action in (reset, unlock):
-            why = f"for the log and the email to the user; cut at {support.REASON_LENGTH} characters"
-            action.add_argument("--reason", required=True, type=reason, help=why)
+        why = f"for the log and the email to the user; cut at {support.REASON_LENGTH} characters"
+        reset.add_argument("--reason", default="no reason given", type=reason, help=why)
+        unlock.add_argument("--reason", required=True, type=reason, help=why)
         show = add("report", help="list who has 2FA on and who is required to, and check that every secret opens")
         formats = show.add_mutually_exclusive_group()
         formats.add_argument("--json", dest="write", action="store_const", const=report.write_json, help="as one array")
