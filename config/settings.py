@@ -156,6 +156,7 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "django_cache",
+        "KEY_FUNCTION": "config.cache.hashed_key",
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
