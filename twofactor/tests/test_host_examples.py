@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from django.contrib.admin import site
 from django.urls import include, path
 
 from twofactor import conf, signals
@@ -108,3 +109,10 @@ def test_the_example_views_require_step_up(shop, client_with_2fa, settings):
 def test_the_example_test_signs_in(shop, user, client):
     shop("tests").sign_in_with_2fa(client, user)
     assert client.get("/accounts/2fa/").context["second_factor"] == user.second_factor
+
+
+def test_the_example_user_admin_shows_2fa(shop, user, second_factor):
+    own = shop("admin").ShopUserAdmin(type(user), site)
+    assert own.has_2fa(user)
+    assert own.get_list_display(None)[-1] == "has_2fa"
+    assert own.get_fieldsets(None, user)[-1][1]["fields"] == own.fields_if_on
