@@ -1,6 +1,7 @@
 """The throttle of an account: delay and lock. Time is an argument."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -31,6 +32,7 @@ def test_the_delay_starts_at_the_fifth_failure_in_a_row_and_is_at_most_an_hour(s
         assert refusal(second_factor, now=now) is None
         assert counters(second_factor) == (n, now + seconds if seconds else 0, n)
         assert second_factor.seconds_to_wait(now=now) == seconds
+        assert second_factor.waits_until(now=now) == (datetime.fromtimestamp(now + seconds, UTC) if seconds else None)
         now += seconds
 
 

@@ -38,7 +38,9 @@ def test_the_page_of_a_user_shows_since_when_2fa_is_on_the_methods_the_last_use_
 ):
     update(second_factor, created_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC), failures=7, delayed_until=4_000_000_000)
     AuthenticatorApp.objects.update(last_used_at=datetime(2026, 5, 6, 7, 8, tzinfo=UTC))
-    shown = show(user)
+    with CaptureQueriesContext(connection) as queries:
+        shown = show(user)
+    assert len([query for query in queries if "backupcode" in query["sql"]]) == 1
     texts = "Jan. 2, 2026, 3:04 a.m.", "Authenticator app, Backup codes", "May 6, 2026, 7:08 a.m.", "Oct. 2, 2096"
     assert [text for text in texts if text not in shown] == []
     link = f'/admin/twofactor/secondfactor/?id__exact={second_factor.pk}"'
