@@ -52,10 +52,8 @@ def entries() -> Iterator[Entry]:
 
 def entry_for(user: "_User") -> Entry:
     second_factor = SecondFactor.objects.for_user(user)
-    if second_factor is None:
-        return _entry(user, 0, None)
-    codes = second_factor.backup_codes.aggregate(left=Count("pk", filter=Q(used_at=None)), used_at=Max("used_at"))
-    return _entry(user, codes["left"], codes["used_at"])
+    left, last_use = second_factor.codes_left_and_last_use() if second_factor else (0, None)
+    return _entry(user, left, last_use)
 
 
 def _entry(user: "_User", codes_left: int, code_used_at: datetime | None) -> Entry:
