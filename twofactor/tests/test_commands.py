@@ -88,6 +88,12 @@ def test_a_reason_is_one_line_cut_at_500_characters_and_can_always_be_emailed(
     assert email.message().as_bytes()
 
 
+def test_a_reset_without_a_reason_sends_an_email_without_one(run_command, user, second_factor, emails_to):
+    run_command("twofactor", "reset", user.email)
+    (email,) = emails_to(user.email)
+    assert "Reason:" not in email.body
+
+
 # --- Reset ----------------------------------------------------------------------------------------
 
 

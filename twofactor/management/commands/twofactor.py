@@ -65,7 +65,7 @@ class Command(BaseCommand):
         for action in (status, reset, unlock):
             action.add_argument("users", nargs="+", metavar="USER", help="an email address or username")
         why = f"for the log and the email to the user; cut at {support.REASON_LENGTH} characters"
-        reset.add_argument("--reason", default="no reason given", type=reason, help=why)
+        reset.add_argument("--reason", default=SUPPRESS, type=reason, help=why)
         unlock.add_argument("--reason", required=True, type=reason, help=why)
         show = add("report", help="list who has 2FA on and who is required to, and check that every secret opens")
         formats = show.add_mutually_exclusive_group()
@@ -95,7 +95,7 @@ class Command(BaseCommand):
 
     def reset(self, options: Options) -> None:
         def reset(user: "_User") -> str:
-            done = support.reset(user, reason=options["reason"])
+            done = support.reset(user, reason=options.get("reason", ""))
             return f"{user}: 2FA is now off. {NOTIFIED}" if done else f"{user}: 2FA was already off."
 
         self.for_each(options["users"], reset)
