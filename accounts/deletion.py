@@ -69,15 +69,24 @@ def delete(user: User, second_factor: SecondFactor | None) -> bool:
 
 @transaction.atomic
 def delete_by_staff(users: QuerySet[User]) -> None:
-    """Delete these accounts as staff, and email their confirmed addresses. Raise LastSuperuser if none would remain."""
-    keep_a_superuser(users.values_list("pk", flat=True))
+    """Delete these accounts as staff, and email their confirmed addresses. Raise LastSuperuser if none would remain.
+
+    The rows are locked in the same order as by `delete`.
+    """
+    emails = {user: _lock_addresses(user) for user in users.order_by("pk")}
+    for user in emails:
+        SecondFactor.objects.turn_off(user)
+    keys = [user.pk for user in emails]
+    keep_a_superuser(keys)
     request = context.request
     ip = get_adapter().get_client_ip(request)
-    for user in users.order_by("pk"):
-        _notify(user, _lock_addresses(user), by_staff=True)
+    rows = User.objects.filter(pk__in=keys)
+    for user in rows.select_for_update().order_by("pk"):
         sessions.end_all(user)
+        _notify(user, emails[user], by_staff=True)
+        _remove_from_history(user)
         log(logger, logging.INFO, "account_deleted_by_staff", user=user.pk, staff=request.user.pk, ip=ip)
-    users.delete()
+    rows.delete()
 
 
 def _lock_addresses(user: User) -> list[str]:

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 
 from accounts.deletion import LastSuperuser, delete_by_staff
@@ -256,6 +257,7 @@ def test_an_account_deleted_by_staff_is_told_to_its_owner_and_logged(
         assert f"event=account_deleted_by_staff user={each.pk} staff={superuser.pk} ip=127.0.0.1" in caplog.text
     assert not is_signed_in(browser)
     assert User.objects.get() == superuser
+    assert not LogEntry.objects.filter(object_repr__contains="@").exists()
 
 
 def test_the_last_superuser_cannot_be_deleted(stepped_up_client, superuser):
