@@ -18,18 +18,34 @@ TEMPLATE = "account/delete.html"
 
 @second_factor_page("GET", "HEAD", "POST")
 def delete_account(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    return refuse_if_not_ready(request, second_factor) or ask_for_proof(request, second_factor)
+
+
+def refuse_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse | None:
+    """Return a refusal if this account cannot be deleted now."""
     if deletion.leaves_no_superuser([request.user.pk]):
-        return refuse(request)
+        return keep_last_superuser(request)
     if not has_proof(request, second_factor):
-        return ask_to_sign_in_again(request)
+        messages.error(
+            request, _("Your account has no password to confirm. Sign out, sign in again, and delete it right then.")
+        )
+        return redirect("account_logout")
+    return None
+
+
+def ask_for_proof(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     form = proof_form(request, second_factor)
-    if not form.is_valid():
-        context = {"title": title(), "addresses": mail.addresses_of(request.user)}
-        return show_form(request, TEMPLATE, form, **context)
+    if form.is_valid():
+        return delete(request, second_factor)
+    context = {"title": title(), "addresses": mail.addresses_of(request.user)}
+    return show_form(request, TEMPLATE, form, **context)
+
+
+def delete(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     try:
         deletion.delete(request.user, second_factor)
     except deletion.LastSuperuser:  # another one was deleted at the same time
-        return refuse(request)
+        return keep_last_superuser(request)
     return sign_out(request)
 
 
@@ -37,18 +53,11 @@ def title() -> str:
     return _("Delete your account")
 
 
-def refuse(request: AuthenticatedRequest) -> HttpResponse:
+def keep_last_superuser(request: AuthenticatedRequest) -> HttpResponse:
     """Say that the last superuser cannot be deleted."""
     response = render_page(request, TEMPLATE, {"title": title(), "is_last_superuser": True})
     response.status_code = 403 if request.method == "POST" else 200
     return response
-
-
-def ask_to_sign_in_again(request: AuthenticatedRequest) -> HttpResponse:
-    messages.error(
-        request, _("Your account has no password to confirm. Sign out, sign in again, and delete it right then.")
-    )
-    return redirect("account_logout")
 
 
 def sign_out(request: AuthenticatedRequest) -> HttpResponse:
