@@ -215,7 +215,7 @@ class SecondFactorMixin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("On since"))
     def on_since(self, user: "_User") -> str:
-        return self._words(_entry(user).since)
+        return self._display(_entry(user).since)
 
     @admin.display(description=_("Methods"))
     def methods(self, user: "_User") -> str:
@@ -223,14 +223,14 @@ class SecondFactorMixin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("Last used"))
     def last_used(self, user: "_User") -> str:
-        return self._words(_entry(user).last_used)
+        return self._display(_entry(user).last_used)
 
     @admin.display(description=_("Codes wait until"))
     def waits_until(self, user: "_User") -> str:
-        return self._words(_entry(user).waits_until)
+        return self._display(_entry(user).waits_until)
 
-    def _words(self, moment: datetime | None) -> str:
-        """Django's admin formats times in lists, but not in read-only fields."""
+    def _display(self, moment: datetime | None) -> str:
+        # Django's admin formats times in lists, but not in read-only fields.
         return display_for_value(moment, self.get_empty_value_display())
 
 
