@@ -11,6 +11,7 @@ from twofactor.tests.constants import (
     CONFIRM,
     HTMX,
     LOGIN,
+    LOGOUT,
     NOT_ME,
     PASSWORD,
     REGENERATE,
@@ -59,6 +60,24 @@ def test_the_first_step_works_with_2fa_off(signed_in_client, user):
     assert response.context["sessions_done"]
     assert redirect_target(thief.get(SETTINGS)).startswith(LOGIN)
     assert signed_in_client.get(SETTINGS).status_code == 200
+
+
+def test_after_the_first_step_only_this_browser_is_known(user, make_user):
+    owner, thief = sign_in(new_client(), user), sign_in(new_client(), user)
+    owner.post(NOT_ME)
+    sign_in(thief, make_user("thief@example.com"))  # renews the cookie, but not its entry for the other account
+    for browser in (thief, owner):
+        browser.post(LOGOUT)
+        sign_in(browser, user)
+    kinds = user.security_events.order_by("pk").values_list("kind", flat=True)
+    assert list(kinds) == ["signed_in", "new_browser", "sessions_ended", "new_browser", "signed_in"]
+
+
+def test_the_first_step_does_not_make_a_browser_known_that_never_signed_in(signed_in_client, user):
+    thief = new_client()
+    thief.cookies["sessionid"] = signed_in_client.cookies["sessionid"].value
+    thief.post(NOT_ME)
+    assert "known" not in thief.cookies
 
 
 def test_the_first_step_is_no_proof_of_the_second_factor(client_with_2fa):

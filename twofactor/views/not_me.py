@@ -1,7 +1,6 @@
 """What to do after an event that the user did not cause: end other sessions, change the password, make new codes.
 
-The page keeps no state of its own: a step is done if its event is newer than an hour. New backup codes count only
-after the first step.
+A step is done if its event is newer than an hour. New backup codes count only after the first step.
 """
 
 from datetime import timedelta
@@ -14,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from twofactor import adapter, events, sessions
+from twofactor import adapter, events, known_browsers, sessions
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.views.common import AuthenticatedRequest, second_factor_page
@@ -29,10 +28,14 @@ CODES_KINDS = {Kind.CODES_REGENERATED, Kind.PHONE_CHANGED, Kind.TURNED_ON}
 def not_me(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     if request.method != "POST":
         return show_steps(request, second_factor)
+    is_known_browser = known_browsers.has_signed_in(request, request.user)
     end_other_sessions(request, second_factor)
     events.sessions_ended(request, request.user)
     messages.success(request, _("You are signed out everywhere else."))
-    return show_steps(request, second_factor) if wants_panel(request) else redirect("twofactor:not_me")
+    response = show_steps(request, second_factor) if wants_panel(request) else redirect("twofactor:not_me")
+    if is_known_browser:
+        known_browsers.remember(request, response, request.user)
+    return response
 
 
 def end_other_sessions(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> None:
@@ -48,7 +51,7 @@ def show_steps(request: AuthenticatedRequest, second_factor: SecondFactor | None
     kinds = recent_kinds(request)
     has_password = request.user.has_usable_password()
     sessions_done = Kind.SESSIONS_ENDED in kinds
-    password_done = bool(PASSWORD_KINDS & {*kinds})
+    password_done = not PASSWORD_KINDS.isdisjoint(kinds)
     codes_done = second_factor is not None and are_codes_new(kinds)
     done = [sessions_done, password_done or not has_password, codes_done]
     context = {
@@ -73,6 +76,5 @@ def recent_kinds(request: AuthenticatedRequest) -> list[str]:
 
 def are_codes_new(kinds: list[str]) -> bool:
     """Return whether backup codes were made after the other sessions ended. A thief may have made those before."""
-    if Kind.SESSIONS_ENDED not in kinds:
-        return False
-    return bool(CODES_KINDS & {*kinds[: kinds.index(Kind.SESSIONS_ENDED)]})
+    ended = kinds.index(Kind.SESSIONS_ENDED) if Kind.SESSIONS_ENDED in kinds else 0
+    return not CODES_KINDS.isdisjoint(kinds[:ended])
