@@ -78,7 +78,7 @@ def browser_trusted(request: HttpRequest, user: AbstractBaseUser) -> None:
 def signed_in(request: HttpRequest | None, user: AbstractBaseUser) -> None:
     """Record a sign-in, and whether the browser is new to the account.
 
-    The first sign-in of an account is not from a new browser, nor is one without a request, by code of the host.
+    The first sign-in on record is not from a new browser, nor is one without a request, by code of the host.
     """
     sign_ins = SecurityEvent.objects.filter(user_id=user.pk, kind__in=[Kind.SIGNED_IN, Kind.NEW_BROWSER])
     if request is None or known_browsers.has_signed_in(request, user) or not sign_ins.exists():
