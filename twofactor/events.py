@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from twofactor import adapter, conf, known_browsers, limits, mail, signals
 from twofactor.models import SecondFactor, SecurityEvent
+from twofactor.models.event import SIGN_INS
 
 Kind = SecurityEvent.Kind
 logger = logging.getLogger("twofactor")
@@ -80,7 +81,7 @@ def signed_in(request: HttpRequest | None, user: AbstractBaseUser) -> None:
 
     The first sign-in on record is not from a new browser, nor is one without a request, by code of the host.
     """
-    sign_ins = SecurityEvent.objects.filter(user_id=user.pk, kind__in=[Kind.SIGNED_IN, Kind.NEW_BROWSER])
+    sign_ins = SecurityEvent.objects.filter(user_id=user.pk, kind__in=SIGN_INS)
     if request is None or known_browsers.has_signed_in(request, user) or not sign_ins.exists():
         _record(Kind.SIGNED_IN, user, request, email=False)
     else:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from twofactor import conf
 from twofactor.models import Limit, SecurityEvent, TrustedBrowser
+from twofactor.models.event import SIGN_INS
 
 BATCH = 1000
 
@@ -15,14 +16,18 @@ BATCH = 1000
 def prune() -> Iterator[tuple[str, int]]:
     """Delete expired rows of this app. Yield the name of each kind of row and how many were deleted.
 
-    Security events are kept for TWOFACTOR_EVENT_DAYS, but at least for conf.EVENTS_KEPT_AT_LEAST. Sessions belong to
-    the site, whose `clearsessions` deletes them.
+    Security events are kept for TWOFACTOR_EVENT_DAYS, but at least for conf.EVENTS_KEPT_AT_LEAST. The last sign-in of a
+    user is kept as long as the account: without it, the next one would be reported to nobody. Sessions belong to the
+    site, whose `clearsessions` deletes them.
     """
     now = timezone.now()
     yield "expired trusted browsers", delete_in_batches(TrustedBrowser.objects.filter(expires_at__lte=now))
     yield "expired limits", delete_in_batches(Limit.objects.filter(ends_at__lte=int(now.timestamp())))
     events_expired = now - timedelta(days=max(conf.event_days(), conf.EVENTS_KEPT_AT_LEAST))
-    yield "old security events", delete_in_batches(SecurityEvent.objects.filter(created_at__lt=events_expired))
+    sign_ins = SecurityEvent.objects.filter(kind__in=SIGN_INS)
+    later = sign_ins.filter(user=OuterRef("user"), pk__gt=OuterRef("pk"))
+    old = SecurityEvent.objects.filter(~Q(kind__in=SIGN_INS) | Exists(later), created_at__lt=events_expired)
+    yield "old security events", delete_in_batches(old)
 
 
 def delete_in_batches(rows: QuerySet[Model]) -> int:

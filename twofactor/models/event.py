@@ -77,6 +77,7 @@ class SecurityEvent(models.Model):
 
 
 Kind = SecurityEvent.Kind
+SIGN_INS = (Kind.SIGNED_IN, Kind.NEW_BROWSER)
 NEEDS_ATTENTION = {
     Kind.NEW_BROWSER,
     Kind.WRONG_CODES,

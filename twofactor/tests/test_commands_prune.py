@@ -94,3 +94,13 @@ def test_events_of_the_last_90_days_are_never_deleted(run_command, user, setting
     event(user, days=91)
     assert "Deleted old security events: 1\n" in run_command("twofactor", "prune")
     assert list(SecurityEvent.objects.all()) == [kept]
+
+
+def test_the_last_sign_in_of_a_user_is_kept(run_command, user, bob):
+    """Otherwise a thief who signs in to an account that was not used for long would be the first one."""
+    kinds = ["signed_in", "new_browser", "turned_on"]
+    made = [SecurityEvent.objects.create(user=each, kind=kind) for each in (user, bob) for kind in kinds]
+    SecurityEvent.objects.update(created_at=ago(days=400))
+    recent = SecurityEvent.objects.create(user=bob, kind="signed_in")
+    assert "Deleted old security events: 5\n" in run_command("twofactor", "prune")
+    assert set(SecurityEvent.objects.all()) == {made[1], recent}
