@@ -10,6 +10,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from django import forms
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect
@@ -36,14 +37,26 @@ ERRORS = {
 
 
 class FullNameField(forms.CharField):
-    """A name in one line, because emails greet with it."""
+    """A visible name in one line, because emails greet with it and staff see it in lists.
+
+    Control characters are refused, and so are those that reverse the text after them.
+    """
+
+    unsafe = RegexValidator(
+        "[\x01-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]",
+        ERRORS["null_characters_not_allowed"],
+        "null_characters_not_allowed",
+        inverse_match=True,
+    )
 
     def __init__(self) -> None:
         widget = forms.TextInput(attrs={"autocomplete": "name"})
-        super().__init__(label=_("Full name"), max_length=150, widget=widget)
+        super().__init__(label=_("Full name"), max_length=150, widget=widget, validators=[self.unsafe])
 
     def to_python(self, value: Any) -> str:
-        return " ".join((super().to_python(value) or "").split())
+        words = (super().to_python(value) or "").split()
+        is_visible = any(character.isprintable() for character in "".join(words))
+        return " ".join(words) if is_visible else ""
 
 
 class SiteFormMixin(FocusFirstError):

@@ -24,13 +24,20 @@ def test_the_form_has_the_name_and_saves_a_new_one(client):
 
 
 @pytest.mark.parametrize("name, error", [
-    ("", "required"), (" \u3000 ", "required"), ("x" * 151, "max_length"), ("A\0", "null_characters_not_allowed"),
+    ("", "required"), (" \u3000 ", "required"), ("\u200b \u2060", "required"), ("x" * 151, "max_length"),
+    *[(f"A{character}", "null_characters_not_allowed") for character in "\0\x01\x1b\u202e\u2066"],
 ])  # fmt: skip
 def test_an_invalid_name_is_refused(client, name, error):
     page = client.post(NAME, {"full_name": name})
     assert page.status_code == 422
     assert error_codes(page.context["form"]) == {"full_name": [error]}
     assert User.objects.get().full_name == "Ada Example"
+
+
+@pytest.mark.parametrize("name", ["\u0646\u200c\u0627", "\u200fאדה", "Ada 👩\u200d💻"])
+def test_a_name_may_have_joiners_and_direction_marks(client, name):
+    client.post(NAME, {"full_name": name})
+    assert User.objects.get().full_name == name
 
 
 def test_only_the_name_is_written(client, user):
