@@ -21,6 +21,7 @@ def find(name: str) -> "_User":
 
     Raise LookupError, with a message for the operator, if there is no such user or more than one.
     """
+    name = name.encode(errors="replace").decode()  # no database takes lone surrogates, which a shell may pass
     for field in identifying_fields():
         ignoring_case: list[_User] = list(get_user_model()._default_manager.filter(**{f"{field}__iexact": name}))
         found = [user for user in ignoring_case if getattr(user, field) == name] or ignoring_case
