@@ -186,8 +186,9 @@ def _numbers() -> Findings:
     if conf.required() not in ("none", "staff", "all"):
         yield "E011", f"TWOFACTOR_REQUIRED is {conf.required()!r}.", 'Use "none", "staff" or "all".'
     days: object = conf.event_days()
-    if not isinstance(days, int) or days < conf.EVENTS_KEPT_AT_LEAST:
-        yield "E019", f"TWOFACTOR_EVENT_DAYS is {days!r}.", f"Use a number, {conf.EVENTS_KEPT_AT_LEAST} or more."
+    least, most = conf.EVENTS_KEPT_AT_LEAST, conf.EVENTS_KEPT_AT_MOST
+    if not isinstance(days, int) or not least <= days <= most:
+        yield "E019", f"TWOFACTOR_EVENT_DAYS is {days!r}.", f"Use a number from {least} to {most}."
 
 
 def _site_url() -> Findings:

@@ -27,6 +27,7 @@ EVENTS_SHOWN = 5  # on the settings page
 EVENTS_ON_A_PAGE = 20  # of the activity
 NEW_BROWSER_EMAILS = 5  # a day to one user
 EVENTS_KEPT_AT_LEAST = 90  # days, for questions of users
+EVENTS_KEPT_AT_MOST = 36_500  # days. Far more would be a date before the year 1.
 
 
 def keyring() -> Keyring:

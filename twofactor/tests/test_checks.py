@@ -55,7 +55,7 @@ WRONG_SETTINGS = [
     ("E010", {"TWOFACTOR_ISSUER": "Evil: Bank"}),
     ("E010", {"TWOFACTOR_ISSUER": " "}),
     ("E011", {"TWOFACTOR_REQUIRED": "everybody"}),
-    *[("E019", {"TWOFACTOR_EVENT_DAYS": days}) for days in (89, 0, -1, "400", None)],
+    *[("E019", {"TWOFACTOR_EVENT_DAYS": days}) for days in (89, 36_501, 0, -1, "400", None)],
     ("E017", {"TWOFACTOR_SITE_URL": "", "ALLOWED_HOSTS": [".example.com", "*"]}),
     ("E012", {"TWOFACTOR_ADAPTER": "nowhere.adapter.Adapter"}),
     ("E012", {"TWOFACTOR_ADAPTER": "twofactor.adapter.NoSuchThing"}),
