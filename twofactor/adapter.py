@@ -1,5 +1,6 @@
 """What a host can customize: names, the address for questions, who is required to have 2FA, and recovery."""
 
+import re
 from email.utils import parseaddr
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -35,10 +36,11 @@ class Adapter:
     def greeting_name(self, user: AbstractBaseUser) -> str:
         """Return the name for "Hello Ada," in emails, or "" for "Hello,". By default it is the user's short name.
 
-        An email address is no name. Only confirmed addresses of this user get an email with the name.
+        A name with an email address or a link is omitted: a stranger may have typed it at a sign-up that the owner of
+        the address then confirmed. Only confirmed addresses of this user get an email with the name.
         """
         name = user.get_short_name() if hasattr(user, "get_short_name") else ""
-        return "" if "@" in name else name
+        return "" if re.search(r"[@/]|\w\.\w{2}", name) else name
 
     def support_email(self) -> str:
         """Return the address for questions of users, or "" if there is none."""

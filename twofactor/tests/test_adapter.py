@@ -45,9 +45,10 @@ def test_the_default_adapter_uses_the_setting_and_the_address_or_else_the_userna
 
 @pytest.mark.parametrize("user, name", [
     (DjangoUser(first_name="Ada"), "Ada"), (DjangoUser(username="ada"), ""), (DjangoUser(first_name="a@b.co"), ""),
-    (SimpleNamespace(), ""),
+    (DjangoUser(first_name="Go to evil.example"), ""), (DjangoUser(first_name="http://evil"), ""),
+    (DjangoUser(first_name="Dr. J.R. Ewing Jr."), "Dr. J.R. Ewing Jr."), (SimpleNamespace(), ""),
 ])  # fmt: skip
-def test_the_greeting_has_the_short_name_and_no_address(user, name):
+def test_the_greeting_has_the_short_name_and_neither_address_nor_link(user, name):
     assert adapter.current().greeting_name(user) == name
 
 
