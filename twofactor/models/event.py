@@ -10,9 +10,7 @@ from twofactor import useragent
 
 
 class SecurityEventManager(models.Manager["SecurityEvent"]):
-    def record(
-        self, user: AbstractBaseUser, kind: str, *, ip: str | None = None, user_agent: str = ""
-    ) -> "SecurityEvent | None":
+    def record(self, user: AbstractBaseUser, kind: str, *, ip: str | None, user_agent: str) -> "SecurityEvent | None":
         """Create an event and return it, or None if the user was deleted meanwhile: the foreign key refuses it."""
         try:
             with transaction.atomic():

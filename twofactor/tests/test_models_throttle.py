@@ -34,6 +34,7 @@ def test_the_delay_starts_at_the_fifth_failure_in_a_row_and_is_at_most_an_hour(s
         assert second_factor.seconds_to_wait(now=now) == seconds
         assert second_factor.waits_until(now=now) == (datetime.fromtimestamp(now + seconds, UTC) if seconds else None)
         now += seconds
+        assert second_factor.waits_until(now=now) is None
 
 
 def test_a_try_during_the_delay_is_refused_and_not_charged(second_factor):
