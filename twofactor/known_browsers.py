@@ -7,8 +7,6 @@ One cookie has all accounts of a browser, newest first, at most ten: a keyed has
 "This wasn't me" makes all other browsers new again, so that the next sign-in of a thief is reported too.
 """
 
-from datetime import UTC, datetime
-
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import signing
@@ -16,6 +14,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.utils.crypto import get_random_string, salted_hmac
 
+from twofactor import times
 from twofactor.models import SecurityEvent
 
 MAX_AGE = 365 * 24 * 60 * 60  # seconds after the last sign-in
@@ -42,7 +41,7 @@ def has_signed_in(request: HttpRequest, user: AbstractBaseUser) -> bool:
     if moment is None:
         return False
     ended = SecurityEvent.objects.filter(user_id=user.pk, kind=SecurityEvent.Kind.SESSIONS_ENDED)
-    return not ended.filter(created_at__gt=datetime.fromtimestamp(moment / 1000, UTC)).exists()
+    return not ended.filter(created_at__gt=times.at(moment / 1000)).exists()
 
 
 def remember(request: HttpRequest, response: HttpResponseBase, user: AbstractBaseUser) -> None:

@@ -2,16 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from django.db import models
 
-from twofactor import conf, totp
+from twofactor import conf, times, totp
 from twofactor.importing import tables
 from twofactor.importing.users import ImportedUser, Key, base32_of_hex, build_or_report, last_step, unsupported
 
-NEVER = datetime.fromtimestamp(0, UTC)
+NEVER = times.at(0)
 # Second factors that cannot be imported, by their table: plugins of django-otp and of django-two-factor-auth.
 OTHERS = {
     "otp_email_emaildevice": "email",
