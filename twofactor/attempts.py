@@ -1,6 +1,6 @@
 """One try of a second factor: charge it, check it, give the charge back, record it and tell the owner.
 
-Forms call this, and a JSON view could: it knows no form, no template and no words.
+Forms call this, and a JSON view could: it depends on no form, template or message.
 """
 
 import time
