@@ -174,7 +174,7 @@ class SecondFactorAdmin(ReadOnlyAdmin):
         return None
 
 
-class SecondFactorMixin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SecondFactorMixin(admin.ModelAdmin):  # type: ignore[type-arg] # as above
     """Show 2FA, read-only, on the page of a user: `class UserAdmin(SecondFactorMixin, DjangoUserAdmin)`.
 
     `list_display` may name `has_2fa`.
