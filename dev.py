@@ -85,14 +85,15 @@ def serve(address: str = "") -> NoReturn:
     env |= {
         "DEBUG": "false",
         "USE_HTTPS": "false",
-        "ALLOWED_HOSTS": f"{host},127.0.0.1,localhost",
+        "ALLOWED_HOSTS": f"{host},localhost,127.0.0.1",
         "SITE_URL": url,
         "CSRF_TRUSTED_ORIGINS": url,
     }
     manage("migrate", "--verbosity=0", env=env)
     manage("collectstatic", "--no-input", "--verbosity=0", env=env)
     say(f"Serving {url} with the database and the keys of {ENV_FILE.name}. Press Ctrl-C to stop.")
-    where = ["--workers", processes, "--host", host, "--port", str(port)]
+    # granian takes no host name.
+    where = ["--workers", processes, "--host", socket.gethostbyname(host), "--port", str(port)]
     become(PYTHON, "-m", "granian", *SERVER, *where, "config.wsgi:application", env=env)
 
 
@@ -355,9 +356,12 @@ def production_environment(folder: str) -> dict[str, str]:
 
 
 def listening_address(address: str) -> tuple[str, int]:
-    """Split PORT or HOST:PORT. Exit with a message if the server could not listen there."""
+    """Split PORT or HOST:PORT. Exit with a message if the server could not listen there.
+
+    The default host is localhost, because browsers refuse passkeys on an IP address.
+    """
     host, _, port = address.rpartition(":")
-    host, port = host or "127.0.0.1", port or "8000"
+    host, port = host or "localhost", port or "8000"
     if not (port.isdecimal() and int(port) < 2**16):
         sys.exit(f"{address!r} is not a port: expected PORT or HOST:PORT.")
     with socket.socket() as probe:

@@ -33,7 +33,7 @@ def required(name: str, in_debug: str) -> str:
 # --- The site ---------------------------------------------------------------------------------
 
 SECRET_KEY = required("SECRET_KEY", in_debug="only-for-debugging-" + "0" * 40)
-ALLOWED_HOSTS = required("ALLOWED_HOSTS", in_debug="127.0.0.1,localhost,[::1]").replace(" ", "").strip(",").split(",")
+ALLOWED_HOSTS = required("ALLOWED_HOSTS", in_debug="localhost,127.0.0.1,[::1]").replace(" ", "").strip(",").split(",")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 USE_HTTPS = env.bool("USE_HTTPS", default=not DEBUG)
 # Links in emails start with this and never use the Host header, which the client chooses.

@@ -38,7 +38,7 @@ def test_every_command_of_dev_py_that_a_page_names_exists():
     assert named - {*COMMANDS, "help"} == set()
     readme = (ROOT / "README.md").read_text()
     assert re.search(r"python3 dev\.py run \d{4}\b", readme)
-    assert re.search(r"^\| `SITE_URL` .*http://127\.0\.0\.1:8000", readme, re.MULTILINE)
+    assert re.search(r"^\| `SITE_URL` .*http://localhost:8000", readme, re.MULTILINE)
 
 
 def test_every_test_named_in_the_docs_exists():

@@ -31,17 +31,26 @@ def test_help_lists_every_command_with_the_first_line_of_its_docstring(capsys):
 
 
 @pytest.mark.parametrize("command", ["run", "serve"])
-@pytest.mark.parametrize("address, port", [("18630", "18630"), ("127.0.0.1:18631", "18631")])
-def test_links_in_emails_have_the_chosen_port(start, capsys, command, address, port):
+@pytest.mark.parametrize("address, site", [
+    ("18630", "localhost:18630"), ("localhost:18631", "localhost:18631"), ("127.0.0.1:18632", "127.0.0.1:18632"),
+])  # fmt: skip
+def test_links_in_emails_have_the_chosen_host_and_port(start, capsys, command, address, site):
     started, env = start(command, address)
-    assert port in " ".join(map(str, started))
-    assert env["SITE_URL"] == f"http://127.0.0.1:{port}"
+    assert site.rpartition(":")[2] in " ".join(map(str, started))
+    assert env["SITE_URL"] == f"http://{site}"
     assert env["SITE_URL"] in capsys.readouterr().out
+
+
+def test_the_site_is_served_at_localhost_where_browsers_allow_passkeys_and_listens_on_loopback_only(start, capsys):
+    assert start("run", "18630")[0][-1] == "localhost:18630"  # runserver prints this address
+    command, env = start("serve", "18630")
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert "127.0.0.1" in env["ALLOWED_HOSTS"].split(",")
 
 
 def test_the_port_is_shown_for_commands_in_another_terminal(start, capsys):
     start("run", "18630")
-    assert f"SITE_URL=http://127.0.0.1:18630 {dev.VENV.name}/bin/python manage.py" in capsys.readouterr().out
+    assert f"SITE_URL=http://localhost:18630 {dev.VENV.name}/bin/python manage.py" in capsys.readouterr().out
 
 
 def test_a_site_url_from_the_environment_is_kept(start, monkeypatch):

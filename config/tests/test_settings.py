@@ -61,7 +61,7 @@ def test_the_site_does_not_start_without_a_required_setting_and_names_it(start, 
 
 def test_no_setting_is_required_with_debug_on_and_secrets_can_be_opened_after_keys_are_set(load):
     first = load(DEBUG="true")
-    assert (first["DEBUG"], first["USE_HTTPS"], first["SITE_URL"]) == (True, False, "http://127.0.0.1:8000")
+    assert (first["DEBUG"], first["USE_HTTPS"], first["SITE_URL"]) == (True, False, "http://localhost:8000")
     keyring = Keyring.parse(load(DEBUG="true", TWOFACTOR_KEYS=KEYS)["TWOFACTOR_KEYS"])
     assert keyring.unseal(Keyring.parse(first["TWOFACTOR_KEYS"]).seal("secret", owner="1"), owner="1") == "secret"
     assert keyring.sealing_kid == "k1"

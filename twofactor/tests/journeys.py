@@ -66,9 +66,10 @@ def new_client(base_url, *, cookies=None, transport=None) -> httpx.Client:
     """
     headers = {"X-Forwarded-For": new_address()}
     client = httpx.Client(base_url=base_url, headers=headers, timeout=60, transport=transport or TRANSPORT)
+    # The domain of the site's own cookies: httpx would keep one without a domain beside them.
+    domain = "localhost.local" if client.base_url.host == "localhost" else client.base_url.host
     for name, value in {"csrftoken": secrets.token_hex(16), **(cookies or {})}.items():
-        # The domain of the site's own cookies: httpx would keep one without a domain beside them.
-        client.cookies.set(name, value, domain=client.base_url.host)
+        client.cookies.set(name, value, domain=domain)
     return client
 
 

@@ -87,7 +87,7 @@ class Site:
         self.folder = folder
         self.processes = processes
         self.port = free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
+        self.base = f"http://localhost:{self.port}"
         self.mail = folder / "mail"
         self.log = folder / "server.log"
         self.database = folder / "site.sqlite3"

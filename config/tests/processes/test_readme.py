@@ -30,7 +30,7 @@ def test_the_site_runs_by_the_commands_of_the_readme_and_emails_link_to_it(check
     block = re.search(r"^### By hand$.*?^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)[1]
     assert block.startswith("python3 -m venv .venv\n.venv/bin/pip install ")
     commands = block.split("\n", 2)[2]
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://localhost:{free_port()}"
     script = commands.replace("8000", url.rpartition(":")[2]).replace(" runserver", " runserver --noreload")
     output = checkout / "output"
     with running(["bash", "-euc", script], url, output, cwd=checkout, env={"PATH": "/usr/bin:/bin"}):
