@@ -21,6 +21,7 @@ RESET_SECONDS = 7 * 24 * 60 * 60
 SIGN_IN_LIMIT_SECONDS = 30 * 60  # how long the tries of a pending sign-in are kept; longer than PENDING_SECONDS
 SOURCE_RATE = (20, 10 * 60)  # wrong codes, and seconds, for one IPv4 address or IPv6 /64, over all accounts
 STEP_UP_RATE = (10, 30 * 24 * 60 * 60)  # wrong passwords in a row, and seconds, until a session ends
+PASSKEYS_AT_MOST = 20  # of one user
 CODES_LOW = 3  # backup codes left at which a warning is shown
 CLOCK_REACH = 10 * 60  # seconds ahead or behind that setup recognizes as a wrong clock
 EVENTS_SHOWN = 5  # on the settings page

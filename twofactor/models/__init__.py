@@ -16,6 +16,7 @@ from twofactor.models.backup_code import BackupCode
 from twofactor.models.browser import TrustedBrowser
 from twofactor.models.event import SecurityEvent
 from twofactor.models.limit import Limit
+from twofactor.models.passkey import Passkey
 from twofactor.models.second_factor import ChangedMeanwhile, SecondFactor
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "BackupCode",
     "ChangedMeanwhile",
     "Limit",
+    "Passkey",
     "SecondFactor",
     "SecurityEvent",
     "TrustedBrowser",

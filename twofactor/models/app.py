@@ -22,7 +22,8 @@ class AuthenticatorAppManager(models.Manager["AuthenticatorApp"]):
     def activate(self, user: "_User", *, secret: str, last_time_step: int = -1) -> list[str]:
         """Turn 2FA on, or replace the app, and return the ten backup codes in clear. Only their digests are stored.
 
-        `secret`: base32. An earlier secret and all earlier backup codes stop working.
+        `secret`: base32. An earlier secret and all earlier backup codes stop working. Beside passkeys, a first app
+        leaves the backup codes as they are, and the list is empty.
         `last_time_step`: the time step of the code that the user typed to prove the setup; it counts as used.
 
         Raise ChangedMeanwhile if another request changed 2FA since `user` was read.
@@ -30,13 +31,22 @@ class AuthenticatorAppManager(models.Manager["AuthenticatorApp"]):
         existing = SecondFactor.objects.for_user(user)
         second_factor = existing or SecondFactor(user_id=user.pk)
         with second_factor.change() as codes:
-            if existing:
-                self.filter(second_factor=existing).delete()
+            if existing and self.filter(second_factor=existing).delete()[0]:
                 existing.backup_codes.all().delete()
                 existing.unlock()
             sealed = conf.keyring().seal(secret, owner=str(user.pk))
             self.create(second_factor=second_factor, sealed_secret=sealed, last_time_step=last_time_step)
         second_factor.user = user
+        return codes
+
+    def remove(self, second_factor: SecondFactor) -> list[str]:
+        """Remove the app, while passkeys keep 2FA on. Raise ChangedMeanwhile if another request changed 2FA.
+
+        Return new backup codes in clear if the old ones were imported, because those do not work without the app.
+        """
+        with second_factor.change() as codes:
+            self.filter(second_factor=second_factor).delete()
+        second_factor.refresh_from_db()  # the object would still have the app
         return codes
 
     def judge(self, second_factor: SecondFactor, code: str, *, now: float | None = None) -> bool:

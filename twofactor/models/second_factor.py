@@ -47,6 +47,7 @@ class SecondFactor(Throttled):
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="second_factor", verbose_name=_("user")
     )
     version = models.CharField(max_length=16, editable=False)  # changes with every change of 2FA
+    passkey_count = models.PositiveSmallIntegerField(default=0, editable=False)  # denormalized, by `change`
     created_at = models.DateTimeField(_("on since"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("last changed"), default=timezone.now, editable=False)
 
@@ -74,12 +75,21 @@ class SecondFactor(Throttled):
         with transaction.atomic():
             self._write_new_version()
             yield codes
-            # Backup codes alone do not keep 2FA on.
-            app, has_codes = self._row.values_list("app", Exists(self.backup_codes.all())).get()
-            if app is None:
-                self._delete()
-            elif not has_codes:
-                codes += self.backup_codes.create_set(self)
+            codes += self._complete_change()
+
+    def _complete_change(self) -> list[str]:
+        """Delete this row after its last credential. Otherwise create backup codes if there are none."""
+        app, count, has_codes = self._row.values_list("app", Count("passkeys"), Exists(self.backup_codes.all())).get()
+        if app is None and not count:  # backup codes alone do not keep 2FA on
+            self._delete()
+            return []
+        if count != self.passkey_count:
+            self._row.update(passkey_count=count)
+            self.passkey_count = count
+        if app is None and self.has_imported_codes:  # checking those takes the app's secret
+            self.backup_codes.all().delete()
+            has_codes = False
+        return [] if has_codes else self.backup_codes.create_set(self)
 
     def renew_version(self) -> None:
         """Write a new version without a change of credentials. It ends other sessions and trusted browsers.
@@ -120,6 +130,16 @@ class SecondFactor(Throttled):
         with self.change() as codes:
             self.backup_codes.all().delete()
         return codes
+
+    @property
+    def has_app(self) -> bool:
+        """Return whether there is an authenticator app. This costs a query only if there are passkeys."""
+        return self.passkey_count == 0 or hasattr(self, "app")
+
+    @property
+    def credential_count(self) -> int:
+        """Count the authenticator app and the passkeys. The last one goes with 2FA only."""
+        return self.passkey_count + self.has_app
 
     @property
     def codes_left(self) -> int:

@@ -1,5 +1,6 @@
 """Fixtures that the app's tests and the site's tests share. Each conftest.py has its own `make_user`."""
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.mail import EmailMessage
 
-from twofactor.models import AuthenticatorApp, SecondFactor
+from twofactor.models import AuthenticatorApp, Passkey, SecondFactor
 from twofactor.tests import rfc6238
 from twofactor.tests.constants import SECRET
 from twofactor.tests.rows import run_on_commit
@@ -33,6 +34,18 @@ def backup_codes(user: Any, secret: str) -> list[str]:
 @pytest.fixture
 def second_factor(user: Any, backup_codes: list[str]) -> SecondFactor:
     return SecondFactor.objects.get(user=user)
+
+
+@pytest.fixture
+def make_passkey() -> Callable[..., Passkey]:
+    """Make a passkey, without a row, whose key verifies nothing."""
+    numbers = itertools.count(1)
+
+    def make(**fields: Any) -> Passkey:
+        given = {"rp_id": "testserver", "name": "Key", "public_key": b"key", "user_handle": b"h" * 64, **fields}
+        return Passkey(**{"credential_id": next(numbers).to_bytes(16), **given})
+
+    return make
 
 
 @pytest.fixture

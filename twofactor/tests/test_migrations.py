@@ -14,7 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from twofactor import conf
-from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
+from twofactor.models import AuthenticatorApp, BackupCode, Passkey, SecondFactor
 from twofactor.tests.constants import NOW, SECRET
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -192,10 +192,13 @@ def test_unused_codes_are_counted_on_the_way_back_to_rows_of_pending_sign_ins(ad
 # --- Refusals -------------------------------------------------------------------------------------
 
 
-def assert_refused(name, user, problem):
+def assert_refused(name, user, problem, *, then=None):
+    """`then`: migrate to this one again, because later migrations were undone before the refusal."""
     before = tables()
     with pytest.raises(migration.CannotMigrate, match=f"^Cannot migrate user {user.pk}: {problem}. Nothing was"):
         migrate(name)
+    if then:
+        migrate(then)
     assert tables() == before
 
 
@@ -224,10 +227,17 @@ def test_a_row_that_cannot_be_carried_back_is_named_and_nothing_is_changed(bob, 
         (f"hmac-sha256${'0' * 64}", "backup codes of two sets"),
     ]:
         code = second_factor.backup_codes.create(digest=digest)
-        assert_refused(AUTHENTICATOR, user, problem)
+        assert_refused(AUTHENTICATOR, user, problem, then=LATEST)
         code.delete()
     second_factor.app.delete()
-    assert_refused(AUTHENTICATOR, user, "no authenticator app")
+    assert_refused(AUTHENTICATOR, user, "no authenticator app", then=LATEST)
+
+
+def test_a_passkey_is_refused_on_the_way_back(user, make_passkey):
+    Passkey.objects.add(user, make_passkey())
+    assert_refused(AUTHENTICATOR, user, "a passkey")
+    Passkey.objects.all().delete()
+    SecondFactor.objects.all().delete()
 
 
 def test_a_refusal_names_twenty_users():
