@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[3]
 NOT_PACKAGED = {"tests", "__pycache__", "pytest.ini", ".pytest_cache"}
 LANGUAGES = ["ar", "de", "es", "fr", "ja", "pt_BR", "zh_Hans"]
 OTHER_FILES = [
-    "py.typed", "static/twofactor/twofactor.css", "static/twofactor/twofactor.js", "migrations/0001_initial.py",
-    "management/commands/twofactor.py", "templates/twofactor/verify_login.html",
+    "py.typed", "static/twofactor/twofactor.css", "static/twofactor/twofactor.js", "static/twofactor/passkeys.js",
+    "migrations/0001_initial.py", "management/commands/twofactor.py", "templates/twofactor/verify_login.html",
     *[f"locale/{language}/LC_MESSAGES/django.mo" for language in LANGUAGES],
 ]  # fmt: skip
 

@@ -18,6 +18,12 @@ function showScripted(root) {
   if (navigator.clipboard) for (const element of root.querySelectorAll("[data-copy]")) element.hidden = false;
 }
 
+/** Load the script for passkeys with the first form that needs it. The browser runs it once. */
+function loadPasskeys(root) {
+  const form = find("[data-passkey-script]", root);
+  if (form) import(form.dataset.passkeyScript);
+}
+
 // --- Times ----------------------------------------------------------------------------------------
 
 const WEEK = 7 * 24 * 60 * 60; // seconds
@@ -241,6 +247,7 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 });
 document.addEventListener("htmx:afterSettle", ({ target }) => {
   showLocalTimes(target);
+  loadPasskeys(target);
   if (target.id === "panel") onNewPanel(target);
 });
 document.addEventListener("htmx:responseError", (event) => showFailure(event, "#notice-error"));
@@ -289,3 +296,4 @@ document.addEventListener("click", ({ target }) => {
 
 showScripted(document);
 showLocalTimes(document);
+loadPasskeys(document);

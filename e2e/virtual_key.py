@@ -1,0 +1,58 @@
+"""Chromium's virtual authenticator: a device with passkeys, controlled over the DevTools protocol."""
+
+from contextlib import contextmanager
+
+# A phone or laptop that knows its owner by a finger or a PIN. It answers as soon as the page asks.
+DEVICE = {
+    "protocol": "ctap2",
+    "ctap2Version": "ctap2_1",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+SYNCED = {"defaultBackupEligibility": True, "defaultBackupState": True}
+# Without a PIN it says that somebody touched it, but not who.
+SECURITY_KEY = {"transport": "usb", "hasResidentKey": False, "hasUserVerification": False, "isUserVerified": False}
+CORRECT = {"isBogusSignature": False, "isBadUV": False, "isBadUP": False}
+
+
+class VirtualKey:
+    """The device at one page; it stays when the page navigates."""
+
+    def __init__(self, page, **options):
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("WebAuthn.enable", {"enableUI": False})
+        added = self._session.send("WebAuthn.addVirtualAuthenticator", {"options": {**DEVICE, **options}})
+        self._id = added["authenticatorId"]
+
+    def _send(self, command, **parameters):
+        return self._session.send(f"WebAuthn.{command}", {"authenticatorId": self._id, **parameters})
+
+    def credentials(self):
+        return self._send("getCredentials")["credentials"]
+
+    def clear(self):
+        """Delete all passkeys of the device."""
+        self._send("clearCredentials")
+
+    def set_sign_count(self, count):
+        """Replace the only passkey by a copy with this sign count, as on a cloned device."""
+        (credential,) = self.credentials()
+        self.clear()
+        self._send("addCredential", credential={**credential, "signCount": count})
+
+    @contextmanager
+    def untouched(self):
+        """In this block nobody touches the device, and the browser waits."""
+        self._send("setAutomaticPresenceSimulation", enabled=False)
+        yield
+        self._send("setAutomaticPresenceSimulation", enabled=True)
+
+    @contextmanager
+    def broken(self, bit):
+        """In this block its answers are wrong in one respect: `isBogusSignature`, `isBadUV` or `isBadUP`."""
+        self._send("setResponseOverrideBits", **CORRECT | {bit: True})
+        yield
+        self._send("setResponseOverrideBits", **CORRECT)
