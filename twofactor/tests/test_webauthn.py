@@ -1,13 +1,19 @@
 """The rules of WebAuthn Level 3 for registrations and assertions, with a key in software and a second opinion."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
+import webauthn as py_webauthn
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twofactor import cose, webauthn
-from twofactor.tests.softkey import BE, BS, UP, UV, SoftKey, encode
+from twofactor.tests.softkey import BE, BS, UP, UV, SoftKey, cbor, decode, encode
 from twofactor.tests.webauthn_vectors import VECTORS, digest_of
 
 RP_ID = "example.com"
@@ -178,3 +184,162 @@ def test_a_credential_id_has_16_to_1023_bytes(length, accepted):
 def test_the_id_beside_the_key_must_be_its_own(key):
     other = encode(bytes(32))
     assert refusal(register, key, id=other, rawId=other) == "credential_id"
+
+
+@pytest.mark.parametrize("algorithm", [-65535, -37, -35, -9, -19, 5, "ES256"])
+def test_an_algorithm_that_was_not_offered_is_refused(algorithm):
+    key = KEYS[-257 if algorithm in {-65535, -37} else -7]
+    assert refusal(register, key, cose=key.cose | {3: algorithm}) == "algorithm"
+
+
+def test_a_key_that_cannot_be_used_is_refused(key):
+    for label in set(key.cose) - {3}:
+        assert refusal(register, key, cose=key.cose | {label: b"\1"}) == "public_key"
+
+
+def test_what_the_browser_says_about_a_key_is_bounded(key):
+    assert register(key, clientExtensionResults=None).discoverable is None
+    assert register(key, clientExtensionResults={"credProps": {"rk": "yes"}}).discoverable is None
+    response = key.create(OPTIONS, origin=ORIGIN)["response"]
+    said = [None, 5, "usb", "x" * 17, "NFC", "a b", "new-one", *["internal"] * 99]
+    assert register(key, response=response | {"transports": said}).transports == ("usb", "new-one", *["internal"] * 6)
+    for none in (None, "usb", {}, []):
+        assert register(key, response=response | {"transports": none}).transports == ()
+
+
+BROKEN = {
+    "nothing": "", "null": "null", "list": "[]", "text": '"text"', "number": "1e999", "object": "{}", "half": "{",
+    "NUL": "\0", "lone surrogate": '"\ud800"', "escaped surrogate": '{"type": "public-key", "id": "\\ud800"}',
+    "deep list": "[" * 8_000, "deep object": '{"a":' * 2_500, "big number": "9" * 9_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_text_that_is_no_credential_is_malformed(text):
+    assert refusal(webauthn.verify_registration, text, EXPECTED) == "malformed"
+    assert refusal(verify, text, KEYS[-7]) == "malformed"
+    assert refusal(webauthn.credential_id_of, text) == "malformed"
+
+
+def test_a_long_answer_is_refused_before_it_is_parsed():
+    """fido2's parser copies the rest of its input for each value: a list of a million values takes minutes."""
+    text = json.dumps(KEYS[-7].create(OPTIONS, origin=ORIGIN, note=""))
+    long = text.replace('"note": ""', f'"note": "{"x" * (webauthn.MAX_LENGTH - len(text))}"')
+    assert webauthn.verify_registration(long, EXPECTED)
+    assert refusal(webauthn.verify_registration, long + " ", EXPECTED) == "too_long"
+    assert refusal(webauthn.credential_id_of, long + " ") == "too_long"
+    assert refusal(verify, " " * 65_536, KEYS[-7]) == "too_long"
+
+
+CBOR = {
+    "empty": b"", "endless list": b"\x9b" + b"\xff" * 8, "indefinite length": b"\x9f\x01", "deep": b"\x81" * 9_000,
+    "long text": b"\x7b" + b"\xff" * 8, "a break": b"\xff", "no map": cbor([1]), "no data": cbor({"fmt": "none"}),
+    "short data": cbor({"fmt": "none", "attStmt": {}, "authData": b"short"}), "unhashable": b"\xa1\xa0\xa0",
+    "data as text": cbor({"fmt": "none", "attStmt": {}, "authData": "text"}), "many": b"\x99\x27\x10" + b"\0" * 9_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", CBOR.values(), ids=CBOR)
+def test_broken_cbor_is_malformed(data):
+    response = KEYS[-7].create(OPTIONS, origin=ORIGIN)["response"] | {"attestationObject": encode(data)}
+    assert refusal(register, KEYS[-7], response=response) == "malformed"
+
+
+@pytest.mark.parametrize("text", ["*", "a=", "YQ==", "YQ=", "a+b/", "a\n", "Ā", "\0", "a", 5, None, [], {}])
+@pytest.mark.parametrize("name", ["clientDataJSON", "authenticatorData", "signature"])
+def test_only_base64url_without_padding_is_decoded(name, text):
+    response = KEYS[-7].get(OPTIONS, origin=ORIGIN)["response"] | {name: text}
+    assert refusal(assert_, KEYS[-7], response=response) == "malformed"
+
+
+ANSWERS = {
+    algorithm: (key.create(OPTIONS, origin=ORIGIN), key.get(OPTIONS, origin=ORIGIN)) for algorithm, key in KEYS.items()
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("public-key"),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=9,
+)
+
+
+def judge(text, algorithm=-7):
+    """Return the names of the refusals, None for what was accepted. Any exception but Refused fails the test."""
+    why = []
+    for function in (
+        lambda: webauthn.verify_registration(text, EXPECTED),
+        lambda: verify(text, KEYS[algorithm]),
+        lambda: webauthn.credential_id_of(text),
+    ):
+        try:
+            function()
+            why.append(None)
+        except webauthn.Refused as refused:
+            why.append(refused.why)
+    return why
+
+
+@given(text=st.text() | JSON.map(json.dumps))
+def test_random_input_is_refused_without_another_exception(text):
+    assert None not in judge(text)
+
+
+@given(
+    algorithm=st.sampled_from(cose.ALGORITHMS),
+    assertion=st.booleans(),
+    path=st.sampled_from(["id", "rawId", "type", "response", "clientDataJSON", "attestationObject", "authenticatorData",
+                          "signature", "userHandle", "transports", "clientExtensionResults"]),
+    value=JSON,
+)  # fmt: skip
+def test_an_answer_with_any_value_in_any_member_raises_nothing_but_refused(algorithm, assertion, path, value):
+    answer = ANSWERS[algorithm][assertion]
+    response = answer["response"]
+    changed = answer | {path: value} if path in answer else answer | {"response": response | {path: value}}
+    judge(json.dumps(changed), algorithm)
+
+
+@given(
+    algorithm=st.sampled_from(cose.ALGORITHMS),
+    member=st.sampled_from(["clientDataJSON", "attestationObject", "authenticatorData", "signature"]),
+    start=st.integers(0, 400),
+    length=st.integers(0, 40),
+    new=st.binary(max_size=40),
+)
+def test_mutated_bytes_raise_nothing_but_refused(algorithm, member, start, length, new):
+    """No mutated assertion is accepted. Of a registration, only the key and its flags are used."""
+    registration, assertion = ANSWERS[algorithm]
+    answer = registration if member == "attestationObject" else assertion
+    old = decode(answer["response"][member])
+    mutated = old[:start] + new + old[start + length :]
+    why = judge(json.dumps(answer | {"response": answer["response"] | {member: encode(mutated)}}), algorithm)
+    if answer is assertion and mutated != old:
+        assert why[1]
+
+
+@pytest.mark.parametrize("flags", [UP, UP | UV, UP | BE, UP | UV | BE | BS])
+def test_py_webauthn_agrees_about_right_answers(key, flags):
+    """A second opinion, by an implementation that shares no code with fido2 and the app."""
+    expected = {"expected_challenge": CHALLENGE, "expected_rp_id": RP_ID, "expected_origin": ORIGIN}
+    created = key.create(OPTIONS, origin=ORIGIN, flags=flags)
+    theirs = py_webauthn.verify_registration_response(
+        credential=created, supported_pub_key_algs=list(cose.ALGORITHMS), require_user_verification=False, **expected
+    )
+    ours = webauthn.verify_registration(json.dumps(created), EXPECTED)
+    assert (ours.credential_id, str(ours.aaguid)) == (theirs.credential_id, theirs.aaguid)
+    assert (ours.user_verified, ours.backup_state) == (theirs.user_verified, theirs.credential_backed_up)
+    assert ours.backup_eligible == (theirs.credential_device_type == "multi_device")
+    got = key.get(OPTIONS, origin=ORIGIN, flags=flags)
+    they_say = py_webauthn.verify_authentication_response(
+        credential=got, credential_public_key=ours.public_key, credential_current_sign_count=0, **expected
+    )
+    we_say = verify(json.dumps(got), key, public_key=theirs.credential_public_key, backup_eligible=ours.backup_eligible)
+    assert (we_say.user_verified, we_say.backup_state) == (they_say.user_verified, they_say.credential_backed_up)
+
+
+def test_importing_the_app_does_not_import_fido2():
+    script = (
+        "import django, sys; django.setup(); "
+        "import twofactor.urls, twofactor.forms, twofactor.models, twofactor.webauthn, twofactor.cose; "
+        "sys.exit('fido2' in sys.modules)"
+    )
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "twofactor.tests.settings"}
+    assert subprocess.run([sys.executable, "-c", script], env=environment, check=False).returncode == 0
