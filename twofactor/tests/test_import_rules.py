@@ -14,7 +14,16 @@ FILES = sorted(path for path in APP.rglob("*.py") if "tests" not in path.parts)
 TESTS = sorted(APP.glob("tests/**/*.py"))
 OLD_SALT = ("known_browsers.py", "accounts.known_browsers")  # keeps the cookies of earlier releases valid
 SITE = {"accounts", "bench", "config", "conftest", "dev", "e2e"}
-PURE = ["backup_codes.py", "canonical.py", "cose.py", "crypto.py", "refusals.py", "totp.py", "webauthn.py"]
+PURE = [
+    "backup_codes.py",
+    "canonical.py",
+    "cose.py",
+    "crypto.py",
+    "providers.py",
+    "refusals.py",
+    "totp.py",
+    "webauthn.py",
+]
 
 
 def name_of(path):
