@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twofactor import cose, webauthn
+from twofactor.tests import softkey
 from twofactor.tests.softkey import BE, BS, UP, UV, SoftKey, cbor, decode, encode
 from twofactor.tests.webauthn_vectors import VECTORS, digest_of
 
@@ -109,9 +110,16 @@ def test_a_user_handle_may_be_missing(key, handle):
     assert assert_(key, handle=handle)
 
 
-def test_unknown_members_and_a_byte_order_mark_in_the_client_data_are_ignored(key):
+def test_unknown_members_of_the_client_data_are_ignored(key):
     assert register(key, client=MANY)
     assert assert_(key, client=MANY)
+
+
+def test_a_byte_order_mark_before_the_client_data_is_ignored(key, monkeypatch):
+    client_data = softkey.client_data
+    monkeypatch.setattr(softkey, "client_data", lambda *said: b"\xef\xbb\xbf" + client_data(*said))
+    assert register(key)
+    assert assert_(key)
 
 
 WRONG = {
