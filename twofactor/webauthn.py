@@ -76,6 +76,7 @@ class Assertion:
 
     sign_count: int
     user_verified: bool
+    backup_eligible: bool
     backup_state: bool
 
 
@@ -112,12 +113,13 @@ def verify_registration(answer: str, expected: Expected) -> Registration:
 
 
 def verify_assertion(
-    answer: str, expected: Expected, *, public_key: bytes, user_handle: bytes, backup_eligible: bool
+    answer: str, expected: Expected, *, public_key: bytes, user_handle: bytes, backup_eligible: bool | None
 ) -> Assertion:
     """Return what this answer, the JSON of a PublicKeyCredential, asserts (section 7.2), or raise Refused.
 
     `public_key`, `user_handle`, `backup_eligible`: as stored for the credential that `credential_id_of` names.
-    An empty `user_handle` is unknown, and is not compared. The caller judges the sign count.
+    An empty `user_handle` or a `backup_eligible` of None is not known, because the credential was imported, and is not
+    compared. The caller judges the sign count.
     """
     with _refusing_malformed():
         from fido2.webauthn import AuthenticatorData
@@ -129,12 +131,12 @@ def verify_assertion(
         client_data = _check_client_data(response, "webauthn.get", expected)
         data = AuthenticatorData(_decode(response["authenticatorData"]))
         _check_authenticator_data(data, expected)
-        if data.is_backup_eligible() != backup_eligible:
+        if backup_eligible not in {None, data.is_backup_eligible()}:
             raise Refused("backup_eligibility")
         signed = data + hashlib.sha256(client_data).digest()
         if not cose.verify(public_key, signed, _decode(response["signature"])):
             raise Refused("signature")
-        return Assertion(data.counter, data.is_user_verified(), data.is_backed_up())
+        return Assertion(data.counter, data.is_user_verified(), data.is_backup_eligible(), data.is_backed_up())
 
 
 def credential_id_of(answer: str) -> bytes:

@@ -85,7 +85,7 @@ def test_a_registration_says_what_the_key_says(key):
         discoverable=True,
         transports=("internal", "hybrid"),
     )
-    assert assert_(key, VERIFIED, stored={"public_key": found.public_key}) == webauthn.Assertion(0, True, True)
+    assert assert_(key, VERIFIED, stored={"public_key": found.public_key}) == webauthn.Assertion(0, True, True, True)
 
 
 def test_a_key_without_pin_and_backup_is_accepted_where_no_verification_is_required():
@@ -97,7 +97,7 @@ def test_a_key_without_pin_and_backup_is_accepted_where_no_verification_is_requi
         False,
         False,
     )
-    assert assert_(key) == webauthn.Assertion(8, False, False)
+    assert assert_(key) == webauthn.Assertion(8, False, False, False)
 
 
 def test_the_credential_id_of_an_answer_is_read(key):
@@ -165,6 +165,11 @@ def test_a_user_who_was_not_verified_is_refused_where_this_is_required(key):
 def test_a_changed_backup_eligibility_is_refused(key, stored):
     flags = UP | UV | (0 if stored else BE)
     assert refusal(assert_, key, flags=flags, stored={"backup_eligible": stored}) == "backup_eligibility"
+
+
+def test_a_backup_eligibility_that_is_not_known_is_learned(key):
+    for flags, eligible in ((UP | UV, False), (UP | UV | BE, True)):
+        assert assert_(key, flags=flags, stored={"backup_eligible": None}).backup_eligible is eligible
 
 
 def test_the_assertion_of_another_account_or_key_is_refused(key):
