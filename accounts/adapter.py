@@ -4,6 +4,7 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from allauth.account import app_settings
 from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
@@ -117,6 +118,7 @@ class AccountAdapter(TwofactorAccountAdapter):
             "url": self.get_email_confirmation_url(request, emailconfirmation),
             "other_url": reverse("reject_email", args=[emailconfirmation.key]),
             "is_first": signup,
+            "expires_in": app_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS * 24 * 60 * 60,
         }
         self.send_mail(f"account/email/{template}", claim.email, context)
 
@@ -136,13 +138,14 @@ class AccountAdapter(TwofactorAccountAdapter):
             return
         url = context.get("url") or context.get("password_reset_url") or context.get("signup_url")
         other_url = context.get("other_url")
+        seconds = context.get("expires_in", settings.PASSWORD_RESET_TIMEOUT)
         context = {
             **context,
             "site_name": settings.TWOFACTOR_ISSUER,
             "when": context.get("timestamp"),
             "url": site_link(url) if url else "",
             "other_url": site_link(other_url) if other_url else "",
-            "valid_for": lazy(in_words, str)(settings.PASSWORD_RESET_TIMEOUT),
+            "valid_for": lazy(in_words, str)(seconds),
         }
         mail.send(f"{template_prefix}.html", context, user=context.get("user"), to=[email])
 
@@ -176,7 +179,7 @@ def sign_in_tries(request: HttpRequest, email: str) -> list[limits.Tries]:
 
 def too_many_tries(seconds: int) -> ValidationError:
     """Return the error of a sign-in whose password was not checked. The form reads `seconds` from its params."""
-    message = _("Too many tries. Try again in %(wait)s, or reset your password.")
+    message = _("Too many attempts. Try again in %(wait)s, or reset your password.")
     params = {"wait": in_words(seconds), "seconds": seconds}
     return ValidationError(message, code="too_many_login_attempts", params=params)
 

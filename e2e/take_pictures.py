@@ -75,6 +75,7 @@ def test_emails(new_context, make_user, settings, look, columns, width):
     """A contact sheet of all emails, each below its subject and preheader."""
     settings.SITE_URL = settings.TWOFACTOR_SITE_URL = "https://twofactor.example"
     settings.DEFAULT_FROM_EMAIL = "Twofactor <support@twofactor.example>"
+    settings.TWOFACTOR_TRUST_DAYS = 30
     sent = [message for _cause, message, _name in send_each(make_user, "ada@example.com", "Ada Lovelace")]
     emails = [{"subject": each.subject, "html": html_of(each)} for each in sent]
     page = new_context(color_scheme=look.removesuffix("-narrow"), device_scale_factor=0.5).new_page()

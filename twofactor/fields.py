@@ -87,11 +87,11 @@ def trust_field(days: int) -> forms.BooleanField:
 
 
 def in_words(seconds: int) -> str:
-    """Return a duration in words, rounded up: 100 is "2 minutes"."""
+    """Return a duration in words, rounded up: 100 is "2 minutes", and 3600 is "1 hour"."""
     if seconds <= 90:
         return ngettext("%d second", "%d seconds", seconds) % seconds
     minutes = -(-seconds // 60)
-    if minutes <= 90:
+    if minutes <= 90 and minutes != 60:
         return ngettext("%d minute", "%d minutes", minutes) % minutes
     hours = -(-seconds // 3600)
     if hours <= 48:

@@ -191,7 +191,7 @@ def test_a_password_set_by_staff_ends_all_sessions_and_is_emailed_and_logged(
     assert [row.session_key for row in UserSession.objects.all()] == [stepped_up_client.session.session_key]
     (email,) = emails_to(user.email)
     assert "Your password was changed" in email.subject
-    assert "The staff of Twofactor" in email.body
+    assert "Our staff changed the password" in email.body
     assert f"event=password_set_by_staff user={user.pk} staff={superuser.pk} ip=127.0.0.1" in caplog.text
     assert not [hidden for hidden in (NEW_PASSWORD, "127.0.0.1") if hidden in email.body]
     assert NEW_PASSWORD not in caplog.text
@@ -252,7 +252,7 @@ def test_an_account_deleted_by_staff_is_told_to_its_owner_and_logged(
     stepped_up_client.post(USERS, {"action": "delete_selected", "_selected_action": [bob.pk], "post": "yes"})
     for each in (user, bob):
         (message,) = emails_to(each.email)
-        assert "The staff of Twofactor deleted your account" in message.body
+        assert "Our staff deleted your Twofactor account" in message.body
         assert "127.0.0.1" not in message.body
         assert f"event=account_deleted_by_staff user={each.pk} staff={superuser.pk} ip=127.0.0.1" in caplog.text
     assert not is_signed_in(browser)

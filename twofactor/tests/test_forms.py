@@ -113,7 +113,8 @@ def test_a_backup_code_is_accepted_during_the_delay_and_with_an_unreadable_secre
 
 
 @pytest.mark.parametrize("seconds, expected", [
-    (1, "1 second"), (90, "90 seconds"), (91, "2 minutes"), (5401, "2 hours"), (172801, "3 days"),
+    (1, "1 second"), (90, "90 seconds"), (91, "2 minutes"), (3600, "1 hour"), (3601, "61 minutes"), (5401, "2 hours"),
+    (172801, "3 days"),
 ])  # fmt: skip
 def test_a_wait_is_rounded_up_to_a_readable_duration(seconds, expected):
     assert fields.in_words(seconds) == expected
