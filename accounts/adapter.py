@@ -37,10 +37,10 @@ PASSWORDS_OF_SOURCE = (10, 60)  # wrong passwords, and seconds
 class AccountAdapter(TwofactorAccountAdapter):
     error_messages = {
         **TwofactorAccountAdapter.error_messages,
-        "duplicate_email": _("You have added this address already."),
-        "email_password_mismatch": _("That address and that password do not belong together."),
-        "incorrect_password": _("That is not your password."),
-        "enter_current_password": _("That is not your password."),
+        "duplicate_email": _("You've already added this address."),
+        "email_password_mismatch": _("Incorrect email or password."),
+        "incorrect_password": _("That isn't your password."),
+        "enter_current_password": _("That isn't your password."),
     }
 
     def save_user(self, request: Any, user: Any, form: Any, commit: bool = True) -> Any:

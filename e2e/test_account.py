@@ -46,7 +46,7 @@ def walk_through(page, user, phone):
     delete_account(page, phone)
     page.goto(LOGIN)
     steps.submit_password(page, user)
-    steps.expect_field_error(steps.password_field(page), "That address and that password do not belong together.")
+    steps.expect_field_error(steps.password_field(page), "Incorrect email or password.")
 
 
 def test_a_user_finds_help_changes_the_name_and_deletes_the_account(page, user, phone):

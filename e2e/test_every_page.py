@@ -95,7 +95,7 @@ def signed_out_pages(page, user):
     yield "sign-up, refused"
     page.goto(LOGIN)
     steps.submit_password(page, user, password="not-the-password")
-    steps.expect_field_error(steps.password_field(page), "That address and that password do not belong together.")
+    steps.expect_field_error(steps.password_field(page), "Incorrect email or password.")
     yield "sign-in, refused"
 
 

@@ -26,9 +26,9 @@ MISTAKES = [
     (SIGNUP, {"password1": "1qaz2wsx3edc"}, "This password is too common."),
     (SIGNUP, {"password1": "bob@example.com"}, "Your password is too much like your name or email address."),
     (LOGIN, {"login": "ada", "password": WRONG}, "Enter an email address, like name@example.com."),
-    (LOGIN, {"login": "ada@example.com", "password": WRONG}, "That address and that password do not belong together."),
-    (EMAIL, {"action_add": "", "email": "ada@example.com"}, "You have added this address already."),
-    (CHANGE, {"oldpassword": WRONG}, "That is not your password."),
+    (LOGIN, {"login": "ada@example.com", "password": WRONG}, "Incorrect email or password."),
+    (EMAIL, {"action_add": "", "email": "ada@example.com"}, "You've already added this address."),
+    (CHANGE, {"oldpassword": WRONG}, "That isn't your password."),
     (CHANGE, {"oldpassword": PASSWORD, "password1": "quarry"}, "Your password needs at least 12 characters."),
     (SETUP, {"password": "x\0"}, "That is not your password."),
     (REAUTHENTICATE, {"password": WRONG}, "That is not your password."),
@@ -54,7 +54,7 @@ def test_errors_use_the_messages_of_the_site_in_the_language_of_the_page(user, m
         shown.append((message, shown_error(client.post(path, {**FIELDS, **typed}))))
     cache.clear()
     tries = [signed_out.post(LOGIN, {"login": user.email, "password": WRONG}) for _ in range(11)]
-    shown.append(("Too many tries. Try again in 60 seconds, or reset your password.", shown_error(tries[-1])))
+    shown.append(("Too many attempts. Try again in 60 seconds, or reset your password.", shown_error(tries[-1])))
     with override(language):
         user.emailaddress_set.update(verified=False)
         form = ResetPasswordKeyForm({"full_name": "Ada", "language": "tlh", "password1": PASSWORD}, user=user)
