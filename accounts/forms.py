@@ -25,14 +25,23 @@ from twofactor.stages import is_pending
 # Session key. Its value is the primary key of the account that this browser created.
 SIGNED_UP = "signed_up"
 
-LABELS = {"login": _("E-mail"), "email": _("E-mail"), "oldpassword": _("Current password")}
+LABELS = {"login": _("Email"), "email": _("Email"), "oldpassword": _("Current password")}
+
+REQUIRED = {
+    "full_name": _("Enter your name."),
+    "login": _("Enter your email address."),
+    "email": _("Enter your email address."),
+    "password": _("Enter your password."),
+    "oldpassword": _("Enter your current password."),
+    "password1": _("Choose a password."),
+}
 
 # Replace Django's messages, whose translations are missing or wrong in some languages.
 ERRORS = {
-    "invalid": _("Enter an email address, like name@example.com."),
-    "invalid_choice": _("Choose one of the entries."),
+    "invalid": addresses.INVALID,
+    "invalid_choice": _("Choose one of the options."),
     "max_length": _("Use at most %(limit_value)d characters."),
-    "null_characters_not_allowed": _("One of these characters cannot be used here."),
+    "null_characters_not_allowed": _("One of these characters can't be used here."),
 }
 
 
@@ -67,7 +76,10 @@ class SiteFormMixin(FocusFirstError):
         for name, field in self.fields.items():
             field.label = LABELS.get(name, field.label)
             field.error_messages.update(ERRORS)
+            if name in REQUIRED:
+                field.error_messages["required"] = REQUIRED[name]
             field.widget.attrs.pop("placeholder", None)
+            field.widget.attrs.pop("autofocus", None)
 
 
 class NewPasswordMixin(SiteFormMixin):
@@ -120,7 +132,7 @@ class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
 class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].widget.attrs.update({"autocomplete": "username", "autofocus": True})
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
 
     def clean(self) -> dict[str, Any] | None:
         """Attach non-field errors to the password, because that field is emptied."""
@@ -145,7 +157,7 @@ class NameForm(SiteFormMixin, forms.Form):
 
 
 class AddEmailForm(SiteFormMixin, allauth_forms.AddEmailForm):
-    pass
+    has_initial_focus = False  # the page is about the addresses above it
 
 
 class ResetPasswordForm(SiteFormMixin, allauth_forms.ResetPasswordForm):
@@ -181,7 +193,7 @@ class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm)
     """
 
     full_name = FullNameField()
-    language = forms.ChoiceField(label=_("Language of our emails"), choices=settings.LANGUAGES)
+    language = forms.ChoiceField(label=_("Language for emails"), choices=settings.LANGUAGES)
     field_order = ("full_name", "language", "password1")
 
     def __init__(self, *args: Any, claim: EmailAddress | None = None, **kwargs: Any) -> None:
