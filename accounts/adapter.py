@@ -39,8 +39,8 @@ class AccountAdapter(TwofactorAccountAdapter):
         **TwofactorAccountAdapter.error_messages,
         "duplicate_email": _("You've already added this address."),
         "email_password_mismatch": _("Incorrect email or password."),
-        "incorrect_password": _("That isn't your password."),
-        "enter_current_password": _("That isn't your password."),
+        "incorrect_password": _("Incorrect password. Try again."),
+        "enter_current_password": _("Incorrect password. Try again."),
     }
 
     def save_user(self, request: Any, user: Any, form: Any, commit: bool = True) -> Any:
@@ -53,7 +53,7 @@ class AccountAdapter(TwofactorAccountAdapter):
     def clean_email(self, email: str) -> str:
         """Reject a new address that is not canonical, or too long in lower case."""
         if not addresses.is_canonical(email) or len(email) > EmailAddress._meta.get_field("email").max_length:
-            raise ValidationError(EmailValidator.message, code=EmailValidator.code)
+            raise ValidationError(addresses.INVALID, code=EmailValidator.code)
         return super().clean_email(email)
 
     def confirm_email(self, request: Any, email_address: EmailAddress) -> bool:

@@ -12,7 +12,7 @@ from twofactor.tests.constants import CONFIRM
 from twofactor.tests.hosts import pages
 from twofactor.tests.hosts.pages import HOST, REPORT, ROW
 
-STEP_UP_TITLE = "Confirm that it is you"
+STEP_UP_TITLE = "Confirm it's you"
 urlpatterns = [*pages.urlpatterns, path("", include("config.urls"))]  # the site with the pages of a host
 
 

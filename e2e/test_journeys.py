@@ -197,7 +197,7 @@ def test_the_main_journey_without_javascript(page, user):
             expect(page.get_by_role("button", name=re.compile("Copy|Download|Print"))).to_have_count(0)
             expect(page.get_by_text("Check what you wrote down")).to_be_hidden()
         if name == "code":
-            hint = "The six digits that your authenticator app shows now."
+            hint = "The six digits your authenticator app shows now."
             expect(steps.code_field(page)).to_have_accessible_description(hint)
             steps.expect_wrong_code(page, "000000")
     assert not SecondFactor.objects.exists()

@@ -61,7 +61,7 @@ def test_a_later_click_replaces_an_earlier_one_and_a_form_is_sent_once(signed_in
     steps.hold_requests(page, SESSIONS)
     with page.expect_request(f"**{SESSIONS}"):
         steps.press(page, "Sessions")
-    steps.press(page, "E-mail", shows="E-mail addresses")
+    steps.press(page, "E-mail", shows="Email addresses")
     page.goto(DISABLE)
     steps.hold_requests(page, DISABLE)
     with page.expect_request(f"**{DISABLE}"):

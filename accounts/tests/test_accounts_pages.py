@@ -28,7 +28,7 @@ def test_a_new_user_signs_up_confirms_the_address_and_signs_in(client, db, email
     page = client.get(SIGNUP)
     assert set(inputs(page)) == {"csrfmiddlewaretoken", "full_name", "email", "password1"}
     assert b"placeholder" not in page.content
-    assert page.context["form"].fields["email"].label == "E-mail"
+    assert page.context["form"].fields["email"].label == "Email"
     client.post(SIGNUP, NEWCOMER)
     user = User.objects.get()
     assert (user.email, user.full_name) == ("bob@example.com", "Bob New")

@@ -154,7 +154,7 @@ def test_a_post_without_step_up_is_neither_stored_nor_repeated(superuser_client,
     ):
         assert requires_step_up(response, next_url=next_url)
     assert dict(superuser_client.session) == before
-    assert b"What you sent was not kept" in superuser_client.get(response["Location"]).content
+    assert b"What you sent wasn't saved" in superuser_client.get(response["Location"]).content
     assert step_up(superuser_client, next=page)["Location"] == page
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
