@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from e2e import steps
 from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
 
-OUR_FAULT = "Something went wrong on our side."
+OUR_FAULT = "Something went wrong on our end."
 SELECTED = "document.activeElement.selectionEnd - document.activeElement.selectionStart"
 NO_CONNECTION = "We couldn't reach the site. Check your connection and try again."
 

@@ -180,7 +180,17 @@ window.addEventListener("beforeunload", (event) => {
 
 // --- One request for the panel at a time ----------------------------------------------------------
 
+const BUSY_DELAY = 1000; // milliseconds: a quick answer is not worth an announcement
 let currentRequest = null;
+let busyTimer;
+
+/** Mark a form or link as busy. `aria-disabled` keeps the focus, which a disabled button would lose to the body. */
+function setBusy(element, isBusy) {
+  const isForm = element.matches("form");
+  const controls = isForm ? [...element.elements].filter(({ type }) => type === "submit") : [element];
+  for (const control of controls) control.ariaDisabled = isBusy;
+  (isForm ? element : find("#panel")).ariaBusy = isBusy;
+}
 
 // A later click replaces an earlier request, as in a browser without script. A form is submitted once.
 document.addEventListener("htmx:confirm", (event) => {
@@ -192,10 +202,16 @@ document.addEventListener("htmx:confirm", (event) => {
   else currentRequest?.xhr.abort();
 });
 document.addEventListener("htmx:beforeSend", ({ detail: { elt, target, xhr } }) => {
-  if (target.id === "panel") currentRequest = { elt, xhr };
+  if (target.id !== "panel") return;
+  currentRequest = { elt, xhr };
+  setBusy(elt, true);
+  busyTimer = setTimeout(() => announce(find("#live").dataset.busy), BUSY_DELAY);
 });
-document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
-  if (xhr === currentRequest?.xhr) currentRequest = null;
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
+  if (xhr !== currentRequest?.xhr) return;
+  currentRequest = null;
+  setBusy(elt, false);
+  clearTimeout(busyTimer);
 });
 
 // --- Swaps ----------------------------------------------------------------------------------------
@@ -223,7 +239,6 @@ function showFailure({ detail: { elt, target } }, template) {
   const notice = find(template).content.firstElementChild.cloneNode(true);
   if (elt.matches("form")) elt.prepend(notice);
   else find("#panel-title").after(notice);
-  // The button is disabled until the request has ended, and cannot be focused.
   notice.tabIndex = -1;
   const secret = find("input[type=password], [data-code]", elt);
   (secret ?? notice).focus();
