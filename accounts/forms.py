@@ -14,10 +14,12 @@ from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect
-from django.utils.translation import get_language
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import addresses
+from accounts import addresses, validators
 from twofactor import passwords, sessions
 from twofactor.base_forms import FocusFirstError, LimitedForm
 from twofactor.stages import is_pending
@@ -82,15 +84,25 @@ class SiteFormMixin(FocusFirstError):
             field.widget.attrs.pop("autofocus", None)
 
 
+def password_help() -> SafeString:
+    """Return the rules of a new password. The script marks the first one as met while the user types."""
+    length = validators.min_length()
+    return format_html(
+        '<span class="tf-rule" data-min-length="{}" data-met="{}">{}</span> {}',
+        length,
+        gettext("Long enough"),
+        gettext("At least %(length)d characters") % {"length": length},
+        gettext("A few unrelated words work well."),
+    )
+
+
 class NewPasswordMixin(SiteFormMixin):
-    """Ask for a new password once, without a second field. Browsers can show it, and a reset corrects a mistake."""
+    """Ask for a new password once, without a second field. The page can show it, and a reset corrects a mistake."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields.pop("password2", None)
-        self.fields["password1"].help_text = _(
-            "12 to 128 characters. A few words that only you would put together are good."
-        )
+        self.fields["password1"].help_text = password_help()
         if "full_name" not in self.fields:
             self.fields["password1"].label = _("New password")
 

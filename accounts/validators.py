@@ -21,6 +21,12 @@ class MinimumLengthValidator(password_validation.MinimumLengthValidator):
         return _("Use at least %(length)d characters.") % {"length": self.min_length}
 
 
+def min_length() -> int:
+    """Return the minimum length in AUTH_PASSWORD_VALIDATORS."""
+    validators = password_validation.get_default_password_validators()
+    return next(each.min_length for each in validators if isinstance(each, MinimumLengthValidator))
+
+
 class UserAttributeSimilarityValidator(password_validation.UserAttributeSimilarityValidator):
     """Use the site's own message: Django's contains the name of a field, which does not fit in every language."""
 
