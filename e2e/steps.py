@@ -195,7 +195,7 @@ def save_backup_codes(page):
     """Read the backup codes, confirm that they are saved, and go to the settings page."""
     codes = backup_codes_on(page)
     page.get_by_role("checkbox", name=_("I have saved these codes")).check()
-    press(page, "Done", shows="Two-factor authentication")
+    press(page, "Done", shows="Security")
     return codes
 
 

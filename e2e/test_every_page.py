@@ -114,7 +114,7 @@ def account_pages(page, user):
         ("/accounts/sessions/", "Sessions"),
         (REAUTHENTICATE, "Confirm it's you"),
         ("/accounts/logout/", "Sign out?"),
-        (SETTINGS, "Two-factor authentication"),
+        (SETTINGS, "Security"),
         (ACTIVITY, "Recent activity"),
         (NOT_ME, "This wasn't me"),
         (SETUP, "Turn on two-factor authentication"),
