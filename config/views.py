@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from twofactor import conf
 from twofactor.models import SecondFactor
 from twofactor.useragent import describe
 
@@ -22,8 +23,10 @@ from twofactor.useragent import describe
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     second_factor = SecondFactor.objects.for_user(request.user)
-    codes_left = second_factor.codes_left if second_factor else 0
-    return render(request, "home.html", {"second_factor": second_factor, "codes_left": codes_left})
+    codes_left = second_factor.codes_left if second_factor else None
+    codes_low = codes_left is not None and codes_left <= conf.CODES_LOW
+    context = {"second_factor": second_factor, "codes_left": codes_left, "codes_low": codes_low}
+    return render(request, "home.html", context)
 
 
 class SessionsView(ListUserSessionsView):
