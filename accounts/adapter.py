@@ -138,14 +138,13 @@ class AccountAdapter(TwofactorAccountAdapter):
             return
         url = context.get("url") or context.get("password_reset_url") or context.get("signup_url")
         other_url = context.get("other_url")
-        seconds = context.get("expires_in", settings.PASSWORD_RESET_TIMEOUT)
         context = {
             **context,
             "site_name": settings.TWOFACTOR_ISSUER,
             "when": context.get("timestamp"),
             "url": site_link(url) if url else "",
             "other_url": site_link(other_url) if other_url else "",
-            "valid_for": lazy(in_words, str)(seconds),
+            "valid_for": lazy(in_words, str)(context.get("expires_in", settings.PASSWORD_RESET_TIMEOUT)),
         }
         mail.send(f"{template_prefix}.html", context, user=context.get("user"), to=[email])
 
