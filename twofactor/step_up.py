@@ -58,4 +58,4 @@ def is_unsent(request: HttpRequest) -> bool:
 def ask_to_send_again(request: HttpRequest) -> None:
     """After the step-up, add a message that the form has to be sent again."""
     if is_unsent(request):
-        messages.info(request, _("Thanks. What you sent before wasn't saved, so please send it again."))
+        messages.info(request, _("Thanks. What you changed or selected wasn't saved, so please do it again."))
