@@ -3,7 +3,7 @@
 With DEBUG off, the site does not start without SECRET_KEY, ALLOWED_HOSTS and TWOFACTOR_KEYS.
 """
 
-from email.utils import formataddr
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -86,7 +86,7 @@ MIDDLEWARE = [
     "config.middleware.security_headers",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "config.middleware.health_check",
+    "config.middleware.without_session",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.refuse_nul",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -176,6 +176,9 @@ DEFAULT_FROM_EMAIL = env.str(
     "DEFAULT_FROM_EMAIL", default=formataddr((TWOFACTOR_ISSUER, f"no-reply@{urlsplit(SITE_URL).hostname}"))
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# For security.txt: an email address or a URL, and the date until which it is right.
+SECURITY_CONTACT = env.str("SECURITY_CONTACT", default="") or parseaddr(DEFAULT_FROM_EMAIL)[1]
+SECURITY_EXPIRES = env.str("SECURITY_EXPIRES", default="")
 
 # --- Accounts: Django's and allauth's ---------------------------------------------------------
 
@@ -261,6 +264,8 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+# favicon.ico and robots.txt, which WhiteNoise serves from the root of the site.
+WHITENOISE_ROOT = BASE_DIR / "public"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from config import well_known
 from twofactor import conf
 from twofactor.models import SecondFactor
 from twofactor.useragent import describe
@@ -27,6 +28,13 @@ def home(request: HttpRequest) -> HttpResponse:
     codes_low = codes_left is not None and codes_left <= conf.CODES_LOW
     context = {"second_factor": second_factor, "codes_left": codes_left, "codes_low": codes_low}
     return render(request, "home.html", context)
+
+
+@login_not_required
+@require_safe
+def security(request: HttpRequest) -> HttpResponse:
+    """Say how accounts are protected, and where to report a problem."""
+    return render(request, "security.html", {"contact": well_known.contact()})
 
 
 class SessionsView(ListUserSessionsView):
