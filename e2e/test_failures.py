@@ -73,7 +73,7 @@ def test_a_form_older_than_a_sign_in_in_another_tab_can_be_reloaded_in_place(pag
     steps.sign_in(page.context.new_page(), user, shows="Your account")
     steps.submit_password(page, user, shows="This page is out of date")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
-    steps.press(page, "Load again", shows="Your account")
+    steps.press(page, "Reload", shows="Your account")
 
 
 def test_a_limited_form_shows_a_message_in_place(page, user, settings):
