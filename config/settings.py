@@ -41,6 +41,8 @@ SITE_URL = env.str(
     "SITE_URL",
     default=f"{'https' if USE_HTTPS else 'http'}://{ALLOWED_HOSTS[0].lstrip('.')}" + (":8000" if DEBUG else ""),
 ).rstrip("/")
+# The pages of the site link to it, and to the documentation there.
+SOURCE_URL = env.str("SOURCE_URL", default="")
 
 # --- The second factor ------------------------------------------------------------------------
 
@@ -120,6 +122,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "twofactor.htmx.panel",
+                "config.context_processors.site",
             ],
         },
     },

@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts import demo
 from config import well_known
 from twofactor import conf
 from twofactor.models import SecondFactor
@@ -27,6 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
     codes_left = second_factor.codes_left if second_factor else None
     codes_low = codes_left is not None and codes_left <= conf.CODES_LOW
     context = {"second_factor": second_factor, "codes_left": codes_left, "codes_low": codes_low}
+    context["demo"] = demo.account_for(request)
     return render(request, "home.html", context)
 
 

@@ -137,7 +137,7 @@ def sign_in(page, user, *, shows=""):
 
 def sign_out(page):
     page.get_by_role("banner").get_by_role("button", name=_("Sign out")).click()
-    expect_heading(page, "A stolen password should not be enough")
+    expect_heading(page, "A stolen password shouldn't be enough")
 
 
 def use_session(page, user, path="", fields=None):

@@ -34,7 +34,7 @@ def delete_account(page, phone):
     steps.submit_proof(page, "Delete my account", code=phone.wrong_code())
     steps.expect_field_error(steps.code_field(page), steps.WRONG_CODE)
     steps.submit_proof(page, "Delete my account", code=phone.code())
-    steps.expect_heading(page, "A stolen password should not be enough")
+    steps.expect_heading(page, "A stolen password shouldn't be enough")
     steps.expect_text(page, "Your account was deleted. We've emailed you about it.")
     expect(page.get_by_role("banner").get_by_role("link", name="Sign in")).to_be_visible()
     assert not User.objects.exists()

@@ -71,7 +71,7 @@ def signed_out_pages(page, user):
     reset_key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
     yield from visit(
         page,
-        ("/", "A stolen password should not be enough"),
+        ("/", "A stolen password shouldn't be enough"),
         ("/accounts/password/reset/", "Reset your password"),
         ("/accounts/password/reset/done/", "Check your inbox"),
         ("/accounts/password/reset/key/none-at-all/", "This link no longer works"),
