@@ -72,6 +72,7 @@ def signed_out_pages(page, user):
     yield from visit(
         page,
         ("/", "A stolen password shouldn't be enough"),
+        ("/security/", "How we keep accounts safe"),
         ("/accounts/password/reset/", "Reset your password"),
         ("/accounts/password/reset/done/", "Check your inbox"),
         ("/accounts/password/reset/key/none-at-all/", "This link no longer works"),
