@@ -68,7 +68,7 @@ class SecondFactorAdmin(ReadOnlyAdmin):
         unused: int = vars(second_factor)["unused_codes"]
         return unused
 
-    @admin.display(description=_("codes blocked until"))
+    @admin.display(description=_("codes locked until"))
     def waits_until(self, second_factor: SecondFactor) -> str:
         return display_for_value(second_factor.waits_until(), self.get_empty_value_display())
 
@@ -181,7 +181,7 @@ class SecondFactorMixin(admin.ModelAdmin):  # type: ignore[type-arg] # as above
     def last_used(self, user: "_User") -> str:
         return self._display(_entry(user).last_used)
 
-    @admin.display(description=_("Codes blocked until"))
+    @admin.display(description=_("Codes locked until"))
     def waits_until(self, user: "_User") -> str:
         return self._display(_entry(user).waits_until)
 

@@ -46,14 +46,14 @@ UNLOCK = StaffAction(
     "unlock",
     _("Unlock codes"),
     (
-        _("Codes that are blocked after too many wrong ones work again right away."),
+        _("If their codes are locked after too many wrong ones, they work again right away."),
         _("Two-factor authentication stays on, and they stay signed in."),
         _("They get an email with the reason."),
     ),
     _("Unlock codes"),
     support.unlock,
     ngettext_lazy("Unlocked codes for %d user.", "Unlocked codes for %d users."),
-    ngettext_lazy("%d user had no blocked codes.", "%d users had no blocked codes."),
+    ngettext_lazy("%d user had no locked codes.", "%d users had no locked codes."),
 )
 TURN_OFF = StaffAction(
     "turn_off",
