@@ -4,6 +4,7 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from allauth.account import app_settings
 from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
@@ -36,10 +37,10 @@ PASSWORDS_OF_SOURCE = (10, 60)  # wrong passwords, and seconds
 class AccountAdapter(TwofactorAccountAdapter):
     error_messages = {
         **TwofactorAccountAdapter.error_messages,
-        "duplicate_email": _("You have added this address already."),
-        "email_password_mismatch": _("That address and that password do not belong together."),
-        "incorrect_password": _("That is not your password."),
-        "enter_current_password": _("That is not your password."),
+        "duplicate_email": _("You've already added this address."),
+        "email_password_mismatch": _("Incorrect email or password."),
+        "incorrect_password": _("Incorrect password. Try again."),
+        "enter_current_password": _("Incorrect password. Try again."),
     }
 
     def save_user(self, request: Any, user: Any, form: Any, commit: bool = True) -> Any:
@@ -52,7 +53,7 @@ class AccountAdapter(TwofactorAccountAdapter):
     def clean_email(self, email: str) -> str:
         """Reject a new address that is not canonical, or too long in lower case."""
         if not addresses.is_canonical(email) or len(email) > EmailAddress._meta.get_field("email").max_length:
-            raise ValidationError(EmailValidator.message, code=EmailValidator.code)
+            raise ValidationError(addresses.INVALID, code=EmailValidator.code)
         return super().clean_email(email)
 
     def confirm_email(self, request: Any, email_address: EmailAddress) -> bool:
@@ -117,6 +118,7 @@ class AccountAdapter(TwofactorAccountAdapter):
             "url": self.get_email_confirmation_url(request, emailconfirmation),
             "other_url": reverse("reject_email", args=[emailconfirmation.key]),
             "is_first": signup,
+            "expires_in": app_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS * 24 * 60 * 60,
         }
         self.send_mail(f"account/email/{template}", claim.email, context)
 
@@ -142,7 +144,7 @@ class AccountAdapter(TwofactorAccountAdapter):
             "when": context.get("timestamp"),
             "url": site_link(url) if url else "",
             "other_url": site_link(other_url) if other_url else "",
-            "valid_for": lazy(in_words, str)(settings.PASSWORD_RESET_TIMEOUT),
+            "valid_for": lazy(in_words, str)(context.get("expires_in", settings.PASSWORD_RESET_TIMEOUT)),
         }
         mail.send(f"{template_prefix}.html", context, user=context.get("user"), to=[email])
 
@@ -176,7 +178,7 @@ def sign_in_tries(request: HttpRequest, email: str) -> list[limits.Tries]:
 
 def too_many_tries(seconds: int) -> ValidationError:
     """Return the error of a sign-in whose password was not checked. The form reads `seconds` from its params."""
-    message = _("Too many tries. Try again in %(wait)s, or reset your password.")
+    message = _("Too many attempts. Try again in %(wait)s, or reset your password.")
     params = {"wait": in_words(seconds), "seconds": seconds}
     return ValidationError(message, code="too_many_login_attempts", params=params)
 

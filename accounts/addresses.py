@@ -19,6 +19,7 @@ from twofactor.events import log
 logger = logging.getLogger("accounts")
 
 TAKEN = _("This address belongs to another account.")
+INVALID = _("Enter an email address, like name@example.com.")
 
 
 class Taken(Exception):

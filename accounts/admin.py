@@ -64,7 +64,7 @@ class UserForm(AvailableEmailMixin, UserChangeForm):
         super().__init__(*args, **kwargs)
         if "email" in self.fields:  # missing if it is read-only
             self.fields["email"].help_text = _(
-                "A new address counts as confirmed. It signs the user out everywhere, and both addresses get an email."
+                "A new address counts as confirmed. The user is signed out everywhere, and both addresses get an email."
             )
 
 
@@ -186,7 +186,7 @@ class UserAdmin(SecondFactorMixin, DjangoUserAdmin):
         """Let staff set the passwords of other users only. Changing their own requires the old password."""
         user = self.get_object(request, unquote(id))
         if user == request.user:
-            self.message_user(request, _("Your own password is changed here, and not in the admin."), messages.ERROR)
+            self.message_user(request, _("Change your own password here, not in the admin."), messages.ERROR)
             return redirect("account_change_password")
         key = request.session.session_key
         response = super().user_change_password(request, id, form_url)

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import BadRequest
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts import addresses, deletion
 from twofactor.reauthentication import required_step_up_url
@@ -22,6 +24,12 @@ WITHOUT_STEP_UP = {"logout", "password_change"}
 
 class AdminSite(admin.AdminSite):
     """`admin_view` wraps every view of every model, so one check covers all of them."""
+
+    index_title = gettext_lazy("Overview")
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        name = _("%(site_name)s admin") % {"site_name": settings.TWOFACTOR_ISSUER}
+        return {**super().each_context(request), "site_header": name, "site_title": name}
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Redirect to the index, which requires the site's sign-in. Django's own form does not ask for a code."""

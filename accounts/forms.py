@@ -14,10 +14,12 @@ from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect
-from django.utils.translation import get_language
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import addresses
+from accounts import addresses, validators
 from twofactor import passwords, sessions
 from twofactor.base_forms import FocusFirstError, LimitedForm
 from twofactor.stages import is_pending
@@ -25,14 +27,23 @@ from twofactor.stages import is_pending
 # Session key. Its value is the primary key of the account that this browser created.
 SIGNED_UP = "signed_up"
 
-LABELS = {"login": _("E-mail"), "email": _("E-mail"), "oldpassword": _("Current password")}
+LABELS = {"login": _("Email"), "email": _("Email"), "oldpassword": _("Current password")}
+
+REQUIRED = {
+    "full_name": _("Enter your name."),
+    "login": _("Enter your email address."),
+    "email": _("Enter your email address."),
+    "password": _("Enter your password."),
+    "oldpassword": _("Enter your current password."),
+    "password1": _("Choose a password."),
+}
 
 # Replace Django's messages, whose translations are missing or wrong in some languages.
 ERRORS = {
-    "invalid": _("Enter an email address, like name@example.com."),
-    "invalid_choice": _("Choose one of the entries."),
+    "invalid": addresses.INVALID,
+    "invalid_choice": _("Choose one of the options."),
     "max_length": _("Use at most %(limit_value)d characters."),
-    "null_characters_not_allowed": _("One of these characters cannot be used here."),
+    "null_characters_not_allowed": _("One of these characters can't be used here."),
 }
 
 
@@ -67,18 +78,31 @@ class SiteFormMixin(FocusFirstError):
         for name, field in self.fields.items():
             field.label = LABELS.get(name, field.label)
             field.error_messages.update(ERRORS)
+            if name in REQUIRED:
+                field.error_messages["required"] = REQUIRED[name]
             field.widget.attrs.pop("placeholder", None)
+            field.widget.attrs.pop("autofocus", None)
+
+
+def password_help() -> SafeString:
+    """Return the rules of a new password. The script marks the first one as met while the user types."""
+    length = validators.min_length()
+    return format_html(
+        '<span class="tf-rule" data-min-length="{}" data-met="{}">{}</span> {}',
+        length,
+        gettext("Long enough"),
+        gettext("At least %(length)d characters") % {"length": length},
+        gettext("A few unrelated words work well."),
+    )
 
 
 class NewPasswordMixin(SiteFormMixin):
-    """Ask for a new password once, without a second field. Browsers can show it, and a reset corrects a mistake."""
+    """Ask for a new password once, without a second field. The page can show it, and a reset corrects a mistake."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields.pop("password2", None)
-        self.fields["password1"].help_text = _(
-            "12 to 128 characters. A few words that only you would put together are good."
-        )
+        self.fields["password1"].help_text = password_help()
         if "full_name" not in self.fields:
             self.fields["password1"].label = _("New password")
 
@@ -120,7 +144,7 @@ class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
 class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].widget.attrs.update({"autocomplete": "username", "autofocus": True})
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
 
     def clean(self) -> dict[str, Any] | None:
         """Attach non-field errors to the password, because that field is emptied."""
@@ -145,7 +169,7 @@ class NameForm(SiteFormMixin, forms.Form):
 
 
 class AddEmailForm(SiteFormMixin, allauth_forms.AddEmailForm):
-    pass
+    has_initial_focus = False  # the page is about the addresses above it
 
 
 class ResetPasswordForm(SiteFormMixin, allauth_forms.ResetPasswordForm):
@@ -181,7 +205,7 @@ class ResetPasswordKeyForm(NewPasswordMixin, allauth_forms.ResetPasswordKeyForm)
     """
 
     full_name = FullNameField()
-    language = forms.ChoiceField(label=_("Language of our emails"), choices=settings.LANGUAGES)
+    language = forms.ChoiceField(label=_("Language for emails"), choices=settings.LANGUAGES)
     field_order = ("full_name", "language", "password1")
 
     def __init__(self, *args: Any, claim: EmailAddress | None = None, **kwargs: Any) -> None:

@@ -25,16 +25,16 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A user with an email address and a full name, without a username."""
 
     email = models.EmailField(
-        _("e-mail address"), unique=True, error_messages={"unique": _("Somebody has this address already.")}
+        _("email address"), unique=True, error_messages={"unique": _("Someone already has this address.")}
     )
     full_name = models.CharField(_("full name"), max_length=150, blank=True)
     # Changes with the password, but not when the same password is rehashed. Sessions are bound to it.
     password_version = models.CharField(max_length=32, default=new_password_version, editable=False)
     # The language of emails to this user. Empty means the default language of the site.
     language = models.CharField(max_length=10, blank=True, editable=False)
-    is_staff = models.BooleanField(_("staff"), default=False, help_text=_("May enter the admin."))
+    is_staff = models.BooleanField(_("staff"), default=False, help_text=_("Can use the admin."))
     is_active = models.BooleanField(
-        _("active"), default=True, help_text=_("Untick this instead of deleting an account.")
+        _("active"), default=True, help_text=_("Uncheck this instead of deleting the account.")
     )
     date_joined = models.DateTimeField(_("joined"), default=timezone.now)
 

@@ -18,14 +18,25 @@ class MinimumLengthValidator(password_validation.MinimumLengthValidator):
         super().validate(passwords.normalize(password[: passwords.MAX_LENGTH]), user)
 
     def get_error_message(self) -> str:
-        return _("Your password needs at least %(length)d characters.") % {"length": self.min_length}
+        return _("Use at least %(length)d characters.") % {"length": self.min_length}
+
+
+def min_length() -> int:
+    """Return the minimum length in AUTH_PASSWORD_VALIDATORS."""
+    validators = password_validation.get_default_password_validators()
+    return next(each.min_length for each in validators if isinstance(each, MinimumLengthValidator))
 
 
 class UserAttributeSimilarityValidator(password_validation.UserAttributeSimilarityValidator):
     """Use the site's own message: Django's contains the name of a field, which does not fit in every language."""
 
     def get_error_message(self) -> str:
-        return _("Your password is too much like your name or email address.")
+        return _("Choose a password that's less like your name or email address.")
+
+
+class CommonPasswordValidator(password_validation.CommonPasswordValidator):
+    def get_error_message(self) -> str:
+        return _("Too many people use this password. Choose a different one.")
 
 
 class MaximumLengthValidator:
@@ -39,4 +50,4 @@ class MaximumLengthValidator:
             raise ValidationError(self.get_help_text(), code="password_too_long")
 
     def get_help_text(self) -> str:
-        return _("Your password may have at most %(length)d characters.") % {"length": self.max_length}
+        return _("Use at most %(length)d characters.") % {"length": self.max_length}

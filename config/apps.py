@@ -1,8 +1,9 @@
 from importlib import import_module
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.admin import apps as admin_apps
+from django.utils.translation import gettext_lazy as _
 
 
 class SiteConfig(AppConfig):
@@ -23,3 +24,9 @@ class SiteConfig(AppConfig):
 class AdminConfig(admin_apps.AdminConfig):
     default = False  # "config" in INSTALLED_APPS means SiteConfig.
     default_site = "accounts.admin_site.AdminSite"
+
+    def ready(self) -> None:
+        """Name the sections of the admin. allauth's own name, "Accounts", would also fit the users of this site."""
+        super().ready()
+        apps.get_app_config("account").verbose_name = _("Email addresses")
+        apps.get_app_config("auth").verbose_name = _("Permissions")

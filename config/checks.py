@@ -1,6 +1,7 @@
 """System checks of the site's deployment settings. docs/deploy.md lists their IDs."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, register
 
-from config import errors
+from config import errors, well_known
 
 
 @register("site")
@@ -34,6 +35,12 @@ def _mistakes() -> Iterator[CheckMessage]:
             hint="Set it to the number of your proxies that add to X-Forwarded-For: 0 or more.",
             id="site.E001",
         )
+    if _is_over():
+        yield checks.Warning(
+            f"SECURITY_EXPIRES is {settings.SECURITY_EXPIRES!r}, so security.txt is not valid.",
+            hint="Set SECURITY_EXPIRES to a date within the next year, such as 2027-06-30, or remove it.",
+            id="site.W002",
+        )
     url = urlsplit(settings.SITE_URL)
     if url.scheme not in ("http", "https") or not url.hostname or "*" in url.hostname:
         yield Error(
@@ -42,6 +49,13 @@ def _mistakes() -> Iterator[CheckMessage]:
             " must then be a host name without a wildcard.",
             id="site.E002",
         )
+
+
+def _is_over() -> bool:
+    try:
+        return well_known.expires() <= datetime.now(UTC)
+    except ValueError:
+        return True
 
 
 def _mistakes_in_production() -> Iterator[CheckMessage]:

@@ -1,4 +1,4 @@
-"""The health check for load balancers and monitoring. The `health_check` middleware calls it, not urls.py."""
+"""The health check for load balancers and monitoring. The `without_session` middleware calls it, not urls.py."""
 
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse

@@ -1,4 +1,4 @@
-"""Middleware of the site: request IDs, security headers, health check, limits of requests, lifetime of sessions."""
+"""Middleware of the site: request IDs, security headers, well-known URLs, limits of requests, lifetime of sessions."""
 
 import re
 import secrets
@@ -15,8 +15,9 @@ from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
-from config import error_pages, logs
+from config import error_pages, logs, well_known
 from config.health import healthz
+from twofactor.htmx import wants_panel
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -28,6 +29,11 @@ PERMISSIONS_POLICY = ", ".join(
         "usb", "xr-spatial-tracking",
     )
 )  # fmt: skip
+WITHOUT_SESSION = {
+    "/healthz": healthz,
+    "/.well-known/security.txt": well_known.security_txt,
+    "/.well-known/change-password": well_known.change_password,
+}
 SIGNED_IN_AT = "signed_in_at"
 SESSION_LIFETIME = 30 * 24 * 60 * 60  # seconds
 SIGN_OUT = {"account_logout", "admin:logout", "delete_account"}
@@ -75,11 +81,14 @@ def security_headers(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def health_check(get_response: GetResponse) -> GetResponse:
-    """Answer /healthz before Django checks the Host header, because load balancers use IP addresses."""
+def without_session(get_response: GetResponse) -> GetResponse:
+    """Answer what programs ask for, before the session is read.
+
+    Django has not checked the Host header yet: load balancers use IP addresses.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        return healthz(request) if request.path_info == "/healthz" else get_response(request)
+        return WITHOUT_SESSION.get(request.path_info, get_response)(request)
 
     return middleware
 
@@ -105,7 +114,9 @@ def read_body(get_response: GetResponse) -> GetResponse:
         try:
             is_complete = len(request.body) >= int(request.META.get("CONTENT_LENGTH") or 0)
         except RequestDataTooBig:
-            return render(request, "413.html", status=413)
+            # Neither the session nor the user is known yet, so the page has no frame that shows them.
+            base_template = "_panel_base.html" if wants_panel(request) else "_plain.html"
+            return render(request, "413.html", {"base_template": base_template}, status=413)
         except (UnreadablePostError, ValueError):  # ValueError: Content-Length is not a number
             is_complete = False
         return get_response(request) if is_complete else error_pages.bad_request(request)

@@ -3,7 +3,7 @@
 With DEBUG off, the site does not start without SECRET_KEY, ALLOWED_HOSTS and TWOFACTOR_KEYS.
 """
 
-from email.utils import formataddr
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,6 +41,8 @@ SITE_URL = env.str(
     "SITE_URL",
     default=f"{'https' if USE_HTTPS else 'http'}://{ALLOWED_HOSTS[0].lstrip('.')}" + (":8000" if DEBUG else ""),
 ).rstrip("/")
+# The pages of the site link to it, and to the documentation there.
+SOURCE_URL = env.str("SOURCE_URL", default="")
 
 # --- The second factor ------------------------------------------------------------------------
 
@@ -86,7 +88,7 @@ MIDDLEWARE = [
     "config.middleware.security_headers",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "config.middleware.health_check",
+    "config.middleware.without_session",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.refuse_nul",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -120,6 +122,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "twofactor.htmx.panel",
+                "config.context_processors.site",
             ],
         },
     },
@@ -176,6 +179,9 @@ DEFAULT_FROM_EMAIL = env.str(
     "DEFAULT_FROM_EMAIL", default=formataddr((TWOFACTOR_ISSUER, f"no-reply@{urlsplit(SITE_URL).hostname}"))
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# For security.txt: an email address or a URL, and the date until which it is right.
+SECURITY_CONTACT = env.str("SECURITY_CONTACT", default="") or parseaddr(DEFAULT_FROM_EMAIL)[1]
+SECURITY_EXPIRES = env.str("SECURITY_EXPIRES", default="")
 
 # --- Accounts: Django's and allauth's ---------------------------------------------------------
 
@@ -198,7 +204,7 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "accounts.validators.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "accounts.validators.MaximumLengthValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.validators.CommonPasswordValidator"},
 ]
 
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
@@ -261,6 +267,8 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+# favicon.ico and robots.txt, which WhiteNoise serves from the root of the site.
+WHITENOISE_ROOT = BASE_DIR / "public"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -18,8 +18,10 @@ RESET_LINK = r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$"  # as
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("security/", views.security, name="security"),
     path("language/", set_language, name="set_language"),
     path("accounts/2fa/", include("twofactor.urls")),
+    path("accounts/sessions/", views.SessionsView.as_view(), name="usersessions_list"),
     path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
     path("accounts/name/", change_name, name="change_name"),
     path("accounts/delete/", delete_account, name="delete_account"),

@@ -19,8 +19,8 @@ from twofactor.models import BackupCode
 from twofactor.tests.constants import LOGIN, PASSWORD
 
 BACKUP_CODE = re.compile(r"^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$")
-WRONG_CODE = "That code is not right."
-WRONG_BACKUP_CODE = "That is not one of your unused backup codes."
+WRONG_CODE = "That code isn't right."
+WRONG_BACKUP_CODE = "That backup code is wrong or was already used."
 
 AXE = "options => axe.run(options).then(results => results.violations)"
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -55,7 +55,7 @@ def backup_code_field(page):
 
 
 def email_field(page):
-    return page.get_by_role("main").get_by_label(_("E-mail"), exact=True)
+    return page.get_by_role("main").get_by_label(_("Email"), exact=True)
 
 
 def password_field(page):
@@ -137,7 +137,7 @@ def sign_in(page, user, *, shows=""):
 
 def sign_out(page):
     page.get_by_role("banner").get_by_role("button", name=_("Sign out")).click()
-    expect_heading(page, "A stolen password should not be enough")
+    expect_heading(page, "A stolen password shouldn't be enough")
 
 
 def use_session(page, user, path="", fields=None):
@@ -195,7 +195,7 @@ def save_backup_codes(page):
     """Read the backup codes, confirm that they are saved, and go to the settings page."""
     codes = backup_codes_on(page)
     page.get_by_role("checkbox", name=_("I have saved these codes")).check()
-    press(page, "Done", shows="Two-factor authentication")
+    press(page, "Done", shows="Security")
     return codes
 
 

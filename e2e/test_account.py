@@ -22,7 +22,7 @@ def change_name(page):
     steps.press(page, "Change name", shows="Change your name")
     page.get_by_label("Full name").fill("Ada Lovelace")
     steps.press(page, "Save", shows="Your account")
-    steps.expect_text(page, "Your name is changed.")
+    steps.expect_text(page, "Your name was changed.")
     expect(page.get_by_role("main")).to_contain_text("Ada Lovelace")
 
 
@@ -34,8 +34,8 @@ def delete_account(page, phone):
     steps.submit_proof(page, "Delete my account", code=phone.wrong_code())
     steps.expect_field_error(steps.code_field(page), steps.WRONG_CODE)
     steps.submit_proof(page, "Delete my account", code=phone.code())
-    steps.expect_heading(page, "A stolen password should not be enough")
-    steps.expect_text(page, "Your account is deleted. We sent you an email about it.")
+    steps.expect_heading(page, "A stolen password shouldn't be enough")
+    steps.expect_text(page, "Your account was deleted. We've emailed you about it.")
     expect(page.get_by_role("banner").get_by_role("link", name="Sign in")).to_be_visible()
     assert not User.objects.exists()
 
@@ -46,7 +46,7 @@ def walk_through(page, user, phone):
     delete_account(page, phone)
     page.goto(LOGIN)
     steps.submit_password(page, user)
-    steps.expect_field_error(steps.password_field(page), "That address and that password do not belong together.")
+    steps.expect_field_error(steps.password_field(page), "Incorrect email or password.")
 
 
 def test_a_user_finds_help_changes_the_name_and_deletes_the_account(page, user, phone):

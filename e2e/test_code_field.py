@@ -11,7 +11,7 @@ from e2e import steps
 from twofactor.canonical import canonical
 from twofactor.tests.constants import DISABLE, PASSWORD, REGENERATE, VERIFY_LOGIN
 
-AUTOSUBMIT_HINT = "The code is sent when you type the sixth digit."
+AUTOSUBMIT_HINT = "We'll check it after the sixth digit."
 DIGITS_HINT = "A code from your app has six digits."
 
 
@@ -128,7 +128,7 @@ def test_a_swap_keeps_the_password_in_the_same_form_unless_it_is_wrong(signed_in
     password.fill("not-the-password")
     code.fill(phone.code())
     steps.press(page, "Turn off")
-    steps.expect_field_error(password, "That is not your password.")
+    steps.expect_field_error(password, "Incorrect password. Try again.")
     expect(password).to_have_value("")
     password.fill(PASSWORD)
     page.evaluate(f"htmx.ajax('GET', '{REGENERATE}', {{source: '#panel', target: '#panel'}})")

@@ -12,7 +12,7 @@ from twofactor.tests.constants import CONFIRM
 from twofactor.tests.hosts import pages
 from twofactor.tests.hosts.pages import HOST, REPORT, ROW
 
-STEP_UP_TITLE = "Confirm that it is you"
+STEP_UP_TITLE = "Confirm it's you"
 urlpatterns = [*pages.urlpatterns, path("", include("config.urls"))]  # the site with the pages of a host
 
 
@@ -49,7 +49,7 @@ def test_a_button_that_swaps_a_cell_returns_to_its_page_after_step_up(host_page,
     """The form works in place even in a page whose main element has no attributes of htmx."""
     if not has_attributes:
         host_page.evaluate("""
-            for (const name of ["hx-boost", "hx-target", "hx-swap", "hx-sync", "hx-disabled-elt"])
+            for (const name of ["hx-boost", "hx-target", "hx-swap", "hx-sync"])
               document.getElementById("main").removeAttribute(name);
             document.querySelector("#row button").setAttribute("hx-target", "#panel");
         """)

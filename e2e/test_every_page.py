@@ -71,11 +71,12 @@ def signed_out_pages(page, user):
     reset_key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
     yield from visit(
         page,
-        ("/", "A stolen password should not be enough"),
+        ("/", "A stolen password shouldn't be enough"),
+        ("/security/", "How we keep accounts safe"),
         ("/accounts/password/reset/", "Reset your password"),
         ("/accounts/password/reset/done/", "Check your inbox"),
         ("/accounts/password/reset/key/none-at-all/", "This link no longer works"),
-        ("/accounts/password/reset/key/done/", "Your password is changed"),
+        ("/accounts/password/reset/key/done/", "Your password was changed"),
         (f"/accounts/password/reset/key/{reset_key}/", "Choose a new password"),
         ("/accounts/confirm-email/", "Check your inbox"),
         ("/accounts/confirm-email/none/", "This link no longer works"),
@@ -88,14 +89,14 @@ def signed_out_pages(page, user):
     steps.expect_heading(page, "This wasn't me")
     yield "reject an address"
     yield from visit(page, ("/accounts/signup/", "Sign up"))
-    for label, text in (("Full name", "G"), ("E-mail", "g@example.com"), ("Password", "short")):
+    for label, text in (("Full name", "G"), ("Email", "g@example.com"), ("Password", "short")):
         page.get_by_label(_(label), exact=True).fill(text)
-    steps.press(page, "Sign up")
+    steps.press(page, "Create account")
     steps.expect_field_error(steps.password_field(page), "12")
     yield "sign-up, refused"
     page.goto(LOGIN)
     steps.submit_password(page, user, password="not-the-password")
-    steps.expect_field_error(steps.password_field(page), "That address and that password do not belong together.")
+    steps.expect_field_error(steps.password_field(page), "Incorrect email or password.")
     yield "sign-in, refused"
 
 
@@ -109,19 +110,19 @@ def account_pages(page, user):
         ("/", "Your account"),
         ("/accounts/name/", "Change your name"),
         ("/accounts/delete/", "Delete your account"),
-        ("/accounts/email/", "E-mail addresses"),
+        ("/accounts/email/", "Email addresses"),
         ("/accounts/password/change/", "Change your password"),
         ("/accounts/sessions/", "Sessions"),
-        (REAUTHENTICATE, "Confirm that it is you"),
+        (REAUTHENTICATE, "Confirm it's you"),
         ("/accounts/logout/", "Sign out?"),
-        (SETTINGS, "Two-factor authentication"),
+        (SETTINGS, "Security"),
         (ACTIVITY, "Recent activity"),
         (NOT_ME, "This wasn't me"),
         (SETUP, "Turn on two-factor authentication"),
     )
     steps.password_field(page).fill("not-the-password")
     steps.press(page, "Continue")
-    steps.expect_field_error(steps.password_field(page), "That is not your password.")
+    steps.expect_field_error(steps.password_field(page), "Incorrect password. Try again.")
     yield "setup, wrong password"
     steps.password_field(page).fill(PASSWORD)
     steps.press(page, "Continue")
@@ -130,7 +131,7 @@ def account_pages(page, user):
     steps.press(page, "Continue")
     expect(steps.code_field(page)).to_be_focused()
     yield "setup, verify"
-    error = "That code is not right. Check that you scanned this QR code, and try the next code."
+    error = "That code isn't right. Check that you scanned this QR code, and try the next code."
     steps.expect_wrong_code(page, phone.wrong_code(), error)
     yield "setup, wrong code"
     steps.enter_code(page, phone.code(), shows="Save your backup codes")
@@ -147,7 +148,7 @@ def second_factor_pages(page, user):
     page.goto(LOGIN)
     steps.submit_password(page, user, shows="Enter your code")
     yield "sign-in, code"
-    error = "That code is not right. Wait for the next one in your app and try again."
+    error = "That code isn't right. Wait for the next one and try again."
     steps.expect_wrong_code(page, phone.wrong_code(), error)
     yield "sign-in, wrong code"
     steps.press(page, "Lost your phone and your codes?", shows="Lost your phone and your codes?")
@@ -169,12 +170,12 @@ def second_factor_pages(page, user):
         page,
         (REGENERATE, "New backup codes"),
         (SETUP, "Set up a new phone"),
-        (REAUTHENTICATE, "Confirm that it is you"),
-        (CONFIRM, "Confirm that it is you"),
+        (REAUTHENTICATE, "Confirm it's you"),
+        (CONFIRM, "Confirm it's you"),
         (DISABLE, "Turn off two-factor authentication"),
     )
     steps.submit_proof(page, "Turn off", backup_code="not a code")
-    error = "A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."
+    error = "A backup code has 16 letters and digits, like 7KQ2-9MXD-4RTB-W8HN."
     steps.expect_field_error(steps.backup_code_field(page), error)
     yield "turn off, refused"
 

@@ -6,9 +6,9 @@ from playwright.sync_api import expect
 from e2e import steps
 from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
 
-OUR_FAULT = "Something went wrong on our side."
+OUR_FAULT = "Something went wrong on our end."
 SELECTED = "document.activeElement.selectionEnd - document.activeElement.selectionStart"
-NO_CONNECTION = "The site did not answer. Check your connection and try again."
+NO_CONNECTION = "We couldn't reach the site. Check your connection and try again."
 
 
 def fail(page, status):
@@ -37,13 +37,13 @@ def test_a_failed_request_shows_one_message_keeps_the_input_and_can_be_repeated(
     page.goto(LOGIN)
     steps.submit_password(page, user, password="not-the-password")
     password, code = steps.password_field(page), steps.code_field(page)
-    steps.expect_field_error(password, "do not belong together")
+    steps.expect_field_error(password, "Incorrect email or password.")
     fail(page, status)
     for _ in range(2):
         steps.submit_password(page, user)
         expect(steps.button(page, "Sign in")).to_be_enabled()
         expect_error_notice(page, words)
-    expect(page.get_by_role("main").get_by_text("do not belong together")).to_have_count(0)
+    expect(page.get_by_role("main").get_by_text("Incorrect email or password.")).to_have_count(0)
     expect(steps.email_field(page)).to_have_value(user.email)
     expect(password).to_have_value(PASSWORD)
     expect(password).to_be_focused()
@@ -73,7 +73,7 @@ def test_a_form_older_than_a_sign_in_in_another_tab_can_be_reloaded_in_place(pag
     steps.sign_in(page.context.new_page(), user, shows="Your account")
     steps.submit_password(page, user, shows="This page is out of date")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
-    steps.press(page, "Load again", shows="Your account")
+    steps.press(page, "Reload", shows="Your account")
 
 
 def test_a_limited_form_shows_a_message_in_place(page, user, settings):

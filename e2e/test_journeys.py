@@ -72,7 +72,7 @@ def test_the_main_journey_by_keyboard(page, user):
     codes = steps.backup_codes_on(page)
     tab_to(page, page.get_by_role("checkbox", name="I have saved these codes"))
     page.keyboard.press("Space")
-    press(page, "button", "Done", shows="Two-factor authentication")
+    press(page, "button", "Done", shows="Security")
     press(page, "link", "Turn off", shows="Turn off two-factor authentication")
     press(page, "link", "Use a backup code")
     expect(steps.backup_code_field(page)).to_be_focused()
@@ -80,7 +80,7 @@ def test_the_main_journey_by_keyboard(page, user):
     type_into(page, steps.backup_code_field(page), codes[0])
     press(page, "button", "Turn off")
     steps.expect_text(page, "Two-factor authentication is off.")
-    expect_focused_panel(page, "Two-factor authentication")
+    expect_focused_panel(page, "Security")
 
 
 def test_the_skip_link_is_first_and_skips_the_header(page):
@@ -197,7 +197,7 @@ def test_the_main_journey_without_javascript(page, user):
             expect(page.get_by_role("button", name=re.compile("Copy|Download|Print"))).to_have_count(0)
             expect(page.get_by_text("Check what you wrote down")).to_be_hidden()
         if name == "code":
-            hint = "The six digits that your authenticator app shows now."
+            hint = "The six digits your authenticator app shows now."
             expect(steps.code_field(page)).to_have_accessible_description(hint)
             steps.expect_wrong_code(page, "000000")
     assert not SecondFactor.objects.exists()

@@ -72,7 +72,7 @@ def test_back_and_forward_show_no_form_after_sign_in_and_no_account_after_sign_o
     steps.press(page, "Sign in")
     steps.submit_password(page, user, shows="Enter your code")
     page.go_back()
-    steps.expect_heading(page, "A stolen password should not be enough")
+    steps.expect_heading(page, "A stolen password shouldn't be enough")
     page.go_forward()
     steps.enter_code(page, phone.code(), shows="Your account")
     page.go_back()

@@ -62,13 +62,13 @@ class Adapter:
         paragraphs = (
             _(
                 "Look for your backup codes first. You saved ten of them when you turned on two-factor "
-                "authentication, perhaps in a file, in your password manager or on paper. Any unused one signs you in."
+                "authentication, maybe in a file, in your password manager or on paper. Any unused one signs you in."
             ),
-            _("Is the same authenticator app on a tablet or an old phone? Its codes work too."),
+            _("Do you have the same authenticator app on a tablet or an old phone? Its codes work, too."),
             _(
-                "If you have none of these, write to us from the email address of your account. We check that it "
-                "is really you, and then turn two-factor authentication off, so that your password signs you in. "
-                "We will never ask for your password."
+                "If you have none of these, email us from your account's email address. We'll check that it's "
+                "really you, then turn off two-factor authentication, so you can sign in with only your password. "
+                "We'll never ask for your password."
             ),
         )
         return "\n\n".join(paragraphs)

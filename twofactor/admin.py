@@ -4,17 +4,14 @@ It shows no secrets and no digests, and of the throttle only until when codes ha
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.admin.utils import display_for_value
-from django.contrib.admin.widgets import AdminTextareaWidget
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -22,12 +19,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 
-from twofactor import report, support
+from twofactor import report
 from twofactor.forms import METHODS
 from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.reauthentication import required_step_up_url
+from twofactor.staff_actions import TURN_OFF, UNLOCK, ReasonForm, StaffAction
 from twofactor.users import identifying_fields
 
 if TYPE_CHECKING:
@@ -54,78 +51,35 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django has no
         return not is_own_page and super().has_delete_permission(request, obj)
 
 
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        label=_("Reason"), widget=AdminTextareaWidget(attrs={"rows": 3, "maxlength": support.REASON_LENGTH})
-    )
-
-    def clean_reason(self) -> str:
-        return support.clean_reason(self.cleaned_data["reason"])
-
-
-class Act(Protocol):
-    """A function of support.py. It returns False if there was nothing to do."""
-
-    def __call__(self, user: AbstractBaseUser, *, reason: str, request: HttpRequest | None) -> bool: ...
-
-
-class StaffAction(NamedTuple):
-    """What staff do to selected users, after a step-up and with a reason."""
-
-    name: str
-    title: "StrOrPromise"
-    explanation: "StrOrPromise"
-    button: "StrOrPromise"
-    apply: Act
-    done: "StrOrPromise"
-    unchanged: "StrOrPromise"
-
-
-UNLOCK = StaffAction(
-    "unlock",
-    _("Unlock codes"),
-    _(
-        "After too many wrong codes, codes have to wait. This ends the wait. Two-factor authentication stays on, and "
-        "the users stay signed in. Each of them gets an email with the reason."
-    ),
-    _("Unlock"),
-    support.unlock,
-    ngettext_lazy("Unlocked codes of %d user.", "Unlocked codes of %d users."),
-    ngettext_lazy("Codes of %d user did not have to wait.", "Codes of %d users did not have to wait."),
-)
-TURN_OFF = StaffAction(
-    "turn_off",
-    _("Turn two-factor authentication off"),
-    _(
-        "The users sign in with the password alone until they turn it on again. They are signed out everywhere, and "
-        "each of them gets an email with the reason."
-    ),
-    _("Turn off"),
-    support.reset,
-    ngettext_lazy("Turned off for %d user.", "Turned off for %d users."),
-    ngettext_lazy("It was already off for %d user.", "It was already off for %d users."),
-)
-
-
 @admin.register(SecondFactor)
 class SecondFactorAdmin(ReadOnlyAdmin):
-    list_display = ("user", "created_at", "updated_at", "waits_until")
+    list_display = ("user", "created_at", "updated_at", "codes_left", "waits_until")
     list_select_related = ("user",)
-    fields = ("user", "created_at", "updated_at", "waits_until")
+    fields = ("user", "created_at", "updated_at", "codes_left", "waits_until")
     actions = ("unlock", "turn_off")
 
-    @admin.display(description=_("codes wait until"))
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SecondFactor]:
+        unused = Count("backup_codes", filter=Q(backup_codes__used_at=None))
+        rows: QuerySet[SecondFactor] = super().get_queryset(request)
+        return rows.annotate(unused_codes=unused)
+
+    @admin.display(description=_("backup codes left"), ordering="unused_codes")
+    def codes_left(self, second_factor: SecondFactor) -> int:
+        unused: int = vars(second_factor)["unused_codes"]
+        return unused
+
+    @admin.display(description=_("codes locked until"))
     def waits_until(self, second_factor: SecondFactor) -> str:
         return display_for_value(second_factor.waits_until(), self.get_empty_value_display())
 
     def has_reset_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("twofactor.delete_secondfactor")
 
-    @admin.action(description=_("Unlock codes, with a reason"), permissions=["reset"])
+    @admin.action(description=_("Unlock codes"), permissions=["reset"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[SecondFactor]) -> HttpResponse | None:
         return self._act(UNLOCK, request, queryset)
 
-    @admin.action(description=_("Turn two-factor authentication off, with a reason"), permissions=["reset"])
+    @admin.action(description=_("Turn off two-factor authentication"), permissions=["reset"])
     def turn_off(self, request: HttpRequest, queryset: QuerySet[SecondFactor]) -> HttpResponse | None:
         return self._act(TURN_OFF, request, queryset)
 
@@ -145,12 +99,14 @@ class SecondFactorAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": action.title,
-            "list_url": request.path,
+            "opts": self.opts,
+            "list_url": request.get_full_path(),
             "action": action,
             "form": form,
             "rows": rows,
             "checkbox_name": ACTION_CHECKBOX_NAME,
         }
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, "twofactor/admin/reason.html", context)
 
     def _report(self, action: StaffAction, request: HttpRequest, *, done: int, unchanged: int) -> None:
@@ -166,7 +122,7 @@ class SecondFactorAdmin(ReadOnlyAdmin):
         """
         users = [row.user for row in rows]
         if request.user in users:
-            message = _("Your own two-factor authentication is managed here, and not in the admin.")
+            message = _("Change your own two-factor authentication here, not in the admin.")
             self.message_user(request, message, messages.ERROR)
             return redirect("twofactor:settings")
         if not request.user.is_superuser and any(getattr(user, "is_superuser", False) for user in users):
@@ -211,7 +167,7 @@ class SecondFactorMixin(admin.ModelAdmin):  # type: ignore[type-arg] # as above
             return _("On")
         page = reverse(admin_urlname(SecondFactor._meta, SafeString("changelist")), current_app=self.admin_site.name)
         url = f"{page}?id__exact={second_factor.pk}"
-        return format_html('{} (<a href="{}">{}</a>)', _("On"), url, _("unlock codes, or turn it off"))
+        return format_html('{} (<a href="{}">{}</a>)', _("On"), url, _("unlock codes or turn it off"))
 
     @admin.display(description=_("On since"))
     def on_since(self, user: "_User") -> str:
@@ -225,7 +181,7 @@ class SecondFactorMixin(admin.ModelAdmin):  # type: ignore[type-arg] # as above
     def last_used(self, user: "_User") -> str:
         return self._display(_entry(user).last_used)
 
-    @admin.display(description=_("Codes wait until"))
+    @admin.display(description=_("Codes locked until"))
     def waits_until(self, user: "_User") -> str:
         return self._display(_entry(user).waits_until)
 
@@ -244,7 +200,15 @@ def _entry(user: "_User") -> report.Entry:
 
 @admin.register(SecurityEvent)
 class SecurityEventAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "kind", "user", "ip", "browser")
+    list_display = ("when", "kind", "user", "ip_address", "browser")
     list_filter = ("kind",)
     list_select_related = ("user",)
-    fields = ("user", "kind", "created_at", "ip", "user_agent")
+    fields = ("user", "kind", "when", "ip_address", "browser", "user_agent")
+
+    @admin.display(description=_("when"), ordering="created_at")
+    def when(self, event: SecurityEvent) -> datetime:
+        return event.created_at
+
+    @admin.display(description=_("IP address"), ordering="ip")
+    def ip_address(self, event: SecurityEvent) -> str | None:
+        return event.ip

@@ -12,12 +12,29 @@ if TYPE_CHECKING:
 
 
 class FocusFirstError(forms.Form):
-    """A form whose first invalid field has the focus, also without JavaScript."""
+    """A form whose first invalid field has the focus, also without JavaScript. Without one it is the first field.
+
+    An error of the whole form leaves the focus to the password, because that field is emptied.
+    """
+
+    has_initial_focus = True  # False on a page whose main subject is not the form
 
     def full_clean(self) -> None:
+        """Templates call this for an unbound form too, through `non_field_errors`."""
         super().full_clean()
         if invalid := [name for name in self.fields if name in self.errors]:
             self.focus(invalid[0])
+        elif self.is_bound or (self.has_initial_focus and not self._has_focus()):
+            self._focus_first()
+
+    def _has_focus(self) -> bool:
+        return any("autofocus" in field.widget.attrs for field in self.fields.values())
+
+    def _focus_first(self) -> None:
+        visible = [name for name, field in self.fields.items() if not field.widget.is_hidden]
+        emptied = [name for name in visible if isinstance(self.fields[name].widget, forms.PasswordInput)]
+        for name in (emptied if self.is_bound else visible)[:1]:
+            self.focus(name)
 
     def focus(self, name: str) -> None:
         for field in self.fields.values():

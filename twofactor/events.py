@@ -73,7 +73,7 @@ def unlocked_by_staff(request: HttpRequest | None, user: AbstractBaseUser, *, re
 
 
 def browser_trusted(request: HttpRequest, user: AbstractBaseUser) -> None:
-    _record(Kind.BROWSER_TRUSTED, user, request)
+    _record(Kind.BROWSER_TRUSTED, user, request, days=conf.trust_days())
 
 
 def signed_in(request: HttpRequest | None, user: AbstractBaseUser) -> None:

@@ -25,7 +25,7 @@ class CodeField(forms.CharField):
 
     default_error_messages = {
         "required": _("Enter the code from your authenticator app."),
-        "malformed": _("A code has six digits, like 123 456."),
+        "malformed": _("Enter all six digits, like 123 456."),
         "backup_code": _("That looks like a backup code."),
     }
 
@@ -57,7 +57,7 @@ class BackupCodeField(forms.CharField):
 
     default_error_messages = {
         "required": _("Enter one of your backup codes."),
-        "malformed": _("A backup code has sixteen letters and digits, like 7KQ2-9MXD-4RTB-W8HN."),
+        "malformed": _("A backup code has 16 letters and digits, like 7KQ2-9MXD-4RTB-W8HN."),
     }
 
     def __init__(self, *, help_text: "StrOrPromise", imported: bool) -> None:
@@ -71,7 +71,7 @@ class BackupCodeField(forms.CharField):
         }
         super().__init__(label=_("Backup code"), help_text=help_text, widget=SecretInput(attrs=attrs))
         if imported:
-            self.error_messages["malformed"] = _("Enter a backup code as you saved it.")
+            self.error_messages["malformed"] = _("Enter the backup code the way you saved it.")
 
     def to_python(self, value: object) -> str:
         typed = super().to_python(value) or ""
@@ -87,11 +87,11 @@ def trust_field(days: int) -> forms.BooleanField:
 
 
 def in_words(seconds: int) -> str:
-    """Return a duration in words, rounded up: 100 is "2 minutes"."""
+    """Return a duration in words, rounded up: 100 is "2 minutes", and 3600 is "1 hour"."""
     if seconds <= 90:
         return ngettext("%d second", "%d seconds", seconds) % seconds
     minutes = -(-seconds // 60)
-    if minutes <= 90:
+    if minutes <= 90 and minutes != 60:
         return ngettext("%d minute", "%d minutes", minutes) % minutes
     hours = -(-seconds // 3600)
     if hours <= 48:

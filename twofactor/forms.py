@@ -27,10 +27,8 @@ PASSWORD_LENGTH = 128
 TOO_MANY = _("Too many wrong codes.")
 # Backup codes imported from another app are throttled like codes from the app.
 IMPORTED_ERROR_MESSAGES = {
-    "delayed": _(
-        "Too many wrong codes. No code and no backup code is taken for %(wait)s; a password reset ends that sooner."
-    ),
-    "unreadable": _("Codes can't be checked right now. Please contact the people who run this site."),
+    "delayed": _("Too many wrong codes. Try again in %(wait)s, or reset your password to end the wait."),
+    "unreadable": _("We can't check codes right now. Please contact support."),
 }
 
 
@@ -45,7 +43,7 @@ class PasswordForm(LimitedForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
         error_messages={
             "required": _("Enter your password."),
-            "null_characters_not_allowed": _("That is not your password."),
+            "null_characters_not_allowed": _("Incorrect password. Try again."),
         },
     )
 
@@ -70,7 +68,7 @@ class PasswordForm(LimitedForm):
     def _check_password(self, password: str) -> None:
         """Refuse a password that is too long to be right before it is hashed."""
         if len(password) > PASSWORD_LENGTH or not passwords.is_right(self.request, password):
-            error = forms.ValidationError(_("That is not your password."), code="wrong_password")
+            error = forms.ValidationError(_("Incorrect password. Try again."), code="wrong_password")
             self.add_error("password", error)
 
 
@@ -92,7 +90,7 @@ class SecondFactorForm(PasswordForm):
 
     error_messages = {
         "source": _("Too many wrong codes from your network. Try again in %(wait)s."),
-        "busy": _("Another code for your account is being checked. Try again in a moment."),
+        "busy": _("We're still checking another code for your account. Try again in a moment."),
     }
 
     def __init__(self, data: QueryDict | None = None, *, attempt: Attempt) -> None:
@@ -152,16 +150,16 @@ class CodeForm(SecondFactorForm):
     name = _("Authenticator app")
     title = _("Enter your code")
     link = _("Use a code from your app")
-    hint = _("The six digits that your authenticator app shows now.")
+    hint = _("The six digits your authenticator app shows now.")
     template_name = "twofactor/methods/code.html"
     allauth_type = "totp"
     has_fixed_length = True
 
     error_messages = {
         **SecondFactorForm.error_messages,
-        "wrong": _("That code is not right. Wait for the next one in your app and try again."),
-        "delayed": _("Too many wrong codes. Codes from your app are taken again in %(wait)s; a backup code works now."),
-        "unreadable": _("Codes from your app can't be checked right now. Use a backup code."),
+        "wrong": _("That code isn't right. Wait for the next one and try again."),
+        "delayed": _("Too many wrong codes. Try again in %(wait)s, or use a backup code."),
+        "unreadable": _("We can't check codes from your app right now. Use a backup code."),
     }
 
     def make_field(self) -> CodeField:
@@ -188,14 +186,14 @@ class BackupCodeForm(SecondFactorForm):
     name = _("Backup codes")
     title = _("Use a backup code")
     link = title
-    hint = _("One of the codes you saved when you turned on two-factor authentication. It works once.")
+    hint = _("One of the codes you saved when you turned on two-factor authentication. Each one works once.")
     template_name = "twofactor/methods/backup.html"
     allauth_type = "recovery_codes"
     is_backup = True
 
     error_messages = {
         **SecondFactorForm.error_messages,
-        "wrong": _("That is not one of your unused backup codes."),
+        "wrong": _("That backup code is wrong or was already used."),
     }
 
     @cached_property

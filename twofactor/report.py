@@ -13,6 +13,7 @@ from django.templatetags.tz import utc
 from twofactor import adapter
 from twofactor.forms import BackupCodeForm, CodeForm
 from twofactor.models import SecondFactor
+from twofactor.models.second_factor import CodeCounts
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import _User
@@ -52,8 +53,8 @@ def entries() -> Iterator[Entry]:
 
 def entry_for(user: "_User") -> Entry:
     second_factor = SecondFactor.objects.for_user(user)
-    left, last_use = second_factor.codes_left_and_last_use() if second_factor else (0, None)
-    return _entry(user, left, last_use)
+    codes = second_factor.count_codes() if second_factor else CodeCounts()
+    return _entry(user, codes.left, codes.last_use)
 
 
 def _entry(user: "_User", codes_left: int, code_used_at: datetime | None) -> Entry:

@@ -6,8 +6,10 @@ from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.db import SessionStore as DatabaseSession
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest
+from django.utils import timezone
 
 from twofactor.models import SecondFactor
 
@@ -83,3 +85,19 @@ def end_all(user: AbstractBaseUser | AnonymousUser, *, except_key: str | None = 
 
         for session in UserSession.objects.filter(user_id=user.pk).exclude(session_key=except_key):
             session.end()
+
+
+def count_others(request: HttpRequest) -> int:
+    """Count the user's other sessions in allauth's list, without those that have ended; 0 if there is no list.
+
+    Only a session store with a table of its own can tell by one statement which sessions have ended.
+    """
+    if not apps.is_installed("allauth.usersessions"):
+        return 0
+    from allauth.usersessions.models import UserSession
+
+    listed = UserSession.objects.filter(user_id=request.user.pk).exclude(session_key=request.session.session_key)
+    if isinstance(request.session, DatabaseSession):
+        live = request.session.model.objects.filter(expire_date__gt=timezone.now())
+        listed = listed.filter(session_key__in=live.values("session_key"))
+    return listed.count()

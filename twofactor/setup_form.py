@@ -30,7 +30,7 @@ class VerifySetupForm(LimitedForm):
 
     error_messages = {
         "source": CodeForm.error_messages["source"],
-        "wrong": _("That code is not right. Check that you scanned this QR code, and try the next code."),
+        "wrong": _("That code isn't right. Check that you scanned this QR code, and try the next code."),
         "ahead": _("Your phone's clock is %(off)s ahead. Set it to the network's time and try the next code."),
         "behind": _("Your phone's clock is %(off)s behind. Set it to the network's time and try the next code."),
     }

@@ -36,13 +36,13 @@ class Ending(TextChoices):
     WRONG_CODES = "wrong_codes", gettext_lazy("Too many wrong codes. Please sign in again.")
     CHANGED = (
         "changed",
-        gettext_lazy("Your password or two-factor authentication changed meanwhile. Please sign in again."),
+        gettext_lazy("Your password or two-factor authentication has just changed. Please sign in again."),
     )
     REPLACED = (
         "replaced",
-        gettext_lazy("Another sign-in or sign-up in this browser replaced yours. Please sign in again."),
+        gettext_lazy("You started another sign-in or sign-up in this browser. Please sign in again."),
     )
-    ENDED = "over", gettext_lazy("That sign-in is over. Please sign in again.")
+    ENDED = "over", gettext_lazy("That sign-in has ended. Please sign in again.")
 
 
 class VerifyStage(LoginStage):
@@ -167,7 +167,7 @@ def verify_stage_required(view: View) -> View:
         if request.POST.get("sign_in") not in (None, "", stage.pending_id):
             # This form belongs to an earlier sign-in from another tab. Its code may be for another account.
             messages.warning(
-                request, _("Another sign-in began in this browser. Enter the code for that one, or cancel it.")
+                request, _("You started another sign-in in this browser. Enter the code for that one, or cancel it.")
             )
             return redirect(stage.urlname)
         return view(request, stage, *args, **kwargs)

@@ -41,7 +41,7 @@ def confirm_url(next_url: str = "", *, unsent: bool = False) -> str:
 def confirm_context(next_url: str, *, unsent: bool) -> dict[str, object]:
     """Return the template context of confirm/ without its form."""
     return {
-        "title": _("Confirm that it is you"),
+        "title": _("Confirm it's you"),
         "url": confirm_url(next_url, unsent=unsent),
         "method_url": confirm_url(),
         "redirect_field_value": next_url,
@@ -58,4 +58,4 @@ def is_unsent(request: HttpRequest) -> bool:
 def ask_to_send_again(request: HttpRequest) -> None:
     """After the step-up, add a message that the form has to be sent again."""
     if is_unsent(request):
-        messages.info(request, _("Thank you. What you sent before was not kept: please send it again."))
+        messages.info(request, _("Thanks. What you changed or selected wasn't saved, so please do it again."))

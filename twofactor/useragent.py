@@ -25,6 +25,13 @@ SYSTEMS = {
     "Linux": "Linux",
 }
 
+HANDHELD = ("iPhone", "iPad", "Android")
+
+
+def is_handheld(header: str) -> bool:
+    """Return whether the browser runs on a phone or a tablet."""
+    return any(mark in header for mark in HANDHELD)
+
 
 def describe(header: str) -> str:
     """Return the browser and the system, "" if neither is known."""

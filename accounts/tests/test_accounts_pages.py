@@ -28,7 +28,7 @@ def test_a_new_user_signs_up_confirms_the_address_and_signs_in(client, db, email
     page = client.get(SIGNUP)
     assert set(inputs(page)) == {"csrfmiddlewaretoken", "full_name", "email", "password1"}
     assert b"placeholder" not in page.content
-    assert page.context["form"].fields["email"].label == "E-mail"
+    assert page.context["form"].fields["email"].label == "Email"
     client.post(SIGNUP, NEWCOMER)
     user = User.objects.get()
     assert (user.email, user.full_name) == ("bob@example.com", "Bob New")
@@ -84,7 +84,7 @@ def test_a_reset_changes_the_password_without_signing_in(client, user, emails_to
 
 def test_an_inactive_account_gets_no_reset_link(client, make_user, emails_to):
     client.post(RESET, {"email": make_user(is_active=False).email})
-    assert "There is no account with this address" in emails_to("ada@example.com")[0].body
+    assert "there's no account with this email address" in emails_to("ada@example.com")[0].body
 
 
 def test_a_reset_keeps_2fa_on_and_clears_its_delay(client, user, second_factor, secret, emails_to):

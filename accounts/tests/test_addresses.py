@@ -346,7 +346,7 @@ def test_an_unconfirmed_address_gets_no_password_reset_and_no_notification(user,
     with context.request_context(rf.get("/")):
         get_adapter().send_notification_mail("account/email/password_changed", user, email=SHARED)
     (email,) = emails_to(SHARED)
-    assert "There is no account with this address" in email.body
+    assert "there's no account with this email address" in email.body
 
 
 @pytest.mark.parametrize("verified, message", [

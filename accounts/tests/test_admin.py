@@ -8,10 +8,11 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
+from django.utils import timezone
 
 from accounts.deletion import LastSuperuser, delete_by_staff
 from accounts.models import User
-from twofactor.models import AuthenticatorApp, SecondFactor
+from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.tests.constants import PASSWORD, SECRET, SETTINGS
 from twofactor.tests.helpers import code_now, is_signed_in, new_client, sign_in, sign_in_with_2fa
 from twofactor.tests.responses import message_levels
@@ -88,6 +89,35 @@ def test_the_admin_shows_no_secret_digest_or_counter(stepped_up_client, second_f
         assert not [text for text in hidden if text in page.content.decode()]
 
 
+def test_the_index_has_the_name_of_the_site_and_a_name_for_each_section(stepped_up_client, settings):
+    settings.TWOFACTOR_ISSUER = "Acme <b>"
+    page = stepped_up_client.get("/admin/")
+    assert "<span>Acme &lt;b&gt; admin</span>" in page.content.decode()
+    names = [str(app["name"]) for app in page.context["app_list"]]
+    assert names == ["Email addresses", "People", "Permissions", "Two-factor authentication"]
+
+
+@pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("action, consequence", [
+    ("unlock", "Two-factor authentication stays on"), ("turn_off", "They sign in with only a password"),
+])  # fmt: skip
+def test_an_action_says_what_will_happen_and_can_be_cancelled_without_losing_the_filter(
+    stepped_up_client, user, action, consequence
+):
+    filtered = f"{SECOND_FACTORS}?q=ada"
+    rows = [user.second_factor.pk]
+    page = stepped_up_client.post(filtered, {"action": action, "_selected_action": rows}).content.decode()
+    assert consequence in page
+    assert "They get an email with the reason." in page
+    assert page.count(f'<a href="{filtered}"') == 2  # in the breadcrumbs, and Cancel
+
+
+def test_the_list_of_second_factors_shows_how_many_backup_codes_are_left(stepped_up_client, second_factor):
+    BackupCode.objects.filter(pk=second_factor.backup_codes.first().pk).update(used_at=timezone.now())
+    page = stepped_up_client.get(f"{SECOND_FACTORS}?q=ada").content.decode()
+    assert '<td class="field-codes_left">9</td>' in page
+
+
 def test_the_list_of_users_shows_who_has_2fa(stepped_up_client, user):
     page = stepped_up_client.get(USERS).content.decode()
     assert [page.count(f'alt="{value}"') for value in ("True", "False")] == [4, 2]  # staff, active, 2FA
@@ -154,7 +184,7 @@ def test_a_post_without_step_up_is_neither_stored_nor_repeated(superuser_client,
     ):
         assert requires_step_up(response, next_url=next_url)
     assert dict(superuser_client.session) == before
-    assert b"What you sent was not kept" in superuser_client.get(response["Location"]).content
+    assert b"What you changed or selected wasn't saved" in superuser_client.get(response["Location"]).content
     assert step_up(superuser_client, next=page)["Location"] == page
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
@@ -191,7 +221,7 @@ def test_a_password_set_by_staff_ends_all_sessions_and_is_emailed_and_logged(
     assert [row.session_key for row in UserSession.objects.all()] == [stepped_up_client.session.session_key]
     (email,) = emails_to(user.email)
     assert "Your password was changed" in email.subject
-    assert "The staff of Twofactor" in email.body
+    assert "Our staff changed the password" in email.body
     assert f"event=password_set_by_staff user={user.pk} staff={superuser.pk} ip=127.0.0.1" in caplog.text
     assert not [hidden for hidden in (NEW_PASSWORD, "127.0.0.1") if hidden in email.body]
     assert NEW_PASSWORD not in caplog.text
@@ -252,7 +282,7 @@ def test_an_account_deleted_by_staff_is_told_to_its_owner_and_logged(
     stepped_up_client.post(USERS, {"action": "delete_selected", "_selected_action": [bob.pk], "post": "yes"})
     for each in (user, bob):
         (message,) = emails_to(each.email)
-        assert "The staff of Twofactor deleted your account" in message.body
+        assert "Our staff deleted your Twofactor account" in message.body
         assert "127.0.0.1" not in message.body
         assert f"event=account_deleted_by_staff user={each.pk} staff={superuser.pk} ip=127.0.0.1" in caplog.text
     assert not is_signed_in(browser)

@@ -19,7 +19,7 @@ def test_the_form_has_the_name_and_saves_a_new_one(client):
     assert inputs(client.get(NAME))["full_name"]["value"] == "Ada Example"
     assert redirect_target(client.post(NAME, {"full_name": "Ada  King\n Lovelace "})) == "/"
     assert User.objects.get().full_name == "Ada King Lovelace", "One line and single spaces, as in a greeting."
-    assert messages_on(client.get("/")) == ["Your name is changed."]
+    assert messages_on(client.get("/")) == ["Your name was changed."]
     assert redirect_target(client.post(NAME, {"full_name": "Ada"}, headers=HTMX)) == "/"
 
 

@@ -19,7 +19,7 @@ from twofactor.tests.helpers import (
 from twofactor.tests.responses import errors, inputs, is_full_page, messages_on, redirect_target
 
 DELETE = "/accounts/delete/"
-DELETED = "Your account is deleted. We sent you an email about it."
+DELETED = "Your account was deleted. We've emailed you about it."
 
 
 @pytest.fixture

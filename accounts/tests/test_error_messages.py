@@ -17,21 +17,21 @@ WRONG = "wrong-wrong-wrong"
 FIELDS = {"email": "bob@example.com", "full_name": "Bob Newcomer", "password1": PASSWORD}  # of a valid sign-up
 
 MISTAKES = [
-    (SIGNUP, {"full_name": ""}, "This field is required."),
+    (SIGNUP, {"full_name": ""}, "Enter your name."),
     (SIGNUP, {"full_name": "x" * 151}, "Use at most 150 characters."),
-    (SIGNUP, {"full_name": "Bob\0"}, "One of these characters cannot be used here."),
+    (SIGNUP, {"full_name": "Bob\0"}, "One of these characters can't be used here."),
     (SIGNUP, {"email": "bob"}, "Enter an email address, like name@example.com."),
-    (SIGNUP, {"password1": "quarry"}, "Your password needs at least 12 characters."),
-    (SIGNUP, {"password1": "x1 " * 43}, "Your password may have at most 128 characters."),
-    (SIGNUP, {"password1": "1qaz2wsx3edc"}, "This password is too common."),
-    (SIGNUP, {"password1": "bob@example.com"}, "Your password is too much like your name or email address."),
+    (SIGNUP, {"password1": "quarry"}, "Use at least 12 characters."),
+    (SIGNUP, {"password1": "x1 " * 43}, "Use at most 128 characters."),
+    (SIGNUP, {"password1": "1qaz2wsx3edc"}, "Too many people use this password. Choose a different one."),
+    (SIGNUP, {"password1": "bob@example.com"}, "Choose a password that's less like your name or email address."),
     (LOGIN, {"login": "ada", "password": WRONG}, "Enter an email address, like name@example.com."),
-    (LOGIN, {"login": "ada@example.com", "password": WRONG}, "That address and that password do not belong together."),
-    (EMAIL, {"action_add": "", "email": "ada@example.com"}, "You have added this address already."),
-    (CHANGE, {"oldpassword": WRONG}, "That is not your password."),
-    (CHANGE, {"oldpassword": PASSWORD, "password1": "quarry"}, "Your password needs at least 12 characters."),
-    (SETUP, {"password": "x\0"}, "That is not your password."),
-    (REAUTHENTICATE, {"password": WRONG}, "That is not your password."),
+    (LOGIN, {"login": "ada@example.com", "password": WRONG}, "Incorrect email or password."),
+    (EMAIL, {"action_add": "", "email": "ada@example.com"}, "You've already added this address."),
+    (CHANGE, {"oldpassword": WRONG}, "Incorrect password. Try again."),
+    (CHANGE, {"oldpassword": PASSWORD, "password1": "quarry"}, "Use at least 12 characters."),
+    (SETUP, {"password": "x\0"}, "Incorrect password. Try again."),
+    (REAUTHENTICATE, {"password": WRONG}, "Incorrect password. Try again."),
 ]  # fmt: skip
 
 
@@ -54,11 +54,11 @@ def test_errors_use_the_messages_of_the_site_in_the_language_of_the_page(user, m
         shown.append((message, shown_error(client.post(path, {**FIELDS, **typed}))))
     cache.clear()
     tries = [signed_out.post(LOGIN, {"login": user.email, "password": WRONG}) for _ in range(11)]
-    shown.append(("Too many tries. Try again in 60 seconds, or reset your password.", shown_error(tries[-1])))
+    shown.append(("Too many attempts. Try again in 60 seconds, or reset your password.", shown_error(tries[-1])))
     with override(language):
         user.emailaddress_set.update(verified=False)
         form = ResetPasswordKeyForm({"full_name": "Ada", "language": "tlh", "password1": PASSWORD}, user=user)
-        shown.append(("Choose one of the entries.", form.errors["language"][0]))
+        shown.append(("Choose one of the options.", form.errors["language"][0]))
     if language == "en":
         assert [message for message, error in shown if message != error] == []
     else:

@@ -47,7 +47,7 @@ def known_browser(user):
 
 
 def test_a_known_browser_is_not_locked_out(user, known_browser):
-    assert "Too many tries" in guess_passwords(user.email, 21)
+    assert "Too many attempts" in guess_passwords(user.email, 21)
     assert not can_sign_in(new_client(REMOTE_ADDR="192.0.2.2"), user)
     assert can_sign_in(known_browser, user)
 
@@ -96,7 +96,7 @@ def test_no_host_header_spelling_or_second_address_gives_more_tries(user, emails
     for number in range(20):
         assert "Too many" not in guess_password(emails[number % len(emails)], number, HTTP_HOST=f"testserver:{number}")
     for email in emails:
-        assert "Too many tries" in guess_password(email, 20, HTTP_HOST="localhost")
+        assert "Too many attempts" in guess_password(email, 20, HTTP_HOST="localhost")
 
 
 def reset_password(user, emails_to, browser=None):
@@ -112,7 +112,7 @@ def test_a_password_reset_clears_no_limit_of_another_account_with_the_same_addre
     EmailAddress.objects.create(user=attacker, email=user.email)
     guess_passwords(user.email, 20)
     reset_password(attacker, emails_to)
-    assert "Too many tries" in guess_password(user.email, 20)
+    assert "Too many attempts" in guess_password(user.email, 20)
     reset_password(user, emails_to)
     assert can_sign_in(new_client(), user, password=NEW_PASSWORD)
 
@@ -208,7 +208,7 @@ def test_an_account_sends_at_most_three_links_to_an_address_of_another_account(u
     for _ in range(4):
         answer = client.post(EMAIL, {"action_send": "", "email": user.email}, follow=True)
     assert len(emails_to(user.email)) == 3
-    assert f"If we can email {user.email}, a link is on its way." in answer.content.decode()
+    assert f"If {user.email} can receive email, a link is on its way." in answer.content.decode()
 
 
 def test_every_email_with_a_link_is_rate_limited():

@@ -1,5 +1,7 @@
 """Sign-in, sign-out, and the list of sessions."""
 
+import html
+
 import pytest
 from allauth.account.adapter import get_adapter
 from allauth.core import context
@@ -10,6 +12,7 @@ from twofactor.tests.helpers import give_password, is_signed_in, new_client, sig
 from twofactor.tests.responses import inputs, redirect_target
 
 SIGNUP, RESET, SESSIONS = "/accounts/signup/", "/accounts/password/reset/", "/accounts/sessions/"
+EVERYWHERE_ELSE = "You're signed out everywhere else."
 
 
 @pytest.mark.parametrize("url, is_safe", [
@@ -66,6 +69,23 @@ def test_the_code_page_has_no_link_to_sign_in_or_sign_up(client, user, second_fa
     page = client.get(VERIFY_LOGIN).content.decode()
     assert f'href="{SIGNUP}' not in page
     assert f'href="{LOGIN}' not in page
+
+
+def test_the_current_session_is_listed_first_and_then_the_newest(user):
+    clients = [sign_in(new_client(), user) for _ in range(3)]
+    first, second, third = [client.session.session_key for client in clients]
+    listed = [session.session_key for session in clients[1].get(SESSIONS).context["sessions"]]
+    assert listed == [second, third, first]
+
+
+@pytest.mark.parametrize("all_others, words", [(False, "Signed out: Firefox on Linux."), (True, EVERYWHERE_ELSE)])
+def test_a_notice_says_which_sessions_were_signed_out(client, user, all_others, words):
+    agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    other = sign_in(new_client(HTTP_USER_AGENT=agent), user).session.session_key
+    sign_in(client, user)
+    end_other = f"/accounts/sessions/{UserSession.objects.get(session_key=other).pk}/end/"
+    page = client.post(SESSIONS if all_others else end_other, follow=True)
+    assert words in html.unescape(page.content.decode())
 
 
 @pytest.mark.parametrize("which", ["own", "other", "all others"])

@@ -78,7 +78,7 @@ def test_a_changed_address_ends_all_sessions_and_is_emailed_to_both_addresses_an
     for address in (old, WANTED):
         (email,) = emails_to(address)
         assert f"from {old} to {WANTED}" in email.body
-        assert "The staff of Twofactor" in email.body
+        assert "Our staff changed the email address" in email.body
         assert "127.0.0.1" not in email.body
     assert f"event=address_changed_by_staff user={user.pk} staff=" in caplog.text
 

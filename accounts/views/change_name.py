@@ -16,6 +16,6 @@ def change_name(request: AuthenticatedRequest) -> HttpResponse:
     if form.is_valid():
         request.user.full_name = form.cleaned_data["full_name"]
         request.user.save(update_fields=["full_name"])
-        messages.success(request, _("Your name is changed."))
+        messages.success(request, _("Your name was changed."))
         return redirect("home")
     return render(request, "account/change_name.html", {"form": form}, status=422 if form.is_bound else 200)

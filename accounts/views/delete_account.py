@@ -27,7 +27,7 @@ def refuse_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFact
         return keep_last_superuser(request)
     if not has_proof(request, second_factor):
         messages.error(
-            request, _("Your account has no password to confirm. Sign out, sign in again, and delete it right then.")
+            request, _("Your account has no password to confirm. Sign out, sign back in, and delete it right away.")
         )
         return redirect("account_logout")
     return None
@@ -66,5 +66,5 @@ def sign_out(request: AuthenticatedRequest) -> HttpResponse:
     known_browsers.forget(request, response, request.user)
     trust.forget(request, response, request.user)
     logout(request)
-    messages.success(request, _("Your account is deleted. We sent you an email about it."))
+    messages.success(request, _("Your account was deleted. We've emailed you about it."))
     return response

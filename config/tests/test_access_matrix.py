@@ -76,6 +76,7 @@ def model_admin(path, **others):
 
 TABLE = {
     "/": public(LOOK),
+    "/security/": public(LOOK),
     "/language/": public(HOME, staff_without_2fa=HOME),
     # --- The second factor ---
     "/accounts/2fa/": signed_in(LOOK),

@@ -12,10 +12,11 @@ def test_every_message_says_what_to_do(settings, monkeypatch):
     settings.SENTRY_DSN, settings.SITE_URL, settings.SECURE_SSL_REDIRECT = "x", "https://*", True
     settings.EMAIL_BACKEND = "config.mail.TerminalBackend"
     messages = run_checks(tags=["site"], include_deployment_checks=True)
-    settings.TRUSTED_PROXY_COUNT = -1
+    settings.TRUSTED_PROXY_COUNT, settings.SECURITY_EXPIRES = -1, "soon"
     hints = {message.id: message.hint for message in [*messages, *run_checks(tags=["site"])]}
     words = {
         "site.W001": "pip install sentry-sdk", "site.E001": "the number of your proxies", "site.E002": "Set SITE_URL",
+        "site.W002": "Set SECURITY_EXPIRES",
         "site.I001": "set TRUSTED_PROXY_COUNT", "site.I002": "Set EMAIL_URL",
     }  # fmt: skip
     assert hints.keys() == words.keys()
@@ -31,6 +32,8 @@ def test_the_site_starts_without_sentry_sdk(monkeypatch):
     ({}, [], []),
     ({"SENTRY_DSN": "https://key@sentry.example/1"}, ["site.W001"], ["site.W001"]),
     ({"TRUSTED_PROXY_COUNT": -1}, ["site.E001"], ["site.E001"]), ({"TRUSTED_PROXY_COUNT": 2}, [], []),
+    *[({"SECURITY_EXPIRES": wrong}, ["site.W002"], ["site.W002"]) for wrong in ("soon", "2020-01-31")],
+    ({"SECURITY_EXPIRES": "2999-12-31"}, [], []),
     ({"SECURE_SSL_REDIRECT": True}, [], ["site.I001"]),
     ({"SECURE_SSL_REDIRECT": True, "TRUSTED_PROXY_COUNT": 1}, [], []),
     ({"EMAIL_BACKEND": "config.mail.TerminalBackend"}, [], ["site.I002"]),

@@ -233,7 +233,19 @@ def test_html_has_language_and_direction(user, second_factor, rf, emails_to, lan
     user.language = language
     RECORD["turned_on"](rf.get("/"), user)
     with translation.override(language):
-        label = translation.gettext("Open your settings")
+        label = translation.gettext("Open security settings")
     (message,) = emails_to(user.email)
     assert f'<html lang="{language}" dir="{direction}">' in html_of(message)
-    assert words(re.search(BUTTON, html_of(message), re.DOTALL)[0]) == label.split() != ["Open", "your", "settings"]
+    assert words(re.search(BUTTON, html_of(message), re.DOTALL)[0]) == label.split() != ["Open", "security", "settings"]
+
+
+@pytest.mark.parametrize("cause, lifetime", [
+    ("account_already_exists", "expires in 1 hour."),
+    ("password_reset_key", "expires in 1 hour."),
+    ("email_confirmation", "expires in 3 days."),
+    ("email_confirmation_signup", "expires in 3 days."),
+])  # fmt: skip
+def test_a_link_says_when_it_expires(make_user, cause, lifetime):
+    CAUSES[cause](new_client(), make_user("ada@example.com"))
+    run_on_commit()
+    assert lifetime in mail.outbox[-1].body

@@ -56,7 +56,8 @@ def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(real_hasher, user,
 
 
 @pytest.mark.parametrize("path, days, expected", [
-    (SETTINGS, 0, 4), (SETTINGS, 30, 5),
+    (SETTINGS, 0, 5), (SETTINGS, 30, 6),
+    ("/", 0, 3),
     ("/nowhere/", 0, 2),  # the session, and the user with the second factor
 ])  # fmt: skip
 def test_the_number_of_statements_of_a_page(user, second_factor, secret, settings, statements, path, days, expected):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -22,6 +23,14 @@ from twofactor.models.throttle import Throttled
 
 class ChangedMeanwhile(Exception):
     """The user's 2FA is no longer as the caller read it, so nothing was changed (optimistic lock)."""
+
+
+class CodeCounts(NamedTuple):
+    """How many backup codes are unused, how many there are, and when the last one was used."""
+
+    left: int = 0
+    total: int = 0
+    last_use: datetime | None = None
 
 
 class SecondFactorManager(models.Manager["SecondFactor"]):
@@ -146,10 +155,10 @@ class SecondFactor(Throttled):
         """Count the unused backup codes."""
         return self.backup_codes.filter(used_at=None).count()
 
-    def codes_left_and_last_use(self) -> tuple[int, datetime | None]:
-        """Return how many backup codes are unused, and when the last one was used, by one statement."""
-        found = self.backup_codes.aggregate(left=Count("pk", filter=Q(used_at=None)), last_use=Max("used_at"))
-        return found["left"], found["last_use"]
+    def count_codes(self) -> CodeCounts:
+        """Count the backup codes, and return when the last one was used, by one statement."""
+        unused = Count("pk", filter=Q(used_at=None))
+        return CodeCounts(**self.backup_codes.aggregate(left=unused, total=Count("pk"), last_use=Max("used_at")))
 
     @property
     def has_imported_codes(self) -> bool:

@@ -1,6 +1,6 @@
 from django import template
 
-from twofactor.useragent import describe
+from twofactor.useragent import describe, is_handheld
 
 register = template.Library()
 
@@ -9,3 +9,9 @@ register = template.Library()
 def browser(header: str) -> str:
     """Describe a User-Agent header in words. Return an unknown header unchanged."""
     return describe(header) or header
+
+
+@register.filter
+def device_icon(header: str) -> str:
+    """Return the template of the icon for this User-Agent header."""
+    return f"twofactor/icons/{'phone' if is_handheld(header) else 'computer'}.html"

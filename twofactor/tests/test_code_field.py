@@ -41,6 +41,4 @@ def test_the_hint_of_a_form_that_submits_itself_says_so(client_with_2fa, path):
         assert inputs(response)[field]["aria-describedby"] == f"id_{field}_helptext"
         assert f'id="id_{field}_helptext"' in text
         submits_itself = path == CONFIRM and method == "code"
-        assert (
-            ("The code is sent when you type the sixth digit." in text) is ("data-autosubmit" in text) is submits_itself
-        )
+        assert ("We'll check it after the sixth digit." in text) is ("data-autosubmit" in text) is submits_itself

@@ -133,7 +133,7 @@ def test_unlock_ends_delay_and_lock_and_keeps_2fa_and_sessions(
     for each in (second_factor, bob.second_factor):
         update(each, **throttle)
     with caplog.at_level(logging.INFO, "twofactor"):
-        assert "codes are checked again" in run_command("twofactor", "unlock", user.email, *REASON)
+        assert "codes are unlocked" in run_command("twofactor", "unlock", user.email, *REASON)
     second_factor.refresh_from_db()
     assert (second_factor.seconds_to_wait(), second_factor.version, counters(second_factor)) == (0, version, (0, 0, 0))
     assert SecondFactor.objects.get(user=bob).seconds_to_wait() > 0
@@ -150,7 +150,7 @@ def test_unlock_without_a_delay_or_with_2fa_off_says_so_and_changes_nothing(
     make_user("bob@example.com")
     update(second_factor, failures=4)
     assert run_command("twofactor", "unlock", user.email, "bob@example.com", *REASON).splitlines() == [
-        "ada@example.com: codes were not delayed.", "bob@example.com: 2FA is off.",
+        "ada@example.com: codes were not locked.", "bob@example.com: 2FA is off.",
     ]  # fmt: skip
     assert counters(second_factor)[0] == 4
     assert event_kinds() == []

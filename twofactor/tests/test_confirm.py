@@ -82,8 +82,8 @@ def test_the_toggle_and_the_form_keep_the_query(client_with_2fa):
 
 
 def test_the_page_and_the_message_after_it_say_that_the_form_was_not_kept(client_with_2fa, secret):
-    assert b"not kept" not in client_with_2fa.get(CONFIRM).content
-    assert b"not kept" in client_with_2fa.get(confirm_url(unsent=1)).content
-    assert b"not kept" in client_with_2fa.post(confirm_url(unsent=1), {"code": wrong_code(secret)}).content
+    assert b"wasn't saved" not in client_with_2fa.get(CONFIRM).content
+    assert b"wasn't saved" in client_with_2fa.get(confirm_url(unsent=1)).content
+    assert b"wasn't saved" in client_with_2fa.post(confirm_url(unsent=1), {"code": wrong_code(secret)}).content
     client_with_2fa.post(confirm_url(unsent=1), {"code": code_now(secret)})
     assert message_levels(client_with_2fa.get(SETTINGS)) == ["info"]

@@ -176,9 +176,9 @@ def test_an_htmx_request_for_the_panel_gets_the_confirm_form(htmx_client, booste
 
 def test_the_confirm_form_in_the_panel_says_that_the_post_was_not_kept(htmx_client):
     response = htmx_client.post(DELETE, {"note": NOTE}, headers={**FROM_HOST_PAGE, "HX-Target": "panel"})
-    assert b"not kept" in response.content
+    assert b"wasn't saved" in response.content
     assert NOTE.encode() not in response.content
-    assert b"not kept" not in htmx_client.get(REPORT, headers={"HX-Target": "panel"}).content
+    assert b"wasn't saved" not in htmx_client.get(REPORT, headers={"HX-Target": "panel"}).content
 
 
 # --- API requests ---------------------------------------------------------------------------------

@@ -79,12 +79,12 @@ def test_malformed_input_is_a_field_error_and_not_charged(bind, request_, form, 
 
 
 @pytest.mark.parametrize("form, why, wait, words", [
-    (CodeForm, "wrong", None, "That code is not right. Wait for the next one in your app and try again."),
-    (BackupCodeForm, "wrong", None, "That is not one of your unused backup codes."),
-    (CodeForm, "delayed", 91, "Codes from your app are taken again in 2 minutes; a backup code works now."),
-    (CodeForm, "unreadable", None, "Codes from your app can't be checked right now. Use a backup code."),
+    (CodeForm, "wrong", None, "That code isn't right. Wait for the next one and try again."),
+    (BackupCodeForm, "wrong", None, "That backup code is wrong or was already used."),
+    (CodeForm, "delayed", 91, "Try again in 2 minutes, or use a backup code."),
+    (CodeForm, "unreadable", None, "We can't check codes from your app right now. Use a backup code."),
     (BackupCodeForm, "source", 30, "Too many wrong codes from your network. Try again in 30 seconds."),
-    (CodeForm, "busy", 1, "Another code for your account is being checked. Try again in a moment."),
+    (CodeForm, "busy", 1, "We're still checking another code for your account. Try again in a moment."),
     (CodeForm, "signed_out", None, "Too many wrong codes."), (CodeForm, "ended", None, "Too many wrong codes."),
 ])  # fmt: skip
 def test_a_refusal_is_an_error_with_a_status_and_the_time_to_wait(bind, form, why, wait, words):
@@ -113,7 +113,8 @@ def test_a_backup_code_is_accepted_during_the_delay_and_with_an_unreadable_secre
 
 
 @pytest.mark.parametrize("seconds, expected", [
-    (1, "1 second"), (90, "90 seconds"), (91, "2 minutes"), (5401, "2 hours"), (172801, "3 days"),
+    (1, "1 second"), (90, "90 seconds"), (91, "2 minutes"), (3600, "1 hour"), (3601, "61 minutes"), (5401, "2 hours"),
+    (172801, "3 days"),
 ])  # fmt: skip
 def test_a_wait_is_rounded_up_to_a_readable_duration(seconds, expected):
     assert fields.in_words(seconds) == expected

@@ -108,7 +108,7 @@ def test_a_correct_code_of_a_setup_has_its_time_step(setup_form, request_, code_
 
 @pytest.mark.parametrize("seconds, expected", [
     (60, "Your phone's clock is 60 seconds ahead."), (-300, "Your phone's clock is 5 minutes behind."),
-    (86400, "That code is not right."),
+    (86400, "That code isn't right."),
 ])  # fmt: skip
 def test_the_error_of_a_setup_has_the_clock_offset(setup_form, code_at, seconds, expected):
     form = setup_form(code_at(NOW + seconds))

@@ -175,7 +175,7 @@ def test_the_fields_recognize_any_shape_only_if_there_are_imported_codes(bind, s
     imported = request.getfixturevalue("imported")
     assert error_codes(bind("0041 2857", CodeForm)) == {"code": ["backup_code"]}
     form = bind("12345")
-    assert form.errors["backup_code"] == ["Enter a backup code as you saved it."]
+    assert form.errors["backup_code"] == ["Enter the backup code the way you saved it."]
     assert form.fields["backup_code"].widget.attrs["autocapitalize"] == "none"
     assert bind("0041 2857").is_valid()
     assert counters(imported) == (0, 0, 0)

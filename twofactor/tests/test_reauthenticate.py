@@ -76,10 +76,10 @@ def test_the_password_page_of_allauth_redirects_to_the_step_up_page(client_with_
 
 def test_the_page_and_the_message_after_it_say_that_the_form_was_not_kept(client_with_2fa, secret):
     page = f"{REAUTHENTICATE}?next={EMAIL}&unsent=1"
-    assert b"not kept" not in client_with_2fa.get(f"{REAUTHENTICATE}?next={EMAIL}").content
-    assert b"What you sent was not kept" in client_with_2fa.get(page).content
+    assert b"wasn't saved" not in client_with_2fa.get(f"{REAUTHENTICATE}?next={EMAIL}").content
+    assert b"What you changed or selected wasn't saved" in client_with_2fa.get(page).content
     typed = {"password": PASSWORD, "next": EMAIL, "unsent": "1"}
-    assert b"What you sent was not kept" in client_with_2fa.post(REAUTHENTICATE, typed).content
+    assert b"What you changed or selected wasn't saved" in client_with_2fa.post(REAUTHENTICATE, typed).content
     assert redirect_target(client_with_2fa.post(REAUTHENTICATE, {**typed, "code": code_now(secret)})) == EMAIL
     assert message_levels(client_with_2fa.get(EMAIL)) == ["info"]
 

@@ -1,12 +1,17 @@
-"""The settings page, and its status block, which it reloads over HTMX."""
+"""The security page, and its status block, which it reloads over HTMX."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from twofactor.models import BackupCode, SecondFactor, SecurityEvent
-from twofactor.tests.constants import ACTIVITY, DISABLE, HTMX, REGENERATE, SETTINGS, SETUP, STATUS
+from twofactor.tests.constants import ACTIVITY, CHANGE_PASSWORD, DISABLE, HTMX, REGENERATE, SETTINGS, SETUP, STATUS
+from twofactor.tests.helpers import new_client, sign_in
 from twofactor.tests.responses import is_full_page, redirect_target
+
+SET_PASSWORD = "/accounts/password/set/"
 
 
 def linked_paths(response):
@@ -44,7 +49,7 @@ def test_three_remaining_backup_codes_or_fewer_are_low(client_with_2fa, second_f
     assert (response.context["codes_left"], response.context["codes_low"]) == (left, is_low)
     text = response.content.decode()
     assert ("You have no backup codes left. Make new ones now." in text) is (left == 0)
-    assert ("Backup codes left" in text) is (left > 0)
+    assert f"{left} of 10 left" in text
 
 
 def test_no_backup_codes_left_is_said_in_words_by_the_commands(user, second_factor, backup_codes, run_command):
@@ -80,6 +85,46 @@ def test_htmx_gets_only_the_status_block_and_a_plain_browser_the_settings_page(c
     assert response.content.strip().startswith(b'<div id="twofactor-status"')
     assert b'id="panel"' not in response.content
     assert response.context["codes_left"] == 10
+
+
+def test_a_refresh_of_the_status_swaps_the_card_to_turn_2fa_off(client_with_2fa):
+    page = client_with_2fa.get(SETTINGS).content.decode()
+    assert page.count('id="turn-off"') == 1
+    assert "hx-swap-oob" not in page
+    refresh = client_with_2fa.get(STATUS, headers=HTMX)
+    assert 'hx-swap-oob="true"' in refresh.content.decode()
+    assert linked_paths(refresh) == {SETUP, REGENERATE, DISABLE}
+
+
+def test_with_2fa_off_a_refresh_empties_the_card_to_turn_it_off(signed_in_client):
+    refresh = signed_in_client.get(STATUS, headers=HTMX)
+    assert 'hx-swap-oob="true"' in refresh.content.decode()
+    assert linked_paths(refresh) == {SETUP}
+
+
+@pytest.mark.parametrize("others, words", [
+    (0, "Only this browser."), (1, "This browser and 1 other."), (2, "This browser and 2 others."),
+])  # fmt: skip
+def test_it_counts_the_other_sessions_that_have_not_ended(signed_in_client, user, make_user, others, words):
+    for _ in range(others):
+        sign_in(new_client(), user)
+    ended, expired = (sign_in(new_client(), user).session.session_key for _ in range(2))
+    Session.objects.filter(session_key=ended).delete()
+    Session.objects.filter(session_key=expired).update(expire_date=timezone.now())
+    sign_in(new_client(), make_user("bob@example.com"))
+    assert words in signed_in_client.get(SETTINGS).content.decode()
+
+
+def test_a_user_without_a_password_can_set_one(signed_in_client, user):
+    def password_links():
+        text = signed_in_client.get(SETTINGS, headers=HTMX).content.decode()
+        return [path for path in (CHANGE_PASSWORD, SET_PASSWORD) if f'href="{path}"' in text]
+
+    assert password_links() == [CHANGE_PASSWORD]
+    user.set_unusable_password()
+    user.save()
+    signed_in_client.force_login(user)
+    assert password_links() == [SET_PASSWORD]
 
 
 def test_the_settings_page_reloads_the_block_after_a_change(client_with_2fa):

@@ -14,9 +14,9 @@ NEXT = "/accounts/email/?a=b&c=d"
 
 EXPIRED = "Your sign-in took longer than ten minutes. Please sign in again."
 WRONG_CODES = "Too many wrong codes. Please sign in again."
-CHANGED = "Your password or two-factor authentication changed meanwhile. Please sign in again."
-REPLACED = "Another sign-in or sign-up in this browser replaced yours. Please sign in again."
-ENDED = "That sign-in is over. Please sign in again."
+CHANGED = "Your password or two-factor authentication has just changed. Please sign in again."
+REPLACED = "You started another sign-in or sign-up in this browser. Please sign in again."
+ENDED = "That sign-in has ended. Please sign in again."
 
 
 def change_password(client, user):
@@ -114,7 +114,7 @@ def test_a_code_from_the_first_tab_is_not_checked_for_the_sign_in_of_the_second(
     typed = {"code": code_now(secret), "sign_in": first_tab}
     assert redirect_target(request_stage(pending_client, "post", **typed)) == VERIFY_LOGIN
     page = pending_client.get(VERIFY_LOGIN)
-    expected = "Another sign-in began in this browser. Enter the code for that one, or cancel it."
+    expected = "You started another sign-in in this browser. Enter the code for that one, or cancel it."
     assert messages_on(page)[-1:] == [expected]
     assert not SecondFactor.objects.filter(failures__gt=0).exists()
     second_tab = inputs(page)["sign_in"]["value"]

@@ -47,7 +47,7 @@ class ReauthenticateView(BaseReauthenticateView):
         return cancel_url or resolve_url(settings.LOGIN_REDIRECT_URL)
 
     def render_to_response(self, context: Context, **kwargs: object) -> HttpResponse:
-        title = _("Confirm that it is you")
+        title = _("Confirm it's you")
         unsent = is_unsent(self.request)
         cancel_url = self.get_cancel_url()
         return show_form(self.request, "reauthenticate", title=title, unsent=unsent, cancel_url=cancel_url, **context)

@@ -1,4 +1,4 @@
-"""The settings page: status, backup codes left, trusted browsers, recent activity, and links to every action."""
+"""The security page: status, a card for each credential, password, browsers, activity, and links to every action."""
 
 from collections.abc import Iterable
 
@@ -6,9 +6,10 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from twofactor import adapter, conf, trust
+from twofactor import adapter, conf, sessions, trust
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import SecondFactor, TrustedBrowser
+from twofactor.models.second_factor import CodeCounts
 from twofactor.views._backup_codes import SHOWN, remind_of_codes
 from twofactor.views.common import AuthenticatedRequest, second_factor_page
 
@@ -33,7 +34,8 @@ def status(request: AuthenticatedRequest, second_factor: SecondFactor | None) ->
     """Return the status block, which the settings page refreshes over htmx."""
     if not wants_panel(request):
         return redirect("twofactor:settings")
-    return render(request, "twofactor/status.html", status_of(request, second_factor))
+    context = {**status_of(request, second_factor), "is_refresh": True}
+    return render(request, "twofactor/status.html", context)
 
 
 def back_to_settings(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
@@ -43,26 +45,31 @@ def back_to_settings(request: AuthenticatedRequest, second_factor: SecondFactor 
 
 def show_settings(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     user = request.user
+    trust_days = conf.trust_days()
     browsers: Iterable[TrustedBrowser] = ()
-    if second_factor and conf.trust_days():
+    if second_factor and trust_days:
         browsers = trust.valid_browsers(user, second_factor).order_by("-last_used_at")
     context = {
-        "title": _("Two-factor authentication"),
+        "title": _("Security"),
         **status_of(request, second_factor),
+        "has_password": user.has_usable_password(),
+        "other_sessions": sessions.count_others(request),
         "events": user.security_events.order_by("-created_at", "-pk")[: conf.EVENTS_SHOWN],
         "browsers": browsers,
-        "trust_days": conf.trust_days(),
+        "trusts_browsers": second_factor is not None and trust_days > 0,
+        "trust_days": trust_days,
     }
     return render_page(request, "settings", context, at=conf.settings_path())
 
 
 def status_of(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> dict[str, object]:
     """Return the context of the status block."""
-    left, last_use = second_factor.codes_left_and_last_use() if second_factor else (0, None)
+    codes = second_factor.count_codes() if second_factor else CodeCounts()
     return {
         "second_factor": second_factor,
-        "codes_left": left,
-        "codes_used_at": last_use,
-        "codes_low": left <= conf.CODES_LOW,
+        "codes_left": codes.left,
+        "codes_total": codes.total,
+        "codes_used_at": codes.last_use,
+        "codes_low": codes.left <= conf.CODES_LOW,
         "is_required": adapter.current().is_required(request.user),
     }

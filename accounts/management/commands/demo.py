@@ -8,8 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts import addresses
-
-EMAIL, PASSWORD = "demo@example.com", "try-the-demo-2fa"  # Public, so the command refuses to run without DEBUG.
+from accounts.demo import EMAIL, PASSWORD
 
 
 class Command(BaseCommand):

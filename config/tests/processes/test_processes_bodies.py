@@ -34,7 +34,7 @@ def test_a_body_of_ten_megabytes_gets_a_readable_413(sqlite_site):
     for _ in range(3):
         page = post(client, LOGIN, {"login": "x" * 10_000_000})
         assert page.status_code == 413
-        assert "That was too much" in visible_text(page)
+        assert "Request too large" in visible_text(page)
 
 
 def test_forty_slow_bodies_hold_no_database_connection(site):

@@ -105,7 +105,7 @@ class Command(BaseCommand):
             if SecondFactor.objects.for_user(user) is None:
                 return f"{user}: 2FA is off."
             done = support.unlock(user, reason=options["reason"])
-            return f"{user}: codes are checked again. {NOTIFIED}" if done else f"{user}: codes were not delayed."
+            return f"{user}: codes are unlocked. {NOTIFIED}" if done else f"{user}: codes were not locked."
 
         self.for_each(options["users"], unlock)
 

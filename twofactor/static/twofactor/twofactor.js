@@ -1,7 +1,7 @@
 "use strict";
 
 // Every page works without this file. Over a swap it keeps typed values, sets focus and title, and announces the panel.
-// It normalizes typed codes, submits a complete code, and copies, downloads and prints.
+// It normalizes typed codes, submits a complete code, shows passwords, and copies, downloads and prints.
 
 const find = (selector, root = document) => root.querySelector(selector);
 
@@ -12,7 +12,7 @@ function announce(text) {
 
 /** Show the elements that need this file. */
 function showScripted(root) {
-  const scripted = "[data-scripted], [data-download], [data-print], [data-recall]";
+  const scripted = "[data-scripted], [data-download], [data-print], [data-recall], [data-show]";
   for (const element of root.querySelectorAll(scripted)) element.hidden = false;
   // navigator.clipboard exists on HTTPS and localhost only.
   if (navigator.clipboard) for (const element of root.querySelectorAll("[data-copy]")) element.hidden = false;
@@ -149,6 +149,37 @@ document.addEventListener("input", ({ target }) => {
   if (target.id === "recall") checkCopy(target);
 });
 
+// --- Passwords ------------------------------------------------------------------------------------
+
+/** Show the characters of a password, or dots. */
+function showPassword(button, isShown) {
+  const field = button.previousElementSibling;
+  field.type = isShown ? "text" : "password";
+  field.spellcheck = false; // some browsers send a text to a server to check its spelling
+  field.autocapitalize = "none";
+  button.ariaPressed = isShown;
+}
+
+/** Hide the passwords again. Password managers and the code below look for `type=password`. */
+function hidePasswords(root) {
+  for (const button of root.querySelectorAll("[data-show][aria-pressed=true]")) showPassword(button, false);
+}
+
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-show]");
+  if (button) showPassword(button, button.ariaPressed !== "true");
+});
+document.addEventListener("submit", ({ target }) => hidePasswords(target));
+
+/** Mark the minimum length as met while one types. Announce it once, and not with every key. */
+document.addEventListener("input", ({ target: field }) => {
+  const rule = field.closest(".tf-field")?.querySelector("[data-min-length]");
+  if (!rule) return;
+  const isMet = [...field.value.normalize("NFC")].length >= Number(rule.dataset.minLength); // as validators.py counts
+  if (isMet && !rule.matches(".tf-met")) announce(rule.dataset.met);
+  rule.classList.toggle("tf-met", isMet);
+});
+
 // --- Typed values over a swap ---------------------------------------------------------------------
 
 let savedValues = [];
@@ -157,6 +188,7 @@ const pathOf = (field) => field.form?.getAttribute("action")?.split("?")[0];
 
 /** Save the values that the server never sends back: passwords, and the other fields when the method changes. */
 function saveValues(panel) {
+  hidePasswords(panel);
   savedValues = [];
   for (const field of panel.querySelectorAll("input:is([type=password], [name=trust], [data-code][name=code])")) {
     const { name, value, checked } = field;
@@ -186,7 +218,17 @@ window.addEventListener("beforeunload", (event) => {
 
 // --- One request for the panel at a time ----------------------------------------------------------
 
+const BUSY_DELAY = 1000; // milliseconds: a quick answer is not worth an announcement
 let currentRequest = null;
+let busyTimer;
+
+/** Mark a form or link as busy. `aria-disabled` keeps the focus, which a disabled button would lose to the body. */
+function setBusy(element, isBusy) {
+  const isForm = element.matches("form");
+  const controls = isForm ? [...element.elements].filter(({ type }) => type === "submit") : [element];
+  for (const control of controls) control.ariaDisabled = isBusy;
+  (isForm ? element : find("#panel")).ariaBusy = isBusy;
+}
 
 // A later click replaces an earlier request, as in a browser without script. A form is submitted once.
 document.addEventListener("htmx:confirm", (event) => {
@@ -198,10 +240,16 @@ document.addEventListener("htmx:confirm", (event) => {
   else currentRequest?.xhr.abort();
 });
 document.addEventListener("htmx:beforeSend", ({ detail: { elt, target, xhr } }) => {
-  if (target.id === "panel") currentRequest = { elt, xhr };
+  if (target.id !== "panel") return;
+  currentRequest = { elt, xhr };
+  setBusy(elt, true);
+  busyTimer = setTimeout(() => announce(find("#live").dataset.busy), BUSY_DELAY);
 });
-document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
-  if (xhr === currentRequest?.xhr) currentRequest = null;
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
+  if (xhr !== currentRequest?.xhr) return;
+  currentRequest = null;
+  setBusy(elt, false);
+  clearTimeout(busyTimer);
 });
 
 // --- Swaps ----------------------------------------------------------------------------------------
@@ -229,7 +277,6 @@ function showFailure({ detail: { elt, target } }, template) {
   const notice = find(template).content.firstElementChild.cloneNode(true);
   if (elt.matches("form")) elt.prepend(notice);
   else find("#panel-title").after(notice);
-  // The button is disabled until the request has ended, and cannot be focused.
   notice.tabIndex = -1;
   const secret = find("input[type=password], [data-code]", elt);
   (secret ?? notice).focus();
