@@ -17,6 +17,7 @@ from twofactor import conf, crypto
 from twofactor.account import AccountAdapter
 from twofactor.adapter import Adapter
 from twofactor.models import AuthenticatorApp
+from twofactor.passkey_checks import check_passkeys
 from twofactor.stages import VerifyStage
 
 MIDDLEWARE = "twofactor.middleware.TwofactorMiddleware"
@@ -48,6 +49,7 @@ def check_all(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list
         _numbers,
         _site_url,
         _adapter,
+        check_passkeys,
     )
     return _messages(*every)
 

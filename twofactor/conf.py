@@ -1,6 +1,7 @@
 """The TWOFACTOR_* settings with their defaults, and fixed limits. Settings are read at each call: tests change them."""
 
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.urls import reverse
@@ -22,6 +23,7 @@ SIGN_IN_LIMIT_SECONDS = 30 * 60  # how long the tries of a pending sign-in are k
 SOURCE_RATE = (20, 10 * 60)  # wrong codes, and seconds, for one IPv4 address or IPv6 /64, over all accounts
 STEP_UP_RATE = (10, 30 * 24 * 60 * 60)  # wrong passwords in a row, and seconds, until a session ends
 PASSKEYS_AT_MOST = 20  # of one user
+CEREMONY_SECONDS = 5 * 60  # until a challenge for a passkey expires
 CODES_LOW = 3  # backup codes left at which a warning is shown
 CLOCK_REACH = 10 * 60  # seconds ahead or behind that setup recognizes as a wrong clock
 EVENTS_SHOWN = 5  # on the settings page
@@ -94,6 +96,25 @@ def default_site_url() -> str:
         return "http://localhost:8000"
     hosts = [host for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))]
     return f"https://{hosts[0]}" if hosts else ""
+
+
+def passkeys() -> bool:
+    """TWOFACTOR_PASSKEYS: whether users may add and use passkeys."""
+    return getattr(settings, "TWOFACTOR_PASSKEYS", True)
+
+
+def rp_id() -> str:
+    """TWOFACTOR_RP_ID: the domain that passkeys belong to, by default the host of the site's URL.
+
+    Every passkey becomes unusable if it changes.
+    """
+    return getattr(settings, "TWOFACTOR_RP_ID", "") or urlsplit(site_url() or default_site_url()).hostname or ""
+
+
+def origins() -> tuple[str, ...]:
+    """TWOFACTOR_ORIGINS, `https://example.com` each: where passkeys may be used, by default at the site's URL."""
+    origins = getattr(settings, "TWOFACTOR_ORIGINS", ()) or site_url() or default_site_url()
+    return (origins,) if isinstance(origins, str) else tuple(origins)
 
 
 def support_email() -> str:

@@ -60,6 +60,11 @@ def setup(sealed_secret: str) -> Tries:
     return Tries(limit_key("setup", sealed_secret), conf.PENDING_TRIES, conf.SETUP_SECONDS)
 
 
+def assertion(challenge: bytes) -> Tries:
+    """The one use of the challenge of a passkey. The row outlives the challenge."""
+    return Tries(limit_key("assertion", challenge.hex()), 1, 2 * conf.CEREMONY_SECONDS)
+
+
 def passwords_of_session(session_key: str | None) -> Tries:
     """Wrong passwords in a row in one session. Other sessions cannot use them up."""
     return Tries(limit_key("passwords", session_key), *conf.STEP_UP_RATE)
@@ -94,6 +99,10 @@ class SignInTries(Tries):
         It succeeds after `end` too: the right code was one of the five tries, and was still being checked.
         """
         return Limit.objects.filter(pk=self.key).exclude(hits=COMPLETED).update(hits=COMPLETED) == 1
+
+    def complete_without_charge(self) -> bool:
+        """Do what `complete` does after an answer that was not charged. It does not succeed after `end`."""
+        return Limit.objects.hit(self.key, CLOSED, self.seconds) and self.complete()
 
     def end(self) -> bool:
         """Return True to the one request that ends the sign-in after its tries are used up."""

@@ -81,3 +81,4 @@ ACCOUNT_RATE_LIMITS = {"reauthenticate": None}
 
 TWOFACTOR_KEYS = "test:dHdvZmFjdG9yLXRlc3RzLTMyLWJ5dGVzLWxvbmchISE="
 TWOFACTOR_SITE_URL = "http://testserver"
+TWOFACTOR_ORIGINS = ["https://testserver"]
