@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from twofactor import report
-from twofactor.forms import METHODS
+from twofactor.methods import METHODS
 from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.reauthentication import required_step_up_url
 from twofactor.staff_actions import TURN_OFF, UNLOCK, ReasonForm, StaffAction

@@ -12,14 +12,16 @@ from django.http import HttpRequest
 
 from twofactor import events, limits
 from twofactor.models import SecondFactor
-from twofactor.refusals import Refused
+from twofactor.refusals import Copied, Refused
 
 
 class Answer(Protocol):
     """What a user gives as a second factor by one method."""
 
-    key: str  # the method, in events, signals and logs
+    key: str  # the method, in signals and logs
+    refused_event: str  # in the log
     is_backup: bool  # True if the owner is told of each one that was accepted
+    is_counted: bool  # True if a wrong one uses up a try of the pending sign-in
 
     @property
     def is_guessable(self) -> bool:
@@ -28,7 +30,7 @@ class Answer(Protocol):
     def check(self, *, now: float) -> bool:
         """Return whether it is right, and use it up. Charge the account first if it is guessable.
 
-        Raise Refused if it is not checked.
+        Raise Refused if it is not checked, or to say for the log why it is wrong.
         """
 
 
@@ -55,40 +57,49 @@ class Attempt:
         try:
             self._judge(answer, time.time() if now is None else now)
         except Refused as refused:
-            events.code_refused(self.request, user, method=answer.key, why=refused.code)
-            if refused.code == "wrong":
+            events.refused(self.request, user, answer, why=refused.why)
+            if isinstance(refused, Copied):
+                events.passkey_copied(self.request, user, name=refused.name)
+            if refused.code == "wrong" and answer.is_counted:
                 self._follow_up(is_charged=self.second_factor.failures > failures)
             raise
-        events.code_accepted(self.request, user, method=answer.key)
+        events.accepted(self.request, user, method=answer.key)
 
     def _judge(self, answer: Answer, now: float) -> None:
-        charged = self._charge()
+        charged = self._charge(answer)
         try:
             is_right = answer.check(now=now)
-        except Refused:
-            limits.give_back(*charged)
+        except Refused as refused:
+            if refused.code != "wrong":
+                limits.give_back(*charged)
             raise
         if not is_right:
             raise Refused("wrong")
         if answer.is_backup:  # it is used up, even if a parallel request has completed the sign-in
             self.codes_left = self.second_factor.codes_left
             events.backup_code_used(self.request, self.second_factor.user, codes_left=self.codes_left)
-        is_first = self.sign_in is None or self.sign_in.complete()
+        is_first = self._complete(answer)
         limits.give_back(*charged)
         if not is_first:
             raise Refused("closed")
 
-    def _charge(self) -> list[limits.Tries]:
+    def _charge(self, answer: Answer) -> list[limits.Tries]:
         """Charge the source and the pending sign-in. The model charges the account when it checks the answer."""
         source = limits.codes_of_source(self.request)
         if not source.charge():
             raise Refused("source", source.wait())
-        if self.sign_in is None:
+        if self.sign_in is None or not answer.is_counted:
             return [source]
         if not self.sign_in.charge():
             limits.give_back(source)
             raise Refused("ended" if self.sign_in.end() else "closed")
         return [source, self.sign_in]
+
+    def _complete(self, answer: Answer) -> bool:
+        """Return False if a parallel request has completed or ended the pending sign-in."""
+        if self.sign_in is None:
+            return True
+        return self.sign_in.complete() if answer.is_counted else self.sign_in.complete_without_charge()
 
     def _follow_up(self, *, is_charged: bool) -> None:
         """Tell the owner of a lock and of five wrong ones in a row. End the sign-in, or the session, after five.
@@ -116,7 +127,7 @@ class Attempt:
     def is_last_try(self, answer: Answer) -> bool:
         """Return whether one more wrong answer ends the pending sign-in or the session."""
         if self.sign_in:
-            return self.sign_in.left() == 1
+            return answer.is_counted and self.sign_in.left() == 1
         return self.can_end_session and answer.is_guessable and self.second_factor.next_is_fifth_failure
 
     @property

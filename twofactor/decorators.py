@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 
 from twofactor import enrolment, htmx, sessions
 from twofactor.attempts import Attempt
-from twofactor.forms import first_form
+from twofactor.methods import first_form
 from twofactor.models import SecondFactor
 from twofactor.step_up import MIN_MAX_AGE, SAFE, confirm_context, confirm_url
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from typing import Protocol
 
 from allauth.account.adapter import get_adapter
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,9 +19,17 @@ logger = logging.getLogger("twofactor")
 ABOUT_SIGN_INS = {Kind.NEW_BROWSER, Kind.WRONG_CODES, Kind.BROWSER_TRUSTED}
 
 
-def turned_on(request: HttpRequest, user: AbstractBaseUser) -> None:
-    _record(Kind.TURNED_ON, user, request)
-    _signal(signals.turned_on, user, request)
+class Method(Protocol):
+    """A method of the second factor, such as a form class."""
+
+    key: str
+    refused_event: str  # in the log
+
+
+def turned_on(request: HttpRequest, user: AbstractBaseUser, *, by: str = "app") -> None:
+    """Record the first credential, `by`: "app" or "passkey"."""
+    _record(Kind.TURNED_ON, user, request, by=by)
+    _signal(signals.turned_on, user, request, by=by)
 
 
 def turned_off(request: HttpRequest, user: AbstractBaseUser) -> None:
@@ -36,6 +45,35 @@ def codes_regenerated(request: HttpRequest, user: AbstractBaseUser) -> None:
 def phone_changed(request: HttpRequest, user: AbstractBaseUser) -> None:
     _record(Kind.PHONE_CHANGED, user, request)
     _signal(signals.phone_changed, user, request)
+
+
+def passkey_added(request: HttpRequest, user: AbstractBaseUser, *, name: str) -> None:
+    _record(Kind.PASSKEY_ADDED, user, request, name=name)
+    _signal(signals.passkey_added, user, request)
+
+
+def passkey_removed(request: HttpRequest, user: AbstractBaseUser, *, name: str) -> None:
+    _record(Kind.PASSKEY_REMOVED, user, request, name=name)
+    _signal(signals.passkey_removed, user, request)
+
+
+def passkey_copied(request: HttpRequest, user: AbstractBaseUser, *, name: str) -> None:
+    """Record that the sign count of a passkey went back. Email the owner at most once an hour."""
+    email = limits.failure_email("copy_email", user).charge()
+    _record(Kind.PASSKEY_COPIED, user, request, email=email, name=name)
+    _signal(signals.passkey_copied, user, request)
+
+
+def app_added(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Record an authenticator app beside passkeys."""
+    _record(Kind.APP_ADDED, user, request)
+    _signal(signals.app_added, user, request)
+
+
+def app_removed(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Record that passkeys are the only credentials from now on."""
+    _record(Kind.APP_REMOVED, user, request)
+    _signal(signals.app_removed, user, request)
 
 
 def backup_code_used(request: HttpRequest, user: AbstractBaseUser, *, codes_left: int) -> None:
@@ -107,7 +145,7 @@ def account_changed(kind: Kind, user: AbstractBaseUser, request: HttpRequest | N
     _record(kind, user, request, email=False, by_owner=by_owner)
 
 
-def code_accepted(request: HttpRequest, user: AbstractBaseUser, *, method: str) -> None:
+def accepted(request: HttpRequest, user: AbstractBaseUser, *, method: str) -> None:
     """Send the signal only. The sign-in has a row of its own."""
     _signal(signals.accepted, user, request, method=method)
 
@@ -118,11 +156,11 @@ def password_refused(request: HttpRequest, user: AbstractBaseUser) -> None:
     log(logger, logging.WARNING, "password_refused", user=user.pk, ip=ip)
 
 
-def code_refused(request: HttpRequest, user: AbstractBaseUser, *, method: str, why: str) -> None:
-    """Log a refused code and send the signal. There is no row, because attackers could fill the table."""
+def refused(request: HttpRequest, user: AbstractBaseUser, method: Method, *, why: str) -> None:
+    """Log a refused second factor and send the signal. There is no row, because attackers could fill the table."""
     ip = get_adapter().get_client_ip(request)
-    log(logger, logging.WARNING, "code_refused", user=user.pk, factor=method, why=why, ip=ip)
-    _signal(signals.failed, user, request, method=method, why=why)
+    log(logger, logging.WARNING, method.refused_event, user=user.pk, factor=method.key, why=why, ip=ip)
+    _signal(signals.failed, user, request, method=method.key, why=why)
 
 
 def log(to: logging.Logger, level: int, event: str, /, **fields: object) -> None:

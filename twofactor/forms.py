@@ -1,8 +1,9 @@
 """The forms for a proof. One with a second factor is valid only if it was accepted, and validation uses it up.
 
-A method of the second factor is one class in METHODS. The field that was posted decides the method.
+A method of the second factor is one class in methods.METHODS.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from allauth.account import app_settings
@@ -62,7 +63,7 @@ class PasswordForm(LimitedForm):
         return (by_email and user_email(user)) or user.get_username()
 
     def clean(self) -> None:
-        if self.asks_password and not self.errors:
+        if "password" in self.fields and not self.errors:
             self._check_password(self.cleaned_data["password"])
 
     def _check_password(self, password: str) -> None:
@@ -84,7 +85,11 @@ class SecondFactorForm(PasswordForm):
     link: "StrOrPromise"
     hint: "StrOrPromise"
     allauth_type: str  # the type that allauth.mfa records for it
+    refused_event = "code_refused"  # in the log
+    others: "Sequence[type[SecondFactorForm]]" = ()  # the other methods of the account, for links to them
+    query = ""  # the query string of a page that shows this form
     is_backup = False
+    is_counted = True
     has_fixed_length = False  # the script can tell when it is typed
     do_not_call_in_templates = True  # templates link to the class
 
@@ -98,6 +103,11 @@ class SecondFactorForm(PasswordForm):
         self.attempt = attempt
         self.second_factor = attempt.second_factor
         self.fields[self.field_name] = self.make_field()
+
+    @classmethod
+    def is_available(cls, attempt: Attempt) -> bool:
+        """Return whether the account has this method."""
+        return True
 
     @property
     def is_guessable(self) -> bool:
@@ -113,16 +123,6 @@ class SecondFactorForm(PasswordForm):
         """Focus the field, and submit it when it is complete. The page has no other field."""
         self.focus(self.field_name)
         self.sends_itself = self.has_fixed_length
-
-    @property
-    def query(self) -> str:
-        """Return the query string of a page that shows this form."""
-        return "" if self.key == CodeForm.key else f"?method={self.key}"
-
-    @property
-    def others(self) -> list[type["SecondFactorForm"]]:
-        """Return the other methods, for links to them."""
-        return [form for form in METHODS.values() if form.key != self.key]
 
     def words_for(self, code: str) -> "StrOrPromise":
         """Return the message for the code of Refused."""
@@ -161,6 +161,10 @@ class CodeForm(SecondFactorForm):
         "delayed": _("Too many wrong codes. Try again in %(wait)s, or use a backup code."),
         "unreadable": _("We can't check codes from your app right now. Use a backup code."),
     }
+
+    @classmethod
+    def is_available(cls, attempt: Attempt) -> bool:
+        return attempt.second_factor.has_app
 
     def make_field(self) -> CodeField:
         return CodeField(help_text=self.hint, is_backup_code=self._is_backup_code)
@@ -205,23 +209,3 @@ class BackupCodeForm(SecondFactorForm):
 
     def check(self, *, now: float) -> bool:
         return BackupCode.objects.judge(self.second_factor, self.cleaned_data["backup_code"], now=now)
-
-
-METHODS: dict[str, type[SecondFactorForm]] = {form.key: form for form in (CodeForm, BackupCodeForm)}
-
-SENSITIVE_FIELDS = ("password", *(form.field_name for form in METHODS.values()))  # not in error reports
-
-
-def form_for(request: HttpRequest, attempt: Attempt) -> SecondFactorForm:
-    """Return the form of the method that `?method=` names. Bind a POST to that of the method whose field was posted."""
-    if request.method != "POST":
-        chosen = METHODS.get(request.GET.get("method", ""))
-        return chosen(attempt=attempt) if chosen else first_form(attempt)
-    posted = [form for form in METHODS.values() if form.field_name in request.POST]
-    # A client may post an empty `code` with the field of another method.
-    return (posted or [CodeForm])[-1](request.POST, attempt=attempt)
-
-
-def first_form(attempt: Attempt) -> SecondFactorForm:
-    """Return the form that a page shows until the user chooses another method."""
-    return CodeForm(attempt=attempt)

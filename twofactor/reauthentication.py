@@ -33,8 +33,8 @@ def record_second_factor(
 
 
 def record_proof(request: HttpRequest, form: PasswordForm) -> None:
-    """Record what a valid form proved: the password if the user has one, the second factor if 2FA is on."""
-    if form.asks_password:
+    """Record what a valid form proved: the password if it was asked for, the second factor if 2FA is on."""
+    if form.cleaned_data.get("password"):
         record_authentication(request, request.user, "password", reauthenticated=True)
     if isinstance(form, SecondFactorForm):
         record_second_factor(request, request.user, form, reauthenticated=True)

@@ -26,11 +26,16 @@ class Signal(dispatch.Signal):
         logger.error("receiver failed: %s.%s: %r", receiver.__module__, name, err)
 
 
-turned_on = Signal()
+turned_on = Signal()  # by: the first credential, "app" or "passkey"
 turned_off = Signal()  # by: "owner" or "staff"; reason: given by staff, "" from the owner
+passkey_added = Signal()
+passkey_removed = Signal()
+passkey_copied = Signal()  # the sign count of a passkey went back, so it was refused
+app_added = Signal()  # beside passkeys
+app_removed = Signal()  # passkeys stay
 phone_changed = Signal()  # a new secret replaced the old one, which no longer works
 codes_regenerated = Signal()
 backup_code_used = Signal()  # codes_left: int
-accepted = Signal()  # method: a key of forms.METHODS
-failed = Signal()  # method: a key of forms.METHODS; why: a code of Refused
+accepted = Signal()  # method: a key of methods.METHODS
+failed = Signal()  # method: a key of methods.METHODS; why: as in the log
 locked = Signal()  # codes from the app are refused; backup codes still work, unless they were imported

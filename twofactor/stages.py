@@ -21,8 +21,9 @@ from django.views.decorators.cache import never_cache
 from twofactor import conf, limits, sessions, trust
 from twofactor.attempts import Attempt
 from twofactor.fields import trust_field
-from twofactor.forms import SecondFactorForm, first_form, form_for
+from twofactor.forms import SecondFactorForm
 from twofactor.htmx import View, render_page, wants_panel, with_hx_redirect
+from twofactor.methods import first_form, form_for
 from twofactor.models import SecondFactor
 
 # Session key: when the last pending sign-in began, its next URL, and why it ended. It stays after the sign-in ended.

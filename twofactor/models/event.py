@@ -26,6 +26,11 @@ class SecurityEvent(models.Model):
         TURNED_ON = "turned_on", _("Two-factor authentication turned on")
         TURNED_OFF = "turned_off", _("Two-factor authentication turned off")
         CODES_REGENERATED = "codes_regenerated", _("New backup codes created")
+        PASSKEY_ADDED = "passkey_added", _("Passkey added")
+        PASSKEY_REMOVED = "passkey_removed", _("Passkey removed")
+        PASSKEY_COPIED = "passkey_copied", _("Passkey refused: it may have been copied")
+        APP_ADDED = "app_added", _("Authenticator app added")
+        APP_REMOVED = "app_removed", _("Authenticator app removed")
         PHONE_CHANGED = "phone_changed", _("Authenticator app moved to a new phone")
         BACKUP_CODE_USED = "backup_code_used", _("Backup code used")
         WRONG_CODES = "wrong_codes", _("Five wrong codes after a correct password")
@@ -81,6 +86,7 @@ NEEDS_ATTENTION = {
     Kind.WRONG_CODES,
     Kind.WRONG_PASSWORDS,
     Kind.LOCKED,
+    Kind.PASSKEY_COPIED,
     Kind.RESET_BY_STAFF,
     Kind.UNLOCKED_BY_STAFF,
 }
@@ -89,6 +95,8 @@ ICONS: dict[str, str] = {
     Kind.SIGNED_IN: "sign_in",
     Kind.SESSIONS_ENDED: "sign_out",
     Kind.BROWSER_TRUSTED: "browser",
+    Kind.PASSKEY_ADDED: "passkey",
+    Kind.PASSKEY_REMOVED: "passkey",
     Kind.BACKUP_CODE_USED: "key",
     Kind.CODES_REGENERATED: "key",
     Kind.PASSWORD_CHANGED: "key",

@@ -10,7 +10,9 @@ from twofactor.models import SecurityEvent
 from twofactor.tests.constants import ACTIVITY, HTMX, NOT_ME
 from twofactor.tests.responses import is_full_page
 
-ATTENTION = {"new_browser", "wrong_codes", "wrong_passwords", "locked", "reset_by_staff", "unlocked_by_staff"}
+ATTENTION = {
+    "new_browser", "wrong_codes", "wrong_passwords", "locked", "passkey_copied", "reset_by_staff", "unlocked_by_staff",
+}  # fmt: skip
 
 
 @pytest.fixture

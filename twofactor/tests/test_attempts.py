@@ -24,7 +24,9 @@ class Answer:
     guessable: SecondFactor | None = None
     is_backup: bool = False
     meanwhile: Callable[[], object] = lambda: None  # what another request does during the check
+    is_counted: bool = True
     key = "code"
+    refused_event = "code_refused"
 
     @property
     def is_guessable(self):

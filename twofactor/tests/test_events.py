@@ -9,7 +9,9 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 
 from twofactor import events
+from twofactor.forms import CodeForm
 from twofactor.models import AuthenticatorApp, SecurityEvent
+from twofactor.passkey_form import PasskeyForm
 from twofactor.tests.constants import PASSWORD, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, turn_on, wrong_code
 from twofactor.tests.rows import run_on_commit
@@ -29,6 +31,11 @@ RECORD = {
     "turned_off": events.turned_off,
     "codes_regenerated": events.codes_regenerated,
     "phone_changed": events.phone_changed,
+    "passkey_added": lambda request, user: events.passkey_added(request, user, name="Laptop"),
+    "passkey_removed": lambda request, user: events.passkey_removed(request, user, name="Laptop"),
+    "passkey_copied": lambda request, user: events.passkey_copied(request, user, name="Laptop"),
+    "app_added": events.app_added,
+    "app_removed": events.app_removed,
     "backup_code_used": lambda request, user: events.backup_code_used(request, user, codes_left=7),
     "wrong_codes": lambda request, user: events.wrong_codes(request, user.second_factor),
     "wrong_passwords": events.wrong_passwords,
@@ -118,10 +125,27 @@ def test_wrong_codes_send_one_email_an_hour_and_create_an_event_each_time(user, 
     assert len(emails_to(user.email)) == 1
 
 
-def test_a_refused_code_is_logged_and_creates_no_event(user, second_factor, request_, log):
-    events.code_refused(request_, user, method="code", why="wrong")
-    assert f"event=code_refused user={user.pk} factor=code why=wrong ip=192.0.2.7" in log.getvalue()
+@pytest.mark.parametrize("form, event", [(CodeForm, "code_refused"), (PasskeyForm, "passkey_refused")])
+def test_a_refused_method_is_logged_and_creates_no_event(user, second_factor, request_, log, form, event):
+    events.refused(request_, user, form, why="wrong")
+    assert f"event={event} user={user.pk} factor={form.key} why=wrong ip=192.0.2.7" in log.getvalue()
     assert not SecurityEvent.objects.exists()
+
+
+def test_a_copied_passkey_sends_one_email_an_hour_and_creates_an_event_each_time(user, request_, emails_to):
+    for _ in range(3):
+        events.passkey_copied(request_, user, name="Laptop")
+    assert SecurityEvent.objects.count() == 3
+    (email,) = emails_to(user.email)
+    assert "“Laptop”" in email.body
+
+
+def test_the_email_names_the_credential_that_turned_2fa_on(user, request_, emails_to):
+    for by in ("app", "passkey"):
+        events.turned_on(request_, user, by=by)
+    by_app, by_passkey = emails_to(user.email)
+    assert "a code from your authenticator app" in by_app.body
+    assert "your password and your passkey" in by_passkey.body
 
 
 # --- No secrets, no forged lines ------------------------------------------------------------------

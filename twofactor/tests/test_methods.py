@@ -4,7 +4,8 @@ import pytest
 from allauth.account.authentication import get_authentication_records
 from django import forms
 
-from twofactor.forms import METHODS, SecondFactorForm
+from twofactor.forms import SecondFactorForm
+from twofactor.methods import METHODS
 from twofactor.tests.constants import CODE_PAGES, PASSWORD, REAUTHENTICATE, VERIFY_LOGIN
 from twofactor.tests.helpers import age_second_factor
 from twofactor.tests.responses import errors, inputs, method_links

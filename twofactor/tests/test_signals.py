@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from twofactor import events, signals
+from twofactor.forms import CodeForm
 from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.support import reset
 from twofactor.tests.constants import CONFIRM, DISABLE, PASSWORD, REGENERATE, SECRET, SETUP, VERIFY_LOGIN, VERIFY_SETUP
@@ -22,13 +23,18 @@ def committed(django_capture_on_commit_callbacks):
 
 
 SENT_BY = {
-    "turned_on": (events.turned_on, {}),
+    "turned_on": (events.turned_on, {"by": "app"}),
+    "passkey_added": (functools.partial(events.passkey_added, name="Laptop"), {}),
+    "passkey_removed": (functools.partial(events.passkey_removed, name="Laptop"), {}),
+    "passkey_copied": (functools.partial(events.passkey_copied, name="Laptop"), {}),
+    "app_added": (events.app_added, {}),
+    "app_removed": (events.app_removed, {}),
     "turned_off": (events.turned_off, {"by": "owner", "reason": ""}),
     "phone_changed": (events.phone_changed, {}),
     "codes_regenerated": (events.codes_regenerated, {}),
     "backup_code_used": (lambda r, u: events.backup_code_used(r, u, codes_left=7), {"codes_left": 7}),
-    "accepted": (lambda r, u: events.code_accepted(r, u, method="code"), {"method": "code"}),
-    "failed": (lambda r, u: events.code_refused(r, u, method="code", why="no"), {"method": "code", "why": "no"}),
+    "accepted": (lambda r, u: events.accepted(r, u, method="code"), {"method": "code"}),
+    "failed": (lambda r, u: events.refused(r, u, CodeForm, why="no"), {"method": "code", "why": "no"}),
     "locked": (lambda r, u: events.locked(r, u.second_factor), {}),
 }
 

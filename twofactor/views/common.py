@@ -16,8 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from twofactor.forms import SENSITIVE_FIELDS
 from twofactor.htmx import View, with_hx_redirect
+from twofactor.methods import SENSITIVE_FIELDS
 from twofactor.models import ChangedMeanwhile, SecondFactor
 
 if TYPE_CHECKING:

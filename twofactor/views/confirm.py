@@ -11,7 +11,7 @@ from django.shortcuts import resolve_url
 
 from twofactor import sessions
 from twofactor.attempts import Attempt
-from twofactor.forms import form_for
+from twofactor.methods import form_for
 from twofactor.models import SecondFactor
 from twofactor.step_up import MIN_MAX_AGE, ask_to_send_again, confirm_context, is_unsent
 from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page

@@ -8,8 +8,9 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from twofactor.attempts import Attempt
-from twofactor.forms import PasswordForm, form_for
+from twofactor.forms import PasswordForm
 from twofactor.htmx import render_page
+from twofactor.methods import form_for
 from twofactor.models import SecondFactor
 from twofactor.reauthentication import signed_in_recently
 from twofactor.views.common import AuthenticatedRequest, post_data

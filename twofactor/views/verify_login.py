@@ -9,7 +9,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from twofactor import conf, events, sessions, trust
-from twofactor.forms import SENSITIVE_FIELDS, SecondFactorForm
+from twofactor.forms import SecondFactorForm
+from twofactor.methods import SENSITIVE_FIELDS
 from twofactor.reauthentication import record_second_factor
 from twofactor.stages import VerifyStage, verify_stage_required
 

@@ -43,7 +43,7 @@ def turn_on(request: AuthenticatedRequest, setup: enrolment.Setup, time_step: in
     if setup.replaces:
         events.phone_changed(request, request.user)
     else:
-        events.turned_on(request, request.user)
+        events.turned_on(request, request.user, by="app")
     return show_codes(request, codes, in_setup=True, destination=setup.destination)
 
 

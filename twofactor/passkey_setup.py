@@ -1,0 +1,45 @@
+"""Adding a passkey, between the step-up and the browser's answer. The session remembers the step-up for 15 minutes."""
+
+import time
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+
+from twofactor import conf
+from twofactor.models import SecondFactor
+
+KEY = "twofactor_passkey_setup"
+
+
+@dataclass(frozen=True)
+class Setup:
+    destination: str = ""  # where to go afterwards; "" for the settings page
+
+
+def begin(request: HttpRequest, second_factor: SecondFactor | None, *, destination: str = "") -> Setup:
+    """Begin after a step-up."""
+    request.session[KEY] = {
+        "user": str(request.user.pk),
+        "version": _version(second_factor),
+        "began": int(time.time()),
+        "next": destination,
+    }
+    return Setup(destination)
+
+
+def resume(request: HttpRequest, second_factor: SecondFactor | None) -> Setup | None:
+    """Return what is in progress, or None if there is nothing, it has expired, or 2FA has changed."""
+    state = request.session.get(KEY)
+    if not state or time.time() - state["began"] > conf.SETUP_SECONDS:
+        return None
+    if (state["user"], state["version"]) != (str(request.user.pk), _version(second_factor)):
+        return None
+    return Setup(state["next"])
+
+
+def forget(request: HttpRequest) -> None:
+    request.session.pop(KEY, None)
+
+
+def _version(second_factor: SecondFactor | None) -> str:
+    return second_factor.version if second_factor else ""
