@@ -84,6 +84,7 @@ class SecondFactorForm(PasswordForm):
     title: "StrOrPromise"
     link: "StrOrPromise"
     hint: "StrOrPromise"
+    button: "StrOrPromise" = _("Continue")
     allauth_type: str  # the type that allauth.mfa records for it
     refused_event = "code_refused"  # in the log
     others: "Sequence[type[SecondFactorForm]]" = ()  # the other methods of the account, for links to them

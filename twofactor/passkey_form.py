@@ -51,7 +51,7 @@ class PasskeyForm(SecondFactorForm):
     field_name = "credential"
     name = _("Passkeys")
     title = _("Use your passkey")
-    link = title
+    link = button = title
     hint = _("Your browser asks for your fingerprint, your face, your PIN or your security key.")
     template_name = "twofactor/methods/passkey.html"
     allauth_type = "webauthn"
@@ -80,8 +80,12 @@ class PasskeyForm(SecondFactorForm):
         return HiddenField()
 
     def focus(self, name: str) -> None:
-        self.has_focus = name == self.field_name
+        """Give the focus to a field, or to the button in place of the hidden one."""
         super().focus(name)
+        self.has_focus = self.fields[self.field_name].widget.attrs.pop("autofocus", False)
+
+    def _has_focus(self) -> bool:
+        return self.has_focus or super()._has_focus()
 
     @property
     def options(self) -> str:

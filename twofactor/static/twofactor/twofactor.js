@@ -263,7 +263,8 @@ function onNewPanel(panel) {
   const site = find("meta[name=application-name]");
   document.title = title.textContent.trim() + (site ? ` · ${site.content}` : "");
   window.scrollTo(0, 0);
-  (wrong ?? find("[autofocus]", panel) ?? title).focus();
+  const passkeyButton = find("[data-passkey] [type=submit]", panel);
+  (wrong ?? find("[autofocus]", panel) ?? passkeyButton ?? title).focus();
   if (wrong?.select) wrong.select();
   const message = find(".errorlist", panel) ?? find(".tf-note", panel) ?? title;
   announce(message.textContent);
