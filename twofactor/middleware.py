@@ -28,6 +28,7 @@ SETUP = {
     "twofactor:setup",
     "twofactor:verify_setup",
     "twofactor:cancel_setup",
+    "twofactor:add_passkey",
     "account_logout",
     "set_language",
 }

@@ -140,9 +140,9 @@ def clean_name(typed: str) -> str:
 class NameField(forms.CharField):
     """The user's name for a passkey. It is cleaned and not refused: the browser has stored the passkey by now."""
 
-    def __init__(self, *, required: bool) -> None:
+    def __init__(self, *, label: "StrOrPromise", help_text: "StrOrPromise" = "", required: bool = True) -> None:
         widget = forms.TextInput(attrs={"autocomplete": "off", "maxlength": NAME_LENGTH})
-        super().__init__(label=_("Name"), required=required, widget=widget)
+        super().__init__(label=label, help_text=help_text, required=required, widget=widget)
 
     def clean(self, value: object) -> str:
         name: str = super().clean(clean_name(value if isinstance(value, str) else ""))
@@ -152,13 +152,17 @@ class NameField(forms.CharField):
 class RenamePasskeyForm(FocusFirstError):
     """A new name of a passkey."""
 
-    name = NameField(required=True)
+    name = NameField(label=_("Name"))
 
 
 class AddPasskeyForm(LimitedForm):
     """The answer of a browser that has made a passkey, and a name for it, by default that of its provider."""
 
-    name = NameField(required=False)
+    name = NameField(
+        label=_("Name (optional)"),
+        help_text=_("Without one, we use the name of your password manager or device."),
+        required=False,
+    )
 
     error_messages = {
         "source": SecondFactorForm.error_messages["source"],

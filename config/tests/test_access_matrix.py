@@ -36,6 +36,7 @@ LOOK = "GET HEAD 200; else 405"
 TYPE = "GET HEAD 200; POST 422; else 405"
 TO_SETUP = f"GET HEAD POST {SETUP}; else 405"
 TO_SETTINGS = "GET HEAD POST 302 /accounts/2fa/; else 405"
+TO_DISABLE = "GET HEAD POST 302 /accounts/2fa/disable/; else 405"
 TO_HOME = f"GET HEAD POST {HOME}; else 405"
 CANCEL = f"POST {LOGIN}; else 405"
 STAGE = "GET HEAD 302 /accounts/2fa/verify-login/; OPTIONS 200; POST PUT 422; else 405"
@@ -86,6 +87,10 @@ TABLE = {
     "/accounts/2fa/setup/": signed_in(TYPE, staff_without_2fa=TYPE),
     "/accounts/2fa/verify-setup/": signed_in(TO_SETUP, staff_without_2fa=TO_SETUP),
     "/accounts/2fa/cancel-setup/": signed_in(POST_SETTINGS, staff_without_2fa=POST_SETTINGS),
+    "/accounts/2fa/passkeys/add/": signed_in(TO_SETTINGS, staff_without_2fa=TO_SETTINGS),  # not offered over http
+    "/accounts/2fa/passkeys/<int:pk>/rename/": signed_in("GET HEAD POST 404; else 405", without_2fa=TO_SETTINGS),
+    "/accounts/2fa/passkeys/<int:pk>/remove/": signed_in("GET HEAD POST 404; else 405", without_2fa=TO_SETTINGS),
+    "/accounts/2fa/remove-app/": signed_in(TO_DISABLE, without_2fa=TO_SETTINGS),  # the app is the only credential
     "/accounts/2fa/regenerate-backup-codes/": signed_in(TYPE, without_2fa=TO_SETTINGS),
     "/accounts/2fa/reauthenticate/": signed_in(TYPE),
     "/accounts/2fa/disable/": signed_in(TYPE, without_2fa=TO_SETTINGS, staff=TO_SETTINGS),  # 2FA is required of staff

@@ -14,7 +14,12 @@ SHOWN = "twofactor_codes_shown"  # in the session until the codes are saved: the
 
 
 def show_codes(
-    request: AuthenticatedRequest, codes: list[str], *, in_setup: bool, destination: str = ""
+    request: AuthenticatedRequest,
+    codes: list[str],
+    *,
+    in_setup: bool,
+    destination: str = "",
+    steps_template: str = "twofactor/_steps.html",
 ) -> HttpResponse:
     """Return the only response that shows the backup codes. A reload of it opens the settings."""
     request.session[SHOWN] = destination
@@ -23,6 +28,7 @@ def show_codes(
         "title": _("Save your backup codes"),
         "codes": codes,
         "in_setup": in_setup,
+        "steps_template": steps_template,
         "made_at": timezone.now(),
         "account": str(request.user),
     }

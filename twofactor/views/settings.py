@@ -6,7 +6,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from twofactor import adapter, conf, sessions, trust
+from twofactor import adapter, conf, passkeys, sessions, trust
 from twofactor.htmx import render_page, wants_panel
 from twofactor.models import SecondFactor, TrustedBrowser
 from twofactor.models.second_factor import CodeCounts
@@ -71,5 +71,8 @@ def status_of(request: AuthenticatedRequest, second_factor: SecondFactor | None)
         "codes_total": codes.total,
         "codes_used_at": codes.last_use,
         "codes_low": codes.left <= conf.CODES_LOW,
+        "passkeys": second_factor.passkeys.order_by("pk") if second_factor and second_factor.passkey_count else (),
+        "offers_passkeys": passkeys.are_offered(request),
+        "passkeys_at": passkeys.elsewhere(request),
         "is_required": adapter.current().is_required(request.user),
     }

@@ -1,19 +1,14 @@
 """Step 1 of the setup: ask for a step-up, then show the QR code and the key. A new setup can also replace the phone."""
 
-from allauth.account import app_settings
-from allauth.account.utils import has_verified_email
-from django.contrib import messages
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse
-from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from twofactor import adapter, enrolment, qr, totp
+from twofactor import adapter, enrolment, passkey_setup, passkeys, qr, totp
 from twofactor.htmx import render_page
 from twofactor.models import SecondFactor
-from twofactor.views._backup_codes import remind_of_codes
+from twofactor.views._ready import redirect_if_not_ready
 from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
-from twofactor.views.form_page import has_proof, proof_form, show_form
+from twofactor.views.form_page import proof_form, show_form
 from twofactor.views.settings import back_to_settings
 
 
@@ -24,35 +19,18 @@ def setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> 
     return redirect_if_not_ready(request, second_factor) or ask_for_proof(request, second_factor)
 
 
-def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse | None:
-    """Return a redirect if a setup cannot begin now."""
-    if request.method != "POST" and remind_of_codes(request, second_factor):
-        return redirect("twofactor:settings")
-    if lacks_verified_address(request.user):
-        messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
-        return redirect("account_email")
-    if not has_proof(request, second_factor):
-        messages.error(
-            request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
-        )
-        return redirect("account_logout")
-    return None
-
-
 def ask_for_proof(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     form = proof_form(request, second_factor)
     if form.is_valid():
         return show_key(request, second_factor)
-    context = {"title": title_of(second_factor), "second_factor": second_factor}
-    return show_form(request, "setup", form, redirect_field_value=next_url(request), **context)
-
-
-def lacks_verified_address(user: AbstractBaseUser) -> bool:
-    """Return whether the user still has to verify an address.
-
-    Otherwise someone could sign up with another person's address and turn 2FA on.
-    """
-    return app_settings.EMAIL_VERIFICATION != "none" and not has_verified_email(user)
+    context = {
+        "title": title_of(second_factor),
+        "second_factor": second_factor,
+        "offers_passkeys": passkeys.are_offered(request),
+        "passkeys_at": passkeys.elsewhere(request),
+        "redirect_field_value": next_url(request),
+    }
+    return show_form(request, "setup", form, **context)
 
 
 def show_key(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
@@ -70,10 +48,13 @@ def show_key(request: AuthenticatedRequest, second_factor: SecondFactor | None) 
 
 
 def title_of(second_factor: SecondFactor | None) -> str:
-    return _("Set up a new phone") if second_factor else _("Turn on two-factor authentication")
+    if second_factor is None:
+        return _("Turn on two-factor authentication")
+    return _("Set up a new phone") if second_factor.has_app else _("Add an authenticator app")
 
 
 @second_factor_page("POST")
 def cancel_setup(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
     enrolment.forget(request)
+    passkey_setup.forget(request)
     return back_to_settings(request, second_factor)

@@ -24,7 +24,7 @@ def verify_setup(request: AuthenticatedRequest, second_factor: SecondFactor | No
         return to_settings_if_done(request, second_factor) or start_again(request)
     form = VerifySetupForm(post_data(request), request=request, setup=setup, now=time.time())
     if form.is_valid():
-        return turn_on(request, setup, form.time_step)
+        return turn_on(request, second_factor, setup, form.time_step)
     return show_step(request, second_factor, form)
 
 
@@ -35,15 +35,23 @@ def show_step(request: AuthenticatedRequest, second_factor: SecondFactor | None,
     return render_page(request, "verify_setup", context)
 
 
-def turn_on(request: AuthenticatedRequest, setup: enrolment.Setup, time_step: int) -> HttpResponse:
+def turn_on(
+    request: AuthenticatedRequest, second_factor: SecondFactor | None, setup: enrolment.Setup, time_step: int
+) -> HttpResponse:
+    is_new_phone = second_factor is not None and second_factor.has_app
     with transaction.atomic():
         codes = AuthenticatorApp.objects.activate(request.user, secret=setup.secret, last_time_step=time_step)
         enrolment.forget(request)
         sessions.renew(request, SecondFactor.objects.for_user(request.user), CodeForm.key)
-    if setup.replaces:
+    if second_factor is None:
+        events.turned_on(request, request.user, by="app")
+    elif is_new_phone:
         events.phone_changed(request, request.user)
     else:
-        events.turned_on(request, request.user, by="app")
+        events.app_added(request, request.user)
+    if not codes:  # they came with the first passkey
+        messages.success(request, _("Your authenticator app is ready."))
+        return redirect(setup.destination or "twofactor:settings")
     return show_codes(request, codes, in_setup=True, destination=setup.destination)
 
 

@@ -1,0 +1,75 @@
+"""Add a passkey: ask for a step-up, and then show the button that asks the browser for the passkey."""
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from twofactor import conf, events, passkey_setup, passkeys
+from twofactor.htmx import render_page
+from twofactor.models import SecondFactor
+from twofactor.passkey_form import AddPasskeyForm
+from twofactor.views._backup_codes import show_codes
+from twofactor.views._ready import redirect_if_not_ready
+from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
+from twofactor.views.form_page import proof_form, show_form
+from twofactor.views.settings import back_to_settings
+
+
+@second_factor_page("GET", "HEAD", "POST")
+def add_passkey(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    if not passkeys.are_offered(request) or has_all(second_factor):
+        return refuse(request)
+    setup = passkey_setup.resume(request, second_factor)
+    if setup is None:
+        return redirect_if_not_ready(request, second_factor) or ask_for_proof(request, second_factor)
+    form = AddPasskeyForm(request.POST if "credential" in request.POST else None, request=request)
+    if not form.is_valid():
+        return show_button(request, form)
+    return add(request, form, setup.destination)
+
+
+def has_all(second_factor: SecondFactor | None) -> bool:
+    return second_factor is not None and second_factor.passkey_count >= conf.PASSKEYS_AT_MOST
+
+
+def refuse(request: AuthenticatedRequest) -> HttpResponse:
+    """Redirect to the security page, which says where passkeys work."""
+    if passkeys.are_offered(request):
+        messages.error(request, _("You have twenty passkeys. Remove one first."))
+    return redirect("twofactor:settings")
+
+
+def ask_for_proof(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
+    form = proof_form(request, second_factor)
+    destination = next_url(request)
+    if form.is_valid():
+        passkey_setup.begin(request, second_factor, destination=destination)
+        return show_button(request, AddPasskeyForm(request=request))
+    context = {"title": title_of(second_factor), "second_factor": second_factor, "redirect_field_value": destination}
+    return show_form(request, "add_passkey", form, **context)
+
+
+def show_button(request: AuthenticatedRequest, form: AddPasskeyForm) -> HttpResponse:
+    second_factor = form.second_factor
+    context = {"title": title_of(second_factor), "second_factor": second_factor, "form": form, "is_proved": True}
+    return render_page(request, "add_passkey", context)
+
+
+def title_of(second_factor: SecondFactor | None) -> str:
+    return _("Add a passkey") if second_factor else _("Turn on two-factor authentication")
+
+
+def add(request: AuthenticatedRequest, form: AddPasskeyForm, destination: str) -> HttpResponse:
+    codes = form.save()
+    if codes is None:
+        return show_button(request, form)
+    if codes:
+        events.turned_on(request, request.user, by="passkey")
+        steps = "twofactor/_passkey_steps.html"
+        return show_codes(request, codes, in_setup=True, destination=destination, steps_template=steps)
+    events.passkey_added(request, request.user, name=form.passkey.name)
+    messages.success(request, _("Your passkey is ready. Use it the next time you sign in."))
+    if destination:
+        return HttpResponseRedirect(destination)
+    return back_to_settings(request, SecondFactor.objects.for_user(request.user))
