@@ -161,11 +161,11 @@ def verify_new(credential: str, token: str, scope: Scope, *, taken: Iterable[str
         is_backed_up=new.backup_state,
         is_user_verified=new.user_verified,
         is_discoverable=new.discoverable,
-        name=_numbered(providers.provider_of(new.aaguid) or _("Passkey"), set(taken)),
+        name=numbered(providers.provider_of(new.aaguid) or _("Passkey"), set(taken)),
     )
 
 
-def _numbered(name: str, taken: set[str]) -> str:
+def numbered(name: str, taken: set[str]) -> str:
     """Return the name with the first number that makes it unique: "Provider", "Provider 2"."""
     names = [name, *(f"{name} {number}" for number in range(2, len(taken) + 2))]
     return next(each for each in names if each not in taken)[:NAME_LENGTH]
@@ -214,6 +214,7 @@ def use_up(signed: Signed, challenge: bytes, *, has_password: bool, now: float) 
     `has_password`: the password was proved too. Of parallel requests with one challenge at most one succeeds.
     """
     passkey, assertion = signed.passkey, signed.assertion
+    passkey.is_backup_eligible = assertion.backup_eligible  # of an imported passkey, it may not have been known
     if not limits.assertion(challenge).charge():
         raise Refused("wrong", why="used")
     if passkey.has_older_count(assertion.sign_count):

@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 ("sign_count", models.BigIntegerField(default=0)),
                 ("transports", models.CharField(blank=True, max_length=200)),
                 ("aaguid", models.UUIDField(default=uuid.UUID("00000000-0000-0000-0000-000000000000"))),
-                ("is_backup_eligible", models.BooleanField(default=False)),
+                ("is_backup_eligible", models.BooleanField(default=False, null=True)),
                 ("is_backed_up", models.BooleanField(default=False, verbose_name="synced")),
                 ("is_user_verified", models.BooleanField(default=False)),
                 ("is_discoverable", models.BooleanField(default=None, null=True)),

@@ -68,7 +68,8 @@ class Passkey(models.Model):
     sign_count = models.BigIntegerField(default=0)
     transports = models.CharField(max_length=200, blank=True)  # with spaces between them
     aaguid = models.UUIDField(default=uuid.UUID(int=0))  # the provider, for its name only
-    is_backup_eligible = models.BooleanField(default=False)  # never changes
+    # It never changes. None: an imported passkey that has not been used here, whose app did not store it.
+    is_backup_eligible = models.BooleanField(null=True, default=False)
     is_backed_up = models.BooleanField(_("synced"), default=False)
     is_user_verified = models.BooleanField(default=False)  # `uvInitialized` in Level 3
     is_discoverable = models.BooleanField(null=True, default=None)  # None: the browser did not say
@@ -108,6 +109,7 @@ class Passkey(models.Model):
         if not self.is_backup_eligible:
             row = row.filter(sign_count__lt=sign_count) if sign_count else row.filter(sign_count=0)
         used = {"sign_count": sign_count, "is_backed_up": is_backed_up, "last_used_at": times.at(now)}
+        used["is_backup_eligible"] = self.is_backup_eligible
         if is_verified:
             used["is_user_verified"] = True
         return row.update(**used) == 1

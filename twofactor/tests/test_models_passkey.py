@@ -153,6 +153,14 @@ def test_the_count_of_a_device_bound_passkey_has_to_grow(user, make_passkey, eli
     assert use(passkey, sent) is not is_older
 
 
+def test_the_backup_eligibility_is_stored_with_a_use(user, make_passkey):
+    """That of an imported passkey may not be known before."""
+    add(user, passkey := make_passkey(is_backup_eligible=None))
+    passkey.is_backup_eligible = True
+    assert use(passkey)
+    assert Passkey.objects.get().is_backup_eligible
+
+
 def test_of_two_uses_with_one_count_the_second_is_refused_with_a_stale_row(passkey):
     stale = Passkey.objects.get()
     assert use(passkey, 1)
