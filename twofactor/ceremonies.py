@@ -1,7 +1,7 @@
 """The challenges of passkeys. They are signed and not stored: showing a form writes nothing, and any process checks it.
 
 A challenge is good for five minutes, and for one purpose, session or pending sign-in, user and version of 2FA. Two tabs
-have a challenge each. limits.assertion() makes sure that none is accepted twice.
+have a challenge each. limits.use_challenge() makes sure that none is accepted twice.
 """
 
 import base64

@@ -3,7 +3,7 @@
 A method of the second factor is one class in methods.METHODS.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from allauth.account import app_settings
@@ -87,8 +87,7 @@ class SecondFactorForm(PasswordForm):
     button: "StrOrPromise" = _("Continue")
     allauth_type: str  # the type that allauth.mfa records for it
     refused_event = "code_refused"  # in the log
-    others: "Sequence[type[SecondFactorForm]]" = ()  # the other methods of the account, for links to them
-    query = ""  # the query string of a page that shows this form
+    methods: "Iterable[type[SecondFactorForm]]" = ()  # that the page may offer. The first one is preferred.
     is_backup = False
     is_counted = True
     has_fixed_length = False  # the script can tell when it is typed
@@ -124,6 +123,20 @@ class SecondFactorForm(PasswordForm):
         """Focus the field, and submit it when it is complete. The page has no other field."""
         self.focus(self.field_name)
         self.sends_itself = self.has_fixed_length
+
+    @cached_property
+    def _available(self) -> "list[type[SecondFactorForm]]":
+        return [form for form in self.methods if form.is_available(self.attempt)]
+
+    @property
+    def query(self) -> str:
+        """Return the query string of a page that shows this form."""
+        return "" if type(self) in self._available[:1] else f"?method={self.key}"
+
+    @property
+    def others(self) -> "list[type[SecondFactorForm]]":
+        """Return the other methods of the account, for links to them."""
+        return [form for form in self._available if form is not type(self)]
 
     def words_for(self, code: str) -> "StrOrPromise":
         """Return the message for the code of Refused."""

@@ -60,9 +60,10 @@ def setup(sealed_secret: str) -> Tries:
     return Tries(limit_key("setup", sealed_secret), conf.PENDING_TRIES, conf.SETUP_SECONDS)
 
 
-def assertion(challenge: bytes) -> Tries:
-    """The one use of the challenge of a passkey. The row outlives the challenge."""
-    return Tries(limit_key("assertion", challenge.hex()), 1, 2 * conf.CEREMONY_SECONDS)
+def use_challenge(challenge: bytes) -> bool:
+    """Return True to the one request that may accept an answer to this challenge of a passkey."""
+    # The row outlives the challenge.
+    return Limit.objects.create_once(limit_key("challenge", challenge.hex()), 2 * conf.CEREMONY_SECONDS)
 
 
 def passwords_of_session(session_key: str | None) -> Tries:
@@ -102,7 +103,9 @@ class SignInTries(Tries):
 
     def complete_without_charge(self) -> bool:
         """Do what `complete` does after an answer that was not charged. It does not succeed after `end`."""
-        return Limit.objects.hit(self.key, CLOSED, self.seconds) and self.complete()
+        if Limit.objects.create_once(self.key, self.seconds, hits=COMPLETED):
+            return True
+        return Limit.objects.filter(pk=self.key, hits__lt=CLOSED).update(hits=COMPLETED) == 1
 
     def end(self) -> bool:
         """Return True to the one request that ends the sign-in after its tries are used up."""

@@ -215,7 +215,7 @@ def use_up(signed: Signed, challenge: bytes, *, has_password: bool, now: float) 
     """
     passkey, assertion = signed.passkey, signed.assertion
     passkey.is_backup_eligible = assertion.backup_eligible  # of an imported passkey, it may not have been known
-    if not limits.assertion(challenge).charge():
+    if not limits.use_challenge(challenge):
         raise Refused("wrong", why="used")
     if passkey.has_older_count(assertion.sign_count):
         raise Copied(passkey.name)

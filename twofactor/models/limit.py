@@ -36,6 +36,15 @@ class LimitManager(models.Manager["Limit"]):
             return open_rows.update(**counted) == 1
         return True
 
+    def create_once(self, key: str, seconds: int, *, hits: int = 1) -> bool:
+        """Create the row of this key. Return False if another request has created it. The key is never used again."""
+        try:
+            with transaction.atomic():
+                self.create(pk=key, hits=hits, ends_at=int(time.time()) + seconds)
+        except IntegrityError:
+            return False
+        return True
+
     def give_back(self, *keys: str) -> None:
         """Take back one hit under each of these keys, but none of a closed limit."""
         self.filter(pk__in=keys, hits__gt=0, hits__lt=CLOSED).update(hits=F("hits") - 1)

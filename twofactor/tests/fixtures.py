@@ -12,7 +12,9 @@ from django.core.mail import EmailMessage
 from twofactor.models import AuthenticatorApp, Passkey, SecondFactor
 from twofactor.tests import rfc6238
 from twofactor.tests.constants import SECRET
+from twofactor.tests.passkeys import add_passkey
 from twofactor.tests.rows import run_on_commit
+from twofactor.tests.softkey import SoftKey
 
 
 @pytest.fixture
@@ -46,6 +48,18 @@ def make_passkey() -> Callable[..., Passkey]:
         return Passkey(**{"credential_id": next(numbers).to_bytes(16), **given})
 
     return make
+
+
+@pytest.fixture
+def key() -> SoftKey:
+    """A synced passkey that verifies its user, in software."""
+    return SoftKey()
+
+
+@pytest.fixture
+def passkey(user: Any, key: SoftKey) -> Passkey:
+    """A passkey of the user, made by `key`: the only credential, unless the test has another one first."""
+    return add_passkey(user, key)
 
 
 @pytest.fixture
