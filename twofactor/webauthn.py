@@ -86,29 +86,32 @@ def verify_registration(answer: str, expected: Expected) -> Registration:
     The attestation statement is ignored. The caller must make sure that no user has the credential ID already.
     """
     with _refusing_malformed():
+        credential = _credential(answer)
+        _check_client_data(_members(credential["response"]), "webauthn.create", expected)
+        return read_registration(credential, expected)
+
+
+def read_registration(credential: dict[str, object], expected: Expected) -> Registration:
+    """Return the credential of a PublicKeyCredential, or raise Refused. Its challenge and origin are not checked."""
+    with _refusing_malformed():
         from fido2.webauthn import AttestationObject
 
-        credential = _credential(answer)
         response = _members(credential["response"])
-        _check_client_data(response, "webauthn.create", expected)
         data = AttestationObject(_decode(response["attestationObject"])).auth_data
         _check_authenticator_data(data, expected)
         attested = data.credential_data
         if attested is None:
             raise Refused("no_key")
-        credential_id = attested.credential_id
-        if len(credential_id) not in CREDENTIAL_ID_BYTES or credential_id != _decode(credential["rawId"]):
-            raise Refused("credential_id")
         return Registration(
-            credential_id=credential_id,
-            public_key=_public_key(attested.public_key),
+            credential_id=checked_id(attested.credential_id, _decode(credential["rawId"])),
+            public_key=checked_key(attested.public_key),
             aaguid=UUID(bytes=bytes(attested.aaguid)),
             sign_count=data.counter,
             user_verified=data.is_user_verified(),
             backup_eligible=data.is_backup_eligible(),
             backup_state=data.is_backed_up(),
             discoverable=_discoverable(credential),
-            transports=_transports(response),
+            transports=transports_in(response.get("transports")),
         )
 
 
@@ -209,7 +212,14 @@ def _check_authenticator_data(data: "AuthenticatorData", expected: Expected) -> 
         raise Refused("backup_state")
 
 
-def _public_key(key: Mapping[object, object]) -> bytes:
+def checked_id(credential_id: bytes, same: bytes) -> bytes:
+    if len(credential_id) not in CREDENTIAL_ID_BYTES or credential_id != same:
+        raise Refused("credential_id")
+    return credential_id
+
+
+def checked_key(key: Mapping[object, object]) -> bytes:
+    """Return a public key as CBOR, or raise Refused if it cannot be used here."""
     if key.get(3) not in cose.ALGORITHMS:
         raise Refused("algorithm")
     try:
@@ -225,8 +235,7 @@ def _discoverable(credential: dict[str, object]) -> bool | None:
     return resident_key if isinstance(resident_key, bool) else None
 
 
-def _transports(response: dict[str, object]) -> tuple[str, ...]:
+def transports_in(said: object) -> tuple[str, ...]:
     """Return how the authenticator can be reached. Values that are not in the standard yet are kept (section 7.1)."""
-    said = response.get("transports")
     transports = said if isinstance(said, list) else []
     return tuple(t for t in transports if isinstance(t, str) and _TRANSPORT.fullmatch(t))[:8]

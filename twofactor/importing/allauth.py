@@ -2,14 +2,25 @@
 
 import hmac
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import sha1
 
+from allauth.account.utils import user_pk_to_url_str
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
 
 from twofactor import totp
-from twofactor.importing import tables
-from twofactor.importing.users import CannotImport, ImportedUser, Key, base32, last_step, unsupported
+from twofactor.importing import passkeys, tables
+from twofactor.importing.users import (
+    CannotImport,
+    ImportedPasskey,
+    ImportedUser,
+    Key,
+    base32,
+    last_step,
+    unsupported,
+)
 
 
 class Source(tables.OneTable):
@@ -19,17 +30,22 @@ class Source(tables.OneTable):
         super().__init__("mfa_authenticator")
         self.decrypt = decrypt_function()
 
-    def build(self, key: Key, rows: dict[str, tables.Row]) -> ImportedUser:
+    def build(self, key: Key, rows: dict[str, tables.Row], keys: list[tables.Row]) -> ImportedUser:
+        found = passkeys.read(keys, passkey_of)
+        return found.add_to(self.with_app(key, rows), has_app="totp" in rows)
+
+    def with_app(self, key: Key, rows: dict[str, tables.Row]) -> ImportedUser:
+        codes = self.unused(rows["recovery_codes"]) if "recovery_codes" in rows else ()
         app = rows.get("totp")
         if app is None:
-            return ImportedUser(key, problem=f"has {'a security key' if 'webauthn' in rows else 'recovery codes'} only")
+            return ImportedUser(key, codes=codes, problem="has recovery codes only")
         if problem := unsupported(
             digits=setting("TOTP_DIGITS", totp.DIGITS), period=setting("TOTP_PERIOD", totp.PERIOD)
         ):
-            return ImportedUser(key, problem=problem)
+            return ImportedUser(key, codes=codes, problem=problem)
         secret = base32(self.decrypted(app.data.get("secret")))
         if secret is None:
-            return ImportedUser(key, problem="the secret cannot be decrypted or is invalid")
+            return ImportedUser(key, codes=codes, problem="the secret cannot be decrypted or is invalid")
         used_at = [getattr(app, "created_at", None), getattr(app, "last_used_at", None)]
         return ImportedUser(
             key,
@@ -37,8 +53,7 @@ class Source(tables.OneTable):
             # The row has the time of the last use. Which code it was is only in the cache, for half a minute.
             last_time_step=last_step(used_at, ahead=setting("TOTP_TOLERANCE", 0)),
             created_at=used_at[0],
-            codes=self.unused(rows["recovery_codes"]) if "recovery_codes" in rows else (),
-            notes=("not imported: a security key",) if "webauthn" in rows else (),
+            codes=codes,
         )
 
     def unused(self, row: tables.Row) -> tuple[str, ...]:
@@ -60,6 +75,25 @@ class Source(tables.OneTable):
             return self.decrypt(text) if isinstance(text, str) else ""
         except Exception:  # noqa: BLE001 - the site's own adapter may raise anything
             return ""
+
+
+def passkey_of(row: tables.Row) -> ImportedPasskey:
+    """The row has the registration as the browser sent it. The sign count is still the one of that time."""
+    return replace(
+        passkeys.of_registration(row.data["credential"]),
+        user_handle=handle_of(row.user_id),
+        name=row.data.get("name", ""),
+        created_at=getattr(row, "created_at", None),
+        last_used_at=getattr(row, "last_used_at", None),
+    )
+
+
+def handle_of(key: Key) -> bytes:
+    """Return the user handle that allauth's own MFA_ADAPTER makes; an empty one, which is not compared, of others."""
+    if getattr(settings, "MFA_ADAPTER", None):
+        return b""
+    handle: str = user_pk_to_url_str(get_user_model()(pk=key))  # type: ignore[misc] # as in write.sort_batch
+    return handle.encode()
 
 
 def derive_codes(seed: str, *, count: int, digits: int) -> Iterator[str]:

@@ -3,18 +3,20 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol, TypedDict
+from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
 from django.db import models
 
-from twofactor import totp
-from twofactor.importing import tables
-from twofactor.importing.users import ImportedUser, Key, base32, build_or_report, last_step
+from twofactor import totp, webauthn
+from twofactor.importing import passkeys, tables
+from twofactor.importing.users import ImportedPasskey, ImportedUser, Key, base32, build_or_report, last_step
 
 SIGNED, SALT = "mfa1:", "django_mfa.secret"
-OTHERS = {"webauthn": "a security key", "email": "email"}
+OTHERS = {"email": "email"}
 ONLY = {**OTHERS, "recovery_codes": "recovery codes"}
 UNREADABLE = "the secret cannot be decrypted or is invalid"
 
@@ -43,16 +45,44 @@ class Source(tables.OneTable):
 
     def __init__(self) -> None:
         super().__init__("django_mfa_authenticator")
+        self.handles = tables.optional_table(
+            "django_mfa_mfauserhandle", user_id=tables.user_key_field(), handle=models.UUIDField()
+        )
 
-    def build(self, key: Key, rows: dict[str, tables.Row]) -> ImportedUser:
+    def build(self, key: Key, rows: dict[str, tables.Row], keys: list[tables.Row]) -> ImportedUser:
+        found = passkeys.read(keys, self.passkey_of)
+        return found.add_to(self.with_app(key, rows), has_app="totp" in rows)
+
+    def passkey_of(self, row: tables.Row) -> ImportedPasskey:
+        from fido2.webauthn import AttestedCredentialData
+
+        attested = AttestedCredentialData(bytes.fromhex(row.data["credential_data"]))
+        rp_id = getattr(settings, "MFA_FIDO2_RP_ID", None)
+        aaguid = UUID(bytes=bytes(attested.aaguid))
+        return replace(
+            passkeys.of_key(attested.credential_id, attested.public_key, rp_id=rp_id, aaguid=aaguid),
+            user_handle=self.handle_of(row.user_id),
+            sign_count=row.data["sign_count"],
+            transports=webauthn.transports_in(row.data.get("transports")),
+            discoverable=row.data.get("resident"),
+            name=row.name,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+        )
+
+    def handle_of(self, key: Key) -> bytes:
+        return next((str(row.handle).encode() for row in tables.rows_of(self.handles, user_id=key)), b"")
+
+    def with_app(self, key: Key, rows: dict[str, tables.Row]) -> ImportedUser:
         app = rows.get("totp")
+        codes: Codes = rows["recovery_codes"].data if "recovery_codes" in rows else {}
         if app is None:
             others = [name for kind, name in ONLY.items() if kind in rows]
-            return ImportedUser(key, problem=f"has {others[0] if others else 'an unknown kind'} only")
+            problem = f"has {others[0] if others else 'an unknown kind'} only"
+            return ImportedUser(key, codes=unused(codes), problem=problem)
         secret = base32(unsigned(app.data.get("secret", "")))
         if secret is None:
-            return ImportedUser(key, problem=UNREADABLE)
-        codes: Codes = rows["recovery_codes"].data if "recovery_codes" in rows else {}
+            return ImportedUser(key, codes=unused(codes), problem=UNREADABLE)
         in_clear = bool(codes.get("migrated_plaintext"))
         # django-mfa accepts a code of the next step and stores its step. For the first code it stores the time only.
         steps = app.data.get("last_verified_counter", -1), last_step([app.created_at], ahead=1)
@@ -80,8 +110,7 @@ class OldSource:
             user_id=models.BigIntegerField(),
             secret_code=models.CharField(max_length=16),
         )
-        has_keys = tables.columns_of("django_mfa_u2fkey")
-        self.keys_ = tables.table_model("django_mfa_u2fkey", user_id=tables.user_key_field()) if has_keys else None
+        self.keys_ = tables.optional_table("django_mfa_u2fkey", user_id=tables.user_key_field())
 
     def keys(self) -> list[Key]:
         return tables.user_keys(*filter(None, [self.secrets, self.keys_]))

@@ -8,7 +8,7 @@ from typing import Protocol
 from django.db import models
 
 from twofactor import conf, times, totp
-from twofactor.importing import tables
+from twofactor.importing import otp_passkeys, tables
 from twofactor.importing.users import ImportedUser, Key, base32_of_hex, build_or_report, last_step, unsupported
 
 NEVER = times.at(0)
@@ -20,7 +20,6 @@ OTHERS = {
     "otp_yubikey_yubikeydevice": "a YubiKey",
     "otp_yubikey_remoteyubikeydevice": "a YubiKey",
     "two_factor_phonedevice": "SMS or calls",
-    "two_factor_webauthn_webauthndevice": "a security key",
 }
 
 
@@ -62,6 +61,7 @@ class Source:
             for table, name in OTHERS.items()
             if tables.columns_of(table)
         }
+        self.passkeys = otp_passkeys.Source()
         self.static = self.tokens = None
         if tables.columns_of("otp_static_staticdevice"):
             self.static = tables.table_model("otp_static_staticdevice", **device_fields())
@@ -70,13 +70,14 @@ class Source:
             )
 
     def keys(self) -> list[Key]:
-        return tables.user_keys(*filter(None, [self.apps, self.static, *self.others]))
+        return sorted({*tables.user_keys(*filter(None, [self.apps, self.static, *self.others])), *self.passkeys.keys()})
 
     def users(self, keys: list[Key]) -> Iterator[ImportedUser]:
         apps = tables.group_by_user(self.apps.objects.filter(user_id__in=keys))
-        codes, others = self.codes_of(keys), self.others_of(keys)
+        codes, others, passkeys = self.codes_of(keys), self.others_of(keys), self.passkeys.of_users(keys)
         for key in keys:
-            yield build_or_report(self.build, key, apps[key], codes[key], others[key])
+            user = build_or_report(self.build, key, apps[key], codes[key], others[key])
+            yield passkeys[key].add_to(user, has_app=any(device.confirmed for device in apps[key]))
 
     def codes_of(self, keys: list[Key]) -> dict[Key, list[str]]:
         """Return the unused tokens by user. django-otp deletes used ones."""
@@ -100,7 +101,8 @@ class Source:
         other_names = " and ".join(sorted(others))
         confirmed = sorted((device for device in devices if device.confirmed), key=last_use, reverse=True)
         if not confirmed:
-            return ImportedUser(key, problem=missing_app(other_names, has_codes=bool(codes), unconfirmed=bool(devices)))
+            problem = missing_app(other_names, has_codes=bool(codes), unconfirmed=bool(devices))
+            return ImportedUser(key, codes=tuple(codes), problem=problem)
         supported = [device for device in confirmed if not problem_of(device)]
         if not supported:
             return ImportedUser(key, problem=problem_of(confirmed[0]))

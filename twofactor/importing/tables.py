@@ -13,13 +13,16 @@ from django.db import connection, models
 from twofactor.importing.users import CannotImport, ImportedUser, Key, build_or_report
 
 AnyField: TypeAlias = "models.Field[Any, Any]"
+PASSKEY = "webauthn"  # the type of such rows in allauth.mfa and django-mfa
 
 
 class Row(Protocol):
     """A row of `OneTable`. Its JSON may have any shape."""
 
+    user_id: Key
     type: str
     data: Any
+    name: str  # the column may be missing
     created_at: datetime | None  # the columns of both times may be missing
     last_used_at: datetime | None
 
@@ -42,6 +45,11 @@ def table_model(name: str, /, **fields: AnyField) -> Any:
     # A separate registry, because the app itself may be installed and has the same model.
     meta = type("Meta", (), {"db_table": name, "managed": False, "app_label": "twofactor_importing", "apps": Apps()})
     return type(name, (models.Model,), {"__module__": __name__, "Meta": meta, **fields})
+
+
+def optional_table(name: str, /, **fields: AnyField) -> Any:
+    """Return a model of this table, or None if there is no such table."""
+    return table_model(name, **fields) if columns_of(name) else None
 
 
 def columns_of(name: str) -> set[str]:
@@ -74,31 +82,39 @@ class OneTable(ABC):
             user_id=user_key_field(),
             type=models.CharField(max_length=32),
             data=models.JSONField(),
+            name=models.CharField(max_length=100, null=True),
             created_at=models.DateTimeField(null=True),
             last_used_at=models.DateTimeField(null=True),
         )
 
     @abstractmethod
-    def build(self, key: Key, rows: dict[str, Row]) -> ImportedUser:
-        """Return the second factor of the user with this key from their rows, given by kind."""
+    def build(self, key: Key, rows: dict[str, Row], passkeys: list[Row]) -> ImportedUser:
+        """Return the second factor of the user with this key from their rows, given by kind, and their passkeys."""
 
     def keys(self) -> list[Key]:
         return user_keys(self.rows)
 
     def users(self, keys: list[Key]) -> Iterator[ImportedUser]:
         for key, rows in group_by_user(self.rows.objects.filter(user_id__in=keys)).items():
-            yield build_or_report(self.build, key, {row.type: row for row in rows})
+            passkeys = [row for row in rows if row.type == PASSKEY]
+            yield build_or_report(self.build, key, {row.type: row for row in rows}, passkeys)
 
 
-def user_key_field() -> AnyField:
+def rows_of(model: Any, **filters: Any) -> list[Any]:
+    """Return the rows, none if there is no such table."""
+    return list(model.objects.filter(**filters).order_by("pk")) if model else []
+
+
+def user_key_field(*, primary_key: bool = False) -> AnyField:
     """Return a field for a foreign key column to the user, whose key may be an integer, a UUID or a string."""
     key: Any = get_user_model()._meta.pk
     while key.remote_field:
         key = key.target_field
     if isinstance(key, models.IntegerField):  # includes the auto-incrementing fields
-        return models.BigIntegerField()
+        return models.BigIntegerField(primary_key=primary_key)
     _, _, args, options = key.deconstruct()
-    field: AnyField = type(key)(*args, **{name: options[name] for name in options if name == "max_length"})
+    kept = {name: options[name] for name in options if name == "max_length"}
+    field: AnyField = type(key)(*args, **kept, primary_key=primary_key)
     return field
 
 

@@ -21,16 +21,36 @@ class CannotImport(Exception):
     """The import cannot start. The message says what to do about it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImportedPasskey:
+    """A passkey in another app. What that app does not store is empty, None or, of an ability, False."""
+
+    credential_id: bytes
+    public_key: bytes  # COSE
+    aaguid: UUID
+    user_handle: bytes = b""
+    sign_count: int = 0
+    transports: tuple[str, ...] = ()
+    backup_eligible: bool | None = None
+    backup_state: bool = False
+    user_verified: bool = False
+    discoverable: bool | None = None
+    name: str = ""
+    created_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
 @dataclass(frozen=True)
 class ImportedUser:
     """The second factor of one user in another app. `problem` says why it cannot be imported, if so."""
 
     key: Key
-    secret: str = ""  # base32
+    secret: str = ""  # base32; empty without an authenticator app
     last_time_step: int = -1
     created_at: datetime | None = None
     codes: tuple[str, ...] = ()  # unused, in clear
     hashed_codes: tuple[str, ...] = ()  # unused, as Django hashes passwords
+    passkeys: tuple[ImportedPasskey, ...] = ()
     notes: tuple[str, ...] = ()  # what is not imported
     problem: str = ""
 

@@ -12,8 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from twofactor import backup_codes, conf, events
+from twofactor.importing import passkey_rows
 from twofactor.importing.users import ImportedUser, Key
-from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
+from twofactor.models import AuthenticatorApp, BackupCode, Passkey, SecondFactor
 from twofactor.models.second_factor import new_version
 
 BATCH = 500
@@ -47,8 +48,8 @@ class Batch(NamedTuple):
 def import_users(source: Source, *, name: str, dry_run: bool, output: Callable[[str], None]) -> Counter[str]:
     """Turn 2FA on here for the users of this source. Return how many were `imported`, `skipped` and `refused`.
 
-    The result also counts the imported `codes`, and the `unconfirmed`: imported users without a confirmed address.
-    Users who have 2FA on here are skipped. Nobody gets an email, because nothing has changed for the users.
+    The result also counts the imported `passkeys` and `codes`, and the `unconfirmed`: imported users without a
+    confirmed address. Users who have 2FA on here are skipped. Nobody gets an email, because nothing has changed.
     """
     totals: Counter[str] = Counter()
     keys = source.keys()
@@ -60,6 +61,7 @@ def import_users(source: Source, *, name: str, dry_run: bool, output: Callable[[
         if not dry_run:
             log_imported(imported, name)
         totals["imported"] += len(imported)
+        totals["passkeys"] += sum(len(row.user.passkeys) for row in imported)
         totals["codes"] += sum(len(row.digests) for row in imported)
         totals["refused"] += len(batch.refused)
         # This includes the users who turned 2FA on here during the import.
@@ -75,7 +77,7 @@ def sort_batch(source: Source, keys: list[Key]) -> Batch:
     existing = set(get_user_model()._base_manager.filter(pk__in=keys).values_list("pk", flat=True))  # type: ignore[misc]
     active = set(SecondFactor.objects.filter(user_id__in=keys).values_list("user_id", flat=True))  # type: ignore[misc]
     batch = Batch([], [], [])
-    for user in source.users(keys):
+    for user in passkey_rows.without_known(source.users(keys)):
         if user.key not in existing:
             batch.refused.append(ImportedUser(user.key, problem="there is no user with this key"))
         elif user.key in active:
@@ -89,6 +91,8 @@ def sort_batch(source: Source, keys: list[Key]) -> Batch:
 
 def row_of(user: ImportedUser) -> Row:
     """Return the digests to store for a user's codes, and notes on the codes that cannot be stored."""
+    if user.passkeys and not user.secret:
+        return Row(user, set(), note_on_codes(user))
     normalized = [backup_codes.normalize_imported(code) for code in user.codes]
     owner = str(user.key)
     digests = {backup_codes.imported_digest(code, secret=user.secret, owner=owner) for code in normalized if code}
@@ -101,6 +105,12 @@ def row_of(user: ImportedUser) -> Row:
     if unknown := len(user.hashed_codes) - len(known):
         notes.append(f"not imported: recovery codes whose hasher is not in PASSWORD_HASHERS ({unknown})")
     return Row(user, digests.union(backup_codes.PASSWORD + encoded for encoded in known), notes)
+
+
+def note_on_codes(user: ImportedUser) -> list[str]:
+    """Return a note on the codes of a user without an app: checking imported codes takes the app's secret."""
+    count = len(user.codes) + len(user.hashed_codes)
+    return [f"not imported: recovery codes, which need an authenticator app ({count})"] if count else []
 
 
 def has_known_hasher(encoded: str) -> bool:
@@ -123,7 +133,10 @@ def create_rows(rows: list[Row]) -> list[Row]:
     found = SecondFactor.objects.filter(user_id__in=list(versions))
     created: dict[Key, SecondFactor] = {row.user_id: row for row in found if row.version == versions[row.user_id]}
     imported = [row for row in rows if row.user.key in created]
-    AuthenticatorApp.objects.bulk_create(app_of(row.user, created[row.user.key]) for row in imported)
+    AuthenticatorApp.objects.bulk_create(app_of(row.user, created[row.user.key]) for row in imported if row.user.secret)
+    Passkey.objects.bulk_create(
+        passkey for row in imported for passkey in passkey_rows.rows_of(row.user, created[row.user.key])
+    )
     BackupCode.objects.bulk_create(
         (BackupCode(second_factor=created[row.user.key], digest=digest) for row in imported for digest in row.digests),
         batch_size=2000,
@@ -132,8 +145,13 @@ def create_rows(rows: list[Row]) -> list[Row]:
 
 
 def second_factor_of(user: ImportedUser, *, version: str) -> SecondFactor:
-    created_at = user.created_at or timezone.now()
-    return SecondFactor(user_id=user.key, version=version, created_at=created_at)  # type: ignore[misc] # as in sort_batch
+    moments = filter(None, [user.created_at, *(passkey.created_at for passkey in user.passkeys)])
+    return SecondFactor(
+        user_id=user.key,  # type: ignore[misc] # as in sort_batch
+        version=version,
+        passkey_count=len(user.passkeys),
+        created_at=min(moments, default=timezone.now()),
+    )
 
 
 def app_of(user: ImportedUser, second_factor: SecondFactor) -> AuthenticatorApp:
@@ -141,7 +159,7 @@ def app_of(user: ImportedUser, second_factor: SecondFactor) -> AuthenticatorApp:
         second_factor=second_factor,
         sealed_secret=conf.keyring().seal(user.secret, owner=str(user.key)),
         last_time_step=user.last_time_step,
-        created_at=second_factor.created_at,
+        created_at=user.created_at or second_factor.created_at,
     )
 
 
@@ -156,7 +174,10 @@ def report(imported: list[Row], refused: list[ImportedUser], output: Callable[[s
 
 def log_imported(imported: list[Row], source: str) -> None:
     for row in imported:
-        events.log(logger, logging.INFO, "imported", user=row.user.key, source=source, codes=len(row.digests))
+        counts = {"codes": len(row.digests)}
+        if row.user.passkeys:
+            counts["passkeys"] = len(row.user.passkeys)
+        events.log(logger, logging.INFO, "imported", user=row.user.key, source=source, **counts)
 
 
 def count_unconfirmed(imported: list[Row]) -> int:

@@ -11,6 +11,7 @@ import struct
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 UP, UV, BE, BS, AT, ED = 0x01, 0x04, 0x08, 0x10, 0x40, 0x80  # flags: WebAuthn Level 3, section 6.1
 CURVES = {-7: (1, ec.SECP256R1()), -35: (2, ec.SECP384R1()), -36: (3, ec.SECP521R1())}
@@ -100,6 +101,22 @@ class SoftKey:
     @property
     def public_key(self) -> bytes:
         return cbor(self.cose)
+
+    def dump(self) -> dict[str, object]:
+        """Return the key as JSON, to use it in another process."""
+        private = self.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        numbers = {name: getattr(self, name) for name in ("algorithm", "flags", "sign_count", "step")}
+        data = {name: getattr(self, name).hex() for name in ("aaguid", "credential_id", "user_handle")}
+        return {**numbers, **data, "private": private.hex()}
+
+    @classmethod
+    def load(cls, dumped: dict) -> "SoftKey":
+        numbers = {name: dumped[name] for name in ("flags", "sign_count", "step")}
+        data = {name: bytes.fromhex(dumped[name]) for name in ("aaguid", "credential_id")}
+        private = load_der_private_key(bytes.fromhex(dumped["private"]), None)
+        key = cls(dumped["algorithm"], **numbers, **data, key=private)
+        key.user_handle = bytes.fromhex(dumped["user_handle"])
+        return key
 
     def sign(self, message: bytes) -> bytes:
         """Sign, with the deterministic nonce of RFC 6979 where the algorithm needs one."""

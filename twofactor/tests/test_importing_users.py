@@ -288,7 +288,7 @@ def test_secret_last_time_step_date_and_codes_are_imported(run_import, keys):
     """Users without a confirmed address are counted. They get no emails from the app."""
     EmailAddress.objects.filter(user=keys[1]).update(verified=False)
     user = ImportedUser(keys[0], SECRET, last_time_step=NOW // 30, created_at=LONG_AGO, codes=("00412857", "abcd2345"))
-    totals = {"imported": 2, "codes": 2, "refused": 0, "skipped": 0, "unconfirmed": 1}
+    totals = {"imported": 2, "passkeys": 0, "codes": 2, "refused": 0, "skipped": 0, "unconfirmed": 1}
     assert run_import([user, ImportedUser(keys[1], SECRET)]) == (totals, [])
     row, other = SecondFactor.objects.order_by("user")
     assert (row.user_id, row.app.secret, row.codes_left) == (keys[0], SECRET, 2)

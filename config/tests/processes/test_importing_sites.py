@@ -56,7 +56,8 @@ def run_new_site(database, app, users, expected, *, python=sys.executable, apps=
     assert list(zip(attempts, result["attempts"], strict=True)) == [(each[:3], each[3]) for each in expected]
     printed = "".join(result["outputs"]) + log
     for user in users.values():
-        secrets = [user.get("secret"), user.get("code"), *user.get("unused", []), *user.get("used", [])]
+        private = user.get("passkey", {}).get("private")
+        secrets = [user.get("secret"), user.get("code"), *user.get("unused", []), *user.get("used", []), private]
         assert [secret for secret in secrets if secret and secret in printed] == []
     return result["outputs"]
 
@@ -80,10 +81,17 @@ def attempts_of(users, *, spell=str):
     ]
 
 
-def assert_outputs(outputs, users, *, totals=(2, 18, 1), confirmed=False, **lines):
+def attempts_with_passkeys(users, *names, counts=()):
+    """Each signs in with their passkey. `counts`: those whose passkey counts cannot use an older copy of it."""
+    attempts = [[name, "passkey", users[name]["passkey"], True] for name in names]
+    return attempts + [[name, "passkey", users[name]["passkey"], name not in counts] for name in names]
+
+
+def assert_outputs(outputs, users, *, totals=(2, 18, 1), passkeys="", confirmed=False, **lines):
     """The dry run and the import print the same, except for the summary. A second import finds nothing to do."""
     imported, codes, refused = totals
     rest = f"{codes} unused recovery codes; 0 already have 2FA on here; {refused} cannot be imported"
+    rest = f"{passkeys} and {rest}" if passkeys else rest
     lines = [f"user {users[name]['key']}: {words}" for name, words in lines.items()]
     if not confirmed:
         lines.append(f"{imported} of them have no confirmed email address and will get no notifications")
@@ -96,15 +104,29 @@ def assert_outputs(outputs, users, *, totals=(2, 18, 1), confirmed=False, **line
     )
 
 
-HAS_KEY = "cannot be imported: has a security key only"
+UNREADABLE = "cannot be imported: has unreadable passkeys only"
 ADAPTER = "twofactor.tests.importing_sites.allauth_adapter.ReversingAdapter"
+
+
+def assert_outputs_of_allauth(outputs, users):
+    assert_outputs(
+        outputs,
+        users,
+        eve="cannot be imported: has passkeys of another domain only",
+        gus="not imported: recovery codes, which need an authenticator app (10)",
+        totals=(4, 27, 1),
+        passkeys="2 passkeys",
+        confirmed=True,
+    )
 
 
 def test_import_from_allauth(database):
     users = run_old_site(database, "allauth", "allauth_site")
     expected = attempts_of(users, spell=lambda code: f" {code[:4]}-{code[4:]} ")
+    expected += [["ivy", "code", code_of(users["ivy"], steps_ahead=1), True]]
+    expected += attempts_with_passkeys(users, "gus", "ivy", counts=["ivy"])
     outputs = run_new_site(database, "allauth", users, expected, MFA_TOTP_TOLERANCE=1)
-    assert_outputs(outputs, users, eve=HAS_KEY, confirmed=True)
+    assert_outputs_of_allauth(outputs, users)
 
 
 def test_import_from_allauth_with_an_adapter_that_encrypts(database):
@@ -112,8 +134,8 @@ def test_import_from_allauth_with_an_adapter_that_encrypts(database):
     # allauth.mfa, which the adapter needs, is installed for the import only.
     options = {"python": python_of("allauth"), "apps": ["allauth.mfa"]}
     outputs = run_new_site(database, "allauth", users, [], MFA_ADAPTER=ADAPTER, MFA_TOTP_TOLERANCE=1, **options)
-    assert_outputs(outputs, users, eve=HAS_KEY, confirmed=True)
-    run_new_site(database, "allauth", users, attempts_of(users))
+    assert_outputs_of_allauth(outputs, users)
+    run_new_site(database, "allauth", users, attempts_of(users) + attempts_with_passkeys(users, "gus"))
 
 
 def test_import_from_django_otp_with_uuids_as_user_keys(database):
@@ -136,8 +158,17 @@ def test_import_from_django_otp_with_uuids_as_user_keys(database):
 
 def test_import_from_two_factor_auth(database):
     users = run_old_site(database, "django_otp", "two_factor_site")
-    outputs = run_new_site(database, "two-factor-auth", users, attempts_of(users, spell=str.upper))
-    assert_outputs(outputs, users, eve="cannot be imported: has SMS or calls only")
+    expected = attempts_of(users, spell=str.upper) + attempts_with_passkeys(users, "gus")
+    outputs = run_new_site(database, "two-factor-auth", users, expected)
+    eve = "cannot be imported: has SMS or calls only"
+    assert_outputs(outputs, users, eve=eve, totals=(3, 18, 1), passkeys="1 passkey")
+
+
+def test_import_from_django_otp_webauthn(database):
+    users = run_old_site(database, "django_otp_webauthn", "otp_webauthn_site")
+    expected = attempts_with_passkeys(users, "ada", "gus", counts=["ada"])
+    outputs = run_new_site(database, "django-otp", users, expected, OTP_WEBAUTHN_RP_ID="testserver")
+    assert_outputs(outputs, users, eve=UNREADABLE, totals=(2, 0, 1), passkeys="2 passkeys")
 
 
 def test_import_from_django_mfa(database):
@@ -146,8 +177,10 @@ def test_import_from_django_mfa(database):
     expected = attempts_of(users, spell=lambda code: f"{code[:5]}-{code[5:]}")
     expected.insert(0, ["ada", "backup_code", users["ada"]["unused"][2].swapcase(), False])
     keys = ["signs-what-django-mfa-keeps-" + "t" * 30]
-    outputs = run_new_site(database, "django-mfa", users, expected, MFA_SECRET_ENCRYPTION_KEYS=keys)
-    assert_outputs(outputs, users, eve=HAS_KEY)
+    expected += attempts_with_passkeys(users, "gus", "ivy", counts=["ivy"])
+    settings = {"MFA_SECRET_ENCRYPTION_KEYS": keys, "MFA_FIDO2_RP_ID": "testserver"}
+    outputs = run_new_site(database, "django-mfa", users, expected, **settings)
+    assert_outputs(outputs, users, eve=UNREADABLE, totals=(4, 27, 1), passkeys="2 passkeys")
 
 
 def test_import_from_django_mfa_before_version_4(database):
@@ -160,7 +193,8 @@ def test_import_from_django_mfa_before_version_4(database):
         ["ada", "backup_code", ada["unused"][0].upper(), True],
         ["ada", "backup_code", ada["unused"][0], False],
     ]
-    assert_outputs(run_new_site(database, "django-mfa", users, expected), users, eve=HAS_KEY, totals=(1, 9, 1))
+    eve = "cannot be imported: has a security key only"
+    assert_outputs(run_new_site(database, "django-mfa", users, expected), users, eve=eve, totals=(1, 9, 1))
 
 
 def test_import_from_the_pair(database):

@@ -164,8 +164,10 @@ class Command(BaseCommand):
         except CannotImport as error:
             raise CommandError(str(error)) from None
         verb = "would be imported" if dry_run else "imported"
+        count = totals["passkeys"]
+        passkeys = f"{count} {'passkey' if count == 1 else 'passkeys'} and " if count else ""
         self.stdout.write(
-            f"Users: {totals['imported']} {verb}, with {totals['codes']} unused recovery codes; "
+            f"Users: {totals['imported']} {verb}, with {passkeys}{totals['codes']} unused recovery codes; "
             f"{totals['skipped']} already have 2FA on here; {totals['refused']} cannot be imported"
         )
         if unconfirmed := totals["unconfirmed"]:

@@ -1,12 +1,15 @@
 """A site with django-mfa 4. With the argument `old`, it has the tables of version 3.2, from the app's migrations."""
 
+import json
 import random
 import string
 
 from twofactor.tests.importing_sites import sites
+from twofactor.tests.softkey import SoftKey
 
 LOGIN = "/login/"
 ENROLL, CODES, VERIFY = "/mfa/enroll/totp/", "/mfa/recovery/codes/", "/mfa/verify/recovery_codes/"
+ENROLL_KEY, VERIFY_KEY = "/mfa/enroll/webauthn/", "/mfa/verify/webauthn/"
 SETTINGS = {
     "apps": ["django_mfa"],
     "middleware": ["django_mfa.middleware.MfaMiddleware"],
@@ -14,7 +17,8 @@ SETTINGS = {
     "ROOT_URLCONF": "twofactor.tests.importing_sites.mfa_urls",
     "LOGIN_URL": LOGIN,
     "LOGIN_REDIRECT_URL": "/",
-    "MFA_FACTORS": ["totp", "recovery_codes"],
+    "MFA_FACTORS": ["totp", "webauthn", "recovery_codes"],
+    "MFA_FIDO2_RP_ID": sites.HOST,
     "MFA_SECRET_ENCRYPTION_KEYS": ["signs-what-django-mfa-keeps-" + "t" * 30],
 }
 
@@ -28,6 +32,8 @@ def create_users(version=""):
     users = sites.turn_on_long_ago_and_now(turn_on, use_up, Authenticator)
     eve = sites.make_user("eve")
     Authenticator.objects.create(user=eve, type="webauthn", data={})
+    users["gus"] = add_passkey("gus", SoftKey(-8))
+    users["ivy"] = add_passkey("ivy", SoftKey(flags=0, sign_count=4, step=1), turn_on=turn_on)
     return users | {"eve": {"key": eve.pk}}
 
 
@@ -48,6 +54,27 @@ def use_up(name, code):
     browser.post(VERIFY, {"code": code})
     assert browser.get("/").content == b"home"
     return code
+
+
+def make_user(name):
+    return {"key": sites.make_user(name).pk}
+
+
+def add_passkey(name, key, *, turn_on=make_user):
+    """Add a passkey to a new user, and sign in with it."""
+    user = turn_on(name)
+    browser = give_password(name)
+    if user.get("unused"):
+        code = user["unused"].pop()
+        browser.post(VERIFY, {"code": code})
+        user["used"].append(code)
+    options = json.loads(browser.get(ENROLL_KEY).context["options"])["publicKey"]
+    browser.post(ENROLL_KEY, {"name": "My key", "credential": json.dumps(key.create(options, origin=sites.ORIGIN))})
+    browser = give_password(name)
+    options = json.loads(browser.get(VERIFY_KEY).context["options"])["publicKey"]
+    browser.post(VERIFY_KEY, {"credential": json.dumps(key.get(options, origin=sites.ORIGIN))})
+    assert browser.get("/").content == b"home"
+    return user | {"passkey": key.dump()}
 
 
 def give_password(name):

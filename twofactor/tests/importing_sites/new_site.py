@@ -1,7 +1,8 @@
 """The site that imports, on the same database: `python -m twofactor.tests.importing_sites.new_site FILE APP SETTINGS`.
 
 Reads the sign-ins to attempt from its input, as a list of [username, field, value]. A value {"secret": ..., "after":
-seconds} means the code at that time; it is entered now, or with "later": true at that time.
+seconds} means the code at that time; it is entered now, or with "later": true at that time. The value for `passkey`
+is a dumped SoftKey.
 Prints the output of each import, and which attempts succeeded.
 """
 
@@ -15,6 +16,7 @@ from unittest import mock
 from django.core.management import call_command
 
 from twofactor.tests.importing_sites import sites
+from twofactor.tests.softkey import SoftKey
 
 APPS = ["twofactor", "allauth", "allauth.account", "django_htmx"]
 MIDDLEWARE = [
@@ -57,6 +59,8 @@ def run_import(app, *options):
 
 def attempt(username, field, value):
     """Return whether this user signs in with the password and this value."""
+    if field == "passkey":
+        return sign_in_with_passkey(username, SoftKey.load(value))
     if not isinstance(value, dict):
         return sign_in(username, field, value)
     moment = time.time() + value["after"]
@@ -69,6 +73,15 @@ def sign_in(username, field, value):
     browser = sites.give_password("/login/", {"login": username, "password": sites.PASSWORD})
     assert not sites.is_signed_in(browser), "2FA is off"
     browser.post("/2fa/verify-login/", {field: value})
+    return sites.is_signed_in(browser)
+
+
+def sign_in_with_passkey(username, key):
+    browser = sites.give_password("/login/", {"login": username, "password": sites.PASSWORD})
+    assert not sites.is_signed_in(browser), "2FA is off"
+    form = browser.get("/2fa/verify-login/?method=passkey").context["form"]
+    answer = key.get(json.loads(form.options)["publicKey"], origin=sites.ORIGIN)
+    browser.post("/2fa/verify-login/", {"credential": json.dumps(answer), "ceremony": form["ceremony"].value()})
     return sites.is_signed_in(browser)
 
 

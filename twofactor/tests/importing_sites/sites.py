@@ -1,7 +1,7 @@
 """What the sites have in common. Runs in environments that have Django but none of this project's packages.
 
 `python -m twofactor.tests.importing_sites.sites SITE DATABASE` creates the users of a site in this SQLite database.
-It prints for each name the key, the secret, the code entered last, and the unused and used codes.
+It prints for each name the key, the secret, the code entered last, the unused and used codes, and the passkey.
 """
 
 import json
@@ -21,6 +21,8 @@ from django.utils import timezone
 from twofactor.tests.constants import PASSWORD
 from twofactor.tests.rfc6238 import code_at
 
+HOST, OTHER_HOST = "testserver", "www.testserver"
+ORIGIN = f"https://{HOST}"
 CONTRIB = ["auth", "contenttypes", "messages", "sessions"]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -49,7 +51,7 @@ def set_up(database, *, apps, middleware=(), base="", **more):
     }
     settings.configure(
         SECRET_KEY="not-a-secret-" + "t" * 50,
-        ALLOWED_HOSTS=["testserver"],
+        ALLOWED_HOSTS=[HOST, OTHER_HOST],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": database}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         INSTALLED_APPS=[*(f"django.contrib.{name}" for name in CONTRIB), *apps],
@@ -87,9 +89,9 @@ def code_now(secret):
     return code_at(secret, time.time())
 
 
-def give_password(path, fields):
+def give_password(path, fields, *, host=HOST):
     """Post these fields to the sign-in page. Return the browser."""
-    browser = Client()
+    browser = Client(SERVER_NAME=host)
     browser.post(path, fields)
     return browser
 
