@@ -11,13 +11,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from twofactor import enrolment, htmx, sessions
 from twofactor.attempts import Attempt
-from twofactor.methods import first_form
+from twofactor.forms import SecondFactorForm
+from twofactor.methods import first_form, only_form
 from twofactor.models import SecondFactor
+from twofactor.passkey_form import PasskeyForm
 from twofactor.step_up import MIN_MAX_AGE, SAFE, confirm_context, confirm_url
 
 MAX_AGE = timedelta(minutes=10)
@@ -33,12 +34,12 @@ def second_factor_required(view: View) -> View: ...
 
 @overload
 def second_factor_required(
-    *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL
+    *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL, passkey: bool = False
 ) -> Callable[[View], View]: ...
 
 
 def second_factor_required(
-    view: View | None = None, *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL
+    view: View | None = None, *, max_age: timedelta | float = MAX_AGE, setup_url: str = SETUP_URL, passkey: bool = False
 ) -> View | Callable[[View], View]:
     """Decorate a view: it runs only if a second factor was accepted in this session within `max_age`.
 
@@ -46,27 +47,34 @@ def second_factor_required(
     view's responses are never cached, because a cached response would be shown without the check.
 
     `max_age` is a timedelta or seconds, at least 60. `setup_url`, a URL or the name of one, is for users without 2FA.
+    `passkey`: only a passkey counts. Users without one are asked to add it.
+
     Raise ValueError if `max_age` is too small, and TypeError if the view is async.
     """
     within = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
     if within < MIN_MAX_AGE:
         raise ValueError(f"max_age is {within} seconds. It has to be at least {MIN_MAX_AGE}.")
+    only = PasskeyForm if passkey else None
 
     def decorate(view: View) -> View:
-        if is_async(view):
-            raise TypeError(SYNC_ONLY)
-
-        @never_cache
-        @wraps(view)
-        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-            second_factor = SecondFactor.objects.for_user(request.user)
-            if sessions.used_recently(request, second_factor, within=within):
-                return view(request, *args, **kwargs)
-            return _ask(request, second_factor, setup_url)
-
-        return guarded
+        return _guarded(view, within, setup_url, only)
 
     return decorate(view) if view else decorate
+
+
+def _guarded(view: View, within: float, setup_url: str, only: type[SecondFactorForm] | None) -> View:
+    if is_async(view):
+        raise TypeError(SYNC_ONLY)
+
+    @never_cache
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        second_factor = SecondFactor.objects.for_user(request.user)
+        if sessions.used_recently(request, second_factor, within=within, only=only.key if only else ""):
+            return view(request, *args, **kwargs)
+        return _ask(request, second_factor, setup_url, only)
+
+    return guarded
 
 
 def is_async(view: View) -> bool:
@@ -77,24 +85,33 @@ def is_async(view: View) -> bool:
 
 @htmx.with_hx_redirect
 @login_required
-def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: str) -> HttpResponse:
+def _ask(
+    request: HttpRequest, second_factor: SecondFactor | None, setup_url: str, only: type[SecondFactorForm] | None
+) -> HttpResponse:
     """Ask for the second factor: with JSON for a program, in place for htmx, and otherwise with a redirect."""
     page = htmx.return_path(request)
     unsent = request.method not in SAFE
-    if second_factor:
-        url = confirm_url(page, unsent=unsent)
+    key = only.key if only else ""
+    form = _form(Attempt(request, second_factor), only) if second_factor else None
+    if form:
+        url = confirm_url(page, unsent=unsent, only=key)
+    elif setup_url == SETUP_URL:
+        url = enrolment.url(request, (only or SecondFactorForm).setup_urlname)
     else:
-        url = enrolment.url(request) if setup_url == SETUP_URL else resolve_url(setup_url)
+        url = resolve_url(setup_url)
     if htmx.is_scripted(request):
         return JsonResponse({"error": "second_factor_required", "url": url}, status=403)
-    if second_factor is None:
-        messages.info(request, _("That page asks for a second factor: turn on two-factor authentication first."))
+    if form is None:
+        messages.info(request, (only or SecondFactorForm).missing)
     elif htmx.targets_panel(request):
-        form = first_form(Attempt(request, second_factor))
         form.use_alone()
-        context = {"form": form, **confirm_context(page, unsent=unsent)}
+        context = {"form": form, **confirm_context(page, unsent=unsent, only=key)}
         return _in_place(htmx.render_page(request, "confirm", context), url)
     return HttpResponseRedirect(url)
+
+
+def _form(attempt: Attempt, only: type[SecondFactorForm] | None) -> SecondFactorForm | None:
+    return only_form(only, attempt) if only else first_form(attempt)
 
 
 def _in_place(response: HttpResponse, url: str) -> HttpResponse:

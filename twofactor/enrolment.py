@@ -22,10 +22,10 @@ class Setup:
     destination: str = ""  # where to go afterwards; "" for the settings page
 
 
-def url(request: HttpRequest) -> str:
-    """Return the URL of the setup. Afterwards it redirects to the page that this request asked for."""
+def url(request: HttpRequest, urlname: str = "twofactor:setup") -> str:
+    """Return the URL of a setup. Afterwards it redirects to the page that this request asked for."""
     page = return_path(request)
-    return reverse("twofactor:setup", query={"next": page} if page else None)
+    return reverse(urlname, query={"next": page} if page else None)
 
 
 def begin(request: HttpRequest, second_factor: SecondFactor | None, *, destination: str = "") -> Setup:

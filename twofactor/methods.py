@@ -33,6 +33,11 @@ def first_form(attempt: Attempt) -> SecondFactorForm:
     return _first_available(METHODS.values(), attempt)
 
 
+def only_form(form: type[SecondFactorForm], attempt: Attempt, data: QueryDict | None = None) -> SecondFactorForm | None:
+    """Return this form, without links to other methods, or None if the account does not have this method."""
+    return form(data, attempt=attempt) if form.is_available(attempt) else None
+
+
 def _first_available(
     forms: Iterable[type[SecondFactorForm]], attempt: Attempt, data: QueryDict | None = None
 ) -> SecondFactorForm:

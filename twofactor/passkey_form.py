@@ -56,6 +56,8 @@ class PasskeyForm(SecondFactorForm):
     template_name = "twofactor/methods/passkey.html"
     allauth_type = "webauthn"
     refused_event = "passkey_refused"
+    setup_urlname = "twofactor:add_passkey"
+    missing = _("That page asks for a passkey: add one first.")
     is_guessable = False
     is_counted = False
     has_focus = False  # of the button

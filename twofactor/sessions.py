@@ -32,16 +32,26 @@ def is_marked(request: HttpRequest, second_factor: SecondFactor | None) -> bool:
 
 
 def used_recently(
-    request: HttpRequest, second_factor: SecondFactor | None, *, within: float, now: float | None = None
+    request: HttpRequest,
+    second_factor: SecondFactor | None,
+    *,
+    within: float,
+    only: str = "",
+    now: float | None = None,
 ) -> bool:
     """Return whether a second factor was accepted in this session in the last `within` seconds.
+
+    `only`: the key of the one method that counts.
 
     `now` is in seconds since 1970; the default is the current time. A trusted browser does not count.
     """
     now = time.time() if now is None else now
     state = request.session.get(KEY, {})
-    is_proved = second_factor is not None and is_marked(request, second_factor)
-    return is_proved and state["method"] not in ("", TRUSTED_BROWSER) and now - state["at"] <= within
+    if second_factor is None or not is_marked(request, second_factor):
+        return False
+    used = state["method"]
+    is_proof = used not in ("", TRUSTED_BROWSER) and used == (only or used)
+    return is_proof and now - state["at"] <= within
 
 
 def renew(request: HttpRequest, second_factor: SecondFactor | None, method: str = "") -> None:

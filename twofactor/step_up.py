@@ -32,17 +32,20 @@ def _page_of_form(request: HttpRequest) -> str:
     return urlunsplit(("", "", parts.path, parts.query, ""))
 
 
-def confirm_url(next_url: str = "", *, unsent: bool = False) -> str:
-    """Return the URL of confirm/. `unsent` says that the user posted a form, which is not kept."""
-    query = {"next": next_url, "unsent": "1" if unsent else ""}
+def confirm_url(next_url: str = "", *, unsent: bool = False, only: str = "") -> str:
+    """Return the URL of confirm/. `unsent` says that the user posted a form, which is not kept.
+
+    `only`: the key of the one method that counts.
+    """
+    query = {"next": next_url, "unsent": "1" if unsent else "", "only": only}
     return reverse("twofactor:confirm", query={name: value for name, value in query.items() if value})
 
 
-def confirm_context(next_url: str, *, unsent: bool) -> dict[str, object]:
+def confirm_context(next_url: str, *, unsent: bool, only: str = "") -> dict[str, object]:
     """Return the template context of confirm/ without its form."""
     return {
         "title": _("Confirm it's you"),
-        "url": confirm_url(next_url, unsent=unsent),
+        "url": confirm_url(next_url, unsent=unsent, only=only),
         "method_url": confirm_url(),
         "redirect_field_value": next_url,
         "unsent": unsent,

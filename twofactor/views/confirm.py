@@ -7,25 +7,30 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 
 from twofactor import sessions
 from twofactor.attempts import Attempt
-from twofactor.methods import form_for
+from twofactor.methods import METHODS, form_for, only_form
 from twofactor.models import SecondFactor
 from twofactor.step_up import MIN_MAX_AGE, ask_to_send_again, confirm_context, is_unsent
-from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
+from twofactor.views.common import AuthenticatedRequest, next_url, post_data, second_factor_page
 from twofactor.views.form_page import show_form
 
 
 @second_factor_page("GET", "HEAD", "POST", without_2fa="twofactor:setup")
 def confirm(request: AuthenticatedRequest, second_factor: SecondFactor) -> HttpResponse:
+    only = METHODS.get(request.GET.get("only", ""))
+    key = only.key if only else ""
     # Do not ask twice after a double click, in a second tab, or after the Back button.
-    if not sessions.used_recently(request, second_factor, within=MIN_MAX_AGE):
-        form = form_for(request, Attempt(request, second_factor))
+    if not sessions.used_recently(request, second_factor, within=MIN_MAX_AGE, only=key):
+        attempt = Attempt(request, second_factor)
+        form = only_form(only, attempt, post_data(request)) if only else form_for(request, attempt)
+        if form is None:  # the account does not have the method
+            return redirect("twofactor:settings")
         form.use_alone()
         if not form.is_valid():
-            context = confirm_context(request.GET.get("next", ""), unsent=is_unsent(request))
+            context = confirm_context(request.GET.get("next", ""), unsent=is_unsent(request), only=key)
             return show_form(request, "confirm", form, **context)
         sessions.record_use(request, second_factor, form.key)
         ask_to_send_again(request)

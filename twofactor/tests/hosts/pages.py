@@ -15,7 +15,7 @@ from twofactor.mixins import SecondFactorRequiredMixin
 
 HOST, REPORT, DELETE, ROW = "/host/", "/host/report/", "/host/delete/", "/host/row/"
 BY_CLASS, ONE, ELSEWHERE = "/host/class/", "/host/one/7/", "/host/elsewhere/"
-WRAPPED, DISPATCH, CACHED = "/host/wrapped/", "/host/dispatch/", "/host/cached/"
+WRAPPED, DISPATCH, CACHED, STRICT = "/host/wrapped/", "/host/dispatch/", "/host/cached/", "/host/strict/"
 
 deleted = []  # notes posted to `delete`
 
@@ -71,6 +71,11 @@ def one(request, pk):
     return HttpResponse(f"number {pk}")
 
 
+@second_factor_required(passkey=True)
+def strict(request):
+    return HttpResponse("by passkey")
+
+
 @second_factor_required(setup_url="account_email")
 def elsewhere(request):
     return HttpResponse("elsewhere")
@@ -104,4 +109,5 @@ urlpatterns = [
     path("host/cached/", cache_page(60)(report)),
     path("host/one/<int:pk>/", one),
     path("host/elsewhere/", elsewhere),
+    path("host/strict/", strict),
 ]
