@@ -68,7 +68,7 @@ def test_back_and_another_language_keep_the_key_and_the_step(signed_in):
     steps.press(page, "Continue")
     expect(steps.code_field(page)).to_be_focused()
     page.get_by_role("combobox", name="Language").select_option("Deutsch")
-    page.get_by_role("button", name="Change language").click()
+    page.get_by_role("button", name="Change").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(page).to_have_url(re.compile("/accounts/2fa/verify-setup/$"))
 
