@@ -104,7 +104,7 @@ TABLE = {
     "/accounts/name/": signed_in(TYPE),
     "/accounts/delete/": signed_in(TYPE),
     "/accounts/email/": signed_in("GET HEAD OPTIONS 200; POST PUT 302 /accounts/email/; else 405"),
-    "/accounts/confirm-email/": public(PAGE),
+    "/accounts/confirm-email/": public("GET HEAD OPTIONS 200; POST 302 /accounts/confirm-email/; else 405"),
     r"/accounts/^confirm-email/(?P<key>[-:\w]+)/$": public(LINK),
     "/accounts/confirm-email/<str:key>/": public(LINK),
     "/accounts/confirm-email/<str:key>/not-me/": public("GET HEAD POST 200; else 405"),
