@@ -118,9 +118,9 @@ def test_if_2fa_is_required_the_setup_offers_sign_out_and_not_cancel(signed_in_c
         text = page.content.decode()
         assert "Cancel" not in text
         assert 'action="/accounts/logout/"' in text.split('id="panel"')[1]
-        assert "Nothing else here opens until you turn it on." in text
+        assert "Turn it on to continue." in text
     codes = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)}).content.decode()
-    assert "Nothing else here opens until you turn it on." not in codes
+    assert "Turn it on to continue." not in codes
 
 
 def test_during_the_grace_days_the_setup_offers_cancel(signed_in_client, settings):
