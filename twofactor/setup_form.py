@@ -1,4 +1,4 @@
-"""The form of step 2 of the setup."""
+"""The form of step 3 of the setup."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ class VerifySetupForm(LimitedForm):
 
     code = CodeField(
         help_text=_(
-            "Your app now shows six digits that change every 30 seconds. Type them here to prove that it has the key."
+            "Your app now shows six digits that change every 30 seconds. Enter them here to check that it works."
         )
     )
     field_name = "code"

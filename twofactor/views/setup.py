@@ -1,4 +1,4 @@
-"""Step 1 of the setup: ask for a step-up, then show the QR code and the key. A new setup can also replace the phone."""
+"""Steps 1 and 2 of the setup: the step-up, then the QR code and the key. A new setup can also replace the phone."""
 
 from allauth.account import app_settings
 from allauth.account.utils import has_verified_email
@@ -29,11 +29,13 @@ def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFa
     if request.method != "POST" and remind_of_codes(request, second_factor):
         return redirect("twofactor:settings")
     if lacks_verified_address(request.user):
-        messages.error(request, _("Confirm your e-mail address first: the notices about your account go there."))
+        messages.error(
+            request, _("Confirm your email address first, so that we can tell you about changes to your account.")
+        )
         return redirect("account_email")
     if not has_proof(request, second_factor):
         messages.error(
-            request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right then.")
+            request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right away.")
         )
         return redirect("account_logout")
     return None
@@ -63,6 +65,7 @@ def show_key(request: AuthenticatedRequest, second_factor: SecondFactor | None) 
     context = {
         "title": title_of(second_factor),
         "second_factor": second_factor,
+        "uri": uri,
         "qr": qr.svg(uri),
         "key": totp.in_groups(secret),
     }
