@@ -135,9 +135,12 @@ def account_pages(page, user):
     steps.expect_wrong_code(page, phone.wrong_code(), error)
     yield "setup, wrong code"
     steps.enter_code(page, phone.code(), shows="Save your backup codes")
-    page.get_by_text(_("Check what you wrote down")).click()
+    page.get_by_text(_("Check the copy you made")).click()
     yield "setup, backup codes"
-    steps.save_backup_codes(page)
+    page.get_by_role("checkbox", name=_("I've saved these codes")).check()
+    steps.press(page, "Done", shows="You're protected")
+    yield "setup, success"
+    steps.press(page, "Go to Security", shows="Security")
     yield "settings, 2FA on"
 
 

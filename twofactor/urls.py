@@ -5,6 +5,7 @@ from django.urls import path
 from twofactor.views.activity import activity
 from twofactor.views.confirm import confirm
 from twofactor.views.disable import disable
+from twofactor.views.done import done
 from twofactor.views.lost import lost
 from twofactor.views.not_me import not_me
 from twofactor.views.reauthenticate import reauthenticate
@@ -25,6 +26,7 @@ urlpatterns = [
     path("setup/", setup, name="setup"),
     path("verify-setup/", verify_setup, name="verify_setup"),
     path("cancel-setup/", cancel_setup, name="cancel_setup"),
+    path("done/", done, name="done"),
     path("regenerate-backup-codes/", regenerate_backup_codes, name="regenerate_backup_codes"),
     path("reauthenticate/", reauthenticate, name="reauthenticate"),
     path("disable/", disable, name="disable"),

@@ -1,4 +1,4 @@
-"""Step 2 of the setup: a code proves that the app has the key. Then 2FA is on, and step 3 shows the backup codes."""
+"""Step 3 of the setup: a code proves that the app has the key. Then 2FA is on, and step 4 shows the backup codes."""
 
 import time
 
@@ -40,11 +40,12 @@ def turn_on(request: AuthenticatedRequest, setup: enrolment.Setup, time_step: in
         codes = AuthenticatorApp.objects.activate(request.user, secret=setup.secret, last_time_step=time_step)
         enrolment.forget(request)
         sessions.renew(request, SecondFactor.objects.for_user(request.user), CodeForm.key)
-    if setup.replaces:
+    is_new_phone = bool(setup.replaces)
+    if is_new_phone:
         events.phone_changed(request, request.user)
     else:
         events.turned_on(request, request.user)
-    return show_codes(request, codes, in_setup=True, destination=setup.destination)
+    return show_codes(request, codes, in_setup=True, is_new_phone=is_new_phone, destination=setup.destination)
 
 
 def to_settings_if_done(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse | None:
@@ -54,5 +55,5 @@ def to_settings_if_done(request: AuthenticatedRequest, second_factor: SecondFact
 
 def start_again(request: AuthenticatedRequest) -> HttpResponse:
     if request.method == "POST":
-        messages.error(request, _("That setup is over. Please begin again."))
+        messages.error(request, _("That setup has ended. Please start again."))
     return redirect("twofactor:setup")
