@@ -32,6 +32,7 @@ LABELS = {"login": _("Email"), "email": _("Email"), "oldpassword": _("Current pa
 
 REQUIRED = {
     "full_name": _("Enter your name."),
+    "language": _("Choose a language."),
     "login": _("Enter your email address."),
     "email": _("Enter your email address."),
     "password": _("Enter your password."),

@@ -32,6 +32,10 @@ WIDE, PHONE, NARROWEST = 1280, 390, 320
 WITHOUT_USERNAME = """() => [...document.querySelectorAll("form:has([type=password])")]
   .filter((form) => !form.querySelector("[autocomplete=username], [autocomplete=email]"))
   .map((form) => form.outerHTML.slice(0, 80))"""
+# Safari zooms in on a field with a smaller font.
+SMALL_FIELDS = """() => [...document.querySelectorAll("input:not([type=hidden], [type=checkbox]), select, textarea")]
+  .filter((field) => parseFloat(getComputedStyle(field).fontSize) < 16)
+  .map((field) => `small: ${field.outerHTML.slice(0, 80)}`)"""
 # Load the page in each of these languages, and lay it out in place of the current one.
 LAID_OUT_IN = f"""async (languages) => {{
   const tooWide = {steps.TOO_WIDE}, notLtr = {steps.NOT_LTR};
@@ -198,7 +202,7 @@ def test_every_page_is_accessible_and_never_scrolls_sideways(page, user, setting
     for name in pages(page, user):
         steps.wait_for_transition(page)
         problems = steps.axe_violations(page, type="tag", values=steps.AXE_RULES)
-        problems += page.evaluate(steps.TOO_WIDE) + page.evaluate(WITHOUT_USERNAME)
+        problems += page.evaluate(steps.TOO_WIDE) + page.evaluate(WITHOUT_USERNAME) + page.evaluate(SMALL_FIELDS)
         page.emulate_media(color_scheme="dark")
         for width, text in ((NARROWEST, "100%"), (PHONE, "200%")):
             resize(page, width, text)
