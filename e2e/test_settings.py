@@ -91,6 +91,7 @@ def test_the_tabs_are_in_one_row_of_a_narrow_phone_in_every_language(signed_in):
         page.context.add_cookies([{"name": site.LANGUAGE_COOKIE_NAME, "value": language, "url": site.SITE_URL}])
         page.goto(SETTINGS)
         expect(page.locator("html")).to_have_attribute("lang", language)
-        tops = page.get_by_role("navigation").get_by_role("link").evaluate_all("(all) => all.map((a) => a.offsetTop)")
+        tabs = page.get_by_role("main").get_by_role("navigation").get_by_role("link")
+        tops = tabs.evaluate_all("(all) => all.map((tab) => tab.offsetTop)")
         assert len(tops) == 3
         assert len({*tops}) == 1, language
