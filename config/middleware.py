@@ -140,7 +140,7 @@ def end_old_sessions(get_response: GetResponse) -> GetResponse:
             now = int(time.time())
             if now - request.session.setdefault(SIGNED_IN_AT, now) >= SESSION_LIFETIME:
                 logout(request)
-                messages.info(request, _("You signed in 30 days ago. Please sign in again."))
+                messages.info(request, _("It's been 30 days since you signed in. Please sign in again."))
         return get_response(request)
 
     return middleware

@@ -34,7 +34,7 @@ def test_the_owner_ends_a_sign_in_from_a_new_browser(new_context, user, scripted
     steps.press(page, "This wasn't me", shows="This wasn't me")
     tasks = page.get_by_role("main").get_by_role("list").get_by_role("listitem")
     steps.press(page, "Sign out others")
-    steps.expect_text(page, "You are signed out everywhere else.")
+    steps.expect_text(page, "You're signed out everywhere else.")
     expect(tasks.nth(0)).to_contain_text("Done:")
     thief.goto(SETTINGS)
     steps.expect_heading(thief, "Sign in")

@@ -88,7 +88,7 @@ def _ask(request: HttpRequest, second_factor: SecondFactor | None, setup_url: st
     if htmx.is_scripted(request):
         return JsonResponse({"error": "second_factor_required", "url": url}, status=403)
     if second_factor is None:
-        messages.info(request, _("That page asks for a second factor: turn on two-factor authentication first."))
+        messages.info(request, _("That page needs two-factor authentication. Turn it on first."))
     elif htmx.targets_panel(request):
         form = first_form(Attempt(request, second_factor))
         form.use_alone()
