@@ -34,7 +34,7 @@ WITHOUT_USERNAME = """() => [...document.querySelectorAll("form:has([type=passwo
   .map((form) => form.outerHTML.slice(0, 80))"""
 # Safari zooms in on a field with a smaller font.
 SMALL_FIELDS = """() => [...document.querySelectorAll("input:not([type=hidden], [type=checkbox]), select, textarea")]
-  .filter((field) => parseFloat(getComputedStyle(field).fontSize) < 16)
+  .filter((field) => field.checkVisibility() && parseFloat(getComputedStyle(field).fontSize) < 16)
   .map((field) => `small: ${field.outerHTML.slice(0, 80)}`)"""
 # Load the page in each of these languages, and lay it out in place of the current one.
 LAID_OUT_IN = f"""async (languages) => {{
