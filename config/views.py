@@ -27,8 +27,12 @@ def home(request: HttpRequest) -> HttpResponse:
     second_factor = SecondFactor.objects.for_user(request.user)
     codes_left = second_factor.codes_left if second_factor else None
     codes_low = codes_left is not None and codes_left <= conf.CODES_LOW
-    context = {"second_factor": second_factor, "codes_left": codes_left, "codes_low": codes_low}
-    context["demo"] = demo.account_for(request)
+    context = {
+        "second_factor": second_factor,
+        "codes_left": codes_left,
+        "codes_low": codes_low,
+        "demo": demo.account_for(request),
+    }
     return render(request, "home.html", context)
 
 
