@@ -115,6 +115,11 @@ class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
     full_name = FullNameField()
     field_order = ("full_name", "email", "password1")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("email"):  # it was wrong
+            self.focus("email")
+
     def validate_unique_email(self, value: str) -> str:
         """Treat an address as taken if `owner_of` finds an account. For allauth any unconfirmed row makes it taken."""
         self.account_already_exists = addresses.owner_of(value) is not None

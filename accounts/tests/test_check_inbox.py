@@ -70,6 +70,7 @@ def test_a_wrong_address_leads_back_to_the_sign_up_with_everything_but_the_passw
     form = inputs(newcomer.get(f"{SIGNUP}?again=1"))
     assert (form["full_name"]["value"], form["email"]["value"]) == ("Bob New", "bob@example.com")
     assert "value" not in form["password1"]
+    assert [name for name in form if "autofocus" in form[name]] == ["email"]
 
 
 @pytest.mark.parametrize("in_another_browser", [False, True])
