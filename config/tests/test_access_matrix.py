@@ -86,6 +86,7 @@ TABLE = {
     "/accounts/2fa/setup/": signed_in(TYPE, staff_without_2fa=TYPE),
     "/accounts/2fa/verify-setup/": signed_in(TO_SETUP, staff_without_2fa=TO_SETUP),
     "/accounts/2fa/cancel-setup/": signed_in(POST_SETTINGS, staff_without_2fa=POST_SETTINGS),
+    "/accounts/2fa/done/": signed_in(LOOK, without_2fa="GET HEAD 302 /accounts/2fa/; else 405"),
     "/accounts/2fa/regenerate-backup-codes/": signed_in(TYPE, without_2fa=TO_SETTINGS),
     "/accounts/2fa/reauthenticate/": signed_in(TYPE),
     "/accounts/2fa/disable/": signed_in(TYPE, without_2fa=TO_SETTINGS, staff=TO_SETTINGS),  # 2FA is required of staff

@@ -29,9 +29,7 @@ def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFa
     if request.method != "POST" and remind_of_codes(request, second_factor):
         return redirect("twofactor:settings")
     if lacks_verified_address(request.user):
-        messages.error(
-            request, _("Confirm your email address first, so that we can tell you about changes to your account.")
-        )
+        messages.error(request, _("Confirm your email address first: we send account notices there."))
         return redirect("account_email")
     if not has_proof(request, second_factor):
         messages.error(
