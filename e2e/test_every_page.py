@@ -98,6 +98,16 @@ def signed_out_pages(page, user):
     steps.press(page, "Create account")
     steps.expect_field_error(steps.password_field(page), "12")
     yield "sign-up, refused"
+    steps.password_field(page).fill(PASSWORD)
+    steps.press(page, "Create account", shows="Check your inbox")
+    steps.press(page, "Send again")
+    steps.expect_text(
+        page, "Another link is on its way, unless we've sent three in the last hour. Then use the latest one."
+    )
+    yield "inbox, sent again"
+    steps.press(page, "Wrong address?", shows="Sign up")
+    expect(steps.email_field(page)).to_be_focused()
+    yield "sign-up, wrong address"
     page.goto(LOGIN)
     steps.submit_password(page, user, password="not-the-password")
     steps.expect_field_error(steps.password_field(page), "Incorrect email or password.")

@@ -31,8 +31,8 @@ class VerifySetupForm(LimitedForm):
     error_messages = {
         "source": CodeForm.error_messages["source"],
         "wrong": _("That code isn't right. Check that you scanned this QR code, and try the next code."),
-        "ahead": _("Your phone's clock is %(off)s ahead. Turn on automatic time on your phone, then try the next code."),
-        "behind": _("Your phone's clock is %(off)s behind. Turn on automatic time on your phone, then try the next code."),
+        "ahead": _("Your phone's clock is %(off)s ahead. Set it to update automatically, then try the next code."),
+        "behind": _("Your phone's clock is %(off)s behind. Set it to update automatically, then try the next code."),
     }
 
     def __init__(
