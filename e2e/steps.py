@@ -33,6 +33,21 @@ TOO_WIDE = """() => {
   const wide = [...document.querySelectorAll("body *")].filter((e) => sticksOut(e.getBoundingClientRect()));
   return [`scrolls to ${document.documentElement.scrollWidth}`, ...wide.map((e) => e.outerHTML.slice(0, 80))];
 }"""
+# Words and codes in two lines. Addresses may break, and browsers hyphenate longer words, such as some in German.
+BROKEN_WORDS = """(main) => {
+  const found = [], texts = document.createTreeWalker(main, NodeFilter.SHOW_TEXT), range = new Range();
+  const words = /(?<![\\p{L}\\p{N}])[\\p{L}\\p{N}]{2,16}(?![\\p{L}\\p{N}])/gu, codes = /[^ ]+/g;
+  while (texts.nextNode()) {
+    const text = texts.currentNode, parent = text.parentElement;
+    if (parent.closest("[hidden], bdi, input, textarea") || /@/.test(text.data)) continue;
+    for (const { 0: word, index } of text.data.matchAll(parent.matches("code") ? codes : words)) {
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) found.push(`broken: ${word}`);
+    }
+  }
+  return found;
+}"""
 # Codes, keys and addresses that are not left to right, as they must be in every language.
 NOT_LTR = """() => [...document.querySelectorAll("code, bdi, [name=code], [name=backup_code], [type=email], #recall")]
   .filter((element) => getComputedStyle(element).direction !== "ltr")

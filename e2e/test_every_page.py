@@ -216,7 +216,8 @@ def test_every_page_is_accessible_and_never_scrolls_sideways(page, user, setting
         page.emulate_media(color_scheme="dark")
         for width, text in ((NARROWEST, "100%"), (PHONE, "200%")):
             resize(page, width, text)
-            problems += [f"at {width} px and {text} text: {what}" for what in page.evaluate(steps.TOO_WIDE)]
+            too_wide = page.evaluate(steps.TOO_WIDE) + page.get_by_role("main").evaluate(steps.BROKEN_WORDS)
+            problems += [f"at {width} px and {text} text: {what}" for what in too_wide]
         problems += [f"dark: {what}" for what in steps.axe_violations(page, type="rule", values=LAYOUT_RULES)]
         if page.url not in seen:
             problems += page.evaluate(LAID_OUT_IN, OTHER_LANGUAGES)

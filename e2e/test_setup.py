@@ -23,19 +23,6 @@ BOX = """item => {
   const box = getComputedStyle(item, "::before");
   return [box.width, box.height, box.borderTopStyle];
 }"""
-# Words, and backup codes, that are in two lines because they are wider than their line.
-BROKEN_WORDS = """panel => {
-  const words = [], texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT), range = new Range();
-  while (texts.nextNode()) {
-    const pattern = texts.currentNode.parentElement.matches("code") ? /.+/g : /[\\p{L}\\p{N}]+/gu;
-    for (const { 0: word, index } of texts.currentNode.data.matchAll(pattern)) {
-      range.setStart(texts.currentNode, index);
-      range.setEnd(texts.currentNode, index + word.length);
-      if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) words.push(word);
-    }
-  }
-  return words;
-}"""
 
 
 @pytest.fixture
@@ -163,7 +150,7 @@ def test_no_code_and_no_word_is_broken_on_a_small_screen(backup_codes_page, widt
     page = backup_codes_page
     page.set_viewport_size({"width": width, "height": 844})
     page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
-    assert page.locator("#panel").evaluate(BROKEN_WORDS) == []
+    assert page.locator("#panel").evaluate(steps.BROKEN_WORDS) == []
     assert page.locator("#codes").evaluate("list => list.scrollWidth <= list.clientWidth")
     assert page.evaluate(steps.TOO_WIDE) == []
 
