@@ -35,9 +35,13 @@ def send_again(request: HttpRequest, email: str) -> None:
         get_adapter().send_account_already_exists_mail(email)
 
 
+def forget(request: HttpRequest) -> None:
+    request.session.pop(AWAITED, None)
+
+
 def finish(request: HttpRequest, email: str) -> None:
     """Remember a confirmed address for the sign-in page that follows."""
-    request.session.pop(AWAITED, None)
+    forget(request)
     request.session[CONFIRMED] = email
 
 

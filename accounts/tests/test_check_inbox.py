@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import User
 from twofactor.tests.constants import LOGIN, PASSWORD
-from twofactor.tests.helpers import give_password, new_client
+from twofactor.tests.helpers import give_password, new_client, sign_in
 from twofactor.tests.responses import inputs, messages_on, redirect_target
 
 SIGNUP, INBOX = "/accounts/signup/", "/accounts/confirm-email/"
@@ -71,6 +71,11 @@ def test_a_wrong_address_leads_back_to_the_sign_up_with_everything_but_the_passw
     assert (form["full_name"]["value"], form["email"]["value"]) == ("Bob New", "bob@example.com")
     assert "value" not in form["password1"]
     assert [name for name in form if "autofocus" in form[name]] == ["email"]
+
+
+def test_a_sign_in_removes_what_was_typed_at_sign_up_from_the_session(newcomer, user):
+    sign_in(newcomer, user)
+    assert "bob@example.com" not in str(dict(newcomer.session))
 
 
 @pytest.mark.parametrize("in_another_browser", [False, True])
