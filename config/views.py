@@ -45,10 +45,10 @@ def security(request: HttpRequest) -> HttpResponse:
 
 class SessionsView(ListUserSessionsView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """List the current session first, then the others, the newest first."""
+        """List the current session first, then the others, the last active first."""
         context = super().get_context_data(**kwargs)
-        newest_first = sorted(context["sessions"], key=attrgetter("created_at"), reverse=True)
-        context["sessions"] = sorted(newest_first, key=UserSession.is_current, reverse=True)
+        last_active_first = sorted(context["sessions"], key=attrgetter("last_seen_at"), reverse=True)
+        context["sessions"] = sorted(last_active_first, key=UserSession.is_current, reverse=True)
         return context
 
     def form_valid(self, form: ManageUserSessionsForm) -> HttpResponse:
