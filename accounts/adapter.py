@@ -39,7 +39,6 @@ class AccountAdapter(TwofactorAccountAdapter):
         **TwofactorAccountAdapter.error_messages,
         "duplicate_email": _("You've already added this address."),
         "email_password_mismatch": _("Incorrect email or password."),
-        "incorrect_password": _("Incorrect password. Try again."),
         "enter_current_password": _("Incorrect password. Try again."),
     }
 

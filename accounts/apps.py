@@ -15,5 +15,6 @@ class AccountsConfig(AppConfig):
         # allauth's receiver loads all of the user's sessions at each sign-in. create_user_session inserts one row.
         user_logged_in.disconnect(allauth_signals.on_user_logged_in)
         user_logged_in.connect(receivers.create_user_session)
+        user_logged_in.connect(receivers.forget_awaited_address)
         user_logged_in.connect(receivers.restore_session_age)
         password_reset.connect(receivers.clear_wrong_passwords)

@@ -14,12 +14,13 @@ from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import addresses, validators
+from accounts import addresses, confirmation, validators
 from twofactor import passwords, sessions
 from twofactor.base_forms import FocusFirstError, LimitedForm
 from twofactor.stages import is_pending
@@ -31,6 +32,7 @@ LABELS = {"login": _("Email"), "email": _("Email"), "oldpassword": _("Current pa
 
 REQUIRED = {
     "full_name": _("Enter your name."),
+    "language": _("Choose a language."),
     "login": _("Enter your email address."),
     "email": _("Enter your email address."),
     "password": _("Enter your password."),
@@ -113,6 +115,11 @@ class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
     full_name = FullNameField()
     field_order = ("full_name", "email", "password1")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("email"):  # it was wrong
+            self.focus("email")
+
     def validate_unique_email(self, value: str) -> str:
         """Treat an address as taken if `owner_of` finds an account. For allauth any unconfirmed row makes it taken."""
         self.account_already_exists = addresses.owner_of(value) is not None
@@ -123,13 +130,15 @@ class SignupForm(NewPasswordMixin, allauth_forms.SignupForm):
 
         If a parallel request takes the address first, it counts as taken.
         """
+        data = self.cleaned_data
+        confirmation.await_link(request, email=data["email"], full_name=data["full_name"])
         if not self.account_already_exists:
             try:
                 with transaction.atomic():
                     return self.save(request), None
             except IntegrityError:
                 self.account_already_exists = True
-        make_password(self.cleaned_data["password1"])  # equalizes the response times
+        make_password(data["password1"])  # equalizes the response times
         return super().try_save(request)
 
     def save(self, request: HttpRequest) -> Any:
@@ -145,6 +154,8 @@ class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].widget.attrs["autocomplete"] = "username"
+        if self.initial.get("login"):
+            self.focus("password")
 
     def clean(self) -> dict[str, Any] | None:
         """Attach non-field errors to the password, because that field is emptied."""
@@ -161,6 +172,8 @@ class LoginForm(SiteFormMixin, LimitedForm, allauth_forms.LoginForm):
         response = super().login(request, redirect_url)
         if is_pending(request):
             request.session.set_expiry(settings.ACCOUNT_LOGIN_TIMEOUT)
+        elif response.get("Location") == reverse("account_email_verification_sent"):
+            confirmation.await_link(request, email=self.user.email, full_name=self.user.full_name)
         return response
 
 

@@ -6,7 +6,7 @@ from allauth.account.adapter import get_adapter
 from allauth.usersessions.models import UserSession
 from django.http import HttpRequest
 
-from accounts import password_limits
+from accounts import confirmation, password_limits
 from accounts.models import User
 from twofactor import known_browsers
 
@@ -26,6 +26,11 @@ def clear_wrong_passwords(request: HttpRequest, user: User, **kwargs: Any) -> No
     """After a password reset, clear the limits of wrong passwords for this browser and for unknown browsers."""
     for browser in {"", known_browsers.browser_id(request, user)}:
         password_limits.of_account(user, browser).clear()
+
+
+def forget_awaited_address(request: HttpRequest, **kwargs: Any) -> None:
+    """Remove from the session what was typed at sign-up."""
+    confirmation.forget(request)
 
 
 def restore_session_age(request: HttpRequest, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Middleware of the site: request IDs, security headers, well-known URLs, limits of requests, lifetime of sessions."""
+"""Middleware of the site: request IDs, security headers, well-known URLs, limits of requests, sessions."""
 
 import re
 import secrets
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import SESSION_KEY, logout
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from config import error_pages, logs, well_known
 from config.health import healthz
+from twofactor import times
 from twofactor.htmx import wants_panel
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -35,6 +37,8 @@ WITHOUT_SESSION = {
     "/.well-known/change-password": well_known.change_password,
 }
 SIGNED_IN_AT = "signed_in_at"
+ACTIVE_AT = "active_at"
+ACTIVITY_SECONDS = 60 * 60
 SESSION_LIFETIME = 30 * 24 * 60 * 60  # seconds
 SIGN_OUT = {"account_logout", "admin:logout", "delete_account"}
 # These pages have a token in their URL, and pages of the app may have a secret on them, so their Referer has no path.
@@ -126,7 +130,7 @@ def read_body(get_response: GetResponse) -> GetResponse:
 
 def record_sign_in_time(request: HttpRequest, **kwargs: Any) -> None:
     """Store the time of sign-in in the session. Receives Django's `user_logged_in`."""
-    request.session[SIGNED_IN_AT] = int(time.time())
+    request.session[SIGNED_IN_AT] = request.session[ACTIVE_AT] = int(time.time())
 
 
 def end_old_sessions(get_response: GetResponse) -> GetResponse:
@@ -140,7 +144,26 @@ def end_old_sessions(get_response: GetResponse) -> GetResponse:
             now = int(time.time())
             if now - request.session.setdefault(SIGNED_IN_AT, now) >= SESSION_LIFETIME:
                 logout(request)
-                messages.info(request, _("You signed in 30 days ago. Please sign in again."))
+                messages.info(request, _("It's been 30 days since you signed in. Please sign in again."))
+        return get_response(request)
+
+    return middleware
+
+
+def record_activity(get_response: GetResponse) -> GetResponse:
+    """Record once an hour that a session was active, for the list of sessions.
+
+    The session keeps the time of the last record, so that other requests cost no statement. allauth's own middleware
+    reads and writes a row in every request.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if SESSION_KEY in request.session:
+            now = int(time.time())
+            if now - request.session.get(ACTIVE_AT, 0) >= ACTIVITY_SECONDS:
+                request.session[ACTIVE_AT] = now
+                row = UserSession.objects.filter(session_key=request.session.session_key)
+                row.update(last_seen_at=times.at(now))
         return get_response(request)
 
     return middleware

@@ -100,6 +100,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "config.middleware.end_old_sessions",
+    "config.middleware.record_activity",
     "twofactor.htmx.HtmxRedirectMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "twofactor.middleware.TwofactorMiddleware",

@@ -12,6 +12,8 @@ from accounts.views.login import LoginView
 from accounts.views.reject_email import reject_email
 from accounts.views.reset_password import ResetPasswordKeyView
 from accounts.views.set_language import set_language
+from accounts.views.signup import SignupView
+from accounts.views.verification_sent import VerificationSentView
 from config import views
 
 RESET_LINK = r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$"  # as in allauth.account.urls
@@ -26,11 +28,13 @@ urlpatterns = [
     path("accounts/name/", change_name, name="change_name"),
     path("accounts/delete/", delete_account, name="delete_account"),
     path("accounts/login/", LoginView.as_view(), name="account_login"),
+    path("accounts/signup/", SignupView.as_view(), name="account_signup"),
     path("accounts/email/", EmailView.as_view(), name="account_email"),
     path(
         "accounts/",
         include([re_path(RESET_LINK, ResetPasswordKeyView.as_view(), name="account_reset_password_from_key")]),
     ),
+    path("accounts/confirm-email/", VerificationSentView.as_view(), name="account_email_verification_sent"),
     path("accounts/confirm-email/<str:key>/", ConfirmEmailView.as_view(), name="account_confirm_email"),
     path("accounts/confirm-email/<str:key>/not-me/", reject_email, name="reject_email"),
     path(

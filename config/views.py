@@ -27,8 +27,12 @@ def home(request: HttpRequest) -> HttpResponse:
     second_factor = SecondFactor.objects.for_user(request.user)
     codes_left = second_factor.codes_left if second_factor else None
     codes_low = codes_left is not None and codes_left <= conf.CODES_LOW
-    context = {"second_factor": second_factor, "codes_left": codes_left, "codes_low": codes_low}
-    context["demo"] = demo.account_for(request)
+    context = {
+        "second_factor": second_factor,
+        "codes_left": codes_left,
+        "codes_low": codes_low,
+        "demo": demo.account_for(request),
+    }
     return render(request, "home.html", context)
 
 
@@ -41,10 +45,10 @@ def security(request: HttpRequest) -> HttpResponse:
 
 class SessionsView(ListUserSessionsView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """List the current session first, then the others, the newest first."""
+        """List the current session first, then the others, the last active first."""
         context = super().get_context_data(**kwargs)
-        newest_first = sorted(context["sessions"], key=attrgetter("created_at"), reverse=True)
-        context["sessions"] = sorted(newest_first, key=UserSession.is_current, reverse=True)
+        last_active_first = sorted(context["sessions"], key=attrgetter("last_seen_at"), reverse=True)
+        context["sessions"] = sorted(last_active_first, key=UserSession.is_current, reverse=True)
         return context
 
     def form_valid(self, form: ManageUserSessionsForm) -> HttpResponse:

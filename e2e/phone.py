@@ -36,8 +36,12 @@ class Phone:
         """Read the provisioning URI from a screenshot. Raise AssertionError if it has no readable QR code."""
         found = zxingcpp.read_barcode(Image.open(io.BytesIO(qr_code.screenshot())))
         assert found is not None, "the screenshot has no readable QR code"
-        uri = urlsplit(found.text)
-        assert (uri.scheme, uri.netloc) == ("otpauth", "totp"), f"{found.text} is not a TOTP provisioning URI"
+        return cls.open(found.text)
+
+    @classmethod
+    def open(cls, provisioning_uri):
+        uri = urlsplit(provisioning_uri)
+        assert (uri.scheme, uri.netloc) == ("otpauth", "totp"), f"{provisioning_uri} is not a TOTP provisioning URI"
         return cls(parse_qs(uri.query)["secret"][0])
 
     def code(self):

@@ -32,6 +32,10 @@ WIDE, PHONE, NARROWEST = 1280, 390, 320
 WITHOUT_USERNAME = """() => [...document.querySelectorAll("form:has([type=password])")]
   .filter((form) => !form.querySelector("[autocomplete=username], [autocomplete=email]"))
   .map((form) => form.outerHTML.slice(0, 80))"""
+# Safari zooms in on a field with a smaller font.
+SMALL_FIELDS = """() => [...document.querySelectorAll("input:not([type=hidden], [type=checkbox]), select, textarea")]
+  .filter((field) => field.checkVisibility() && parseFloat(getComputedStyle(field).fontSize) < 16)
+  .map((field) => `small: ${field.outerHTML.slice(0, 80)}`)"""
 # Load the page in each of these languages, and lay it out in place of the current one.
 LAID_OUT_IN = f"""async (languages) => {{
   const tooWide = {steps.TOO_WIDE}, notLtr = {steps.NOT_LTR};
@@ -94,6 +98,16 @@ def signed_out_pages(page, user):
     steps.press(page, "Create account")
     steps.expect_field_error(steps.password_field(page), "12")
     yield "sign-up, refused"
+    steps.password_field(page).fill(PASSWORD)
+    steps.press(page, "Create account", shows="Check your inbox")
+    steps.press(page, "Send again")
+    steps.expect_text(
+        page, "Another link is on its way, unless we've sent three in the last hour. Then use the latest one."
+    )
+    yield "inbox, sent again"
+    steps.press(page, "Wrong address?", shows="Sign up")
+    expect(steps.email_field(page)).to_be_focused()
+    yield "sign-up, wrong address"
     page.goto(LOGIN)
     steps.submit_password(page, user, password="not-the-password")
     steps.expect_field_error(steps.password_field(page), "Incorrect email or password.")
@@ -135,9 +149,12 @@ def account_pages(page, user):
     steps.expect_wrong_code(page, phone.wrong_code(), error)
     yield "setup, wrong code"
     steps.enter_code(page, phone.code(), shows="Save your backup codes")
-    page.get_by_text(_("Check what you wrote down")).click()
+    page.get_by_text(_("Check the copy you made")).click()
     yield "setup, backup codes"
-    steps.save_backup_codes(page)
+    page.get_by_role("checkbox", name=_("I've saved these codes")).check()
+    steps.press(page, "Done", shows="You're protected")
+    yield "setup, success"
+    steps.press(page, "Go to Security", shows="Security")
     yield "settings, 2FA on"
 
 
@@ -195,11 +212,12 @@ def test_every_page_is_accessible_and_never_scrolls_sideways(page, user, setting
     for name in pages(page, user):
         steps.wait_for_transition(page)
         problems = steps.axe_violations(page, type="tag", values=steps.AXE_RULES)
-        problems += page.evaluate(steps.TOO_WIDE) + page.evaluate(WITHOUT_USERNAME)
+        problems += page.evaluate(steps.TOO_WIDE) + page.evaluate(WITHOUT_USERNAME) + page.evaluate(SMALL_FIELDS)
         page.emulate_media(color_scheme="dark")
         for width, text in ((NARROWEST, "100%"), (PHONE, "200%")):
             resize(page, width, text)
-            problems += [f"at {width} px and {text} text: {what}" for what in page.evaluate(steps.TOO_WIDE)]
+            too_wide = page.evaluate(steps.TOO_WIDE) + page.get_by_role("main").evaluate(steps.BROKEN_WORDS)
+            problems += [f"at {width} px and {text} text: {what}" for what in too_wide]
         problems += [f"dark: {what}" for what in steps.axe_violations(page, type="rule", values=LAYOUT_RULES)]
         if page.url not in seen:
             problems += page.evaluate(LAID_OUT_IN, OTHER_LANGUAGES)

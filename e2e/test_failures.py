@@ -78,7 +78,7 @@ def test_a_form_older_than_a_sign_in_in_another_tab_can_be_reloaded_in_place(pag
 
 def test_a_limited_form_shows_a_message_in_place(page, user, settings):
     settings.ACCOUNT_RATE_LIMITS = {"reset_password": "1/m/ip"}
-    for title in ("Check your inbox", "Too many tries"):
+    for title in ("Check your inbox", "Too many attempts"):
         page.goto("/accounts/password/reset/")
         steps.email_field(page).fill(user.email)
         steps.press(page, "Send the link", shows=title)

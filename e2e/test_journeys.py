@@ -63,16 +63,18 @@ def test_the_main_journey_by_keyboard(page, user):
     press(page, "link", "Turn on", shows="Turn on two-factor authentication")
     type_into(page, steps.password_field(page), PASSWORD)
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Step 1 of 3")).to_be_visible()
+    expect(page.get_by_text("Step 2 of 4")).to_be_visible()
     expect_focused_panel(page, "Turn on two-factor authentication")
     phone = Phone.scan(steps.qr_code(page))
     press(page, "link", "Continue", shows="Enter the code from your app")
     page.keyboard.type(phone.code())
     expect(page.get_by_role("heading", name="Save your backup codes")).to_be_focused()
     codes = steps.backup_codes_on(page)
-    tab_to(page, page.get_by_role("checkbox", name="I have saved these codes"))
+    tab_to(page, page.get_by_role("checkbox", name="I've saved these codes"))
     page.keyboard.press("Space")
-    press(page, "button", "Done", shows="Security")
+    press(page, "button", "Done", shows="You're protected")
+    expect_focused_panel(page, "You're protected")
+    press(page, "link", "Go to Security", shows="Security")
     press(page, "link", "Turn off", shows="Turn off two-factor authentication")
     press(page, "link", "Use a backup code")
     expect(steps.backup_code_field(page)).to_be_focused()
@@ -187,7 +189,7 @@ def test_the_main_journey_without_javascript(page, user):
         assert not page.evaluate("'htmx' in window")
         if name == "scan":
             key = steps.key_of(page)
-            expect(page.get_by_role("button", name="Copy key")).to_have_count(0)
+            expect(page.get_by_role("button", name="Copy")).to_have_count(0)
         if name == "verify":
             for go_back in (lambda: steps.press(page, "Back"), page.go_back):
                 go_back()
@@ -195,7 +197,7 @@ def test_the_main_journey_without_javascript(page, user):
                 steps.press(page, "Continue")
         if name == "backup codes":
             expect(page.get_by_role("button", name=re.compile("Copy|Download|Print"))).to_have_count(0)
-            expect(page.get_by_text("Check what you wrote down")).to_be_hidden()
+            expect(page.get_by_text("Check the copy you made")).to_be_hidden()
         if name == "code":
             hint = "The six digits your authenticator app shows now."
             expect(steps.code_field(page)).to_have_accessible_description(hint)

@@ -4,6 +4,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.conf import settings as site
 from playwright.sync_api import expect
 
 from e2e import steps
@@ -81,3 +82,16 @@ def test_a_later_click_replaces_an_earlier_one_and_a_form_is_sent_once(signed_in
     steps.button(page, "Turn off").dblclick()
     steps.expect_text(page, "Two-factor authentication is off.")
     assert made == [f"GET {SETTINGS}", f"POST {DISABLE}"]
+
+
+def test_the_tabs_are_in_one_row_of_a_narrow_phone_in_every_language(signed_in):
+    page = signed_in
+    page.set_viewport_size({"width": 320, "height": 640})
+    for language, _name in site.LANGUAGES:
+        page.context.add_cookies([{"name": site.LANGUAGE_COOKIE_NAME, "value": language, "url": site.SITE_URL}])
+        page.goto(SETTINGS)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        tabs = page.get_by_role("main").get_by_role("navigation").get_by_role("link")
+        tops = tabs.evaluate_all("(all) => all.map((tab) => tab.offsetTop)")
+        assert len(tops) == 3
+        assert len({*tops}) == 1, language

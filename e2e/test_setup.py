@@ -4,15 +4,25 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings as site
 from playwright.sync_api import expect
 
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.models import AuthenticatorApp
-from twofactor.tests.constants import PASSWORD, SETTINGS
+from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, SETUP
 
-WITH_CLIPBOARD = pytest.mark.browser_context_args(permissions=["clipboard-read", "clipboard-write"])
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
+WITH_CLIPBOARD = pytest.mark.browser_context_args(permissions=CLIPBOARD)
+ON_A_PHONE = pytest.mark.browser_context_args(
+    permissions=CLIPBOARD, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+)
 ENTER_CODE = "Enter the code from your app"
+# The box in front of a printed code.
+BOX = """item => {
+  const box = getComputedStyle(item, "::before");
+  return [box.width, box.height, box.borderTopStyle];
+}"""
 
 
 @pytest.fixture
@@ -43,12 +53,24 @@ def test_the_key_can_be_scanned_and_copied(page, user, scanned_phone):
         page.emulate_media(color_scheme=scheme, forced_colors=forced)
         phone = Phone.scan(steps.qr_code(page))
         assert phone.secret == scanned_phone.secret
-    steps.press(page, "Copy key")
+    steps.press(page, "Copy")
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == phone.secret
     steps.press(page, "Continue")
     steps.enter_code(page, phone.code(), shows="Save your backup codes")
     assert AuthenticatorApp.objects.get().secret == phone.secret
+
+
+@ON_A_PHONE
+def test_a_phone_opens_the_app_and_folds_the_qr_code_away(page, user, scanned_phone):
+    link = page.get_by_role("link", name="Open in your authenticator app")
+    assert Phone.open(link.get_attribute("href")).secret == scanned_phone.secret
+    expect(steps.qr_code(page)).to_have_count(0)
+    page.get_by_role("button", name="Copy").tap()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == scanned_phone.secret
+    page.get_by_text("Show the QR code for another device").tap()
+    assert Phone.scan(steps.qr_code(page)).secret == scanned_phone.secret
 
 
 def test_back_and_another_language_keep_the_key_and_the_step(signed_in):
@@ -68,7 +90,7 @@ def test_back_and_another_language_keep_the_key_and_the_step(signed_in):
     steps.press(page, "Continue")
     expect(steps.code_field(page)).to_be_focused()
     page.get_by_role("combobox", name="Language").select_option("Deutsch")
-    page.get_by_role("button", name="Change language").click()
+    page.get_by_role("button", name="Change").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(page).to_have_url(re.compile("/accounts/2fa/verify-setup/$"))
 
@@ -96,14 +118,16 @@ def test_the_backup_codes_can_be_copied_downloaded_printed_and_compared(backup_c
         steps.press(page, "Download")
     assert download.value.suggested_filename == "twofactor-backup-codes.txt"
     text = Path(download.value.path()).read_text(encoding="utf-8")
-    assert text.startswith(f"Twofactor backup codes for {user.email}")
-    assert [line for line in text.splitlines() if re.fullmatch(r"[0-9A-Z-]{19}", line)] == codes
-    page.get_by_text("Check what you wrote down").click()
+    sign_in = f"Sign in at {site.SITE_URL}{LOGIN}, then choose “Use a backup code”."
+    assert text.startswith(f"Twofactor backup codes for {user.email}, made ")
+    assert sign_in in text
+    assert re.findall(r"^\[ \] ([0-9A-Z-]{19})$", text, re.MULTILINE) == codes
+    page.get_by_text("Check the copy you made").click()
     typed_back = page.get_by_role("textbox", name="Type one of the codes from your copy")
     typed_back.fill(codes[6].lower().replace("-", " "))
-    steps.expect_text(page, "That is one of your codes.")
+    steps.expect_text(page, "That's one of your codes.")
     typed_back.fill("0000-0000-0000-0000")
-    steps.expect_text(page, "That is none of these codes.")
+    steps.expect_text(page, "That code isn't in the list.")
     page.evaluate("window.print = () => { window.printed = true; }")
     steps.press(page, "Print")
     assert page.evaluate("window.printed") is True
@@ -111,12 +135,36 @@ def test_the_backup_codes_can_be_copied_downloaded_printed_and_compared(backup_c
     page.emulate_media(media="print", color_scheme="dark")
     on_paper = page.locator("body").inner_text()
     assert [line.strip() for line in on_paper.splitlines() if line.strip() in codes] == codes
-    assert f"Twofactor backup codes for {user.email}" in on_paper
+    assert f"Twofactor backup codes for {user.email}, made " in on_paper
+    assert sign_in in on_paper
+    assert page.locator("#codes li").first.evaluate(BOX) == ["16px", "16px", "solid"]
     for role in ("button", "heading", "checkbox", "banner", "contentinfo"):
         expect(page.get_by_role(role)).to_have_count(0)
     expect(card).to_have_css("background-color", "rgb(255, 255, 255)")
     expect(card).to_have_css("color", "rgb(0, 0, 0)")
     assert sent == []
+
+
+@pytest.mark.parametrize("width, text", [(320, "100%"), (390, "200%")])
+def test_no_code_and_no_word_is_broken_on_a_small_screen(backup_codes_page, width, text):
+    page = backup_codes_page
+    page.set_viewport_size({"width": width, "height": 844})
+    page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
+    assert page.locator("#panel").evaluate(steps.BROKEN_WORDS) == []
+    assert page.locator("#codes").evaluate("list => list.scrollWidth <= list.clientWidth")
+    assert page.evaluate(steps.TOO_WIDE) == []
+
+
+@pytest.mark.browser_context_args(java_script_enabled=False)
+def test_what_needs_the_script_takes_no_space_without_it(page, user):
+    steps.use_session(page, user, SETUP, {"password": PASSWORD})
+    page.goto(SETUP)
+    phone = Phone(steps.key_of(page))
+    steps.press(page, "Continue")
+    steps.enter_code(page, phone.code(), shows="Save your backup codes")
+    for hidden in page.locator("#panel :is([hidden], .tf-scripted)").all():
+        assert hidden.bounding_box() is None
+    assert page.locator("#codes").count() == 1
 
 
 def leave_and_press_back(page):
@@ -148,7 +196,7 @@ def test_leaving_before_the_codes_are_saved_asks_for_confirmation(backup_codes_p
 
     page.on("dialog", stay)
     sent = steps.record_requests(page)
-    box = page.get_by_role("checkbox", name="I have saved these codes")
+    box = page.get_by_role("checkbox", name="I've saved these codes")
     steps.press(page, "Done")
     expect(box).to_be_focused()
     assert sent == []
@@ -171,11 +219,11 @@ def test_steps_and_errors_are_visible_with_forced_colors_and_nothing_moves(page,
     expect(step.last).to_have_css("border-top-style", "dotted")
     steps.press(page, "Continue")
     steps.code_field(page).fill("12")
-    steps.press(page, "Verify and turn on")
+    steps.press(page, "Turn on")
     expect(steps.code_field(page)).to_have_attribute("aria-invalid", "true")
     expect(steps.code_field(page)).to_have_css("border-left-width", "8px")
     page.route("**/verify-setup/", lambda route: None)
     steps.code_field(page).fill("34")
-    steps.press(page, "Verify and turn on")
-    expect(steps.button(page, "Verify and turn on")).to_be_disabled()
+    steps.press(page, "Turn on")
+    expect(steps.button(page, "Turn on")).to_be_disabled()
     assert page.evaluate("document.getAnimations().length") == 0

@@ -104,7 +104,7 @@ def check_session(request: HttpRequest, user: "_User") -> None:
         logout(request)
         messages.info(
             request,
-            _("You were signed out, because two-factor authentication changed. Please sign in again."),
+            _("You were signed out because two-factor authentication changed. Please sign in again."),
         )
         return
     due = grace_ends_at(user, second_factor)

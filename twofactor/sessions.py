@@ -110,4 +110,5 @@ def count_others(request: HttpRequest) -> int:
     if isinstance(request.session, DatabaseSession):
         live = request.session.model.objects.filter(expire_date__gt=timezone.now())
         listed = listed.filter(session_key__in=live.values("session_key"))
-    return listed.count()
+    others: int = listed.count()
+    return others

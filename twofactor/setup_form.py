@@ -1,4 +1,4 @@
-"""The form of step 2 of the setup."""
+"""The form of step 3 of the setup."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ class VerifySetupForm(LimitedForm):
 
     code = CodeField(
         help_text=_(
-            "Your app now shows six digits that change every 30 seconds. Type them here to prove that it has the key."
+            "Your app now shows six digits that change every 30 seconds. Enter them here to check that it works."
         )
     )
     field_name = "code"
@@ -31,8 +31,8 @@ class VerifySetupForm(LimitedForm):
     error_messages = {
         "source": CodeForm.error_messages["source"],
         "wrong": _("That code isn't right. Check that you scanned this QR code, and try the next code."),
-        "ahead": _("Your phone's clock is %(off)s ahead. Set it to the network's time and try the next code."),
-        "behind": _("Your phone's clock is %(off)s behind. Set it to the network's time and try the next code."),
+        "ahead": _("Your phone's clock is %(off)s ahead. Set it to update automatically, then try the next code."),
+        "behind": _("Your phone's clock is %(off)s behind. Set it to update automatically, then try the next code."),
     }
 
     def __init__(

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
-from twofactor import conf, limits, sessions, trust
+from twofactor import adapter, conf, limits, sessions, trust
 from twofactor.attempts import Attempt
 from twofactor.fields import trust_field
 from twofactor.forms import SecondFactorForm
@@ -123,7 +123,8 @@ class VerifyStage(LoginStage):
         if form.is_refused("closed"):
             return self.leave_to_another_request()
         at = reverse(self.urlname) + form.query
-        return render_page(self.request, "verify_login", {"title": form.title, "form": form}, at=at)
+        account = adapter.current().label(self.login.user)
+        return render_page(self.request, "verify_login", {"title": form.title, "account": account, "form": form}, at=at)
 
     def exit(self) -> HttpResponse:
         self.request.session.pop(KEY, None)

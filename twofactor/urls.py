@@ -6,6 +6,7 @@ from twofactor.views.activity import activity
 from twofactor.views.add_passkey import add_passkey
 from twofactor.views.confirm import confirm
 from twofactor.views.disable import disable
+from twofactor.views.done import done
 from twofactor.views.lost import lost
 from twofactor.views.not_me import not_me
 from twofactor.views.reauthenticate import reauthenticate
@@ -33,6 +34,7 @@ urlpatterns = [
     path("passkeys/add/", add_passkey, name="add_passkey"),
     path("passkeys/<int:pk>/rename/", rename_passkey, name="rename_passkey"),
     path("passkeys/<int:pk>/remove/", remove_passkey, name="remove_passkey"),
+    path("done/", done, name="done"),
     path("regenerate-backup-codes/", regenerate_backup_codes, name="regenerate_backup_codes"),
     path("reauthenticate/", reauthenticate, name="reauthenticate"),
     path("disable/", disable, name="disable"),

@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 
 from accounts.models import User
 from twofactor.models import SecondFactor
-from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, SETUP, VERIFY_LOGIN
+from twofactor.tests.constants import LOGIN, PASSWORD, REAUTHENTICATE, SETTINGS, SETUP, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 from twofactor.tests.responses import inputs, redirect_target
 
@@ -40,6 +40,18 @@ def test_a_new_user_signs_up_confirms_the_address_and_signs_in(client, db, email
     client.post(path)
     assert EmailAddress.objects.get().verified
     sign_in(new_client(), user)
+
+
+@pytest.mark.parametrize("path, field", [
+    (LOGIN, "login"), (SIGNUP, "full_name"), (RESET, "email"), (CHANGE, "oldpassword"), (SETUP, "password"),
+    ("/accounts/name/", "full_name"), ("/accounts/delete/", "password"), ("/accounts/email/", None),
+])  # fmt: skip
+def test_the_first_field_of_a_form_has_the_focus_unless_the_page_is_about_something_else(client, user, path, field):
+    if path not in {LOGIN, SIGNUP, RESET}:
+        sign_in(client, user)
+        client.post(REAUTHENTICATE, {"password": PASSWORD})
+    fields = inputs(client.get(path))
+    assert [name for name, attributes in fields.items() if "autofocus" in attributes] == [field] * bool(field)
 
 
 def test_links_in_emails_use_site_url_and_not_the_host_header(client, user, settings, emails_to):

@@ -157,11 +157,10 @@ def test_an_address_gets_three_emails_an_hour_and_the_response_does_not_change(u
 
 
 def test_the_page_says_the_same_for_every_address(user):
-    for path in (RESET, SIGNUP):
+    for path, named in ((RESET, "this address"), (SIGNUP, "<strong>{}</strong>")):
         for email in ("ada@example.com", "nobody@example.com"):
             page = new_client().post(path, sign_up_data(email), follow=True).content.decode()
-            assert "If we can email this address, a link is on its way." in page
-            assert page.count("at most three an hour") == 1
+            assert f"If we can email {named.format(email)}, a link is on its way." in page
 
 
 def test_all_emails_with_a_reset_link_share_one_limit(user, emails_to):
@@ -208,7 +207,7 @@ def test_an_account_sends_at_most_three_links_to_an_address_of_another_account(u
     for _ in range(4):
         answer = client.post(EMAIL, {"action_send": "", "email": user.email}, follow=True)
     assert len(emails_to(user.email)) == 3
-    assert f"If {user.email} can receive email, a link is on its way." in answer.content.decode()
+    assert f"If we can email {user.email}, a link is on its way." in answer.content.decode()
 
 
 def test_every_email_with_a_link_is_rate_limited():

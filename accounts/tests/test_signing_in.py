@@ -7,6 +7,7 @@ from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.usersessions.models import UserSession
 
+from twofactor import times
 from twofactor.tests.constants import LOGIN, PASSWORD, REAUTHENTICATE, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import give_password, is_signed_in, new_client, sign_in
 from twofactor.tests.responses import inputs, redirect_target
@@ -71,11 +72,12 @@ def test_the_code_page_has_no_link_to_sign_in_or_sign_up(client, user, second_fa
     assert f'href="{LOGIN}' not in page
 
 
-def test_the_current_session_is_listed_first_and_then_the_newest(user):
+def test_the_current_session_is_listed_first_and_then_the_last_active(user):
     clients = [sign_in(new_client(), user) for _ in range(3)]
     first, second, third = [client.session.session_key for client in clients]
+    UserSession.objects.filter(session_key=third).update(last_seen_at=times.at(0))
     listed = [session.session_key for session in clients[1].get(SESSIONS).context["sessions"]]
-    assert listed == [second, third, first]
+    assert listed == [second, first, third]
 
 
 @pytest.mark.parametrize("all_others, words", [(False, "Signed out: Firefox on Linux."), (True, EVERYWHERE_ELSE)])

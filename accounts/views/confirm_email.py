@@ -7,7 +7,7 @@ from allauth.account.models import EmailConfirmationHMAC
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 
-from accounts import addresses
+from accounts import addresses, confirmation
 from accounts.forms import SIGNED_UP, ResetPasswordKeyForm
 
 
@@ -28,11 +28,17 @@ class ConfirmEmailView(allauth_views.ConfirmEmailView):
         except Http404:  # a second click or a used link: show the page of a GET
             self.object = None
             return self.render_to_response(self.get_context_data(), status=404)
-        if self.is_new and not self.signed_up_here:
-            return self.set_password()
-        if not self.is_new and not self.is_own:
+        if self.is_new:
+            return self.finish_sign_up(*args, **kwargs)
+        if not self.is_own:
             return self.render_to_response(self.get_context_data(), status=403)
         return super().post(*args, **kwargs)
+
+    def finish_sign_up(self, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().post(*args, **kwargs) if self.signed_up_here else self.set_password()
+        if response.status_code == 302:  # to the sign-in page
+            confirmation.finish(self.request, self.object.email_address.email)
+        return response
 
     def get_object(self, queryset: Any = None) -> EmailConfirmationHMAC:
         if confirmation := addresses.confirmation_of(self.kwargs["key"]):

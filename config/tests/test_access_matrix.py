@@ -91,6 +91,7 @@ TABLE = {
     "/accounts/2fa/passkeys/<int:pk>/rename/": signed_in("GET HEAD POST 404; else 405", without_2fa=TO_SETTINGS),
     "/accounts/2fa/passkeys/<int:pk>/remove/": signed_in("GET HEAD POST 404; else 405", without_2fa=TO_SETTINGS),
     "/accounts/2fa/remove-app/": signed_in(TO_DISABLE, without_2fa=TO_SETTINGS),  # the app is the only credential
+    "/accounts/2fa/done/": signed_in(LOOK, without_2fa="GET HEAD 302 /accounts/2fa/; else 405"),
     "/accounts/2fa/regenerate-backup-codes/": signed_in(TYPE, without_2fa=TO_SETTINGS),
     "/accounts/2fa/reauthenticate/": signed_in(TYPE),
     "/accounts/2fa/disable/": signed_in(TYPE, without_2fa=TO_SETTINGS, staff=TO_SETTINGS),  # 2FA is required of staff
@@ -109,7 +110,7 @@ TABLE = {
     "/accounts/name/": signed_in(TYPE),
     "/accounts/delete/": signed_in(TYPE),
     "/accounts/email/": signed_in("GET HEAD OPTIONS 200; POST PUT 302 /accounts/email/; else 405"),
-    "/accounts/confirm-email/": public(PAGE),
+    "/accounts/confirm-email/": public("GET HEAD OPTIONS 200; POST 302 /accounts/confirm-email/; else 405"),
     r"/accounts/^confirm-email/(?P<key>[-:\w]+)/$": public(LINK),
     "/accounts/confirm-email/<str:key>/": public(LINK),
     "/accounts/confirm-email/<str:key>/not-me/": public("GET HEAD POST 200; else 405"),

@@ -1,8 +1,11 @@
 """Every page of the site is a whole page, or over HTMX a panel. twofactor/tests/test_htmx.py tests the app's pages."""
 
-import pytest
+import re
 
-from twofactor.tests.constants import LOGIN, PASSWORD
+import pytest
+from django.utils import timezone
+
+from twofactor.tests.constants import ACTIVITY, LOGIN, NOT_ME, PASSWORD, SETTINGS
 from twofactor.tests.helpers import code_now, new_client, sign_in
 from twofactor.tests.responses import is_full_page
 
@@ -43,3 +46,21 @@ def test_a_path_for_signed_in_users_is_a_page_or_a_panel(user, second_factor, se
 @pytest.mark.parametrize("path", ["/nowhere/", "/accounts/2fa/nowhere/"])
 def test_an_error_is_a_page_or_a_panel(user, path):
     assert_page_or_panel(sign_in(new_client(), user), path, 404)
+
+
+@pytest.mark.parametrize("path, tab", [
+    ("/", "Account"), ("/accounts/name/", "Account"), ("/accounts/delete/", "Account"),
+    (SETTINGS, "Security"), (ACTIVITY, "Security"), (NOT_ME, "Security"),
+    ("/accounts/sessions/", "Security"), ("/accounts/password/change/", "Security"), ("/accounts/email/", "Email"),
+])  # fmt: skip
+def test_each_page_of_the_account_shows_its_tab_as_the_current_one(user, path, tab):
+    page = sign_in(new_client(), user).get(path).content.decode()
+    assert re.findall(r'aria-current="page">(\w+)<', page) == [tab]
+
+
+@pytest.mark.parametrize("left, words", [(4, None), (3, "3 backup codes left."), (0, "no backup codes left.")])
+def test_the_account_page_warns_of_few_backup_codes(user, second_factor, secret, left, words):
+    client = sign_in(new_client(), user, code=code_now(secret))
+    kept = second_factor.backup_codes.values_list("pk", flat=True)[:left]
+    second_factor.backup_codes.exclude(pk__in=[*kept]).update(used_at=timezone.now())
+    assert re.findall(r"You have (.*? left\.)", client.get("/").content.decode()) == [words] * (words is not None)

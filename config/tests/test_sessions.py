@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.models import Session
@@ -11,7 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from config.sessions import SessionStore
-from twofactor import prune
+from twofactor import prune, times
 from twofactor.tests.constants import CHANGE_PASSWORD, LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
 from twofactor.tests.responses import redirect_target
@@ -127,6 +128,18 @@ def test_a_session_without_a_start_time_ends_30_days_after_its_next_request(user
     assert client.get(SETTINGS).status_code == 200
     let_days_pass(30)
     assert client.get(SETTINGS).status_code == 302
+
+
+def test_the_activity_of_a_session_is_recorded_once_an_hour(user, let_days_pass):
+    client = sign_in(new_client(), user)
+    hour = 1 / 24
+    UserSession.objects.update(last_seen_at=times.at(0))
+    let_days_pass(hour / 2)
+    client.get("/")
+    assert UserSession.objects.get().last_seen_at == times.at(0)
+    let_days_pass(hour)
+    client.get("/")
+    assert UserSession.objects.get().last_seen_at == times.at(int(time.time()))
 
 
 def minutes_left():

@@ -1,4 +1,4 @@
-"""The two stylesheets: twofactor.css has the components, site.css has the site's frame and landing page."""
+"""The stylesheets: twofactor.css has the components, site.css the site's frame, admin.css its colors for the admin."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
 STYLESHEETS = {"app": ROOT / "twofactor/static/twofactor/twofactor.css", "site": ROOT / "static/css/site.css"}
+ADMIN = ROOT / "static/css/admin.css"
 FOLDERS = {"app": ROOT / "twofactor/templates", "site": ROOT / "templates"}
 
 
@@ -44,3 +45,9 @@ def test_every_class_of_the_app_is_prefixed_and_defined_by_the_app():
 
 def test_every_class_of_the_sites_pages_is_defined():
     assert classes_used_by("site") - classes_of("app") - classes_of("site") == set()
+
+
+def test_the_admin_has_the_colors_of_the_site():
+    admin, site = (set(re.findall(r"#[0-9a-f]{3,6}\b", path.read_text())) for path in (ADMIN, STYLESHEETS["site"]))
+    assert admin
+    assert admin - site == set()

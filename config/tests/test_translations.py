@@ -96,3 +96,9 @@ def test_browser_and_date_of_an_event_are_in_the_language_of_the_page():
     with translation.override("ar"):
         assert useragent.describe(firefox) == "Firefox على Linux"
         assert formats.date_format(moment, "DATETIME_FORMAT") == "22 نوفمبر، 2026، 2:04 م"
+
+
+def test_english_dates_have_the_format_that_the_script_uses():
+    moment = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
+    assert formats.date_format(moment, "DATE_FORMAT") == "Nov 24, 2026"
+    assert formats.date_format(moment, "DATETIME_FORMAT") == "Nov 24, 2026, 5:00 PM"

@@ -163,10 +163,10 @@ def pass_stage(client: httpx.Client, **proof: str) -> None:
 
 
 def turn_off(client: httpx.Client, **proof: str) -> None:
-    assert "Backup codes left" in copy_of(client).get(SETTINGS).text
+    assert "Two-factor authentication is on" in copy_of(client).get(SETTINGS).text
     post(client, DISABLE, proof)
     assert is_signed_in(client)
-    assert "Backup codes left" not in copy_of(client).get(SETTINGS).text
+    assert "Two-factor authentication is on" not in copy_of(client).get(SETTINGS).text
 
 
 def sign_out(client: httpx.Client) -> None:

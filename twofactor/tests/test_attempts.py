@@ -134,7 +134,7 @@ def test_the_fifth_wrong_answer_ends_the_sign_in_once_and_notifies_the_owner_onc
     assert [make(wrong, pending_id=PENDING) for _ in range(5)] == ["wrong"] * 4 + ["ended"]
     assert event_kinds() == ["wrong_codes"]
     (email,) = emails_to(user.email)
-    assert "typed the right password" in email.body
+    assert "entered the correct password" in email.body
     assert make(NOT_CHECKED, pending_id=PENDING) == "closed"
     assert charges() == (5 * is_guessable, limits.USED_UP, 5)
 

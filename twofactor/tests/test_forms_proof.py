@@ -1,9 +1,11 @@
 """The step-up form and the form that verifies a setup."""
 
 import pytest
+from django import forms
 from django.contrib.sessions.backends.db import SessionStore
 
 from twofactor import enrolment, limits
+from twofactor.base_forms import FocusFirstError
 from twofactor.models import SecondFactor
 from twofactor.setup_form import VerifySetupForm
 from twofactor.tests.constants import NOW, PASSWORD
@@ -79,6 +81,19 @@ def test_the_first_invalid_field_has_autofocus_and_aria_invalid(proof_form, secr
 
 def fields_with_autofocus(form):
     return [name for name, field in form.fields.items() if field.widget.attrs.get("autofocus")]
+
+
+def test_an_error_of_the_whole_form_leaves_the_focus_to_the_password():
+    class Form(FocusFirstError):
+        name = forms.CharField()
+        password = forms.CharField(widget=forms.PasswordInput)
+
+        def clean(self):
+            raise forms.ValidationError("too late")
+
+    form = Form({"name": "Ada", "password": PASSWORD})
+    assert not form.is_valid()
+    assert fields_with_autofocus(form) == ["password"]
 
 
 @pytest.mark.parametrize("query, fields", [

@@ -11,6 +11,7 @@ from twofactor.tests.constants import (
     CODE_PAGES,
     CONFIRM,
     DISABLE,
+    DONE,
     LOGIN,
     NOT_ME,
     PASSWORD,
@@ -26,7 +27,7 @@ from twofactor.tests.helpers import age_second_factor, code_now, new_client, pro
 from twofactor.tests.responses import backup_codes_on, errors, inputs, message_levels, redirect_target
 from twofactor.tests.rows import event_kinds
 
-READ_ONLY = [SETTINGS, STATUS, ACTIVITY]
+READ_ONLY = [SETTINGS, STATUS, ACTIVITY, DONE]
 FORMS = [*CODE_PAGES, VERIFY_SETUP, NOT_ME]
 POST_ONLY = [CANCEL_SETUP, "/accounts/2fa/trusted-browsers/1/forget/", "/accounts/2fa/trusted-browsers/forget/"]
 

@@ -7,7 +7,16 @@ import pytest
 from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
 from twofactor.tests.constants import HTMX, REGENERATE, SETTINGS
 from twofactor.tests.helpers import proof
-from twofactor.tests.responses import backup_codes_on, errors, is_full_page, message_levels, redirect_target
+from twofactor.tests.responses import (
+    backup_codes_on,
+    errors,
+    is_full_page,
+    message_levels,
+    messages_on,
+    redirect_target,
+)
+
+SAVED = "Your new backup codes are ready. The old ones no longer work."
 
 
 def spend(code):
@@ -28,6 +37,14 @@ def test_htmx_gets_the_panel_of_the_codes(client_with_2fa, secret):
     response = client_with_2fa.post(REGENERATE, proof(secret), headers=HTMX)
     assert not is_full_page(response)
     assert (response["HX-Replace-Url"], response["HX-Trigger"]) == (SETTINGS, "twofactor-changed")
+
+
+def test_after_the_codes_are_saved_the_settings_say_so_once(client_with_2fa, secret):
+    client_with_2fa.post(REGENERATE, proof(secret))
+    client_with_2fa.get(SETTINGS, {"saved": "on"})
+    assert messages_on(client_with_2fa.get(SETTINGS)) == [SAVED]
+    client_with_2fa.get(SETTINGS, {"saved": "on"})
+    assert messages_on(client_with_2fa.get(SETTINGS)) == []
 
 
 def test_a_form_sent_again_creates_no_new_codes(client_with_2fa, secret):

@@ -1,10 +1,12 @@
 """The setup page: the key, and when a setup in progress ends. Its step-up is tested in test_pages.py."""
 
 import re
+from html import unescape
 
 import pytest
 from allauth.account.models import EmailAddress
 
+from twofactor import totp
 from twofactor.models import AuthenticatorApp, SecondFactor
 from twofactor.tests.constants import CANCEL_SETUP, PASSWORD, SETTINGS, SETUP, VERIFY_SETUP
 from twofactor.tests.helpers import code_now, new_client, sign_in, start_setup
@@ -31,8 +33,14 @@ def test_the_password_gives_the_qr_code_and_the_key(signed_in_client):
     response = signed_in_client.post(SETUP, {"password": PASSWORD})
     assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", response.context["key"])
     assert response.context["key"] in response.content.decode()
-    assert '<svg class="tf-qr"' in response.content.decode()
+    assert response.content.count(b'<svg class="tf-qr"') == 1
     assert not SecondFactor.objects.exists()
+
+
+def test_the_setup_page_links_to_the_authenticator_app_of_this_device(signed_in_client):
+    response = signed_in_client.post(SETUP, {"password": PASSWORD})
+    (uri,) = re.findall(r'href="(otpauth:[^"]*)"', response.content.decode())
+    assert unescape(uri) == totp.provisioning_uri(key_shown(response), account="ada@example.com", issuer="Twofactor")
 
 
 def test_with_2fa_on_a_new_key_is_shown_and_not_the_current_one(client_with_2fa, secret):

@@ -37,12 +37,12 @@ def test_htmx_gets_the_code_form_in_response_to_the_password(user, second_factor
     assert (response.status_code, response["HX-Redirect"]) == (204, "/")
 
 
-def test_the_method_decides_which_field_is_shown_and_there_is_no_personal_data(pending_client, user):
+def test_the_method_decides_which_field_is_shown_and_the_page_names_the_account(pending_client, user):
     for query, field in (({}, "code"), ({"method": "backup"}, "backup_code")):
         response = pending_client.get(VERIFY_LOGIN, query)
         assert inputs(response).keys() == {"csrfmiddlewaretoken", "sign_in", field}
         assert "autofocus" in inputs(response)[field]
-        assert user.email not in response.content.decode()
+        assert f"<bdi>{user.email}</bdi>" in response.content.decode()
         assert user.get_full_name() not in response.content.decode()
 
 

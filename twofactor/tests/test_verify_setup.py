@@ -3,11 +3,11 @@
 import pytest
 
 from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
-from twofactor.tests.constants import REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN, VERIFY_SETUP
+from twofactor.tests.constants import DONE, REGENERATE, SETTINGS, SETUP, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, start_setup, wrong_code
 from twofactor.tests.responses import backup_codes_on, errors, inputs, message_levels, redirect_target
 
-SHOWN_ONCE = "Your backup codes are shown only once."
+SHOWN_ONCE = "We show your backup codes only once."
 
 
 def turn_on(client):
@@ -85,7 +85,7 @@ def test_leaving_before_the_codes_are_saved_gives_a_warning(signed_in_client, me
 
 def test_leaving_after_the_codes_are_saved_gives_no_warning(signed_in_client):
     turn_on(signed_in_client)
-    assert redirect_target(signed_in_client.get(SETTINGS, {"saved": "on"})) == SETTINGS
+    assert signed_in_client.get(DONE, {"saved": "on"}).context["destination"] == SETTINGS
     assert SHOWN_ONCE not in signed_in_client.get(SETTINGS).content.decode()
 
 
@@ -93,21 +93,41 @@ def test_leaving_after_the_codes_are_saved_gives_no_warning(signed_in_client):
     ("/accounts/email/?a=b&c=d", "/accounts/email/?a=b&c=d"),
     ("https://evil.example/", ""), ("//evil.example/", ""), ("javascript:alert(1)", ""),
 ])  # fmt: skip
-def test_a_setup_redirects_to_next_on_this_host_only(signed_in_client, next_url, expected):
+def test_a_setup_leads_to_next_on_this_host_only(signed_in_client, next_url, expected):
     wrong = signed_in_client.post(SETUP, {"password": "wrong", "next": next_url})
     for page in (signed_in_client.get(SETUP, {"next": next_url}), wrong):
         assert inputs(page).get("next", {}).get("value", "") == expected
     key = start_setup(signed_in_client, next=next_url)
-    signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
-    assert redirect_target(signed_in_client.get(SETTINGS, {"saved": "on"})) == (expected or SETTINGS)
+    codes_page = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert inputs(codes_page).get("next", {}).get("value", "") == expected
+    success = signed_in_client.get(DONE, {"saved": "on", "next": next_url})
+    assert success.context["destination"] == (expected or SETTINGS)
+
+
+def test_the_codes_of_a_setup_lead_to_the_page_of_success(signed_in_client):
+    codes_page = turn_on(signed_in_client)
+    assert f'method="get" action="{DONE}"' in codes_page.content.decode()
+    assert "new_phone" not in inputs(codes_page)
+    assert signed_in_client.get(DONE).context["title"] == "You're protected"
+
+
+def test_a_new_phone_has_its_own_page_of_success(client_with_2fa, secret):
+    key = start_setup(client_with_2fa, code=code_now(secret))
+    fields = inputs(client_with_2fa.post(VERIFY_SETUP, {"code": code_now(key)}))
+    text = client_with_2fa.get(DONE, {"new_phone": fields["new_phone"]["value"]}).content.decode()
+    assert "Your old phone and your old backup codes no longer work." in text
+
+
+def test_with_2fa_off_there_is_no_page_of_success(signed_in_client):
+    assert redirect_target(signed_in_client.get(DONE)) == SETTINGS
 
 
 def test_the_latest_next_of_a_setup_is_kept(signed_in_client):
     key = start_setup(signed_in_client, next="/accounts/email/")
     signed_in_client.get(SETUP, {"next": "/accounts/sessions/"})
     signed_in_client.get(SETUP)
-    signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
-    assert redirect_target(signed_in_client.get(SETTINGS, {"saved": "on"})) == "/accounts/sessions/"
+    codes_page = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)})
+    assert inputs(codes_page)["next"]["value"] == "/accounts/sessions/"
 
 
 def test_if_2fa_is_required_the_setup_offers_sign_out_and_not_cancel(signed_in_client, settings):
@@ -118,9 +138,9 @@ def test_if_2fa_is_required_the_setup_offers_sign_out_and_not_cancel(signed_in_c
         text = page.content.decode()
         assert "Cancel" not in text
         assert 'action="/accounts/logout/"' in text.split('id="panel"')[1]
-        assert "Nothing else here opens until you turn it on." in text
+        assert "Turn it on to continue." in text
     codes = signed_in_client.post(VERIFY_SETUP, {"code": code_now(key)}).content.decode()
-    assert "Nothing else here opens until you turn it on." not in codes
+    assert "Turn it on to continue." not in codes
 
 
 def test_during_the_grace_days_the_setup_offers_cancel(signed_in_client, settings):

@@ -23,7 +23,7 @@ def test_ten_wrong_passwords_in_a_row_end_the_session_and_notify_the_owner(clien
     assert "Too many wrong passwords" in client_with_2fa.get(LOGIN).content.decode()
     assert event_kinds() == ["wrong_passwords"]
     (email,) = emails_to(user.email)
-    assert "Ten wrong passwords" in email.body
+    assert "ten wrong passwords" in email.body
 
 
 def test_wrong_passwords_are_counted_across_forms(client_with_2fa):

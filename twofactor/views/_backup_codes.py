@@ -1,7 +1,10 @@
 """Show the backup codes once, and remind a user who left their page without saving them."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -18,19 +21,26 @@ def show_codes(
     codes: list[str],
     *,
     in_setup: bool,
+    is_new_phone: bool = False,
     destination: str = "",
-    steps_template: str = "twofactor/_steps.html",
 ) -> HttpResponse:
-    """Return the only response that shows the backup codes. A reload of it opens the settings."""
+    """Return the only response that shows the backup codes. A reload of it opens the settings.
+
+    A setup ends on the page of success, which leads to the destination.
+    """
     request.session[SHOWN] = destination
     request.twofactor_due = None  # the middleware set it while 2FA was off
     context = {
         "title": _("Save your backup codes"),
         "codes": codes,
         "in_setup": in_setup,
-        "steps_template": steps_template,
+        "is_new_phone": is_new_phone,
+        "second_factor": SecondFactor.objects.for_user(request.user),
+        "done_url": reverse("twofactor:done") if in_setup else conf.settings_path(),
+        "destination": destination,
         "made_at": timezone.now(),
         "account": str(request.user),
+        "sign_in_url": request.build_absolute_uri(resolve_url(settings.LOGIN_URL)),
     }
     response = render_page(request, "backup_codes", context, at=conf.settings_path())
     response["HX-Trigger"] = "twofactor-changed"
@@ -44,8 +54,8 @@ def remind_of_codes(request: HttpRequest, second_factor: SecondFactor | None) ->
     messages.warning(
         request,
         _(
-            "Two-factor authentication is on. Your backup codes are shown only once. "
-            "If you have not saved them, make new ones."
+            "Two-factor authentication is on. We show your backup codes only once. "
+            "If you haven't saved them, make new ones."
         ),
     )
     return True

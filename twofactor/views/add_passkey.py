@@ -66,8 +66,7 @@ def add(request: AuthenticatedRequest, form: AddPasskeyForm, destination: str) -
         return show_button(request, form)
     if codes:
         events.turned_on(request, request.user, by="passkey")
-        steps = "twofactor/_passkey_steps.html"
-        return show_codes(request, codes, in_setup=True, destination=destination, steps_template=steps)
+        return show_codes(request, codes, in_setup=True, destination=destination)
     events.passkey_added(request, request.user, name=form.passkey.name)
     messages.success(request, _("Your passkey is ready. Use it the next time you sign in."))
     if destination:

@@ -22,9 +22,7 @@ def redirect_if_required(request: AuthenticatedRequest) -> HttpResponse | None:
     """Return a redirect to the settings, with a message, if the user is required to have 2FA."""
     if not adapter.current().is_required(request.user):
         return None
-    messages.error(
-        request, _("This site requires two-factor authentication of your account, so it cannot be turned off.")
-    )
+    messages.error(request, _("Your account needs two-factor authentication, so you can't turn it off."))
     return redirect("twofactor:settings")
 
 

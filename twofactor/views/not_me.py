@@ -31,7 +31,7 @@ def not_me(request: AuthenticatedRequest, second_factor: SecondFactor | None) ->
     is_known_browser = known_browsers.has_signed_in(request, request.user)
     end_other_sessions(request, second_factor)
     events.sessions_ended(request, request.user)
-    messages.success(request, _("You are signed out everywhere else."))
+    messages.success(request, _("You're signed out everywhere else."))
     response = show_steps(request, second_factor) if wants_panel(request) else redirect("twofactor:not_me")
     if is_known_browser:
         known_browsers.remember(request, response, request.user)

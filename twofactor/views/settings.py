@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -23,9 +24,12 @@ def settings(request: AuthenticatedRequest, second_factor: SecondFactor | None) 
 
 
 def leave_codes(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    """Redirect after the codes were saved: to the page that started the setup, or to the settings."""
-    if url := request.session.pop(SHOWN, ""):
+    """Redirect after new codes were saved: to the page that asked for them, or to the settings."""
+    url = request.session.pop(SHOWN, None)
+    if url:
         return HttpResponseRedirect(url)
+    if url is not None:
+        messages.success(request, _("Your new backup codes are ready. The old ones no longer work."))
     return back_to_settings(request, second_factor)
 
 

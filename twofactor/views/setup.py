@@ -1,4 +1,4 @@
-"""Step 1 of the setup: ask for a step-up, then show the QR code and the key. A new setup can also replace the phone."""
+"""Steps 1 and 2 of the setup: the step-up, then the QR code and the key. A new setup can also replace the phone."""
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
@@ -41,6 +41,7 @@ def show_key(request: AuthenticatedRequest, second_factor: SecondFactor | None) 
     context = {
         "title": title_of(second_factor),
         "second_factor": second_factor,
+        "uri": uri,
         "qr": qr.svg(uri),
         "key": totp.in_groups(secret),
     }

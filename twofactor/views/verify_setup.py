@@ -1,4 +1,4 @@
-"""Step 2 of the setup: a code proves that the app has the key. Then 2FA is on, and step 3 shows the backup codes."""
+"""Step 3 of the setup: a code proves that the app has the key. Then 2FA is on, and step 4 shows the backup codes."""
 
 import time
 
@@ -52,7 +52,7 @@ def turn_on(
     if not codes:  # they came with the first passkey
         messages.success(request, _("Your authenticator app is ready."))
         return redirect(setup.destination or "twofactor:settings")
-    return show_codes(request, codes, in_setup=True, destination=setup.destination)
+    return show_codes(request, codes, in_setup=True, is_new_phone=is_new_phone, destination=setup.destination)
 
 
 def to_settings_if_done(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse | None:
@@ -62,5 +62,5 @@ def to_settings_if_done(request: AuthenticatedRequest, second_factor: SecondFact
 
 def start_again(request: AuthenticatedRequest) -> HttpResponse:
     if request.method == "POST":
-        messages.error(request, _("That setup is over. Please begin again."))
+        messages.error(request, _("That setup has ended. Please start again."))
     return redirect("twofactor:setup")
