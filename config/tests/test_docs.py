@@ -53,6 +53,14 @@ def test_every_file_that_a_page_links_to_exists():
     assert [link for page, link in links if not (page.parent / link).exists()] == []
 
 
+def test_every_excerpt_is_in_its_file():
+    """An excerpt starts with a comment that names the file."""
+    pattern = re.compile(r"^```\w+\n(?:#|//|{#) (twofactor/\S+)(?: #})?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    excerpts = [found for page in PAGES for found in pattern.findall(page.read_text())]
+    assert excerpts
+    assert [path for path, excerpt in excerpts if excerpt not in (ROOT / path).read_text()] == []
+
+
 def test_the_readme_names_every_setting_of_the_environment():
     read = set(re.findall(r"(?:env\.\w+|needed)\(\s*\"(\w+)\"", (ROOT / "config" / "settings.py").read_text()))
     documented = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
