@@ -114,7 +114,7 @@ def test_icons_and_preview(new_context):
     page = new_context(viewport={"width": 180, "height": 180}).new_page()
     page.set_content(ICON.render(Context({"svg": svg})))
     with Image.open(BytesIO(page.screenshot())) as icon:
-        icon.convert("RGB").quantize(32).save(SITE_PICTURES / "touch-icon.png", optimize=True)
+        icon.convert("RGB").quantize(16).save(SITE_PICTURES / "touch-icon.png", optimize=True)
     page.set_content(f"<style>body {{ margin: 0 }} svg {{ display: block; width: 180px }}</style>{svg}")
     with Image.open(BytesIO(page.screenshot(omit_background=True))) as icon:
         icon.save(ROOT / "public" / "favicon.ico", sizes=[(16, 16), (32, 32), (48, 48)])
