@@ -40,6 +40,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5, help="load: seconds per run (%(default)s)")
     parser.add_argument("--users", type=int, default=100_000, help="growth: number of users (%(default)s)")
     parser.add_argument("--rows", type=int, default=1_000_000, help="growth: sessions, events and limits (%(default)s)")
+    parser.add_argument("--audits", type=int, default=1, help="lighthouse: audits of each page (%(default)s)")
     parser.add_argument("--alone", action="store_true", help="measure this site only")
     parser.add_argument(
         "--into", type=Path, metavar="FILE", help="write the tables into FILE, between its marks for each part"
@@ -88,7 +89,7 @@ def measure_growth(options: argparse.Namespace, folder: Path) -> Iterator[Table]
 
 
 def audit_pages(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
-    yield from lighthouse(Configuration("sqlite", False, (OURS,), folder))
+    yield from lighthouse(Configuration("sqlite", False, (OURS,), folder), runs=options.audits)
 
 
 PARTS = {"journeys": measure_journeys, "load": measure_load, "growth": measure_growth, "lighthouse": audit_pages}

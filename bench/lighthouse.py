@@ -1,4 +1,4 @@
-"""Part `lighthouse`: Lighthouse scores of the sign-in, code and settings pages, served as `dev.py serve` does."""
+"""Part `lighthouse`: Lighthouse scores of the pages that matter most, served as `dev.py serve` does."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from statistics import median
 from typing import Any
 
 from playwright.sync_api import sync_playwright
@@ -14,17 +15,22 @@ from bench.sites import ROOT, Configuration, Site
 from bench.table import Table
 from bench.visitor import Visitor
 from e2e.browser import launch_options
-from twofactor.tests.constants import LOGIN, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, SETUP, VERIFY_LOGIN
 
 # The last version for Node 20, the newest in Debian 12 and 13.
 VERSION = "12.8.2"
 CACHE = ROOT / ".bench"
 PROGRAM = CACHE / "node_modules" / "lighthouse" / "cli" / "index.js"
-CATEGORIES = {"performance": "performance", "accessibility": "accessibility", "best-practices": "best practices"}
+CATEGORIES = {
+    "performance": "performance",
+    "accessibility": "accessibility",
+    "best-practices": "best practices",
+    "seo": "SEO",
+}
 
 
-def lighthouse(configuration: Configuration) -> Iterator[Table]:
-    """Audit the three pages as a phone and as a desktop. Yield the scores, then the audits below the full score."""
+def lighthouse(configuration: Configuration, *, runs: int) -> Iterator[Table]:
+    """Audit each page as a phone and as a desktop. Yield the median scores, then the audits below the full score."""
     try:
         install()
         browser, flags = find_browser()
@@ -38,16 +44,22 @@ def lighthouse(configuration: Configuration) -> Iterator[Table]:
         stack.enter_context(site.served())
         for page, path, cookies in pages(site):
             for device in ("phone", "desktop"):
-                report = audit_page(f"http://127.0.0.1:{site.port}{path}", cookies, device, browser, flags)
-                scores = [f"{report['categories'][key]['score'] * 100:.0f}" for key in CATEGORIES]
-                table.add(page, device, *scores)
-                for audit in failed_audits(report):
+                url = f"http://127.0.0.1:{site.port}{path}"
+                reports = [audit_page(url, cookies, device, browser, flags) for _ in range(runs)]
+                table.add(page, device, *(f"{median_score(reports, key):.0f}" for key in CATEGORIES))
+                # The run with the median of the performance, the only category that varies.
+                reports.sort(key=lambda report: report["categories"]["performance"]["score"])
+                for audit in failed_audits(reports[runs // 2]):
                     failed.add(
                         page, device, audit["id"], f"{audit['score']:.2f}", audit.get("displayValue", audit["title"])
                     )
     yield table
     if failed.lines:
         yield failed
+
+
+def median_score(reports: list[dict[str, Any]], key: str) -> float:
+    return median(report["categories"][key]["score"] * 100 for report in reports)
 
 
 def install() -> None:
@@ -73,12 +85,18 @@ def find_browser() -> tuple[str, list[str]]:
 
 def pages(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield the name, path and cookies of each page. The code page belongs to a pending sign-in."""
-    (user,) = site.create_users(on=1)
+    (user,), (newcomer,) = site.create_users(on=1), site.create_users(off=1)
+    yield "landing", "/", {}
     yield "sign-in", LOGIN, {}
+    yield "sign-up", "/accounts/signup/", {}
     visitor = Visitor(site.port)
     site.client.enter_password(visitor, user)
     yield "code", VERIFY_LOGIN, dict(visitor.client.cookies)
-    yield "settings", SETTINGS, {"sessionid": user.session}
+    visitor = Visitor(site.port, session=newcomer.session)
+    visitor.get(SETUP)
+    visitor.post(SETUP, {"password": PASSWORD})
+    yield "setup, scan", SETUP, dict(visitor.client.cookies)
+    yield "security", SETTINGS, {"sessionid": user.session}
 
 
 def audit_page(url: str, cookies: dict[str, str], device: str, browser: str, flags: list[str]) -> dict[str, Any]:

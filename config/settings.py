@@ -270,6 +270,7 @@ USE_TZ = True
 
 # favicon.ico and robots.txt, which WhiteNoise serves from the root of the site.
 WHITENOISE_ROOT = BASE_DIR / "public"
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]

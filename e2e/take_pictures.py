@@ -73,18 +73,19 @@ def test_pictures(new_context, user, secret, look, width, height):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_product(new_context, user, scheme):
-    """The picture of the landing page: the top of the setup, without its border. The page rounds the corners."""
-    context = new_context(color_scheme=scheme, viewport={"width": 480, "height": 900}, device_scale_factor=1.5)
+    """The picture of the landing page: the setup, without its border and its longer texts."""
+    context = new_context(color_scheme=scheme, viewport={"width": 480, "height": 900}, device_scale_factor=1.25)
     page = context.new_page()
     steps.use_session(page, user, SETUP, {"password": PASSWORD})
     page.goto(SETUP)
     expect(steps.qr_code(page)).to_be_visible()
     page.evaluate("document.activeElement.blur()")
+    page.evaluate("document.querySelectorAll('.tf-scan p').forEach((text) => text.remove())")
     panel = page.locator("#panel").bounding_box()
-    clip = {"x": panel["x"] + 2, "y": panel["y"] + 2, "width": 436, "height": 460}
+    clip = {"x": panel["x"] + 2, "y": panel["y"] + 2, "width": 436, "height": 484}
     with Image.open(BytesIO(page.screenshot(clip=clip, animations="disabled"))) as picture:
         # A lossless file of few colors is smaller and sharper than a lossy one.
-        few = picture.convert("RGB").quantize(16, Image.Quantize.MAXCOVERAGE).convert("RGB")
+        few = picture.convert("RGB").quantize(12, Image.Quantize.MAXCOVERAGE).convert("RGB")
         few.save(SITE_PICTURES / f"product-{scheme}.webp", lossless=True, quality=100, method=6)
 
 
@@ -114,7 +115,7 @@ def test_icons_and_preview(new_context):
     page = new_context(viewport={"width": 180, "height": 180}).new_page()
     page.set_content(ICON.render(Context({"svg": svg})))
     with Image.open(BytesIO(page.screenshot())) as icon:
-        icon.convert("RGB").quantize(32).save(SITE_PICTURES / "touch-icon.png", optimize=True)
+        icon.convert("RGB").quantize(16).save(SITE_PICTURES / "touch-icon.png", optimize=True)
     page.set_content(f"<style>body {{ margin: 0 }} svg {{ display: block; width: 180px }}</style>{svg}")
     with Image.open(BytesIO(page.screenshot(omit_background=True))) as icon:
         icon.save(ROOT / "public" / "favicon.ico", sizes=[(16, 16), (32, 32), (48, 48)])

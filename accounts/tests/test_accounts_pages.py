@@ -76,6 +76,12 @@ def test_a_password_change_ends_other_sessions_and_notifies_the_owner(client, us
     assert session.session_key == client.session.session_key
 
 
+@pytest.mark.parametrize("next_url, target", [("/accounts/2fa/not-me/", None), ("//evil.example/", SETTINGS)])
+def test_cancel_of_a_password_change_leads_back_on_this_host_only(client, user, next_url, target):
+    page = sign_in(client, user).get(CHANGE, {"next": next_url}).content.decode()
+    assert f'<a class="tf-button tf-plain" href="{target or next_url}">Cancel</a>' in page
+
+
 def test_wrong_passwords_of_the_change_count_with_those_of_the_apps_forms(client, user):
     sign_in(client, user)
     for _ in range(9):

@@ -9,7 +9,7 @@ import pytest
 from config.tests.processes.running_site import manage, serving
 from twofactor.tests.constants import LOGIN
 
-HASHED = re.compile(r"/static/[\w/.-]+\.[0-9a-f]{12}\.(?:css|js|svg)")
+HASHED = re.compile(r"/static/[\w/.-]+\.[0-9a-f]{12}\.(?:css|js|svg|png)")
 DECOMPRESS = {"gzip": gzip.decompress, "br": brotli.decompress}
 
 
@@ -27,14 +27,16 @@ def site():
 def test_pages_link_static_files_by_hash_which_are_compressed_and_cached_for_a_year(site):
     page = site.client().get(LOGIN).text
     paths = set(HASHED.findall(page))
-    assert {path.rsplit(".", 1)[1] for path in paths} == {"css", "js", "svg"}
-    assert set(re.findall(r'(?:src|href)="(/static/[^"]*)"', page)) == paths
+    assert {path.rsplit(".", 1)[1] for path in paths} == {"css", "js", "svg", "png"}
+    assert set(re.findall(r'(?:src|href|content)="(?:https?://[^/"]+)?(/static/[^"]*)"', page)) == paths
     for path in paths:
         plain = site.client().get(path, headers={"Accept-Encoding": "identity"})
         assert (plain.status_code, plain.headers.get("Content-Encoding")) == (200, None)
         assert "Set-Cookie" not in plain.headers
+        assert plain.headers["X-Content-Type-Options"] == "nosniff"
+        assert ("Content-Security-Policy" in plain.headers) is path.endswith(".svg")
         assert {"public", "immutable", "max-age=315360000"} == set(plain.headers["Cache-Control"].split(", "))
-        for encoding, decompress in DECOMPRESS.items():
+        for encoding, decompress in DECOMPRESS.items() if not path.endswith(".png") else ():
             with site.client().stream("GET", path, headers={"Accept-Encoding": encoding}) as answer:
                 body = b"".join(answer.iter_raw())
             assert answer.headers["Content-Encoding"] == encoding, path
