@@ -41,7 +41,10 @@ os.environ.update(
     TWOFACTOR_GRACE_DAYS="0",
     TWOFACTOR_ISSUER="Twofactor",
     TWOFACTOR_NEW_BROWSER_EMAIL="on",
+    TWOFACTOR_ORIGINS="https://testserver",
+    TWOFACTOR_PASSKEYS="on",
     TWOFACTOR_REQUIRED="staff",
+    TWOFACTOR_RP_ID="",
     TWOFACTOR_TRUST_DAYS="0",
 )
 # Playwright's sync API runs an event loop on the main thread, where Django would refuse to use the ORM.

@@ -23,7 +23,8 @@ from django.utils.translation import gettext_lazy as _
 
 from twofactor import report
 from twofactor.methods import METHODS
-from twofactor.models import BackupCode, SecondFactor, SecurityEvent
+from twofactor.models import BackupCode, Passkey, SecondFactor, SecurityEvent
+from twofactor.providers import provider_of
 from twofactor.reauthentication import required_step_up_url
 from twofactor.staff_actions import TURN_OFF, UNLOCK, ReasonForm, StaffAction
 from twofactor.users import identifying_fields
@@ -199,6 +200,26 @@ def _entry(user: "_User") -> report.Entry:
     if entry is None:
         entry = vars(user)["twofactor_entry"] = report.entry_for(user)
     return entry
+
+
+@admin.register(Passkey)
+class PasskeyAdmin(ReadOnlyAdmin):
+    """The list shows neither keys nor credential IDs."""
+
+    list_display = ("user", "name", "provider", "is_backed_up", "created_at", "last_used_at", "rp_id")
+    list_select_related = ("second_factor__user",)
+    fields = list_display
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        return [f"second_factor__{name}" for name in super().get_search_fields(request)]
+
+    @admin.display(description=_("user"), ordering="second_factor__user")
+    def user(self, passkey: Passkey) -> "_User":
+        return passkey.second_factor.user
+
+    @admin.display(description=_("provider"))
+    def provider(self, passkey: Passkey) -> str:
+        return provider_of(passkey.aaguid)
 
 
 @admin.register(SecurityEvent)

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from django.core.management import CommandError
 
-from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
+from twofactor.models import AuthenticatorApp, BackupCode, Passkey, SecondFactor
 from twofactor.tests.rows import update
 
 pytestmark = pytest.mark.database
 
 OFF = {
-    "on": False, "since": None, "methods": [], "backup_codes_left": 0, "last_used": None, "waits_until": None,
-    "secret_opens": None,
+    "on": False, "since": None, "methods": [], "passkeys": 0, "unusable_passkeys": 0, "backup_codes_left": 0,
+    "last_used": None, "waits_until": None, "secret_opens": None,
 }  # fmt: skip
 
 
@@ -46,7 +46,8 @@ def test_json_is_one_array_with_every_active_user(run_command):
     assert json.loads(run_command("twofactor", "report", "--json")) == [
         {
             "user": "ada@example.com", "on": True, "required": False, "since": "2026-01-02T03:04:05Z",
-            "methods": ["code", "backup"], "backup_codes_left": 8, "last_used": "2026-03-03T00:00:00Z",
+            "methods": ["code", "backup"], "passkeys": 0, "unusable_passkeys": 0, "backup_codes_left": 8,
+            "last_used": "2026-03-03T00:00:00Z",
             "waits_until": "2096-10-02T07:06:40Z", "secret_opens": True,
         },
         {"user": "bob@example.com", "required": False, **OFF},
@@ -62,14 +63,34 @@ def test_json_without_users_is_an_empty_array(run_command, db):
 def test_csv_has_the_same_columns_and_values(run_command):
     names, *rows = csv.reader(run_command("twofactor", "report", "--csv").splitlines())
     assert names == [
-        "user", "on", "required", "since", "methods", "backup_codes_left", "last_used", "waits_until", "secret_opens"
+        "user", "on", "required", "since", "methods", "passkeys", "unusable_passkeys", "backup_codes_left", "last_used",
+        "waits_until", "secret_opens",
     ]  # fmt: skip
     assert rows[0] == [
-        "ada@example.com", "true", "false", "2026-01-02T03:04:05Z", "code backup", "8", "2026-03-03T00:00:00Z",
-        "2096-10-02T07:06:40Z", "true",
+        "ada@example.com", "true", "false", "2026-01-02T03:04:05Z", "code backup", "0", "0", "8",
+        "2026-03-03T00:00:00Z", "2096-10-02T07:06:40Z", "true",
     ]  # fmt: skip
-    assert rows[1] == ["bob@example.com", "false", "false", "", "", "0", "", "", ""]
+    assert rows[1] == ["bob@example.com", "false", "false", "", "", "0", "0", "0", "", "", ""]
     assert len(rows) == 3
+
+
+def test_passkeys_are_listed_with_those_of_another_domain(run_command, user, bob, make_passkey, settings):
+    for owner, rp_id in [(user, "example.com"), (user, "testserver"), (bob, "testserver")]:
+        Passkey.objects.add(owner, make_passkey(rp_id=rp_id))
+    Passkey.objects.filter(rp_id="testserver").update(last_used_at=datetime(2026, 4, 4, tzinfo=UTC))
+    by_pk = {entry["user"]: entry for entry in json.loads(run_command("twofactor", "report", "--json"))}
+    columns = ("methods", "passkeys", "unusable_passkeys", "backup_codes_left", "last_used")
+    assert [[by_pk[each.email][name] for name in columns] for each in (user, bob)] == [
+        [["passkey", "backup"], 2, 1, 10, "2026-04-04T00:00:00Z"],
+        [["passkey", "code", "backup"], 1, 0, 10, "2026-04-04T00:00:00Z"],
+    ]
+    lines = [" ".join(line.split()) for line in run_command("twofactor", "report").splitlines()]
+    assert sorted(lines[:2]) == [
+        "on ada@example.com: 2 passkeys (1 of another domain), no app, 10 backup codes left",
+        "on bob@example.com: 1 passkey, an app, 10 backup codes left",
+    ]
+    assert "Passkeys of another domain than testserver, which cannot be used: 1" in lines
+    assert "2 passkeys (1 of another domain), no app" in run_command("twofactor", "status", user.email)
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])

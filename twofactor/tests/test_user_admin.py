@@ -9,9 +9,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from twofactor.admin import SecondFactorMixin
-from twofactor.models import AuthenticatorApp, BackupCode
+from twofactor.admin import PasskeyAdmin, SecondFactorMixin
+from twofactor.models import AuthenticatorApp, BackupCode, Passkey
 from twofactor.tests.rows import update
+from twofactor.tests.softkey import encode
 
 
 class OwnUserAdmin(SecondFactorMixin, UserAdmin):
@@ -46,6 +47,20 @@ def test_the_page_of_a_user_shows_since_when_2fa_is_on_the_methods_the_last_use_
     link = f'/admin/twofactor/secondfactor/?id__exact={second_factor.pk}"'
     assert link in shown
     assert [text for text in (secret, second_factor.app.sealed_secret, second_factor.version) if text in shown] == []
+
+
+def test_the_pages_of_passkeys_are_read_only_and_show_no_key(rf, make_user, passkey):
+    request = rf.get("/", {"q": "ada"})
+    request.user = make_user("staff@example.com", is_staff=True, is_superuser=True)
+    pages = PasskeyAdmin(Passkey, admin.site)
+    assert not pages.has_add_permission(request)
+    assert not pages.has_change_permission(request)
+    assert not pages.has_delete_permission(request)
+    for page in (pages.changelist_view(request), pages.change_view(request, str(passkey.pk))):
+        shown = page.render().content.decode()
+        assert [text for text in ("ada@example.com", "Key", "testserver") if text not in shown] == []
+        hidden = (passkey.digest, encode(bytes(passkey.credential_id)), str(passkey.credential_id))
+        assert [text for text in hidden if text in shown] == []
 
 
 def test_the_last_use_may_be_that_of_a_backup_code(show, user, second_factor):

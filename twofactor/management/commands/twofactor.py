@@ -135,16 +135,19 @@ class Command(BaseCommand):
             raise CommandError(UNREADABLE)
 
     def list_users(self) -> None:
-        on = off = missing = 0
+        on = off = missing = unusable = 0
         for entry in report.entries():
+            unusable += entry.unusable_passkeys
             on += entry.on
             off += not entry.on
             missing += entry.required and not entry.on
             if entry.on:
-                self.stdout.write(f"on       {entry.user}: {describe_backup_codes(entry.backup_codes_left)}")
+                self.stdout.write(f"on       {entry.user}: {', '.join(describe_credentials(entry))}")
             elif entry.required:
                 self.stdout.write(f"MISSING  {entry.user}: off, but required")
         self.stdout.write(f"{on} on, {off} off ({missing} of them required to have it)")
+        if unusable:
+            self.stdout.write(f"Passkeys of another domain than {conf.rp_id()}, which cannot be used: {unusable}")
 
     def prune(self, options: Options) -> None:
         for what, count in prune():
@@ -179,7 +182,7 @@ class Command(BaseCommand):
 def describe(entry: report.Entry) -> str:
     if not entry.on:
         return f"{entry.user}: off{', but required' if entry.required else ''}"
-    words = [f"on since {in_utc(entry.since)}", describe_backup_codes(entry.backup_codes_left)]
+    words = [f"on since {in_utc(entry.since)}", *describe_credentials(entry)]
     if entry.last_used:
         words.append(f"last used {in_utc(entry.last_used)}")
     if entry.waits_until:
@@ -193,5 +196,13 @@ def in_utc(moment: datetime | None) -> str:
     return f"{utc(moment):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def describe_backup_codes(left: int) -> str:
-    return f"{left or 'no'} backup {'code' if left == 1 else 'codes'} left"
+def describe_credentials(entry: report.Entry) -> list[str]:
+    """Return the passkeys, with the app if it is beside them, and the backup codes in words."""
+    words = []
+    if entry.passkeys:
+        words = [f"{entry.passkeys} {'passkey' if entry.passkeys == 1 else 'passkeys'}"]
+        words.append("no app" if entry.secret_opens is None else "an app")
+    if entry.unusable_passkeys:
+        words[0] += f" ({entry.unusable_passkeys} of another domain)"
+    left = entry.backup_codes_left
+    return [*words, f"{left or 'no'} backup {'code' if left == 1 else 'codes'} left"]
