@@ -94,10 +94,12 @@ def verify_registration(answer: str, expected: Expected) -> Registration:
 def read_registration(credential: dict[str, object], expected: Expected) -> Registration:
     """Return the credential of a PublicKeyCredential, or raise Refused. Its challenge and origin are not checked."""
     with _refusing_malformed():
-        from fido2.webauthn import AttestationObject
+        from fido2 import cbor
+        from fido2.webauthn import AuthenticatorData
 
         response = _members(credential["response"])
-        data = AttestationObject(_decode(response["attestationObject"])).auth_data
+        attestation = _members(cbor.decode(_decode(response["attestationObject"])))
+        data = AuthenticatorData(_octets(attestation["authData"]))
         _check_authenticator_data(data, expected)
         attested = data.credential_data
         if attested is None:
@@ -172,6 +174,12 @@ def _credential(answer: str) -> dict[str, object]:
 
 def _members(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
+        raise Refused("malformed")
+    return value
+
+
+def _octets(value: object) -> bytes:
+    if not isinstance(value, bytes):  # bytes(n) would be n bytes of zeros
         raise Refused("malformed")
     return value
 

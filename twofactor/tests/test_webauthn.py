@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from uuid import UUID
 
@@ -256,6 +257,18 @@ CBOR = {
 def test_broken_cbor_is_malformed(data):
     response = KEYS[-7].create(OPTIONS, origin=ORIGIN)["response"] | {"attestationObject": encode(data)}
     assert refusal(register, KEYS[-7], response=response) == "malformed"
+
+
+def test_a_number_instead_of_authenticator_data_allocates_no_memory():
+    """`bytes(n)` is n bytes of zeros, and so are fido2's classes."""
+    data = cbor({"fmt": "none", "attStmt": {}, "authData": 100_000_000})
+    response = KEYS[-7].create(OPTIONS, origin=ORIGIN)["response"] | {"attestationObject": encode(data)}
+    tracemalloc.start()
+    try:
+        assert refusal(register, KEYS[-7], response=response) == "malformed"
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("text", ["*", "a=", "YQ==", "YQ=", "a+b/", "a\n", "Ā", "\0", "a", 5, None, [], {}])
