@@ -108,7 +108,10 @@ class Site:
             "TRUSTED_PROXY_COUNT": "1",
             "TWOFACTOR_ISSUER": "Twofactor",
             "TWOFACTOR_NEW_BROWSER_EMAIL": "on",
+            "TWOFACTOR_ORIGINS": "",
+            "TWOFACTOR_PASSKEYS": "on",
             "TWOFACTOR_REQUIRED": "staff",
+            "TWOFACTOR_RP_ID": "",
             "TWOFACTOR_TRUST_DAYS": "0",
             **env,
         }

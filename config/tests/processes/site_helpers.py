@@ -13,8 +13,9 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 
 from accounts.models import User
-from twofactor import backup_codes, support
-from twofactor.models import AuthenticatorApp, BackupCode, Limit, SecondFactor, SecurityEvent
+from twofactor import backup_codes, conf, support
+from twofactor.models import AuthenticatorApp, BackupCode, Limit, Passkey, SecondFactor, SecurityEvent
+from twofactor.tests import softkey
 
 
 def make_users(emails, password, secrets):
@@ -28,7 +29,24 @@ def make_users(emails, password, secrets):
     return made
 
 
-MODELS = (SecondFactor, BackupCode, EmailAddress, Limit, SecurityEvent, User, UserSession)
+def add_passkey(pk, credential_id, public_key, user_handle, *, flags, sign_count):
+    """Store a key in software as a passkey of this user. Bytes are in hex."""
+    Passkey.objects.add(
+        User.objects.get(pk=pk),
+        Passkey(
+            name="Key",
+            rp_id=conf.rp_id(),
+            credential_id=bytes.fromhex(credential_id),
+            public_key=bytes.fromhex(public_key),
+            user_handle=bytes.fromhex(user_handle),
+            sign_count=sign_count,
+            is_user_verified=bool(flags & softkey.UV),
+            is_backup_eligible=bool(flags & softkey.BE),
+        ),
+    )
+
+
+MODELS = (SecondFactor, AuthenticatorApp, BackupCode, Passkey, EmailAddress, Limit, SecurityEvent, User, UserSession)
 
 
 def rows(model, **filters):
