@@ -87,7 +87,7 @@ TABLE = {
     "/accounts/2fa/setup/": signed_in(TYPE, staff_without_2fa=TYPE),
     "/accounts/2fa/verify-setup/": signed_in(TO_SETUP, staff_without_2fa=TO_SETUP),
     "/accounts/2fa/cancel-setup/": signed_in(POST_SETTINGS, staff_without_2fa=POST_SETTINGS),
-    "/accounts/2fa/passkeys/add/": signed_in(TO_SETTINGS, staff_without_2fa=TO_SETTINGS),  # not offered over http
+    "/accounts/2fa/passkeys/add/": signed_in(TYPE, staff_without_2fa=TYPE),
     "/accounts/2fa/passkeys/<int:pk>/rename/": signed_in("GET HEAD POST 404; else 405", without_2fa=TO_SETTINGS),
     "/accounts/2fa/passkeys/<int:pk>/remove/": signed_in("GET HEAD POST 404; else 405", without_2fa=TO_SETTINGS),
     "/accounts/2fa/remove-app/": signed_in(TO_DISABLE, without_2fa=TO_SETTINGS),  # the app is the only credential
@@ -136,6 +136,7 @@ TABLE = {
     "/admin/(?P<url>.*)$": staff_only(ADMIN_404),
     # Read-only in the admin.
     **model_admin("/admin/twofactor/secondfactor/", delete="403"),
+    **model_admin("/admin/twofactor/passkey/", delete="403", history=NOT_FOUND, change=NOT_FOUND),
     **model_admin("/admin/twofactor/securityevent/", delete="403", history=NOT_FOUND, change=NOT_FOUND),
     **model_admin("/admin/account/emailaddress/", delete="403"),
     **model_admin("/admin/auth/group/", **dict.fromkeys(["history", "delete", "change"], NOT_FOUND)),

@@ -8,6 +8,7 @@ from accounts.hashers import Argon2idHasher
 from twofactor.models import AuthenticatorApp, SecurityEvent
 from twofactor.tests.constants import LOGIN, LOGOUT, SETTINGS, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, sign_in
+from twofactor.tests.passkeys import add_passkey, sign
 from twofactor.tests.responses import redirect_target
 
 TRANSACTION_STATEMENTS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
@@ -45,6 +46,27 @@ def test_the_number_of_statements_of_a_sign_in_with_a_code(user, second_factor, 
         assert is_signed_in(client)
         client.post(LOGOUT)
         AuthenticatorApp.objects.update(last_time_step=-1)
+
+
+def sign_in_with_passkey(client, user, key):
+    """Sign in with all requests of a browser, up to the page after it."""
+    client.get(LOGIN)
+    page = give_password(client, user)
+    if target := redirect_target(page):
+        page = client.get(target)
+    response = client.post(VERIFY_LOGIN, sign(key, page.context["form"]))
+    assert client.get(redirect_target(response)).status_code == 200
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_passkey_takes_no_more_statements_than_a_code(user, second_factor, secret, key, statements, htmx):
+    code = code_now(secret)
+    sign_in_by_all_requests(new_client(htmx=htmx), user, code)  # creates the limits of the source
+    AuthenticatorApp.objects.update(last_time_step=-1)
+    by_code = statements(sign_in_by_all_requests, new_client(htmx=htmx), user, code)
+    add_passkey(user, key)
+    by_passkey = statements(sign_in_with_passkey, new_client(htmx=htmx), user, key)
+    assert len(by_passkey) <= len(by_code)
 
 
 def test_a_sign_in_with_a_code_computes_exactly_one_slow_hash(real_hasher, user, second_factor, secret, monkeypatch):
