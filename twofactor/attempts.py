@@ -57,7 +57,7 @@ class Attempt:
         try:
             self._judge(answer, time.time() if now is None else now)
         except Refused as refused:
-            events.refused(self.request, user, answer, why=refused.why)
+            events.refused(self.request, user, answer, refused)
             if isinstance(refused, Copied):
                 events.passkey_copied(self.request, user, name=refused.name)
             if refused.code == "wrong" and answer.is_counted:

@@ -113,7 +113,7 @@ def rp_id() -> str:
 
 def origins() -> tuple[str, ...]:
     """TWOFACTOR_ORIGINS, `https://example.com` each: where passkeys may be used, by default at the site's URL."""
-    origins = getattr(settings, "TWOFACTOR_ORIGINS", ()) or site_url() or default_site_url()
+    origins = getattr(settings, "TWOFACTOR_ORIGINS", ()) or site_url() or default_site_url() or ()
     return (origins,) if isinstance(origins, str) else tuple(origins)
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from twofactor import adapter, conf, known_browsers, limits, mail, signals
 from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.models.event import SIGN_INS
+from twofactor.refusals import Refused
 
 Kind = SecurityEvent.Kind
 logger = logging.getLogger("twofactor")
@@ -156,11 +157,11 @@ def password_refused(request: HttpRequest, user: AbstractBaseUser) -> None:
     log(logger, logging.WARNING, "password_refused", user=user.pk, ip=ip)
 
 
-def refused(request: HttpRequest, user: AbstractBaseUser, method: Method, *, why: str) -> None:
+def refused(request: HttpRequest, user: AbstractBaseUser, method: Method, refusal: Refused) -> None:
     """Log a refused second factor and send the signal. There is no row, because attackers could fill the table."""
     ip = get_adapter().get_client_ip(request)
-    log(logger, logging.WARNING, method.refused_event, user=user.pk, factor=method.key, why=why, ip=ip)
-    _signal(signals.failed, user, request, method=method.key, why=why)
+    log(logger, logging.WARNING, method.refused_event, user=user.pk, factor=method.key, why=refusal.why, ip=ip)
+    _signal(signals.failed, user, request, method=method.key, why=refusal.code)
 
 
 def log(to: logging.Logger, level: int, event: str, /, **fields: object) -> None:

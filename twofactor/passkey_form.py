@@ -210,7 +210,7 @@ class AddPasskeyForm(LimitedForm):
         return passkey
 
     def _refuse_passkey(self, refused: Refused) -> None:
-        events.refused(self.request, self.request.user, PasskeyForm, why=refused.why)
+        events.refused(self.request, self.request.user, PasskeyForm, refused)
         self.refuse("credential", self.error_messages.get(refused.code, NOT_ACCEPTED), refused)
 
     def save(self) -> list[str] | None:

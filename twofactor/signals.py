@@ -37,5 +37,5 @@ phone_changed = Signal()  # a new secret replaced the old one, which no longer w
 codes_regenerated = Signal()
 backup_code_used = Signal()  # codes_left: int
 accepted = Signal()  # method: a key of methods.METHODS
-failed = Signal()  # method: a key of methods.METHODS; why: as in the log
+failed = Signal()  # method: a key of methods.METHODS; why: a code of Refused
 locked = Signal()  # codes from the app are refused; backup codes still work, unless they were imported

@@ -12,6 +12,7 @@ from twofactor import events
 from twofactor.forms import CodeForm
 from twofactor.models import AuthenticatorApp, SecurityEvent
 from twofactor.passkey_form import PasskeyForm
+from twofactor.refusals import Refused
 from twofactor.tests.constants import PASSWORD, UNKNOWN_BACKUP_CODE, VERIFY_LOGIN
 from twofactor.tests.helpers import code_now, give_password, is_signed_in, new_client, turn_on, wrong_code
 from twofactor.tests.rows import run_on_commit
@@ -127,8 +128,8 @@ def test_wrong_codes_send_one_email_an_hour_and_create_an_event_each_time(user, 
 
 @pytest.mark.parametrize("form, event", [(CodeForm, "code_refused"), (PasskeyForm, "passkey_refused")])
 def test_a_refused_method_is_logged_and_creates_no_event(user, second_factor, request_, log, form, event):
-    events.refused(request_, user, form, why="wrong")
-    assert f"event={event} user={user.pk} factor={form.key} why=wrong ip=192.0.2.7" in log.getvalue()
+    events.refused(request_, user, form, Refused("wrong", why="origin"))
+    assert f"event={event} user={user.pk} factor={form.key} why=origin ip=192.0.2.7" in log.getvalue()
     assert not SecurityEvent.objects.exists()
 
 

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from twofactor import events, signals
 from twofactor.forms import CodeForm
 from twofactor.models import AuthenticatorApp, SecondFactor
+from twofactor.refusals import Refused
 from twofactor.support import reset
 from twofactor.tests.constants import CONFIRM, DISABLE, PASSWORD, REGENERATE, SECRET, SETUP, VERIFY_LOGIN, VERIFY_SETUP
 from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client, turn_on, wrong_code
@@ -34,7 +35,7 @@ SENT_BY = {
     "codes_regenerated": (events.codes_regenerated, {}),
     "backup_code_used": (lambda r, u: events.backup_code_used(r, u, codes_left=7), {"codes_left": 7}),
     "accepted": (lambda r, u: events.accepted(r, u, method="code"), {"method": "code"}),
-    "failed": (lambda r, u: events.refused(r, u, CodeForm, why="no"), {"method": "code", "why": "no"}),
+    "failed": (lambda r, u: events.refused(r, u, CodeForm, Refused("no", why="more")), {"method": "code", "why": "no"}),
     "locked": (lambda r, u: events.locked(r, u.second_factor), {}),
 }
 
