@@ -1,13 +1,11 @@
-// Passkeys. Submitting a form with data-passkey="create" or "get" first asks the browser for a passkey. The answer goes
-// into the field `credential`, and then htmx or the browser submits the form. Nothing is asked without a click.
+// Passkeys. When a form with data-passkey="create" or "get" is submitted, twofactor.js calls `ask`. It asks the browser,
+// puts the answer into the field `credential`, and submits the form again: to htmx, or without it to the browser.
 //
-// twofactor.js imports this module with the first such form. The sentences are data attributes of the element with
-// data-passkey-script, because templates are translated and this file is not.
+// The sentences are data attributes of the element with data-passkey-script, because templates are translated.
 
 const AT_ONCE = 500; // milliseconds, in which nobody can have closed the browser's dialog
 
 let question = null; // the open one: a browser refuses a second
-let answered = null; // the form that is being submitted with its answer
 
 const isSupported = () => Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON);
 const optionsOf = (form) => JSON.parse(form.dataset.options).publicKey;
@@ -49,9 +47,9 @@ function explain(form, reason) {
 /** Submit the form with the passkey's answer. */
 function submit(form, credential, button) {
   form.elements.credential.value = JSON.stringify(credential.toJSON());
-  answered = form;
+  form.dataset.answered = "";
   form.requestSubmit(button);
-  answered = null;
+  delete form.dataset.answered;
 }
 
 function endQuestion() {
@@ -60,9 +58,13 @@ function endQuestion() {
   ended?.controller.abort();
 }
 
-/** Ask for a passkey and submit the form, or explain why there is none. */
-async function ask(form, button) {
+/** Ask for a passkey and submit the form, or explain why there is none. `button`: the one that was clicked. */
+export async function ask(form, button) {
   endQuestion();
+  if (!isSupported()) {
+    explain(form, "unsupported");
+    return;
+  }
   const asked = question = { form, controller: new AbortController(), start: performance.now() };
   removeNotes(form);
   try {
@@ -73,16 +75,6 @@ async function ask(form, button) {
   }
   if (asked === question) question = null;
 }
-
-// In the capturing phase, so that htmx and other listeners see only a form with its answer.
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (!form.matches("[data-passkey]") || form === answered) return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
-  if (isSupported()) ask(form, event.submitter);
-  else explain(form, "unsupported");
-}, true);
 
 // Close the browser's dialog when its form has left the page.
 document.addEventListener("htmx:afterSwap", () => {

@@ -18,12 +18,6 @@ function showScripted(root) {
   if (navigator.clipboard) for (const element of root.querySelectorAll("[data-copy]")) element.hidden = false;
 }
 
-/** Load the script for passkeys with the first form that needs it. The browser runs it once. */
-function loadPasskeys(root) {
-  const form = find("[data-passkey-script]", root);
-  if (form) import(form.dataset.passkeyScript);
-}
-
 // --- Times ----------------------------------------------------------------------------------------
 
 const WEEK = 7 * 24 * 60 * 60; // seconds
@@ -180,6 +174,27 @@ document.addEventListener("input", ({ target: field }) => {
   rule.classList.toggle("tf-met", isMet);
 });
 
+// --- Passkeys -------------------------------------------------------------------------------------
+
+/** Load passkeys.js with the first form that needs it. The browser keeps it. */
+async function loadPasskeys(root) {
+  const script = find("[data-passkey-script]", root);
+  return script && import(script.dataset.passkeyScript);
+}
+
+// In the capturing phase, so that htmx and the other listeners get the form only with its answer.
+document.addEventListener("submit", async (event) => {
+  const { target: form, submitter } = event;
+  if (!form.matches("[data-passkey]:not([data-answered])")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  try {
+    (await loadPasskeys(form)).ask(form, submitter);
+  } catch {
+    showFailure({ detail: { elt: form, target: find("#panel") } }, "#notice-offline");
+  }
+}, true);
+
 // --- Typed values over a swap ---------------------------------------------------------------------
 
 let savedValues = [];
@@ -295,7 +310,7 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 });
 document.addEventListener("htmx:afterSettle", ({ target }) => {
   showLocalTimes(target);
-  loadPasskeys(target);
+  loadPasskeys(target).catch(() => {}); // the submission tries again
   if (target.id === "panel") onNewPanel(target);
 });
 document.addEventListener("htmx:responseError", (event) => showFailure(event, "#notice-error"));
@@ -344,4 +359,4 @@ document.addEventListener("click", ({ target }) => {
 
 showScripted(document);
 showLocalTimes(document);
-loadPasskeys(document);
+loadPasskeys(document).catch(() => {});
