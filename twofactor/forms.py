@@ -14,7 +14,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from twofactor import backup_codes, passwords
+from twofactor import backup_codes, passkeys, passwords
 from twofactor.attempts import Attempt
 from twofactor.base_forms import LimitedForm
 from twofactor.fields import BackupCodeField, CodeField
@@ -110,6 +110,11 @@ class SecondFactorForm(PasswordForm):
     def is_available(cls, attempt: Attempt) -> bool:
         """Return whether the account has this method."""
         return True
+
+    @property
+    def passkeys_at(self) -> str:
+        """Return the address at which the user's passkeys work, "" if it is this one or there are none."""
+        return passkeys.elsewhere(self.request) if self.second_factor.passkey_count else ""
 
     @property
     def is_guessable(self) -> bool:
