@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from twofactor import signals
-from twofactor.models import AuthenticatorApp, SecondFactor
+from twofactor.models import AuthenticatorApp, Passkey, SecondFactor
 from twofactor.tests.constants import NOW, PASSWORD
 from twofactor.tests.fixtures import *  # noqa: F403 - pytest finds fixtures by their names here
 from twofactor.tests.helpers import code_now, give_password, new_client, sign_in
@@ -76,6 +76,15 @@ def client_with_2fa(signed_out_client: Client, user: User, second_factor: Second
     sign_in(signed_out_client, user, code=code_now(secret))
     AuthenticatorApp.objects.update(last_time_step=-1)
     return signed_out_client
+
+
+@pytest.fixture
+def client_with_both(client_with_2fa: Client, passkey: Passkey) -> Client:
+    """Signed in with a code, of a user who also has a passkey."""
+    session = client_with_2fa.session
+    session["twofactor"] = {**session["twofactor"], "version": passkey.second_factor.version}
+    session.save()
+    return client_with_2fa
 
 
 @pytest.fixture
