@@ -50,8 +50,9 @@ def browser_context_args(browser_context_args):
 
 @pytest.fixture(autouse=True)
 def site_settings(settings, base_url, transactional_db):
-    """Make links in emails lead to the live server, and turn allauth's rate limits off."""
+    """Make links in emails lead to the live server, offer passkeys there, and turn allauth's rate limits off."""
     settings.SITE_URL = settings.TWOFACTOR_SITE_URL = base_url
+    settings.TWOFACTOR_ORIGINS = [base_url]
     settings.ACCOUNT_RATE_LIMITS = False
 
 

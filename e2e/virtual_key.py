@@ -1,6 +1,11 @@
 """Chromium's virtual authenticator: a device with passkeys, controlled over the DevTools protocol."""
 
+import base64
 from contextlib import contextmanager
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from twofactor.tests.softkey import BE, BS
 
 # A phone or laptop that knows its owner by a finger or a PIN. It answers as soon as the page asks.
 DEVICE = {
@@ -32,6 +37,20 @@ class VirtualKey:
 
     def credentials(self):
         return self._send("getCredentials")["credentials"]
+
+    def store(self, key, rp_id="localhost"):
+        """Put a passkey on the device: a SoftKey whose public key the site knows."""
+        private_key = key.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        credential = {
+            "credentialId": base64.b64encode(key.credential_id).decode(),
+            "isResidentCredential": False,
+            "rpId": rp_id,
+            "privateKey": base64.b64encode(private_key).decode(),
+            "signCount": key.sign_count,
+            "backupEligibility": bool(key.flags & BE),
+            "backupState": bool(key.flags & BS),
+        }
+        self._send("addCredential", credential=credential)
 
     def clear(self):
         """Delete all passkeys of the device."""
