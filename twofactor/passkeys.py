@@ -65,6 +65,11 @@ def elsewhere(request: HttpRequest) -> str:
     return "" if are_offered(request) else "".join(usable_origins()[:1])
 
 
+def offer(request: HttpRequest) -> dict[str, object]:
+    """Return the template context of pages that offer passkeys, or say where they work."""
+    return {"offers_passkeys": are_offered(request), "passkeys_at": elsewhere(request)}
+
+
 # --- What the browser is asked --------------------------------------------------------------------
 
 

@@ -75,8 +75,6 @@ def status_of(request: AuthenticatedRequest, second_factor: SecondFactor | None)
         "codes_total": codes.total,
         "codes_used_at": codes.last_use,
         "codes_low": codes.left <= conf.CODES_LOW,
-        "passkeys": second_factor.passkeys.order_by("pk") if second_factor and second_factor.passkey_count else (),
-        "offers_passkeys": passkeys.are_offered(request),
-        "passkeys_at": passkeys.elsewhere(request),
+        **passkeys.offer(request),
         "is_required": adapter.current().is_required(request.user),
     }

@@ -26,8 +26,7 @@ def ask_for_proof(request: AuthenticatedRequest, second_factor: SecondFactor | N
     context = {
         "title": title_of(second_factor),
         "second_factor": second_factor,
-        "offers_passkeys": passkeys.are_offered(request),
-        "passkeys_at": passkeys.elsewhere(request),
+        **passkeys.offer(request),
         "redirect_field_value": next_url(request),
     }
     return show_form(request, "setup", form, **context)
