@@ -11,7 +11,8 @@ from typing import Protocol
 from django.http import HttpRequest
 
 from twofactor import events, limits
-from twofactor.models import SecondFactor
+from twofactor.models import Passkey, SecondFactor
+from twofactor.passkeys import passkeys_of
 from twofactor.refusals import Copied, Refused
 
 
@@ -137,6 +138,11 @@ class Attempt:
         Five wrong codes in a row end the session. Otherwise a stolen session could keep the account throttled.
         """
         return not self.pending_id and not self.asks_password
+
+    @cached_property
+    def passkeys(self) -> list[Passkey]:
+        """The passkeys that can be used here. This costs a query only if there are any."""
+        return passkeys_of(self.second_factor)
 
     @cached_property
     def sign_in(self) -> limits.SignInTries | None:

@@ -76,7 +76,7 @@ class PasskeyForm(SecondFactorForm):
 
     @classmethod
     def is_available(cls, attempt: Attempt) -> bool:
-        return attempt.second_factor.passkey_count > 0 and passkeys.are_offered(attempt.request)
+        return passkeys.are_offered(attempt.request) and bool(attempt.passkeys)
 
     def make_field(self) -> HiddenField:
         return HiddenField()
@@ -97,15 +97,11 @@ class PasskeyForm(SecondFactorForm):
     @cached_property
     def _question(self) -> tuple[str, str]:
         must_verify = self.asks_password and "password" not in self.fields
-        return passkeys.ask_to_sign(self._scope, self._own, must_verify=must_verify)
+        return passkeys.ask_to_sign(self._scope, self.attempt.passkeys, must_verify=must_verify)
 
-    @cached_property
-    def _own(self) -> list[Passkey]:
-        return passkeys.passkeys_of(self.second_factor)
-
-    @cached_property
+    @property
     def _can_verify(self) -> bool:
-        return any(passkey.is_user_verified for passkey in self._own)
+        return any(passkey.is_user_verified for passkey in self.attempt.passkeys)
 
     @property
     def _scope(self) -> Scope:
@@ -125,7 +121,7 @@ class PasskeyForm(SecondFactorForm):
         """Raise Refused if it is not accepted, also if it was checked: the log says why."""
         has_password = bool(self.cleaned_data.get("password"))
         challenge = read(self.cleaned_data["ceremony"], self._scope).challenge
-        signed = passkeys.verify(self.second_factor, self.cleaned_data["credential"], challenge)
+        signed = passkeys.verify(self.attempt.passkeys, self.cleaned_data["credential"], challenge)
         if self.asks_password and not has_password and not signed.is_user_verified:
             raise Refused("password")
         # A pending sign-in begins with the password.

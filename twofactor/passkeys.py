@@ -192,15 +192,16 @@ class Signed:
         return self.assertion.user_verified and self.passkey.is_user_verified
 
 
-def verify(second_factor: SecondFactor, credential: str, challenge: bytes) -> Signed:
-    """Verify an assertion by a passkey of this account. Raise Refused if it is not accepted."""
+def verify(own: Iterable[Passkey], credential: str, challenge: bytes) -> Signed:
+    """Verify an assertion by one of these passkeys. Raise Refused if it is not accepted."""
     try:
-        passkey = Passkey.objects.find(second_factor, webauthn.credential_id_of(credential))
-        return Signed(passkey, _verify(passkey, credential, challenge))
+        credential_id = webauthn.credential_id_of(credential)
+        for passkey in own:
+            if bytes(passkey.credential_id) == credential_id:
+                return Signed(passkey, _verify(passkey, credential, challenge))
     except webauthn.Refused as refused:
         raise Refused("wrong", why=refused.why) from None
-    except Passkey.DoesNotExist:
-        raise Refused("wrong", why="unknown") from None
+    raise Refused("wrong", why="unknown")
 
 
 def _verify(passkey: Passkey, credential: str, challenge: bytes) -> webauthn.Assertion:

@@ -50,10 +50,6 @@ class PasskeyManager(models.Manager["Passkey"]):
         with second_factor.change():
             passkey.delete()
 
-    def find(self, second_factor: SecondFactor, credential_id: bytes) -> "Passkey":
-        """Return the passkey of this account with this credential ID. Raise DoesNotExist if there is none."""
-        return self.get(second_factor=second_factor, digest=digest_of(credential_id))
-
 
 class Passkey(models.Model):
     """A credential: a public key whose private key stays in the user's device or password manager."""

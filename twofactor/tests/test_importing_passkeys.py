@@ -10,6 +10,7 @@ from twofactor.importing import allauth, otp_passkeys, passkeys, write
 from twofactor.importing.passkeys import Found
 from twofactor.importing.users import ImportedPasskey, ImportedUser
 from twofactor.models import BackupCode, Passkey, SecondFactor
+from twofactor.models.passkey import digest_of
 from twofactor.tests.constants import SECRET
 from twofactor.tests.softkey import BE, UV, SoftKey, encode
 
@@ -153,7 +154,7 @@ def test_passkeys_are_imported_beside_the_app(user):
     assert (key.name, key.transports, key.rp_id, key.is_backup_eligible) == ("My key", "usb nfc", "testserver", None)
     assert (bytes(key.credential_id), bytes(key.user_handle), key.sign_count) == (bytes([1]) * 32, b"7", 7)
     assert (yubikey.name, yubikey.is_backed_up, yubikey.last_used_at) == ("YubiKey 5 NFC", True, LATER)
-    assert Passkey.objects.find(row, bytes([2]) * 32) == yubikey
+    assert row.passkeys.get(digest=digest_of(bytes([2]) * 32)) == yubikey
 
 
 def test_passkeys_without_a_name_are_numbered(user):

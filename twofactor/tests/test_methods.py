@@ -5,7 +5,7 @@ from allauth.account.authentication import get_authentication_records
 from django import forms
 
 from twofactor.forms import SecondFactorForm
-from twofactor.methods import METHODS
+from twofactor.methods import METHODS, SENSITIVE_FIELDS
 from twofactor.tests.constants import CODE_PAGES, PASSWORD, REAUTHENTICATE, VERIFY_LOGIN
 from twofactor.tests.helpers import age_second_factor
 from twofactor.tests.responses import errors, inputs, method_links
@@ -25,6 +25,11 @@ class PinForm(SecondFactorForm):
 
     def check(self, *, now):
         return self.cleaned_data["pin_digits"] == "1234"
+
+
+def test_no_field_of_a_method_is_in_error_reports():
+    fields = {"password", "code", "backup_code", "credential", "ceremony"}
+    assert fields == set(SENSITIVE_FIELDS)
 
 
 @pytest.fixture(autouse=True)

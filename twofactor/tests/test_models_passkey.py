@@ -122,15 +122,7 @@ def test_an_account_without_passkeys_pays_no_statement_for_them(second_factor, d
         assert (second_factor.has_app, second_factor.passkey_count, second_factor.credential_count) == (True, 0, 1)
 
 
-# --- Finding and using ----------------------------------------------------------------------------
-
-
-def test_a_passkey_is_found_by_its_id_in_its_own_account_only(bob, passkey):
-    credential_id = bytes(passkey.credential_id)
-    assert Passkey.objects.find(passkey.second_factor, credential_id) == passkey
-    for account, other_id in [(passkey.second_factor, credential_id + b"x"), (bob.second_factor, credential_id)]:
-        with pytest.raises(Passkey.DoesNotExist):
-            Passkey.objects.find(account, other_id)
+# --- Using ----------------------------------------------------------------------------
 
 
 def use(passkey, count=0, *, synced=False, verified=False):

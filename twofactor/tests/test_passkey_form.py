@@ -95,6 +95,11 @@ def test_a_passkey_of_another_domain_is_not_asked_for(show, user, passkey):
     assert len(options_of(show())["allowCredentials"]) == 1
 
 
+def test_an_account_with_passkeys_of_another_domain_alone_is_offered_the_other_methods(attempt, passkey):
+    Passkey.objects.update(rp_id="example.com")
+    assert first_form(attempt()).key == "backup"
+
+
 def test_a_form_that_is_shown_writes_nothing(show, django_assert_num_queries, request_):
     form = show(pending_id=PENDING)
     request_.session.modified = False
@@ -202,7 +207,7 @@ def test_a_challenge_is_bound(show, bind, key, passkey, bob, request_, monkeypat
     if change == "user":
         version = SecondFactor.objects.get(pk=passkey.second_factor_id).version
         Passkey.objects.update(second_factor=bob.second_factor)
-        SecondFactor.objects.update(version=version)
+        SecondFactor.objects.update(version=version, passkey_count=1)
         passkey.second_factor_id = bob.second_factor.pk
     elif change == "version":
         SecondFactor.objects.update(version="0" * 16)

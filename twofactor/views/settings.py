@@ -38,8 +38,7 @@ def status(request: AuthenticatedRequest, second_factor: SecondFactor | None) ->
     """Return the status block, which the settings page refreshes over htmx."""
     if not wants_panel(request):
         return redirect("twofactor:settings")
-    context = {**status_of(request, second_factor), "is_refresh": True}
-    return render(request, "twofactor/status.html", context)
+    return render(request, "twofactor/status.html", status_of(request, second_factor) | {"is_refresh": True})
 
 
 def back_to_settings(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
