@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import struct
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 UP, UV, BE, BS, AT, ED = 0x01, 0x04, 0x08, 0x10, 0x40, 0x80  # flags: WebAuthn Level 3, section 6.1
 CURVES = {-7: (1, ec.SECP256R1()), -35: (2, ec.SECP384R1()), -36: (3, ec.SECP521R1())}
 HASHES = {-7: hashes.SHA256(), -35: hashes.SHA384(), -36: hashes.SHA512()}
+Json = dict[str, Any]
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey | rsa.RSAPrivateKey
 
 
@@ -102,7 +104,7 @@ class SoftKey:
     def public_key(self) -> bytes:
         return cbor(self.cose)
 
-    def dump(self) -> dict[str, object]:
+    def dump(self) -> Json:
         """Return the key as JSON, to use it in another process."""
         private = self.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         numbers = {name: getattr(self, name) for name in ("algorithm", "flags", "sign_count", "step")}
@@ -110,11 +112,11 @@ class SoftKey:
         return {**numbers, **data, "private": private.hex()}
 
     @classmethod
-    def load(cls, dumped: dict) -> "SoftKey":
-        numbers = {name: dumped[name] for name in ("flags", "sign_count", "step")}
-        data = {name: bytes.fromhex(dumped[name]) for name in ("aaguid", "credential_id")}
-        private = load_der_private_key(bytes.fromhex(dumped["private"]), None)
-        key = cls(dumped["algorithm"], **numbers, **data, key=private)
+    def load(cls, dumped: Json) -> "SoftKey":
+        fields: Json = {name: dumped[name] for name in ("flags", "sign_count", "step")}
+        fields |= {name: bytes.fromhex(dumped[name]) for name in ("aaguid", "credential_id")}
+        fields["key"] = load_der_private_key(bytes.fromhex(dumped["private"]), None)
+        key = cls(dumped["algorithm"], **fields)
         key.user_handle = bytes.fromhex(dumped["user_handle"])
         return key
 
@@ -127,9 +129,9 @@ class SoftKey:
         return self.key.sign(message)
 
     def create(
-        self, options: dict, *, origin: str, client: dict | None = None, rp_id: str = "", flags: int | None = None,
-        cose: object = None, attested: bool = True, fmt: str = "none", statement: dict | None = None, **more: object,
-    ) -> dict:  # fmt: skip
+        self, options: Json, *, origin: str, client: Json | None = None, rp_id: str = "", flags: int | None = None,
+        cose: object = None, attested: bool = True, fmt: str = "none", statement: Json | None = None, **more: object,
+    ) -> Json:  # fmt: skip
         """Answer `navigator.credentials.create({publicKey: options})`, as `toJSON()` returns it."""
         self.user_handle = decode(options["user"]["id"])
         key = self.aaguid + struct.pack(">H", len(self.credential_id)) + self.credential_id + cbor(cose or self.cose)
@@ -143,9 +145,9 @@ class SoftKey:
         return self._answer(response, {"credProps": {"rk": True}}) | more
 
     def get(
-        self, options: dict, *, origin: str, client: dict | None = None, rp_id: str = "", flags: int | None = None,
+        self, options: Json, *, origin: str, client: Json | None = None, rp_id: str = "", flags: int | None = None,
         handle: bytes | None = None, signature: bytes | None = None, **more: object,
-    ) -> dict:  # fmt: skip
+    ) -> Json:  # fmt: skip
         """Answer `navigator.credentials.get({publicKey: options})`, as `toJSON()` returns it."""
         said = client_data("webauthn.get", options, origin, client)
         data = self._authenticator_data(rp_id or options["rpId"], flags)
@@ -165,7 +167,7 @@ class SoftKey:
         said |= AT if attested else 0
         return hashlib.sha256(rp_id.encode()).digest() + struct.pack(">BI", said, self.sign_count) + attested
 
-    def _answer(self, response: dict, extensions: dict) -> dict:
+    def _answer(self, response: Json, extensions: Json) -> Json:
         return {
             "id": encode(self.credential_id),
             "rawId": encode(self.credential_id),
@@ -176,7 +178,7 @@ class SoftKey:
         }
 
 
-def client_data(kind: str, options: dict, origin: str, more: dict | None) -> bytes:
+def client_data(kind: str, options: Json, origin: str, more: Json | None) -> bytes:
     """Return what a browser lets an authenticator sign. `more` replaces or adds members."""
     said = {"type": kind, "challenge": options["challenge"], "origin": origin, "crossOrigin": False}
     return json.dumps(said | (more or {}), separators=(",", ":")).encode()
