@@ -27,6 +27,9 @@ class VerificationSentView(allauth_views.EmailVerificationSentView):
             confirmation.send_again(request, awaited["email"])
             messages.info(
                 request,
-                _("Another link is on its way, unless we've sent three in the last hour. Then use the latest one."),
+                _(
+                    "Another link is on its way. "
+                    "We send at most three an hour, so if nothing new arrives, use the last one you got."
+                ),
             )
         return redirect("account_email_verification_sent")

@@ -29,11 +29,15 @@ def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFa
     if request.method != "POST" and remind_of_codes(request, second_factor):
         return redirect("twofactor:settings")
     if lacks_verified_address(request.user):
-        messages.error(request, _("Confirm your email address first: we send account notices there."))
+        messages.error(request, _("Confirm your email address first. That's where we send notices about your account."))
         return redirect("account_email")
     if not has_proof(request, second_factor):
         messages.error(
-            request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right away.")
+            request,
+            _(
+                "Your account has no password, so we can't confirm it's you. "
+                "Sign out, sign back in, and turn on two-factor authentication right away."
+            ),
         )
         return redirect("account_logout")
     return None
