@@ -23,8 +23,8 @@ class VerificationSentView(allauth_views.EmailVerificationSentView):
         return super().get_context_data(email=confirmation.awaited(self.request).get("email"), **kwargs)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        if awaited := confirmation.awaited(request):
-            confirmation.send_again(request, awaited["email"])
+        if email := confirmation.awaited(request).get("email"):
+            confirmation.send_again(request, email)
             messages.info(
                 request,
                 _(
