@@ -118,7 +118,7 @@ def test_the_backup_codes_can_be_copied_downloaded_printed_and_compared(backup_c
         steps.press(page, "Download")
     assert download.value.suggested_filename == "twofactor-backup-codes.txt"
     text = Path(download.value.path()).read_text(encoding="utf-8")
-    sign_in = f"Sign in at {site.SITE_URL}{LOGIN}, then choose “Use a backup code”."
+    sign_in = f"Choose “Use a backup code” when you sign in at {site.SITE_URL}{LOGIN}."
     assert text.startswith(f"Twofactor backup codes for {user.email}, made ")
     assert sign_in in text
     assert re.findall(r"^\[ \] ([0-9A-Z-]{19})$", text, re.MULTILINE) == codes
