@@ -351,7 +351,10 @@ def production_environment(folder: str) -> dict[str, str]:
         "TWOFACTOR_NEW_BROWSER_EMAIL": "on",
         "TWOFACTOR_REQUIRED": "staff",
         "TWOFACTOR_TRUST_DAYS": "0",
+        "SECURITY_CONTACT": "",
+        "SECURITY_EXPIRES": "",
         "SENTRY_DSN": "",
+        "SOURCE_URL": "",
     }
 
 

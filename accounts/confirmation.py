@@ -18,8 +18,8 @@ def await_link(request: HttpRequest, *, email: str, full_name: str) -> None:
 
 def awaited(request: HttpRequest) -> dict[str, str]:
     """Return `email` and `full_name` of the address that this browser waits to confirm, or an empty dict."""
-    awaited: dict[str, str] = request.session.get(AWAITED, {})
-    return awaited
+    fields: dict[str, str] = request.session.get(AWAITED, {})
+    return fields
 
 
 def send_again(request: HttpRequest, email: str) -> None:
@@ -46,5 +46,5 @@ def finish(request: HttpRequest, email: str) -> None:
 
 
 def take_confirmed(request: HttpRequest) -> str:
-    """Return the confirmed address once, so that the sign-in page does not keep naming it."""
+    """Return the confirmed address and remove it from the session, so that only the next sign-in page names it."""
     return str(request.session.pop(CONFIRMED, ""))

@@ -55,6 +55,7 @@ class Site:
             "CSRF_TRUSTED_ORIGINS": "",
             "SITE_URL": f"http://127.0.0.1:{self.port}",
             "EMAIL_URL": "dummymail://",
+            "SOURCE_URL": "",
             "TRUSTED_PROXY_COUNT": "1",
             "TWOFACTOR_ISSUER": "Twofactor",
             "TWOFACTOR_NEW_BROWSER_EMAIL": "on",

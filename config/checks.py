@@ -35,7 +35,7 @@ def _mistakes() -> Iterator[CheckMessage]:
             hint="Set it to the number of your proxies that add to X-Forwarded-For: 0 or more.",
             id="site.E001",
         )
-    if _is_over():
+    if _is_security_txt_expired():
         yield checks.Warning(
             f"SECURITY_EXPIRES is {settings.SECURITY_EXPIRES!r}, so security.txt is not valid.",
             hint="Set SECURITY_EXPIRES to a date within the next year, such as 2027-06-30, or remove it.",
@@ -51,7 +51,8 @@ def _mistakes() -> Iterator[CheckMessage]:
         )
 
 
-def _is_over() -> bool:
+def _is_security_txt_expired() -> bool:
+    """Return True for a SECURITY_EXPIRES that is not a date, too."""
     try:
         return well_known.expires() <= datetime.now(UTC)
     except ValueError:

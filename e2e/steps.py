@@ -78,7 +78,7 @@ def password_field(page):
 
 
 def qr_code(page):
-    return page.get_by_role("img", name=_("QR code for your authenticator app; the key beside it says the same"))
+    return page.get_by_role("img", name=_("QR code for your authenticator app. You can also enter the key."))
 
 
 def unfold_qr_code(page):

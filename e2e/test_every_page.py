@@ -102,7 +102,9 @@ def signed_out_pages(page, user):
     steps.press(page, "Create account", shows="Check your inbox")
     steps.press(page, "Send again")
     steps.expect_text(
-        page, "Another link is on its way, unless we've sent three in the last hour. Then use the latest one."
+        page,
+        "Another link is on its way. "
+        "We send at most three an hour, so if nothing new arrives, use the last one you got.",
     )
     yield "inbox, sent again"
     steps.press(page, "Wrong address?", shows="Sign up")
@@ -149,7 +151,7 @@ def account_pages(page, user):
     steps.expect_wrong_code(page, phone.wrong_code(), error)
     yield "setup, wrong code"
     steps.enter_code(page, phone.code(), shows="Save your backup codes")
-    page.get_by_text(_("Check the copy you made")).click()
+    page.get_by_text(_("Check your copy")).click()
     yield "setup, backup codes"
     page.get_by_role("checkbox", name=_("I've saved these codes")).check()
     steps.press(page, "Done", shows="You're protected")

@@ -87,7 +87,7 @@ def test_the_main_journey_by_keyboard(page, user):
 
 def test_the_skip_link_is_first_and_skips_the_header(page):
     page.goto("/")
-    skip = page.get_by_role("link", name="Skip to the content")
+    skip = page.get_by_role("link", name="Skip to content")
     expect(skip).not_to_be_in_viewport()
     page.keyboard.press("Tab")
     expect(skip).to_be_focused()
@@ -197,7 +197,7 @@ def test_the_main_journey_without_javascript(page, user):
                 steps.press(page, "Continue")
         if name == "backup codes":
             expect(page.get_by_role("button", name=re.compile("Copy|Download|Print"))).to_have_count(0)
-            expect(page.get_by_text("Check the copy you made")).to_be_hidden()
+            expect(page.get_by_text("Check your copy")).to_be_hidden()
         if name == "code":
             hint = "The six digits your authenticator app shows now."
             expect(steps.code_field(page)).to_have_accessible_description(hint)

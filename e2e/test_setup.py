@@ -118,11 +118,11 @@ def test_the_backup_codes_can_be_copied_downloaded_printed_and_compared(backup_c
         steps.press(page, "Download")
     assert download.value.suggested_filename == "twofactor-backup-codes.txt"
     text = Path(download.value.path()).read_text(encoding="utf-8")
-    sign_in = f"Sign in at {site.SITE_URL}{LOGIN}, then choose “Use a backup code”."
+    sign_in = f"Choose “Use a backup code” when you sign in at {site.SITE_URL}{LOGIN}."
     assert text.startswith(f"Twofactor backup codes for {user.email}, made ")
     assert sign_in in text
     assert re.findall(r"^\[ \] ([0-9A-Z-]{19})$", text, re.MULTILINE) == codes
-    page.get_by_text("Check the copy you made").click()
+    page.get_by_text("Check your copy").click()
     typed_back = page.get_by_role("textbox", name="Type one of the codes from your copy")
     typed_back.fill(codes[6].lower().replace("-", " "))
     steps.expect_text(page, "That's one of your codes.")

@@ -62,9 +62,9 @@ class Adapter:
         paragraphs = (
             _(
                 "Look for your backup codes first. You saved ten of them when you turned on two-factor "
-                "authentication, maybe in a file, in your password manager or on paper. Any unused one signs you in."
+                "authentication, maybe in a file, in your password manager, or on paper. Any unused one signs you in."
             ),
-            _("Do you have the same authenticator app on a tablet or an old phone? Its codes work, too."),
+            _("Do you have the same authenticator app on a tablet or an old phone? Its codes work too."),
             _(
                 "If you have none of these, email us from your account's email address. We'll check that it's "
                 "really you, then turn off two-factor authentication, so you can sign in with only your password. "

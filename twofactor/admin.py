@@ -61,7 +61,10 @@ class SecondFactorAdmin(ReadOnlyAdmin):
     actions = ("unlock", "turn_off")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SecondFactor]:
-        """Count unused backup codes for the rows of one page. A join counts all: 1.4 s with 100,000 users, not 7 ms."""
+        """Count unused backup codes in a subquery, which the database runs only for the rows of one page.
+
+        With 100,000 users it takes 7 ms. A join takes 1.4 s, because it counts the codes of all rows.
+        """
         unused = BackupCode.objects.filter(second_factor=OuterRef("pk"), used_at=None)
         counted = unused.values("second_factor").annotate(count=Count("pk")).values("count")
         rows: QuerySet[SecondFactor] = super().get_queryset(request)

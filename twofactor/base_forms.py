@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class FocusFirstError(forms.Form):
-    """A form whose first invalid field has the focus, also without JavaScript. Without one it is the first field.
+    """Focus the first invalid field, or else the first field, also without JavaScript.
 
-    An error of the whole form leaves the focus to the password, because that field is emptied.
+    After an error of the whole form, focus the password, because that field is emptied.
     """
 
     has_initial_focus = True  # False on a page whose main subject is not the form

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         label=_("Reason"),
-        help_text=_("It's in the email to the user, and in the log."),
+        help_text=_("Included in the email to the user and in the log."),
         widget=AdminTextareaWidget(attrs={"rows": 3, "maxlength": support.REASON_LENGTH, "autofocus": True}),
     )
 

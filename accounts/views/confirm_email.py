@@ -41,8 +41,8 @@ class ConfirmEmailView(allauth_views.ConfirmEmailView):
         return response
 
     def get_object(self, queryset: Any = None) -> EmailConfirmationHMAC:
-        if confirmation := addresses.confirmation_of(self.kwargs["key"]):
-            return confirmation
+        if found := addresses.confirmation_of(self.kwargs["key"]):
+            return found
         raise Http404
 
     def set_password(self) -> HttpResponse:

@@ -27,7 +27,11 @@ def refuse_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFact
         return keep_last_superuser(request)
     if not has_proof(request, second_factor):
         messages.error(
-            request, _("Your account has no password to confirm. Sign out, sign back in, and delete it right away.")
+            request,
+            _(
+                "Your account has no password, so we can't confirm it's you. "
+                "Sign out, sign back in, and delete the account right away."
+            ),
         )
         return redirect("account_logout")
     return None

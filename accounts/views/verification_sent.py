@@ -23,10 +23,13 @@ class VerificationSentView(allauth_views.EmailVerificationSentView):
         return super().get_context_data(email=confirmation.awaited(self.request).get("email"), **kwargs)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        if awaited := confirmation.awaited(request):
-            confirmation.send_again(request, awaited["email"])
+        if email := confirmation.awaited(request).get("email"):
+            confirmation.send_again(request, email)
             messages.info(
                 request,
-                _("Another link is on its way, unless we've sent three in the last hour. Then use the latest one."),
+                _(
+                    "Another link is on its way. "
+                    "We send at most three an hour, so if nothing new arrives, use the last one you got."
+                ),
             )
         return redirect("account_email_verification_sent")

@@ -223,7 +223,7 @@ def test_one_browser_or_all_can_be_forgotten(trusted_client, client_with_2fa, us
     url = forget_url(TrustedBrowser.objects.earliest("pk").pk)
     response = client_with_2fa.post(url, headers=HTMX)
     assert (response.status_code, is_full_page(response), response["HX-Replace-Url"]) == (200, False, SETTINGS)
-    assert "Removed. That browser needs a code to sign in." in response.content.decode()
+    assert "Removed. Your password alone no longer signs you in with that browser." in response.content.decode()
     assert TrustedBrowser.objects.count() == 1
     assert requires_code(trusted_client, user)
     assert client_with_2fa.post(url).status_code == 404

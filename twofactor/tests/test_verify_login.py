@@ -75,7 +75,8 @@ def test_a_pending_sign_in_is_completed_once(pending_client, parallel_client, se
 
 
 @pytest.mark.parametrize("left, level, words", [
-    (9, "info", "9 are left"), (3, "warning", "3 are left"), (0, "warning", "You used your last backup code."),
+    (9, "info", "You have 9 left."), (3, "warning", "You have 3 left."),
+    (0, "warning", "You used your last backup code."),
 ])  # fmt: skip
 def test_a_backup_code_signs_in_and_the_page_and_an_email_say_how_many_are_left(
     pending_client, user, second_factor, backup_codes, emails_to, left, level, words

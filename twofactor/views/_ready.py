@@ -19,19 +19,18 @@ def redirect_if_not_ready(request: AuthenticatedRequest, second_factor: SecondFa
     if request.method != "POST" and remind_of_codes(request, second_factor):
         return redirect("twofactor:settings")
     if lacks_verified_address(request.user):
-        messages.error(request, _("Confirm your email address first: we send account notices there."))
+        messages.error(request, _("Confirm your email address first. That's where we send notices about your account."))
         return redirect("account_email")
     if not has_proof(request, second_factor):
-        messages.error(
-            request, _("Your account has no password to confirm. Sign out, sign in again, and turn it on right away.")
+        text = _(
+            "Your account has no password, so we can't confirm it's you. "
+            "Sign out, sign back in, and turn on two-factor authentication right away."
         )
+        messages.error(request, text)
         return redirect("account_logout")
     return None
 
 
 def lacks_verified_address(user: AbstractBaseUser) -> bool:
-    """Return whether the user still has to verify an address.
-
-    Otherwise someone could sign up with another person's address and turn 2FA on.
-    """
+    """Return whether the user has to verify an address first, so that nobody turns 2FA on for another's address."""
     return app_settings.EMAIL_VERIFICATION != "none" and not has_verified_email(user)

@@ -66,7 +66,7 @@ def post_data(request: HttpRequest) -> QueryDict | None:
 
 def changed_meanwhile(request: HttpRequest) -> HttpResponse:
     """Answer a change that another request made impossible."""
-    text = _("Two-factor authentication was changed in another tab or browser, so nothing was done here.")
+    text = _("Two-factor authentication was changed in another tab or browser, so we changed nothing here.")
     messages.error(request, text)
     return redirect("twofactor:settings")
 

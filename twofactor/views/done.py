@@ -12,7 +12,7 @@ from twofactor.views.common import AuthenticatedRequest, next_url, second_factor
 
 @second_factor_page("GET", "HEAD", without_2fa="twofactor:settings")
 def done(request: AuthenticatedRequest, second_factor: SecondFactor) -> HttpResponse:
-    """Show the success. The form of the backup codes, with its checkbox, leads here: no reminder is needed."""
+    """Show the success page. `saved` comes from the checkbox below the backup codes: no reminder is needed then."""
     if "saved" in request.GET:
         request.session.pop(SHOWN, None)
     is_new_phone = "new_phone" in request.GET

@@ -41,7 +41,14 @@ def sign_in(request: HttpRequest, stage: VerifyStage, form: SecondFactorForm) ->
 
 def add_codes_left_message(request: HttpRequest, left: int) -> None:
     if left:
-        text = ngettext("You used a backup code. %d is left.", "You used a backup code. %d are left.", left) % left
+        text = (
+            ngettext(
+                "You used a backup code. You have %d left.",
+                "You used a backup code. You have %d left.",
+                left,
+            )
+            % left
+        )
     else:
         text = _("You used your last backup code. Make new ones now.")
     messages.add_message(request, messages.WARNING if left <= conf.CODES_LOW else messages.INFO, text)

@@ -62,5 +62,5 @@ def to_settings_if_done(request: AuthenticatedRequest, second_factor: SecondFact
 
 def start_again(request: AuthenticatedRequest) -> HttpResponse:
     if request.method == "POST":
-        messages.error(request, _("That setup has ended. Please start again."))
+        messages.error(request, _("That setup has ended. Please start over."))
     return redirect("twofactor:setup")

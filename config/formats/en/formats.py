@@ -1,5 +1,4 @@
-# The formats of Intl, which the script uses for local times: "Nov 24, 2026, 5:00 PM".
-# Django's are "Nov. 24, 2026, 5 p.m.".
+# The formats of Intl, which the script uses: "Nov 24, 2026, 5:00 PM". Django has "Nov. 24, 2026, 5 p.m.".
 DATE_FORMAT = "M j, Y"
 DATETIME_FORMAT = "M j, Y, g:i A"
 TIME_FORMAT = "g:i A"

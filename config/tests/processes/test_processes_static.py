@@ -44,3 +44,15 @@ def test_pages_link_static_files_by_hash_which_are_compressed_and_cached_for_a_y
             assert len(body) < len(plain.content)
             assert decompress(body) == plain.content
     assert "immutable" not in site.client().get("/static/css/site.css").headers["Cache-Control"]
+
+
+def test_a_first_visit_loads_at_most_45_kilobytes(site):
+    """The page, its styles and scripts, the icon, and the picture of the landing page."""
+    page = site.client().get("/").content
+    paths = set(re.findall(r'(?:src|href)="(/static/(?!img/touch-icon)[^"]+)"', page.decode()))
+    assert len(paths) == 6
+    loaded = len(page)
+    for path in paths:
+        with site.client().stream("GET", path, headers={"Accept-Encoding": "br"}) as answer:
+            loaded += len(b"".join(answer.iter_raw()))
+    assert loaded <= 45_000

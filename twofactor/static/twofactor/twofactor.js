@@ -121,14 +121,6 @@ document.addEventListener("submit", ({ target }) => {
   for (const field of target.querySelectorAll("[data-code]")) field.dataset.submitted = "";
 });
 
-/** Ignore keys while a code is checked. */
-function setReadOnly({ detail: { elt } }, isReadOnly) {
-  for (const field of elt.querySelectorAll("[data-code]")) field.readOnly = isReadOnly;
-}
-
-document.addEventListener("htmx:beforeSend", (event) => setReadOnly(event, true));
-document.addEventListener("htmx:afterRequest", (event) => setReadOnly(event, false));
-
 /** Compare a code that the user typed from their copy with the codes on the page. Nothing is sent. */
 function checkCopy(input) {
   const plain = (text) => canonical(text).toUpperCase().replace(/O/g, "0").replace(/[IL]/g, "1");
@@ -237,11 +229,12 @@ const BUSY_DELAY = 1000; // milliseconds: a quick answer is not worth an announc
 let currentRequest = null;
 let busyTimer;
 
-/** Mark a form or link as busy. `aria-disabled` keeps the focus, which a disabled button would lose to the body. */
+/** Mark a form or link as busy, and ignore keys in a code that is checked. A disabled button would lose the focus. */
 function setBusy(element, isBusy) {
   const isForm = element.matches("form");
   const controls = isForm ? [...element.elements].filter(({ type }) => type === "submit") : [element];
   for (const control of controls) control.ariaDisabled = isBusy;
+  for (const field of element.querySelectorAll("[data-code]")) field.readOnly = isBusy;
   (isForm ? element : find("#panel")).ariaBusy = isBusy;
 }
 
