@@ -140,7 +140,7 @@ def test_a_further_passkey_is_added_on_another_device_and_the_first_one_removed(
     expect(page.get_by_role("heading", name="Laptop")).to_be_visible()
     open_card(page, "Remove", "Laptop")
     steps.press(page, "Remove", shows="Security")
-    steps.expect_text(page, "The passkey is removed.")
+    steps.expect_text(page, "Your passkey was removed.")
     expect(page.get_by_role("heading", name="Laptop")).to_have_count(0)
 
 
@@ -180,7 +180,7 @@ def test_without_javascript_a_sentence_says_so_and_rename_and_remove_work(new_co
     open_card(page, "Remove", "Old laptop")
     steps.press(page, "Use a code from your app")
     steps.submit_proof(page, "Remove", code=phone.code())
-    steps.expect_text(page, "The passkey is removed.")
+    steps.expect_text(page, "Your passkey was removed.")
     assert not Passkey.objects.filter(pk=passkey.pk).exists()
 
 

@@ -31,7 +31,7 @@ class AccountAdapter(DefaultAccountAdapter):
         if SecondFactor.objects.for_user(user) is None:
             methods = super().get_reauthentication_methods(user)
             return [{**each, "url": url} for each in methods if each["id"] == "reauthenticate"]
-        return [{"id": "twofactor", "description": _("Use your password and a code"), "url": url}]
+        return [{"id": "twofactor", "description": _("Confirm it's you"), "url": url}]
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **kwargs: object) -> HttpResponse:
         """Remember the browser in its device cookie. The signal of the sign-in is sent before, by allauth."""

@@ -88,7 +88,7 @@ class SecondFactorForm(PasswordForm):
     allauth_type: str  # the type that allauth.mfa records for it
     refused_event = "code_refused"  # in the log
     setup_urlname = "twofactor:setup"  # where a user without it is sent by a page that requires it
-    missing: "StrOrPromise" = _("That page asks for a second factor: turn on two-factor authentication first.")
+    missing: "StrOrPromise" = _("That page needs two-factor authentication. Turn it on first.")
     methods: "Iterable[type[SecondFactorForm]]" = ()  # that the page may offer. The first one is preferred.
     is_backup = False
     is_counted = True

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from twofactor.views.common import AuthenticatedRequest
 
-NOT_ACCEPTED = _("That passkey wasn't accepted. Try again, or use another way.")
+NOT_ACCEPTED = _("That passkey didn't work. Try again, or use another method.")
 
 
 class HiddenField(forms.CharField):
@@ -52,12 +52,12 @@ class PasskeyForm(SecondFactorForm):
     name = _("Passkeys")
     title = _("Use your passkey")
     link = button = title
-    hint = _("Your browser asks for your fingerprint, your face, your PIN or your security key.")
+    hint = _("Your browser will ask for your fingerprint, face, PIN, or security key.")
     template_name = "twofactor/methods/passkey.html"
     allauth_type = "webauthn"
     refused_event = "passkey_refused"
     setup_urlname = "twofactor:add_passkey"
-    missing = _("That page asks for a passkey: add one first.")
+    missing = _("That page needs a passkey. Add one first.")
     is_guessable = False
     is_counted = False
     has_focus = False  # of the button
@@ -65,7 +65,7 @@ class PasskeyForm(SecondFactorForm):
     error_messages = {
         **SecondFactorForm.error_messages,
         "wrong": NOT_ACCEPTED,
-        "password": _("This passkey didn't check that it's you. Enter your password, and use the passkey again."),
+        "password": _("Your passkey didn't confirm it's you. Enter your password, then use the passkey again."),
     }
 
     def __init__(self, data: QueryDict | None = None, *, attempt: Attempt) -> None:
@@ -158,13 +158,13 @@ class AddPasskeyForm(LimitedForm):
 
     name = NameField(
         label=_("Name (optional)"),
-        help_text=_("Without one, we use the name of your password manager or device."),
+        help_text=_("If you leave this empty, we'll name it after your password manager or device."),
         required=False,
     )
 
     error_messages = {
         "source": SecondFactorForm.error_messages["source"],
-        "full": _("You have twenty passkeys. Remove one first."),
+        "full": _("You have 20 passkeys, the most an account can have. Remove one first."),
     }
     passkey: Passkey  # without a row until `save`
 

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
                     ("codes_regenerated", "New backup codes created"),
                     ("passkey_added", "Passkey added"),
                     ("passkey_removed", "Passkey removed"),
-                    ("passkey_copied", "Passkey refused: it may have been copied"),
+                    ("passkey_copied", "Passkey rejected because it may have been copied"),
                     ("app_added", "Authenticator app added"),
                     ("app_removed", "Authenticator app removed"),
                     ("phone_changed", "Authenticator app moved to a new phone"),

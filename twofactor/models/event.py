@@ -28,7 +28,7 @@ class SecurityEvent(models.Model):
         CODES_REGENERATED = "codes_regenerated", _("New backup codes created")
         PASSKEY_ADDED = "passkey_added", _("Passkey added")
         PASSKEY_REMOVED = "passkey_removed", _("Passkey removed")
-        PASSKEY_COPIED = "passkey_copied", _("Passkey refused: it may have been copied")
+        PASSKEY_COPIED = "passkey_copied", _("Passkey rejected because it may have been copied")
         APP_ADDED = "app_added", _("Authenticator app added")
         APP_REMOVED = "app_removed", _("Authenticator app removed")
         PHONE_CHANGED = "phone_changed", _("Authenticator app moved to a new phone")

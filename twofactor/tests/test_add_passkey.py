@@ -12,7 +12,7 @@ from twofactor.tests.responses import backup_codes_on, errors, inputs, messages_
 from twofactor.tests.rows import event_kinds
 
 ADD = f"{SETTINGS}passkeys/add/"
-ELSEWHERE = 'Passkeys work at <a href="https://testserver"'
+ELSEWHERE = 'Passkeys only work at <a href="https://testserver"'
 
 
 def add(client, key, proof, **fields):
@@ -42,7 +42,8 @@ def test_an_unverified_address_must_be_verified_first(signed_in_client):
 def test_the_twenty_first_passkey_is_refused_before_the_step_up(client_with_both, monkeypatch):
     monkeypatch.setattr(conf, "PASSKEYS_AT_MOST", 1)
     assert redirect_target(client_with_both.get(ADD)) == SETTINGS
-    assert messages_on(client_with_both.get(SETTINGS))[-1] == "You have twenty passkeys. Remove one first."
+    message = "You have 20 passkeys, the most an account can have. Remove one first."
+    assert messages_on(client_with_both.get(SETTINGS))[-1] == message
 
 
 def test_the_setup_offers_both_credentials_and_keeps_the_next_page(signed_in_client):

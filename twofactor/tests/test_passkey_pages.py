@@ -14,7 +14,7 @@ from twofactor.tests.rows import counters, event_kinds
 from twofactor.tests.softkey import AT, BE, BS, ED, UP, UV, SoftKey, cbor, decode, encode
 
 ADD = f"{SETTINGS}passkeys/add/"
-WORDS = "That passkey wasn't accepted. Try again, or use another way."
+WORDS = "That passkey didn't work. Try again, or use another method."
 
 
 def form_of(response):
@@ -157,7 +157,7 @@ def test_a_confirmation_by_passkey_without_one_leads_to_the_settings(client_with
 
 def test_a_user_without_2fa_is_asked_to_add_a_passkey(signed_in_client):
     assert redirect_target(signed_in_client.get(STRICT)).startswith(ADD)
-    assert "That page asks for a passkey: add one first." in messages_on(signed_in_client.get(ADD))
+    assert "That page needs a passkey. Add one first." in messages_on(signed_in_client.get(ADD))
 
 
 # --- Not accepted ---------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def has_all(second_factor: SecondFactor | None) -> bool:
 def refuse(request: AuthenticatedRequest) -> HttpResponse:
     """Redirect to the security page, which says where passkeys work."""
     if passkeys.are_offered(request):
-        messages.error(request, _("You have twenty passkeys. Remove one first."))
+        messages.error(request, _("You have 20 passkeys, the most an account can have. Remove one first."))
     return redirect("twofactor:settings")
 
 

@@ -29,5 +29,5 @@ def remove_app(request: AuthenticatedRequest, second_factor: SecondFactor) -> Ht
     events.app_removed(request, request.user)
     if codes:  # the old ones were imported, and do not work without the app
         return show_codes(request, codes, in_setup=False)
-    messages.success(request, _("The authenticator app is removed."))
+    messages.success(request, _("Your authenticator app was removed."))
     return back_to_settings(request, second_factor)

@@ -25,5 +25,5 @@ def remove_passkey(request: AuthenticatedRequest, second_factor: SecondFactor, p
         Passkey.objects.remove(second_factor, passkey)
         sessions.renew(request, second_factor, form.key)
     events.passkey_removed(request, request.user, name=passkey.name)
-    messages.success(request, _("The passkey is removed."))
+    messages.success(request, _("Your passkey was removed."))
     return back_to_settings(request, second_factor)

@@ -22,5 +22,5 @@ def rename_passkey(request: AuthenticatedRequest, second_factor: SecondFactor, p
         response.status_code = 422 if form.is_bound else 200
         return response
     passkey.rename(form.cleaned_data["name"])
-    messages.success(request, _("Your passkey has a new name."))
+    messages.success(request, _("Your passkey was renamed."))
     return back_to_settings(request, second_factor)
