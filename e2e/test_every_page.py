@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 from accounts.models import User
 from e2e import steps
 from e2e.phone import CLOCK, Phone
+from e2e.test_passkeys import journey
+from e2e.virtual_key import VirtualKey
 from twofactor.models import AuthenticatorApp
 from twofactor.tests.constants import (
     ACTIVITY,
@@ -199,6 +201,12 @@ def second_factor_pages(page, user):
     yield "turn off, refused"
 
 
+def passkey_pages(page, user):
+    """Go through the journey with a passkey alone."""
+    VirtualKey(page)
+    yield from journey(page, user)
+
+
 def resize(page, width, text):
     page.set_viewport_size({"width": width, "height": 844})
     page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
@@ -206,7 +214,7 @@ def resize(page, width, text):
 
 @pytest.mark.browser_context_args(locale="de")
 @pytest.mark.expected_status(404)
-@pytest.mark.parametrize("pages", [signed_out_pages, account_pages, second_factor_pages])
+@pytest.mark.parametrize("pages", [signed_out_pages, account_pages, second_factor_pages, passkey_pages])
 def test_every_page_is_accessible_and_never_scrolls_sideways(page, user, settings, pages):
     """Check every page and panel in German, and the layout of every URL in other languages."""
     settings.TWOFACTOR_TRUST_DAYS = 30

@@ -113,19 +113,13 @@ def journey(page, user):
     steps.expect_text(page, "Two-factor authentication is off.")
 
 
-@pytest.mark.parametrize("look", [
-    {"viewport": {"width": 1280, "height": 800}},
-    {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "locale": "ar"},
-], ids=["wide", "narrow, dark, Arabic"])  # fmt: skip
-def test_a_passkey_alone_does_everything_and_its_pages_are_accessible(new_context, user, look):
-    page = new_context(**look).new_page()
-    VirtualKey(page)
+@pytest.mark.browser_context_args(viewport={"width": 390, "height": 844}, color_scheme="dark", locale="ar")
+def test_a_passkey_alone_does_everything_and_its_pages_are_accessible(page, user, virtual_key):
     found = []
-    with steps.translation.override(look.get("locale", "en")):
-        for name in journey(page, user):
-            steps.wait_for_transition(page)
-            problems = steps.axe_violations(page, type="tag", values=steps.AXE_RULES) + page.evaluate(steps.TOO_WIDE)
-            found += [f"{name}: {problem}" for problem in problems]
+    for name in journey(page, user):
+        steps.wait_for_transition(page)
+        problems = steps.axe_violations(page, type="tag", values=steps.AXE_RULES) + page.evaluate(steps.TOO_WIDE)
+        found += [f"{name}: {problem}" for problem in problems]
     assert found == []
 
 
