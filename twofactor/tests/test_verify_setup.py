@@ -1,5 +1,7 @@
 """Verifying a setup: the first code turns 2FA on, and the backup codes are shown once."""
 
+import re
+
 import pytest
 
 from twofactor.models import AuthenticatorApp, BackupCode, SecondFactor
@@ -102,6 +104,12 @@ def test_a_setup_leads_to_next_on_this_host_only(signed_in_client, next_url, exp
     assert inputs(codes_page).get("next", {}).get("value", "") == expected
     success = signed_in_client.get(DONE, {"saved": "on", "next": next_url})
     assert success.context["destination"] == (expected or SETTINGS)
+
+
+def test_links_to_a_page_outside_the_app_load_it_whole(client_with_2fa):
+    """It may have no panel, as in the admin."""
+    for page in (client_with_2fa.get(DONE, {"next": "/admin/"}), client_with_2fa.get(REGENERATE, {"next": "/admin/"})):
+        assert re.search(r'href="/admin/"\s+hx-boost="false"', page.content.decode())
 
 
 def test_the_codes_of_a_setup_lead_to_the_page_of_success(signed_in_client):
