@@ -16,11 +16,14 @@ from config.tests.test_emails import html_of, send_each
 from e2e import steps
 from e2e.phone import Phone
 from twofactor.models import AuthenticatorApp
-from twofactor.tests.constants import PASSWORD, SETTINGS, SETUP
+from twofactor.tests.constants import PASSWORD, SETTINGS, SETUP, VERIFY_LOGIN
+from twofactor.tests.passkeys import add_passkey
+from twofactor.tests.softkey import BE, BS, UV, SoftKey
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 SITE_PICTURES = ROOT / "static" / "img"
+PROVIDERS = {"iCloud Keychain": UV | BE | BS, "YubiKey 5 NFC": UV}
 CONTACT_SHEET = Template("""<!DOCTYPE html>
 <style>
   :root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; background: light-dark(#ddd, #333); }
@@ -64,7 +67,11 @@ def test_pictures(new_context, user, secret, look, width, height):
     take("setup-scan")
     page.context.clear_cookies()
     phone = Phone(secret, AuthenticatorApp.objects.activate(user, secret=secret))
-    steps.sign_in(page, user, shows="Enter your code")
+    for provider, flags in PROVIDERS.items():
+        add_passkey(user, SoftKey(flags=flags), rp_id="localhost", name=provider)
+    steps.sign_in(page, user, shows="Use your passkey")
+    take("sign-in-passkey")
+    page.goto(f"{VERIFY_LOGIN}?method=code")  # a swap would complain of the styles of the screenshot
     take("sign-in-code")
     steps.enter_code(page, phone.code(), shows="Your account")
     page.goto(SETTINGS)
