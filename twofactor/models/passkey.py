@@ -42,13 +42,15 @@ class PasskeyManager(models.Manager["Passkey"]):
         second_factor.user = user
         return codes
 
-    def remove(self, second_factor: SecondFactor, passkey: "Passkey") -> None:
+    def remove(self, second_factor: SecondFactor, passkey: "Passkey") -> list[str]:
         """Remove a passkey, while another credential keeps 2FA on.
 
-        Raise ChangedMeanwhile if another request changed 2FA.
+        Return new backup codes in clear if there were none, as after an import. Raise ChangedMeanwhile if another
+        request changed 2FA.
         """
-        with second_factor.change():
+        with second_factor.change() as codes:
             passkey.delete()
+        return codes
 
 
 class Passkey(models.Model):

@@ -128,6 +128,21 @@ def test_what_a_registration_asks(adding):
     }
 
 
+def test_a_user_who_was_imported_without_backup_codes_gets_them_with_the_next_change(passkey_client, key):
+    BackupCode.objects.all().delete()
+    AuthenticatorApp.objects.all().delete()
+    page = passkey_client.get(ADD)
+    page = passkey_client.post(ADD, sign(key, form_of(page)))
+    page = passkey_client.post(ADD, register(SoftKey(), form_of(page)))
+    assert len(backup_codes_on(page)) == 10
+    assert event_kinds()[-1] == "passkey_added"
+    BackupCode.objects.all().delete()
+    remove = f"{SETTINGS}passkeys/{Passkey.objects.last().pk}/remove/"
+    page = passkey_client.post(remove, sign(key, form_of(passkey_client.get(remove))))
+    assert len(backup_codes_on(page)) == 10
+    assert event_kinds()[-1] == "passkey_removed"
+
+
 # --- A view that requires a passkey ---------------------------------------------------------------
 
 

@@ -64,10 +64,13 @@ def add(request: AuthenticatedRequest, form: AddPasskeyForm, destination: str) -
     codes = form.save()
     if codes is None:
         return show_button(request, form)
-    if codes:
+    is_first = form.second_factor is None
+    if is_first:
         events.turned_on(request, request.user, by="passkey")
-        return show_codes(request, codes, in_setup=True, destination=destination)
-    events.passkey_added(request, request.user, name=form.passkey.name)
+    else:
+        events.passkey_added(request, request.user, name=form.passkey.name)
+    if codes:  # of the first credential, or because an import brought none
+        return show_codes(request, codes, in_setup=is_first, destination=destination)
     messages.success(request, _("Your passkey is ready. Use it the next time you sign in."))
     if destination:
         return HttpResponseRedirect(destination)

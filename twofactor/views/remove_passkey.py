@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from twofactor import events, sessions
 from twofactor.models import Passkey, SecondFactor
+from twofactor.views._backup_codes import show_codes
 from twofactor.views.common import AuthenticatedRequest, second_factor_page
 from twofactor.views.form_page import proof_form, show_form
 from twofactor.views.settings import back_to_settings
@@ -22,8 +23,10 @@ def remove_passkey(request: AuthenticatedRequest, second_factor: SecondFactor, p
     if not form.is_valid():
         return show_form(request, "remove_passkey", form, title=_("Remove a passkey"), passkey=passkey)
     with transaction.atomic():
-        Passkey.objects.remove(second_factor, passkey)
+        codes = Passkey.objects.remove(second_factor, passkey)
         sessions.renew(request, second_factor, form.key)
     events.passkey_removed(request, request.user, name=passkey.name)
+    if codes:  # an import brought none
+        return show_codes(request, codes, in_setup=False)
     messages.success(request, _("Your passkey was removed."))
     return back_to_settings(request, second_factor)
