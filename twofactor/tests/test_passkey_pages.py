@@ -100,6 +100,14 @@ def test_the_first_passkey_turns_2fa_on_and_shows_the_backup_codes(adding, key, 
     assert "your passkey" in emails_to(user.email)[0].body
 
 
+def test_a_reload_of_the_backup_codes_leads_to_the_settings(adding, key, caplog):
+    fields = register(key, form_of(adding.get(ADD))) | {"name": ""}
+    assert len(backup_codes_on(adding.post(ADD, fields))) == 10
+    assert redirect_target(adding.post(ADD, fields)) == SETTINGS
+    assert any("your backup codes only once" in message for message in messages_on(adding.get(SETTINGS)))
+    assert "passkey_refused" not in caplog.text
+
+
 def test_a_second_passkey_excludes_the_first_has_its_user_handle_and_a_number(passkey_client, key, passkey):
     handle = bytes(passkey.user_handle)
     Passkey.objects.update(name="Passkey")

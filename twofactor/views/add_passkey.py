@@ -9,7 +9,7 @@ from twofactor import conf, events, passkey_setup, passkeys
 from twofactor.htmx import render_page
 from twofactor.models import SecondFactor
 from twofactor.passkey_form import AddPasskeyForm
-from twofactor.views._backup_codes import show_codes
+from twofactor.views._backup_codes import remind_of_codes, show_codes
 from twofactor.views._ready import redirect_if_not_ready
 from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
 from twofactor.views.form_page import proof_form, show_form
@@ -22,6 +22,8 @@ def add_passkey(request: AuthenticatedRequest, second_factor: SecondFactor | Non
         return refuse(request)
     setup = passkey_setup.resume(request, second_factor)
     if setup is None:
+        if "name" in request.POST and remind_of_codes(request, second_factor):  # a reload of the backup codes
+            return redirect("twofactor:settings")
         return redirect_if_not_ready(request, second_factor) or ask_for_proof(request, second_factor)
     form = AddPasskeyForm(request.POST if "credential" in request.POST else None, request=request)
     if not form.is_valid():
