@@ -14,6 +14,7 @@ from twofactor.tests.constants import DISABLE, PASSWORD, REGENERATE, SETTINGS, V
 from twofactor.tests.passkeys import add_passkey
 from twofactor.tests.softkey import UV, SoftKey
 
+SCRIPT = "/static/twofactor/passkeys.js"
 ADD = f"{SETTINGS}passkeys/add/"
 CREATE, USE = "Create a passkey", "Use your passkey"
 DONE = "You're protected"
@@ -255,6 +256,26 @@ def test_nothing_is_asked_without_a_click(page, user, passkey):
     steps.expect_heading(page, USE)
     steps.press(page, USE)
     expect_questions(page, "1 asked, 1 open")
+
+
+def test_a_click_before_the_script_has_come_waits_for_it(page, user, passkey):
+    steps.use_session(page, user)
+    held = steps.hold_requests(page, SCRIPT)
+    with page.expect_request(f"**{SCRIPT}"):
+        page.goto(VERIFY_LOGIN, wait_until="domcontentloaded")
+    steps.press(page, USE)
+    steps.expect_heading(page, USE)
+    held[0].continue_()
+    steps.expect_heading(page, "Your account")
+
+
+@pytest.mark.expected_status(0)
+def test_a_script_that_does_not_come_is_told_like_a_lost_connection(page, user, passkey):
+    steps.use_session(page, user)
+    page.route(f"**{SCRIPT}", lambda route: route.abort())
+    page.goto(VERIFY_LOGIN)
+    steps.press(page, USE)
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("Check your connection and try again.")
 
 
 # --- The site refuses -----------------------------------------------------------------------------
