@@ -18,7 +18,7 @@ SCRIPT = "/static/twofactor/passkeys.js"
 ADD = f"{SETTINGS}passkeys/add/"
 CREATE, USE = "Create a passkey", "Use your passkey"
 DONE = "You're protected"
-NOT_ACCEPTED = "That passkey wasn't accepted."
+NOT_ACCEPTED = "That passkey didn't work."
 MISSING = "This device has no passkey for your account."
 
 
@@ -212,7 +212,7 @@ def test_each_failure_has_a_sentence_and_the_next_click_asks_again(passkey_page,
     options = page.locator("[data-passkey]").get_attribute("data-options")
     page.evaluate(CANCEL)
     steps.press(page, USE)
-    expect_sentence(page, "You canceled, or your passkey is on another device.")
+    expect_sentence(page, "We didn't get a passkey.")
     page.evaluate(CHANGE_OPTIONS, {"timeout": 600})
     with virtual_key.untouched():
         steps.press(page, USE)
