@@ -166,6 +166,7 @@ def test_without_javascript_a_sentence_says_so_and_rename_and_remove_work(new_co
     page = new_context(java_script_enabled=False).new_page()
     steps.sign_in(page, user, shows=USE)
     expect(steps.button(page, USE)).to_be_hidden()
+    expect(steps.button(page, "Cancel")).to_be_visible()
     steps.press(page, "Use a code from your app")
     steps.enter_code(page, phone.code(), shows="Your account")
     page.goto(SETTINGS)
