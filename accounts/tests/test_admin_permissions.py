@@ -19,6 +19,8 @@ from accounts.models import User
 from accounts.tests.test_admin import NEW, step_up
 from twofactor.models import SecondFactor, SecurityEvent
 from twofactor.tests.helpers import sign_in_with_2fa
+from twofactor.tests.passkeys import add_passkey
+from twofactor.tests.softkey import SoftKey
 
 MODELS = {m: admin.site.get_model_admin(m) for m in apps.get_models() if admin.site.is_registered(m)}
 # What staff with one permission can change after step-up. All other permissions change nothing.
@@ -42,6 +44,7 @@ def make_staff_client(make_user, user, second_factor):
     user.emailaddress_set.update(verified=False)  # An action could mark it as verified.
     SecondFactor.objects.update(delayed_until=4_000_000_000)  # An action could end the delay.
     Group.objects.create(name="clerks")
+    add_passkey(user, SoftKey())
     assert all(model._base_manager.exists() for model in MODELS), "Create a row of the new model here."
     return lambda **fields: sign_in_with_2fa(make_user("staff@example.com", is_staff=True, **fields))
 
