@@ -32,7 +32,7 @@ PYTHON = VENV / IN_VENV
 ENV_FILE = ROOT / ".env"
 # Packages that run the site, packages for development, and packages of the site that bench compares it with.
 RUN_LOCK, DEV_LOCK = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
-BENCH_LOCK, BENCH_VENV = ROOT / "bench/peer/requirements.txt", ROOT / ".venv-bench"
+BENCH_VENV = ROOT / ".venv-bench"
 # Not sys.executable: in .venv that file is deleted when the environment is created anew.
 BASE_PYTHON = Path(sys.executable).resolve()
 # Options of the server, here and in docs/deploy.md. A thread waits while a request body arrives: with four threads,
@@ -203,7 +203,7 @@ def pictures() -> NoReturn:
 def bench(*arguments: str) -> NoReturn:
     """[PARTS] [OPTIONS]  Measure the site and a site with allauth.mfa; see bench --help."""
     install(DEV_LOCK)
-    install(RUN_LOCK, BENCH_LOCK, venv=BENCH_VENV)
+    install(RUN_LOCK, venv=BENCH_VENV)
     become(PYTHON, "-m", "bench", *arguments, env=os.environ | {"BENCH_PYTHON": str(BENCH_VENV / IN_VENV)})
 
 
@@ -234,8 +234,6 @@ def lock(*options: str) -> None:
     compile_lock(RUN_LOCK, "--group=pyproject.toml:site", "pyproject.toml", *options)
     groups = ["--group=pyproject.toml:site", "--group=pyproject.toml:dev"]
     compile_lock(DEV_LOCK, "--constraints=requirements.txt", *groups, "pyproject.toml", *options)
-    # Without dependencies, which are all in RUN_LOCK.
-    compile_lock(BENCH_LOCK, "--constraints=requirements.txt", "--no-deps", "--group=pyproject.toml:bench", *options)
 
 
 def compile_lock(path: Path, *arguments: str) -> None:

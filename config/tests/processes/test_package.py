@@ -73,7 +73,7 @@ def test_the_wheel_is_not_called_twofactor_and_requires_what_the_app_imports(whe
     assert metadata["Name"] == "django-allauth-twofactor"
     assert sorted(metadata.get_all("Requires-Dist")) == [
         "argon2-cffi>=25.1", "cryptography>=46", "django-allauth<66,>=65.21.1", "django-htmx>=1.27", "django<7,>=5.2",
-        "pyotp<3,>=2.12", "qrcode<9,>=8.2",
+        "fido2<3,>=2.2", "pyotp<3,>=2.12", "qrcode<9,>=8.2",
     ]  # fmt: skip
     site = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["site"]
     assert "django>=5.2,<5.3" in site
