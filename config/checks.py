@@ -35,9 +35,9 @@ def _mistakes() -> Iterator[CheckMessage]:
             hint="Set it to the number of your proxies that add to X-Forwarded-For: 0 or more.",
             id="site.E001",
         )
-    if _is_security_txt_expired():
+    if _is_expiry_wrong():
         yield checks.Warning(
-            f"SECURITY_EXPIRES is {settings.SECURITY_EXPIRES!r}, so security.txt is not valid.",
+            f"SECURITY_EXPIRES is {settings.SECURITY_EXPIRES!r}, which is not a date in the future.",
             hint="Set SECURITY_EXPIRES to a date within the next year, such as 2027-06-30, or remove it.",
             id="site.W002",
         )
@@ -51,11 +51,11 @@ def _mistakes() -> Iterator[CheckMessage]:
         )
 
 
-def _is_security_txt_expired() -> bool:
+def _is_expiry_wrong() -> bool:
     """Return True for a SECURITY_EXPIRES that is not a date, too."""
     try:
-        return well_known.expires() <= datetime.now(UTC)
-    except ValueError:
+        return bool(settings.SECURITY_EXPIRES) and well_known.expiry_in_settings() <= datetime.now(UTC)
+    except (OverflowError, ValueError):
         return True
 
 

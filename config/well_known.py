@@ -31,9 +31,15 @@ def contact() -> str:
 
 
 def expires() -> datetime:
-    """Return SECURITY_EXPIRES in UTC, or by default the day in six months. Raise ValueError if it is not a date."""
-    if not settings.SECURITY_EXPIRES:
+    """Return SECURITY_EXPIRES in UTC. By default, and if it is not a date, return the day in six months."""
+    try:
+        return expiry_in_settings()
+    except (OverflowError, ValueError):
         return datetime.now(UTC).replace(hour=0, minute=0, second=0) + DEFAULT_LIFETIME
+
+
+def expiry_in_settings() -> datetime:
+    """Return SECURITY_EXPIRES in UTC. Raise ValueError or OverflowError if it is not a date."""
     at = datetime.fromisoformat(settings.SECURITY_EXPIRES)
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 

@@ -32,7 +32,8 @@ def test_the_site_starts_without_sentry_sdk(monkeypatch):
     ({}, [], []),
     ({"SENTRY_DSN": "https://key@sentry.example/1"}, ["site.W001"], ["site.W001"]),
     ({"TRUSTED_PROXY_COUNT": -1}, ["site.E001"], ["site.E001"]), ({"TRUSTED_PROXY_COUNT": 2}, [], []),
-    *[({"SECURITY_EXPIRES": wrong}, ["site.W002"], ["site.W002"]) for wrong in ("soon", "2020-01-31")],
+    *[({"SECURITY_EXPIRES": wrong}, ["site.W002"], ["site.W002"]) for wrong in (
+        "soon", "2020-01-31", "9999-12-31T23:00:00-02:00")],
     ({"SECURITY_EXPIRES": "2999-12-31"}, [], []),
     ({"SECURE_SSL_REDIRECT": True}, [], ["site.I001"]),
     ({"SECURE_SSL_REDIRECT": True, "TRUSTED_PROXY_COUNT": 1}, [], []),

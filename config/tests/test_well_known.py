@@ -63,6 +63,13 @@ def test_the_expiry_is_a_date_or_a_time(settings, expires):
     assert fields()["Expires"] == "2999-06-30T00:00:00Z"
 
 
+@pytest.mark.parametrize("wrong", ["soon", "9999-12-31T23:00:00-02:00"])
+def test_an_expiry_that_is_not_a_date_is_replaced_by_the_default(settings, wrong):
+    default = fields()["Expires"]
+    settings.SECURITY_EXPIRES = wrong
+    assert fields()["Expires"] == default
+
+
 def test_password_managers_are_led_to_the_form(client):
     assert client.get(CHANGE_PASSWORD)["Location"] == "/accounts/password/change/"
 
