@@ -331,6 +331,19 @@ def test_a_security_key_without_a_pin_signs_in_and_a_step_up_asks_for_the_passwo
     steps.press(page, "Turn off", shows="Security")
 
 
+def test_a_security_key_without_a_pin_beside_a_passkey_is_used_with_the_password(page, user):
+    VirtualKey(page, **SECURITY_KEY).store(key := SoftKey(flags=0))
+    for each, name in ((key, "Security key"), (SoftKey(), "On another device")):
+        add_passkey(user, each, rp_id="localhost", name=name)
+    steps.sign_in(page, user, shows=USE)
+    steps.press(page, USE, shows="Your account")
+    page.goto(DISABLE)
+    steps.press(page, "Turn off")
+    steps.password_field(page).fill(PASSWORD)
+    steps.press(page, "Turn off", shows="Security")
+    steps.expect_text(page, "Two-factor authentication is off.")
+
+
 def test_an_address_without_passkeys_names_the_one_that_has_them(page, user, passkey, base_url):
     steps.use_session(page, user)
     page.context.add_cookies([cookie | {"domain": "127.0.0.1"} for cookie in page.context.cookies()])

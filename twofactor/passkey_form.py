@@ -71,7 +71,7 @@ class PasskeyForm(SecondFactorForm):
     def __init__(self, data: QueryDict | None = None, *, attempt: Attempt) -> None:
         super().__init__(data, attempt=attempt)
         self.fields["ceremony"] = HiddenField(initial=lambda: self._question[1])
-        if self.asks_password and self._can_verify and not self.data.get("password"):
+        if self.asks_password and not self.data.get("password") and any(self._verified):
             del self.fields["password"]  # a passkey that verifies the user replaces it
 
     @classmethod
@@ -96,12 +96,14 @@ class PasskeyForm(SecondFactorForm):
 
     @cached_property
     def _question(self) -> tuple[str, str]:
-        must_verify = self.asks_password and "password" not in self.fields
+        # A security key without a PIN cannot answer if it must verify the user. `check` then asks for the password.
+        must_verify = self.asks_password and "password" not in self.fields and all(self._verified)
         return passkeys.ask_to_sign(self._scope, self.attempt.passkeys, must_verify=must_verify)
 
     @property
-    def _can_verify(self) -> bool:
-        return any(passkey.is_user_verified for passkey in self.attempt.passkeys)
+    def _verified(self) -> list[bool]:
+        """Return for each passkey whether it has verified the user before."""
+        return [passkey.is_user_verified for passkey in self.attempt.passkeys]
 
     @property
     def _scope(self) -> Scope:

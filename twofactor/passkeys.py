@@ -105,15 +105,14 @@ def ask_to_register(request: HttpRequest, user: "_User", scope: Scope) -> tuple[
 def ask_to_sign(scope: Scope, own: Iterable[Passkey], *, must_verify: bool) -> tuple[str, str]:
     """Return the options of `navigator.credentials.get()` as JSON, and the token of the ceremony.
 
-    `must_verify`: ask for a PIN or biometrics, and for passkeys that support it.
+    `must_verify`: require a PIN or biometrics.
     """
     ceremony, token = ceremonies.begin(scope)
-    allowed = [passkey for passkey in own if passkey.is_user_verified or not must_verify]
     public_key: Options = {
         "challenge": encode(ceremony.challenge),
         "timeout": conf.CEREMONY_SECONDS * 1000,
         "rpId": conf.rp_id(),
-        "allowCredentials": _descriptors(allowed),
+        "allowCredentials": _descriptors(own),
         "userVerification": "required" if must_verify else "preferred",
     }
     return json.dumps({"publicKey": public_key}), token

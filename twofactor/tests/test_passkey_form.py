@@ -74,13 +74,14 @@ def test_each_form_asks_with_a_challenge_of_its_own(show, key, passkey):
     assert asked == [expected] * 2
 
 
-def test_a_step_up_asks_passkeys_that_verify_the_user_to_do_so(show, user, passkey):
-    add_passkey(user, SoftKey(flags=0))
-    assert len(options_of(show(pending_id=PENDING))["allowCredentials"]) == 2
+@pytest.mark.parametrize("flags, verification", [(UV, "required"), (0, "preferred")])
+def test_a_step_up_asks_to_verify_the_user_and_takes_every_passkey(show, user, passkey, flags, verification):
+    """If verification was required, a security key without a PIN beside another passkey could not be used."""
+    add_passkey(user, SoftKey(flags=flags))
     form = show(asks_password=True)
     asked = options_of(form)
     assert "password" not in form.fields
-    assert (asked["userVerification"], len(asked["allowCredentials"])) == ("required", 1)
+    assert (asked["userVerification"], len(asked["allowCredentials"])) == (verification, 2)
 
 
 def test_a_step_up_asks_for_the_password_beside_passkeys_that_verify_nobody(show, passkey):
