@@ -132,11 +132,6 @@ class PasskeyForm(SecondFactorForm):
         return True
 
 
-def clean_name(typed: str) -> str:
-    """Return a name without characters that cannot be seen, cut at NAME_LENGTH."""
-    return " ".join("".join(char if char.isprintable() else " " for char in typed).split())[:NAME_LENGTH]
-
-
 class NameField(forms.CharField):
     """The user's name for a passkey. It is cleaned and not refused: the browser has stored the passkey by now."""
 
@@ -145,7 +140,7 @@ class NameField(forms.CharField):
         super().__init__(label=label, help_text=help_text, required=required, widget=widget)
 
     def clean(self, value: object) -> str:
-        name: str = super().clean(clean_name(value if isinstance(value, str) else ""))
+        name: str = super().clean(passkeys.clean_name(value if isinstance(value, str) else ""))
         return name
 
 

@@ -169,6 +169,11 @@ def verify_new(credential: str, token: str, scope: Scope, *, taken: Iterable[str
     )
 
 
+def clean_name(typed: str) -> str:
+    """Return a name without characters that cannot be seen, cut at NAME_LENGTH."""
+    return " ".join("".join(char if char.isprintable() else " " for char in typed).split())[:NAME_LENGTH]
+
+
 def numbered(name: str, taken: set[str]) -> str:
     """Return the name with the first number that makes it unique: "Provider", "Provider 2"."""
     names = [name, *(f"{name} {number}" for number in range(2, len(taken) + 2))]

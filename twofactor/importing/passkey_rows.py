@@ -10,7 +10,7 @@ from twofactor import conf, providers
 from twofactor.importing.users import ImportedPasskey, ImportedUser
 from twofactor.models import Passkey, SecondFactor
 from twofactor.models.passkey import digest_of
-from twofactor.passkeys import numbered
+from twofactor.passkeys import clean_name, numbered
 
 
 def without_known(users: Iterable[ImportedUser]) -> Iterator[ImportedUser]:
@@ -43,7 +43,7 @@ def limited(user: ImportedUser, passkeys: list[ImportedPasskey]) -> ImportedUser
 def rows_of(user: ImportedUser, second_factor: SecondFactor) -> list[Passkey]:
     rows: list[Passkey] = []
     for passkey in user.passkeys:
-        name = passkey.name or providers.provider_of(passkey.aaguid) or _("Passkey")
+        name = clean_name(passkey.name) or providers.provider_of(passkey.aaguid) or _("Passkey")
         rows.append(row_of(passkey, numbered(name, {row.name for row in rows}), second_factor))
     return rows
 

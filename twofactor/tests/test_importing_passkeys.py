@@ -162,6 +162,14 @@ def test_passkeys_without_a_name_are_numbered(user):
     assert list(Passkey.objects.order_by("pk").values_list("name", flat=True)) == ["Passkey", "Passkey 2", "Passkey 3"]
 
 
+@pytest.mark.parametrize("name, imported_name", [
+    ("a\u202eb\0c\r\nBcc: d", "a b c Bcc: d"), ("\u200b", "Passkey"), ("x" * 200, "x" * 60),
+])  # fmt: skip
+def test_names_are_cleaned_as_those_that_a_user_types(user, name, imported_name):
+    run_import(ImportedUser(user.pk, passkeys=(imported(name=name),)))
+    assert Passkey.objects.get().name == imported_name
+
+
 def test_a_user_without_an_app_has_no_backup_codes(user):
     """The check of imported codes takes the secret of an app."""
     totals, (line,) = run_import(
