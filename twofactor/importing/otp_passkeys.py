@@ -94,9 +94,9 @@ class Source:
         devices = tables.rows_of(self.package, user_id__in=keys, confirmed=True)
         found = tables.rows_of(self.attestations, credential_id__in=[device.pk for device in devices])
         attestations = {row.credential_id: bytes(row.data) for row in found}
-        handles = {row.user_id: bytes.fromhex(row.handle_hex) for row in tables.rows_of(self.handles, user_id__in=keys)}
+        handles = {row.user_id: row.handle_hex for row in tables.rows_of(self.handles, user_id__in=keys)}
         for device in devices:
-            details = attestations.get(device.pk), handles.get(device.user_id, b"")
+            details = attestations.get(device.pk), handles.get(device.user_id, "")
             converted[device.user_id].append(partial(of_package, device, *details))
         return {key: passkeys.read(converted[key], lambda convert: convert()) for key in keys}
 
@@ -122,7 +122,7 @@ def of_plugin(device: PluginDevice) -> ImportedPasskey:
     return replace(with_use(passkey, device), user_handle=handle, name="" if device.name == "default" else device.name)
 
 
-def of_package(device: PackageDevice, attestation: bytes | None, user_handle: bytes) -> ImportedPasskey:
+def of_package(device: PackageDevice, attestation: bytes | None, handle_hex: str) -> ImportedPasskey:
     """Return a passkey of django-otp-webauthn. The attestation has the domain, and whether the user was verified."""
     if attestation is None:
         rp_id = getattr(settings, "OTP_WEBAUTHN_RP_ID", None)
@@ -136,7 +136,7 @@ def of_package(device: PackageDevice, attestation: bytes | None, user_handle: by
         passkey = passkeys.of_registration(answer)
     return replace(
         with_use(passkey, device),
-        user_handle=user_handle,
+        user_handle=bytes.fromhex(handle_hex),
         name=device.name,
         transports=webauthn.transports_in(device.transports),
         backup_eligible=device.backup_eligible,

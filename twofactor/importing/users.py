@@ -39,6 +39,13 @@ class ImportedPasskey:
     created_at: datetime | None = None
     last_used_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        """Raise an exception for values of another type or size, because JSON may contain any."""
+        if not isinstance(self.name, str) or self.discoverable not in (None, True, False):
+            raise TypeError("A value has another type.")
+        if not 0 <= self.sign_count < 2**32:
+            raise ValueError("A sign count has 32 bits.")
+
 
 @dataclass(frozen=True)
 class ImportedUser:

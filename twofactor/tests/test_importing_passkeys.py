@@ -69,6 +69,15 @@ def test_one_bad_passkey_does_not_keep_the_others_from_being_imported():
     assert found.refused == ("passkeys of another domain", "unreadable passkeys")
 
 
+@pytest.mark.parametrize("wrong", [
+    {"name": ["x"]}, {"name": None}, {"sign_count": "7"}, {"sign_count": None}, {"sign_count": -1},
+    {"sign_count": 2**32}, {"discoverable": "yes"},
+], ids=str)  # fmt: skip
+def test_values_of_another_type_or_size_make_a_passkey_unreadable(wrong):
+    found = read(lambda fields: imported(**fields), {}, wrong)
+    assert (len(found.passkeys), found.refused) == (1, ("unreadable passkeys",))
+
+
 @pytest.mark.parametrize("rp_id, accepted", [(None, True), ("", True), ("testserver", True), ("example.org", False)])
 def test_without_the_registration_the_setting_of_the_other_app_names_the_domain(rp_id, accepted):
     found = read(lambda key: passkeys.of_key(key.credential_id, key.cose, rp_id=rp_id), KEY)
@@ -92,6 +101,15 @@ def test_a_passkey_of_allauth_has_the_user_handle_of_its_own_adapter(settings):
     assert (found.user_handle, found.name, found.created_at) == (b"14", "My key", LONG_AGO)  # 40 in base 36
     settings.MFA_ADAPTER = "site.Adapter"
     assert allauth.passkey_of(row).user_handle == b""
+
+
+def test_a_malformed_user_handle_of_otp_webauthn_makes_its_passkeys_alone_unreadable():
+    row = SimpleNamespace(
+        credential_id=KEY.credential_id, public_key=KEY.public_key, aaguid=str(YUBIKEY), name="Key", sign_count=0,
+        transports=[], backup_eligible=True, backup_state=True, discoverable=None,
+    )  # fmt: skip
+    found = read(lambda handle: otp_passkeys.of_package(row, None, handle), "0a", "x")
+    assert ([key.user_handle for key in found.passkeys], found.refused) == ([b"\n"], ("unreadable passkeys",))
 
 
 def test_a_passkey_of_two_factor_auth_has_the_user_handle_of_its_own_mixin(settings):
