@@ -24,7 +24,6 @@ from django.utils.translation import gettext_lazy as _
 from twofactor import report
 from twofactor.methods import METHODS
 from twofactor.models import BackupCode, Passkey, SecondFactor, SecurityEvent
-from twofactor.providers import provider_of
 from twofactor.reauthentication import required_step_up_url
 from twofactor.staff_actions import TURN_OFF, UNLOCK, ReasonForm, StaffAction
 from twofactor.users import identifying_fields
@@ -222,7 +221,7 @@ class PasskeyAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("provider"))
     def provider(self, passkey: Passkey) -> str:
-        return provider_of(passkey.aaguid)
+        return passkey.provider
 
 
 @admin.register(SecurityEvent)
