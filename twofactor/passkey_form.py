@@ -197,9 +197,9 @@ class AddPasskeyForm(LimitedForm):
         if not source.charge():
             raise Refused("source", source.wait())
         credential, token = self.cleaned_data["credential"], self.cleaned_data["ceremony"]
-        passkey = passkeys.verify_new(credential, token, self._scope, taken=passkeys.names_of(self.second_factor))
+        passkey = passkeys.verify_new(credential, token, self._scope)
         limits.give_back(source)
-        passkey.name = self.cleaned_data["name"] or passkey.name
+        passkey.name = self.cleaned_data["name"] or passkeys.default_name(passkey, self.second_factor)
         return passkey
 
     def _refuse_passkey(self, refused: Refused) -> None:

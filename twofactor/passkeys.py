@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from twofactor import adapter, ceremonies, conf, cose, limits, providers, webauthn
+from twofactor import adapter, ceremonies, conf, cose, limits, webauthn
 from twofactor.ceremonies import Scope, encode
 from twofactor.models import Passkey, SecondFactor
 from twofactor.models.passkey import NAME_LENGTH
@@ -125,10 +125,6 @@ def passkeys_of(second_factor: SecondFactor | None) -> list[Passkey]:
     return list(second_factor.passkeys.filter(rp_id=conf.rp_id()).order_by("pk"))
 
 
-def names_of(second_factor: SecondFactor | None) -> list[str]:
-    return list(second_factor.passkeys.values_list("name", flat=True)) if second_factor else []
-
-
 def _descriptors(own: Iterable[Passkey]) -> list[Options]:
     return [
         {"type": "public-key", "id": encode(bytes(passkey.credential_id)), "transports": passkey.transports.split()}
@@ -143,11 +139,8 @@ def _expected(challenge: bytes) -> webauthn.Expected:
     return webauthn.Expected(challenge=challenge, rp_id=conf.rp_id(), origins=usable_origins())
 
 
-def verify_new(credential: str, token: str, scope: Scope, *, taken: Iterable[str] = ()) -> Passkey:
-    """Return the passkey of a registration, without a row. Raise Refused if it is not accepted.
-
-    `taken`: the names of the other passkeys.
-    """
+def verify_new(credential: str, token: str, scope: Scope) -> Passkey:
+    """Return the passkey of a registration, without a row or a name. Raise Refused if it is not accepted."""
     ceremony = ceremonies.read(token, scope)
     try:
         new = webauthn.verify_registration(credential, _expected(ceremony.challenge))
@@ -165,13 +158,18 @@ def verify_new(credential: str, token: str, scope: Scope, *, taken: Iterable[str
         is_backed_up=new.backup_state,
         is_user_verified=new.user_verified,
         is_discoverable=new.discoverable,
-        name=numbered(providers.provider_of(new.aaguid) or _("Passkey"), set(taken)),
     )
 
 
 def clean_name(typed: str) -> str:
     """Return a name without characters that cannot be seen, cut at NAME_LENGTH."""
     return " ".join("".join(char if char.isprintable() else " " for char in typed).split())[:NAME_LENGTH]
+
+
+def default_name(passkey: Passkey, second_factor: SecondFactor | None) -> str:
+    """Return the name of the provider, with a number if another passkey of the account has that name."""
+    taken = second_factor.passkeys.values_list("name", flat=True) if second_factor else ()
+    return numbered(passkey.provider or _("Passkey"), set(taken))
 
 
 def numbered(name: str, taken: set[str]) -> str:
