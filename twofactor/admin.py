@@ -38,6 +38,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django has no
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return [f"user__{name}" for name in identifying_fields()]
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse filters by columns that the list does not show, such as keys. They would tell what is in them."""
+        shown = {"id", *self.list_display, *self.list_filter}
+        return lookup.partition("__")[0] in shown and super().lookup_allowed(lookup, value, request)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

@@ -89,6 +89,15 @@ def test_the_admin_shows_no_secret_digest_or_counter(stepped_up_client, second_f
         assert not [text for text in hidden if text in page.content.decode()]
 
 
+@pytest.mark.parametrize("query", [
+    "passkey/?credential_id=00", "passkey/?public_key__contains=a", "passkey/?digest__startswith=a",
+    "secondfactor/?version__startswith=a", "secondfactor/?failures__gt=3", "secondfactor/?app__sealed_secret__gt=v1",
+    "securityevent/?user__password__startswith=a",
+])  # fmt: skip
+def test_lists_cannot_be_filtered_by_what_they_do_not_show(stepped_up_client, query):
+    assert stepped_up_client.get(f"/admin/twofactor/{query}").status_code == 400
+
+
 def test_the_index_has_the_name_of_the_site_and_a_name_for_each_section(stepped_up_client, settings):
     settings.TWOFACTOR_ISSUER = "Acme <b>"
     page = stepped_up_client.get("/admin/")
