@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import services
+from bench import passkeys, services
 from bench.compare import journeys
 from bench.growth import growth
 from bench.lighthouse import lighthouse
@@ -88,11 +88,22 @@ def measure_growth(options: argparse.Namespace, folder: Path) -> Iterator[Table]
             yield growth(configuration, users=options.users, rows=options.rows, rounds=options.rounds)
 
 
+def measure_passkeys(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
+    yield passkeys.assertions(rounds=options.rounds * 2)
+    yield passkeys.loading(rounds=options.rounds)
+
+
 def audit_pages(options: argparse.Namespace, folder: Path) -> Iterator[Table]:
     yield from lighthouse(Configuration("sqlite", False, (OURS,), folder), runs=options.audits)
 
 
-PARTS = {"journeys": measure_journeys, "load": measure_load, "growth": measure_growth, "lighthouse": audit_pages}
+PARTS = {
+    "journeys": measure_journeys,
+    "passkeys": measure_passkeys,
+    "load": measure_load,
+    "growth": measure_growth,
+    "lighthouse": audit_pages,
+}
 
 
 def configurations(options: argparse.Namespace, folder: Path) -> Iterator[Configuration]:

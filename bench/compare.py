@@ -1,9 +1,10 @@
 """Part `journeys`: compare the cost of each journey on this site and on one with allauth.mfa."""
 
+from collections import Counter
 from contextlib import ExitStack
 from statistics import median
 
-from bench.journeys import JOURNEYS, BenchUser, Journey
+from bench.journeys import JOURNEYS, BenchUser, Journey, journeys_of
 from bench.measure import Cost, cost_of, percentile, quartiles
 from bench.sites import Configuration, Site
 from bench.table import Table
@@ -35,7 +36,8 @@ def journeys(configuration: Configuration, *, rounds: int) -> Table:
         costs = run_rounds(sites, rounds)
     table = Table(f"{configuration}: {' / '.join(site.client.name for site in sites)}", COLUMNS)
     for journey in JOURNEYS:
-        table.add(*cells(journey, [costs[site.client.name, journey.title] for site in sites]))
+        runs = [costs[site.client.name, journey.title] for site in sites if journey in journeys_of(site.client)]
+        table.add(*cells(journey, runs))
     return table
 
 
@@ -47,6 +49,8 @@ def run_rounds(sites: list[Site], rounds: int) -> Costs:
         for journey in JOURNEYS:
             order = list(zip(sites, users, strict=True))
             for site, users_of_site in order if round_number % 2 else reversed(order):
+                if journey not in journeys_of(site.client):
+                    continue
                 cost = cost_of(site, journey, users_of_site[journey.title, round_number], cold=round_number == 0)
                 costs.setdefault((site.client.name, journey.title), []).append(cost)
     return costs
@@ -54,10 +58,10 @@ def run_rounds(sites: list[Site], rounds: int) -> Costs:
 
 def assign_users(site: Site, rounds: int) -> dict[tuple[str, int], BenchUser]:
     """Create a new user for each journey and round, because a code works once and rate limits must not apply."""
-    runs = [(journey, round_number) for journey in JOURNEYS for round_number in range(rounds)]
-    on = iter(site.create_users(on=sum(journey.has_2fa for journey, _ in runs)))
-    off = iter(site.create_users(off=sum(not journey.has_2fa for journey, _ in runs)))
-    return {(journey.title, round_number): next(on if journey.has_2fa else off) for journey, round_number in runs}
+    runs = [(journey, round_number) for journey in journeys_of(site.client) for round_number in range(rounds)]
+    counts = Counter(journey.account for journey, _ in runs)
+    users = {account: iter(site.create_users({account: count})) for account, count in counts.items()}
+    return {(journey.title, round_number): next(users[journey.account]) for journey, round_number in runs}
 
 
 def cells(journey: Journey, costs: list[list[Cost]]) -> list[str]:

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.compare import WARM_UP, assign_users
-from bench.journeys import JOURNEYS
+from bench.journeys import journeys_of
 from bench.measure import Cost, cost_of, quartiles
 from bench.sites import Configuration, Site
 from bench.table import Table
@@ -41,9 +41,10 @@ def growth(configuration: Configuration, *, users: int, rows: int, rounds: int) 
 def run_rounds(few: Site, many: Site, rounds: int) -> dict[str, list[tuple[Cost, Cost]]]:
     """Run each journey once per round on both sites. Alternate which site comes first."""
     users = {site: assign_users(site, rounds + WARM_UP) for site in (few, many)}
-    costs: dict[str, list[tuple[Cost, Cost]]] = {journey.title: [] for journey in JOURNEYS}
+    measured = journeys_of(few.client)
+    costs: dict[str, list[tuple[Cost, Cost]]] = {journey.title: [] for journey in measured}
     for round_number in range(rounds + WARM_UP):
-        for journey in JOURNEYS:
+        for journey in measured:
             order = (few, many) if round_number % 2 else (many, few)
             both = {site: cost_of(site, journey, users[site][journey.title, round_number]) for site in order}
             costs[journey.title].append((both[few], both[many]))

@@ -1,13 +1,16 @@
 """The measured journeys, for both sites."""
 
+import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench.visitor import Page, Visitor
 from twofactor.tests import rfc6238
 from twofactor.tests.constants import LOGIN, PASSWORD, SETTINGS, VERIFY_LOGIN
+from twofactor.tests.softkey import SoftKey
+
+ADD_PASSKEY = f"{SETTINGS}passkeys/add/"
 
 
 @dataclass
@@ -16,6 +19,7 @@ class BenchUser:
     secret: str  # empty: 2FA is off
     backup_codes: list[str]
     session: str  # key of a signed-in session
+    passkey: dict[str, Any] | None = None  # of SoftKey.dump()
 
     def code(self) -> str:
         return code_now(self.secret)
@@ -30,7 +34,10 @@ def wrong_code(secret: str) -> str:
 
 
 class Client(Protocol):
-    """The requests of one site. Each method returns the last page, and raises Unexpected if that is another page."""
+    """The requests of one site. Each method returns the last page, and raises Unexpected if that is another page.
+
+    A client may have more methods: those of passkeys are measured on this site only.
+    """
 
     name: str
 
@@ -51,11 +58,18 @@ class Ours:
     def enter_password(self, visitor: Visitor, user: BenchUser) -> Page:
         visitor.get(LOGIN)
         page = visitor.post(LOGIN, {"login": user.email, "password": PASSWORD})
-        return page.expect(LOGIN if visitor.htmx else VERIFY_LOGIN, text='name="code"')
+        field = "credential" if user.passkey else "code"
+        return page.expect(LOGIN if visitor.htmx else VERIFY_LOGIN, text=f'name="{field}"')
 
     def sign_in(self, visitor: Visitor, user: BenchUser) -> Page:
         self.enter_password(visitor, user)
         return visitor.post(VERIFY_LOGIN, {"code": user.code()}).expect("/", text=user.email)
+
+    def sign_in_by_passkey(self, visitor: Visitor, user: BenchUser) -> Page:
+        page = self.enter_password(visitor, user)
+        answer = SoftKey.load(user.passkey or {}).get(page.options, origin=visitor.origin)
+        fields = {"credential": json.dumps(answer), "ceremony": page.ceremony}
+        return visitor.post(VERIFY_LOGIN, fields).expect("/", text=user.email)
 
     def sign_in_by_backup_code(self, visitor: Visitor, user: BenchUser) -> Page:
         self.enter_password(visitor, user)
@@ -81,6 +95,13 @@ class Ours:
         visitor.get(f"{SETTINGS}verify-setup/", htmx=visitor.htmx)
         page = visitor.post(f"{SETTINGS}verify-setup/", {"code": code_now(secret)})
         return page.expect(f"{SETTINGS}verify-setup/", text='id="codes"')
+
+    def add_passkey(self, visitor: Visitor, user: BenchUser) -> Page:
+        visitor.get(ADD_PASSKEY, htmx=visitor.htmx)
+        page = visitor.post(ADD_PASSKEY, {"password": PASSWORD, "code": user.code()})
+        answer = SoftKey().create(page.options, origin=visitor.origin)
+        page = visitor.post(ADD_PASSKEY, {"credential": json.dumps(answer), "ceremony": page.ceremony, "name": ""})
+        return page.expect(ADD_PASSKEY if visitor.htmx else SETTINGS, text="Passkey")
 
     def new_codes(self, visitor: Visitor, user: BenchUser) -> Page:
         path = f"{SETTINGS}regenerate-backup-codes/"
@@ -148,28 +169,30 @@ class Peers:
 
 @dataclass(frozen=True)
 class Journey:
-    """A journey and the kind of user who makes it. `before` runs first and is not measured."""
+    """A journey: a method of Client. The method `before` runs first and is not measured."""
 
     title: str
-    run: Callable[[Any, Visitor, BenchUser], Page]
-    has_2fa: bool = True
+    method: str
+    account: str = "on"  # of the user: "on", "off", or "passkey": on, with a passkey beside the app
     signed_in: bool = False
-    before: Callable[[Any, Visitor, BenchUser], Page] | None = None
+    before: str = ""
     htmx: bool = True
 
 
-def call(name: str) -> Callable[[Client, Visitor, BenchUser], Page]:
-    return lambda client, visitor, user: getattr(client, name)(visitor, user)
-
-
 JOURNEYS = (
-    Journey("sign-in", call("sign_in")),
-    Journey("sign-in, no JavaScript", call("sign_in"), htmx=False),
-    Journey("sign-in by backup code", call("sign_in_by_backup_code")),
-    Journey("sign-in, unknown address", call("unknown_address")),
-    Journey("refusal of a wrong code", call("wrong_code"), before=call("enter_password")),
-    Journey("settings page", call("open_settings"), signed_in=True),
-    Journey("turning on", call("turn_on"), signed_in=True, has_2fa=False),
-    Journey("new codes", call("new_codes"), signed_in=True),
-    Journey("turning off", call("turn_off"), signed_in=True),
+    Journey("sign-in", "sign_in"),
+    Journey("sign-in, no JavaScript", "sign_in", htmx=False),
+    Journey("sign-in by passkey", "sign_in_by_passkey", account="passkey"),
+    Journey("sign-in by backup code", "sign_in_by_backup_code"),
+    Journey("sign-in, unknown address", "unknown_address"),
+    Journey("refusal of a wrong code", "wrong_code", before="enter_password"),
+    Journey("security page", "open_settings", signed_in=True),
+    Journey("turning on", "turn_on", signed_in=True, account="off"),
+    Journey("adding a passkey", "add_passkey", signed_in=True),
+    Journey("new codes", "new_codes", signed_in=True),
+    Journey("turning off", "turn_off", signed_in=True),
 )
+
+
+def journeys_of(client: Client) -> list[Journey]:
+    return [journey for journey in JOURNEYS if hasattr(client, journey.method)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from bench.journeys import ADD_PASSKEY
 from bench.sites import ROOT, Configuration, Site
 from bench.table import Table
 from bench.visitor import Visitor
@@ -44,7 +45,7 @@ def lighthouse(configuration: Configuration, *, runs: int) -> Iterator[Table]:
         stack.enter_context(site.served())
         for page, path, cookies in pages(site):
             for device in ("phone", "desktop"):
-                url = f"http://127.0.0.1:{site.port}{path}"
+                url = f"http://localhost:{site.port}{path}"
                 reports = [audit_page(url, cookies, device, browser, flags) for _ in range(runs)]
                 table.add(page, device, *(f"{median_score(reports, key):.0f}" for key in CATEGORIES))
                 # The run with the median of the performance, the only category that varies.
@@ -84,19 +85,21 @@ def find_browser() -> tuple[str, list[str]]:
 
 
 def pages(site: Site) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield the name, path and cookies of each page. The code page belongs to a pending sign-in."""
-    (user,), (newcomer,) = site.create_users(on=1), site.create_users(off=1)
+    """Yield the name, path and cookies of each page. The pages of a code and a passkey belong to a pending sign-in."""
+    (user,), (newcomer,), (owner,) = (site.create_users({account: 1}) for account in ("on", "off", "passkey"))
     yield "landing", "/", {}
     yield "sign-in", LOGIN, {}
     yield "sign-up", "/accounts/signup/", {}
-    visitor = Visitor(site.port)
-    site.client.enter_password(visitor, user)
-    yield "code", VERIFY_LOGIN, dict(visitor.client.cookies)
-    visitor = Visitor(site.port, session=newcomer.session)
-    visitor.get(SETUP)
-    visitor.post(SETUP, {"password": PASSWORD})
-    yield "setup, scan", SETUP, dict(visitor.client.cookies)
-    yield "security", SETTINGS, {"sessionid": user.session}
+    for page, signing_in in (("code", user), ("passkey", owner)):
+        visitor = Visitor(site.port)
+        site.client.enter_password(visitor, signing_in)
+        yield page, VERIFY_LOGIN, dict(visitor.client.cookies)
+    for page, path in (("setup, scan", SETUP), ("add a passkey", ADD_PASSKEY)):
+        visitor = Visitor(site.port, session=newcomer.session)
+        visitor.get(path)
+        visitor.post(path, {"password": PASSWORD})
+        yield page, path, dict(visitor.client.cookies)
+    yield "security", SETTINGS, {"sessionid": owner.session}
 
 
 def audit_page(url: str, cookies: dict[str, str], device: str, browser: str, flags: list[str]) -> dict[str, Any]:

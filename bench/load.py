@@ -68,7 +68,7 @@ def load(configuration: Configuration, *, clients: Sequence[int], seconds: float
     with ExitStack() as stack:
         sites = stack.enter_context(configuration.sites())
         needed = int(MAX_RATE * min(REUSE_SECONDS, seconds * len(clients))) + max(clients)
-        users = {site: cycle(site.create_users(on=needed, signed_in=False)) for site in sites}
+        users = {site: cycle(site.create_users({"on": needed}, signed_in=False)) for site in sites}
         for count, site in product(clients, sites):
             before = site.rows("count_sessions")
             # One server at a time: two would need more connections than PostgreSQL allows by default.

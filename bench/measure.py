@@ -26,10 +26,10 @@ def cost_of(site: Site, journey: Journey, user: BenchUser, *, cold: bool = False
     session = user.session if journey.signed_in else ""
     visitor = Visitor(site.port, session=session, htmx=journey.htmx, cold=cold)
     if journey.before:
-        journey.before(site.client, visitor, user)
+        getattr(site.client, journey.before)(visitor, user)
     requests, received, before = visitor.requests, visitor.received, site.cost()
     began = time.perf_counter()
-    journey.run(site.client, visitor, user)
+    getattr(site.client, journey.method)(visitor, user)
     wall = time.perf_counter() - began
     after = site.cost()
     visitor.close()

@@ -14,13 +14,15 @@ from bench.orm import analyze, multiply, session_of
 from twofactor import sessions, totp
 from twofactor.models import AuthenticatorApp, BackupCode, Limit, SecondFactor, SecurityEvent
 from twofactor.tests.constants import PASSWORD
+from twofactor.tests.passkeys import add_passkey
+from twofactor.tests.softkey import SoftKey
 
 EVENTS_EACH = 10
 
 
-def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
-    """Create users, the first `on` of them with 2FA. All share one password hash."""
-    names = [f"user-{secrets.token_hex(6)}@example.com" for _ in range(on + off)]
+def create_users(on: int = 0, off: int = 0, passkey: int = 0, signed_in: bool = True) -> list[dict[str, Any]]:
+    """Create users: with 2FA off, on, and on with a passkey too. All share one password hash."""
+    names = [f"user-{secrets.token_hex(6)}@example.com" for _ in range(passkey + on + off)]
     hashed = make_password(PASSWORD)
     users = User.objects.bulk_create(User(email=name, full_name="Ada Example", password=hashed) for name in names)
     EmailAddress.objects.bulk_create(
@@ -30,9 +32,13 @@ def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, An
     for number, user in enumerate(users):
         data: dict[str, Any] = {"email": user.email, "secret": "", "backup_codes": [], "session": ""}
         mark = {}
-        if number < on:
+        if number < passkey + on:
             data["secret"] = totp.new_secret()
             data["backup_codes"] = AuthenticatorApp.objects.activate(user, secret=data["secret"])
+            if number < passkey:
+                key = SoftKey()
+                add_passkey(user, key, rp_id="localhost")
+                data["passkey"] = key.dump()
             mark = {sessions.KEY: {"version": user.second_factor.version, "method": "code", "at": int(time.time())}}
         if signed_in:
             data["session"] = session_of(user, **mark)

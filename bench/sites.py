@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +51,9 @@ class Site:
             "USE_HTTPS": "false",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "TWOFACTOR_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
-            "ALLOWED_HOSTS": "127.0.0.1",
+            "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "CSRF_TRUSTED_ORIGINS": "",
-            "SITE_URL": f"http://127.0.0.1:{self.port}",
+            "SITE_URL": f"http://localhost:{self.port}",
             "EMAIL_URL": "dummymail://",
             "SOURCE_URL": "",
             "TRUSTED_PROXY_COUNT": "1",
@@ -70,8 +70,9 @@ class Site:
         """Call a function of this site's module `rows`."""
         return json.loads(self._run("-m", "bench.orm", function, json.dumps(arguments)))
 
-    def create_users(self, *, on: int = 0, off: int = 0, signed_in: bool = True) -> list[BenchUser]:
-        return [BenchUser(**row) for row in self.rows("create_users", on=on, off=off, signed_in=signed_in)]
+    def create_users(self, counts: Mapping[str, int], *, signed_in: bool = True) -> list[BenchUser]:
+        """Create users. `counts`: how many of each kind of account, as in Journey."""
+        return [BenchUser(**row) for row in self.rows("create_users", signed_in=signed_in, **counts)]
 
     def _run(self, *arguments: str) -> str:
         result = subprocess.run(

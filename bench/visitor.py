@@ -1,15 +1,20 @@
 """A simulated browser: cookies, keep-alive, redirects, and a count of the bytes it receives."""
 
+import html
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from twofactor.tests.journeys import NO_CERTIFICATES, new_client, redirect_target
 
 ASSET = re.compile(r"""(?:href|src)="(/static/[^"]+)\"""")
-SECRET = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{32}(?![A-Z2-7])")
+SECRET = re.compile(r"(?<![A-Z2-7])([A-Z2-7]{32})(?![A-Z2-7])")
+OPTIONS = re.compile(r'data-options="([^"]+)"')
+CEREMONY = re.compile(r'name="ceremony" value="([^"]+)"')
 REDIRECTS_AT_MOST = 5
 HTMX = {"HX-Request": "true"}
 HEADERS = {
@@ -30,10 +35,24 @@ class Page:
     @property
     def secret(self) -> str:
         """The secret that the page shows."""
-        found = SECRET.search(self.text)
+        return self._find(SECRET)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the page asks the browser for a passkey."""
+        options: dict[str, Any] = json.loads(self._find(OPTIONS))["publicKey"]
+        return options
+
+    @property
+    def ceremony(self) -> str:
+        """The token of the page's challenge for a passkey."""
+        return self._find(CEREMONY)
+
+    def _find(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.search(self.text)
         if not found:
             raise Unexpected(self)
-        return found[0]
+        return html.unescape(found[1])
 
     def expect(self, path: str, *, status: int = 200, text: str = "") -> "Page":
         """Return this page. Raise Unexpected if it has another path or status, or does not contain the text."""
@@ -54,7 +73,8 @@ class Visitor:
     def __init__(self, port: int, *, session: str = "", htmx: bool = False, cold: bool = False) -> None:
         cookies = {"sessionid": session} if session else {}
         keep_alive = httpx.HTTPTransport(verify=NO_CERTIFICATES)
-        self.client = new_client(f"http://127.0.0.1:{port}", cookies=cookies, transport=keep_alive)
+        self.origin = f"http://localhost:{port}"  # passkeys need a domain
+        self.client = new_client(self.origin, cookies=cookies, transport=keep_alive)
         self.client.headers.update(HEADERS)
         self.htmx, self.cold = htmx, cold
         self.requests = self.received = 0

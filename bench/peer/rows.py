@@ -16,7 +16,7 @@ from twofactor import totp
 from twofactor.tests.constants import PASSWORD
 
 
-def create_users(on: int, off: int, signed_in: bool = True) -> list[dict[str, Any]]:
+def create_users(on: int = 0, off: int = 0, signed_in: bool = True) -> list[dict[str, Any]]:
     """Create users, like `bench.rows.create_users`."""
     names = [f"user-{secrets.token_hex(6)}@example.com" for _ in range(on + off)]
     hashed = make_password(PASSWORD)
