@@ -7,12 +7,11 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from django import forms
-from django.db import transaction
 from django.http import QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from twofactor import events, limits, passkey_setup, passkeys, sessions
+from twofactor import limits, passkeys
 from twofactor.attempts import Attempt
 from twofactor.base_forms import FocusFirstError, LimitedForm
 from twofactor.ceremonies import REGISTER, SECOND_FACTOR, STEP_UP, Scope, read
@@ -163,7 +162,7 @@ class AddPasskeyForm(LimitedForm):
         "source": SecondFactorForm.error_messages["source"],
         "full": _("You have 20 passkeys, the most an account can have. Remove one first."),
     }
-    passkey: Passkey  # without a row until `save`
+    passkey: Passkey  # without a row
 
     def __init__(self, data: QueryDict | None = None, *, request: "AuthenticatedRequest") -> None:
         super().__init__(data)
@@ -189,7 +188,7 @@ class AddPasskeyForm(LimitedForm):
         try:
             self.passkey = self._verified()
         except Refused as refused:
-            self._refuse_passkey(refused)
+            self.refuse_passkey(refused)
 
     def _verified(self) -> Passkey:
         """Return the new passkey. Charge the source before the check, as for a code of a setup."""
@@ -202,23 +201,5 @@ class AddPasskeyForm(LimitedForm):
         passkey.name = self.cleaned_data["name"] or passkeys.default_name(passkey, self.second_factor)
         return passkey
 
-    def _refuse_passkey(self, refused: Refused) -> None:
-        events.refused(self.request, self.request.user, PasskeyForm, refused)
+    def refuse_passkey(self, refused: Refused) -> None:
         self.refuse("credential", self.error_messages.get(refused.code, NOT_ACCEPTED), refused)
-
-    def save(self) -> list[str] | None:
-        """Store the passkey, mark this session and end the others.
-
-        Return the backup codes if this turned 2FA on, an empty list if it was on, and None, with an error, if a user
-        has the passkey already. Raise ChangedMeanwhile if another request changed 2FA.
-        """
-        user = self.request.user
-        try:
-            with transaction.atomic():
-                codes = Passkey.objects.add(user, self.passkey)
-                passkey_setup.forget(self.request)
-                sessions.renew(self.request, SecondFactor.objects.for_user(user), PasskeyForm.key)
-        except Refused as refused:
-            self._refuse_passkey(refused)
-            return None
-        return codes

@@ -29,7 +29,7 @@ class PasskeyManager(models.Manager["Passkey"]):
         (`full`), and ChangedMeanwhile if another request changed 2FA since `user` was read.
         """
         second_factor = SecondFactor.objects.for_user(user) or SecondFactor(user_id=user.pk)
-        if second_factor.passkey_count >= conf.PASSKEYS_AT_MOST:
+        if self.is_full(second_factor):
             raise Refused("full")
         passkey.digest = digest_of(bytes(passkey.credential_id))
         with second_factor.change() as codes:
@@ -41,6 +41,10 @@ class PasskeyManager(models.Manager["Passkey"]):
                 raise Refused("registered") from None
         second_factor.user = user
         return codes
+
+    def is_full(self, second_factor: SecondFactor | None) -> bool:
+        """Return whether the account has as many passkeys as it can have."""
+        return second_factor is not None and second_factor.passkey_count >= conf.PASSKEYS_AT_MOST
 
     def remove(self, second_factor: SecondFactor, passkey: "Passkey") -> list[str]:
         """Remove a passkey, while another credential keeps 2FA on.

@@ -5,10 +5,11 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from twofactor import conf, events, passkey_setup, passkeys
+from twofactor import events, passkey_setup, passkeys
 from twofactor.htmx import render_page
-from twofactor.models import SecondFactor
-from twofactor.passkey_form import AddPasskeyForm
+from twofactor.models import Passkey, SecondFactor
+from twofactor.passkey_form import AddPasskeyForm, PasskeyForm
+from twofactor.refusals import Refused
 from twofactor.views._backup_codes import remind_of_codes, show_codes
 from twofactor.views._ready import redirect_if_not_ready
 from twofactor.views.common import AuthenticatedRequest, next_url, second_factor_page
@@ -18,7 +19,7 @@ from twofactor.views.settings import back_to_settings
 
 @second_factor_page("GET", "HEAD", "POST")
 def add_passkey(request: AuthenticatedRequest, second_factor: SecondFactor | None) -> HttpResponse:
-    if not passkeys.are_offered(request) or has_all(second_factor):
+    if not passkeys.are_offered(request) or Passkey.objects.is_full(second_factor):
         return refuse(request)
     setup = passkey_setup.resume(request, second_factor)
     if setup is None:
@@ -29,10 +30,6 @@ def add_passkey(request: AuthenticatedRequest, second_factor: SecondFactor | Non
     if not form.is_valid():
         return show_button(request, form)
     return add(request, form, setup.destination)
-
-
-def has_all(second_factor: SecondFactor | None) -> bool:
-    return second_factor is not None and second_factor.passkey_count >= conf.PASSKEYS_AT_MOST
 
 
 def refuse(request: AuthenticatedRequest) -> HttpResponse:
@@ -53,6 +50,8 @@ def ask_for_proof(request: AuthenticatedRequest, second_factor: SecondFactor | N
 
 
 def show_button(request: AuthenticatedRequest, form: AddPasskeyForm) -> HttpResponse:
+    if form.refused:
+        events.refused(request, request.user, PasskeyForm, form.refused)
     second_factor = form.second_factor
     context = {"title": title_of(second_factor), "second_factor": second_factor, "form": form, "is_proved": True}
     return render_page(request, "add_passkey", context)
@@ -63,8 +62,10 @@ def title_of(second_factor: SecondFactor | None) -> str:
 
 
 def add(request: AuthenticatedRequest, form: AddPasskeyForm, destination: str) -> HttpResponse:
-    codes = form.save()
-    if codes is None:
+    try:
+        codes = passkey_setup.complete(request, request.user, form.passkey)
+    except Refused as refused:
+        form.refuse_passkey(refused)
         return show_button(request, form)
     is_first = form.second_factor is None
     if is_first:
