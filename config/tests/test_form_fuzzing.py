@@ -18,15 +18,21 @@ from twofactor.tests.constants import (
     DISABLE,
     LOGIN,
     PASSWORD,
+    REAUTHENTICATE,
     REGENERATE,
     SECRET,
+    SETTINGS,
     SETUP,
     VERIFY_LOGIN,
     VERIFY_SETUP,
 )
 from twofactor.tests.helpers import age_second_factor, code_now, give_password, new_client
+from twofactor.tests.passkeys import add_passkey
+from twofactor.tests.softkey import SoftKey
 
 pytestmark = pytest.mark.django_db
+
+ADD_PASSKEY = f"{SETTINGS}passkeys/add/"
 
 # No deadline: speed is not tested here. Function-scoped fixtures are safe, since each example is rolled back.
 IGNORED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -51,9 +57,9 @@ FORMS = {
     "confirm an address": ("signed out", "/accounts/confirm-email/x:y/", ["key"]),
     "language": ("signed out", "/language/", ["language", "next"]),
     "the admin": ("signed out", "/admin/login/", ["username", "password", "next"]),
-    "the stage": ("pending", VERIFY_LOGIN, ["code", "backup_code", "trust", "next", "method"]),
+    "the stage": ("pending", VERIFY_LOGIN, ["code", "backup_code", "credential", "ceremony", "trust", "next"]),
     "sign in again": ("pending", LOGIN, ["login", "password", "code"]),
-    "reauthenticate": ("signed in", "/accounts/2fa/reauthenticate/", ["password", "code", "backup_code", "next"]),
+    "reauthenticate": ("signed in", REAUTHENTICATE, ["password", "code", "credential", "ceremony", "next"]),
     "change the password": ("signed in", "/accounts/password/change/", ["oldpassword", "password1", "password2"]),
     "change the name": ("signed in", "/accounts/name/", ["full_name"]),
     "delete the account": ("signed in", "/accounts/delete/", ["password", "code", "backup_code"]),
@@ -62,6 +68,7 @@ FORMS = {
     "new codes": ("signed in", REGENERATE, ["password", "code", "backup_code"]),
     "turn off": ("signed in", DISABLE, ["password", "code", "backup_code"]),
     "confirm": ("signed in long ago", f"{CONFIRM}?next=/", ["code", "backup_code", "next", "unsent"]),
+    "add a passkey": ("adding a passkey", ADD_PASSKEY, ["credential", "ceremony", "name", "next"]),
     "verify the setup": ("in a setup", VERIFY_SETUP, ["code"]),
 }
 
@@ -74,14 +81,17 @@ def send(client, path, fields):
 
 
 def client_in_state(user, state):
-    """Return a client that is signed out, pending, signed in, or in a setup."""
+    """Return a client that is signed out, pending, signed in, or in a setup of an app or a passkey."""
     client = new_client(raise_request_exception=False)
-    if state not in ("signed out", "in a setup"):
+    if state not in ("signed out", "in a setup", "adding a passkey"):
         AuthenticatorApp.objects.activate(user, secret=SECRET)
+        add_passkey(user, SoftKey())
     if state != "signed out":
         give_password(client, user)
     if state == "in a setup":
         client.post(SETUP, {"password": PASSWORD})
+    if state == "adding a passkey":
+        client.post(ADD_PASSKEY, {"password": PASSWORD})
     if state.startswith("signed in"):
         client.post(VERIFY_LOGIN, {"code": code_now(SECRET)})
         age_second_factor(client, 3600 if state == "signed in long ago" else 0)
