@@ -125,7 +125,7 @@ class PasskeyForm(SecondFactorForm):
         signed = passkeys.verify(self.attempt.passkeys, self.cleaned_data["credential"], challenge)
         if self.asks_password and not has_password and not signed.is_user_verified:
             raise Refused("password")
-        # A pending sign-in begins with the password.
+        # A pending sign-in begins with the password, or with what replaces it, such as an emailed code.
         passkeys.use_up(signed, challenge, has_password=has_password or bool(self.attempt.pending_id), now=now)
         self.second_factor.unlock()
         return True
