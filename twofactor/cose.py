@@ -62,9 +62,10 @@ def _check_numbers(algorithm: int, numbers: list[bytes]) -> None:
 def _is_usable_point(point: bytes) -> bool:
     """Return whether this y is that of a point of Ed25519's curve (RFC 8032, section 5.1.3) outside its small groups.
 
-    x² = (y² - 1) / (dy² + 1) must be a square. A point of order 1, 2, 4 or 8 would accept forged signatures.
+    x² = (y² - 1) / (dy² + 1) must be a square, which it is if the product is one. A point of order 1, 2, 4 or 8 would
+    accept forged signatures. Of order 1 and 2, x is 0, which this does not count as a square.
     """
     y = int.from_bytes(point, "little") & (2**255 - 1)
-    square = (y * y - 1) * pow(_D * y * y + 1, -1, _FIELD) % _FIELD
-    is_small = y * (y * y - 1) * (_D * y**4 + 2 * y * y - 1) % _FIELD == 0
-    return y < _FIELD and not is_small and pow(square, (_FIELD - 1) // 2, _FIELD) == 1
+    square = (y * y - 1) * (_D * y * y + 1)
+    has_order_4_or_8 = y * (_D * y**4 + 2 * y * y - 1) % _FIELD == 0
+    return y < _FIELD and not has_order_4_or_8 and pow(square, (_FIELD - 1) // 2, _FIELD) == 1

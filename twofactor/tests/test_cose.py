@@ -10,12 +10,24 @@ X, Y = -2, -3
 MODULUS, EXPONENT = -1, -2
 ORDER_8 = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
 ON_P384 = SoftKey(-35).cose
+# The public keys of RFC 8032, section 7.1
+RFC_8032 = [
+    "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+    "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+    "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+    "278117fc144c72340f67d0f2316e8386ceffbf2b2428c9c51fef7c597f1d426e",
+]
 
 
 @pytest.mark.parametrize("key", [ED25519, ES256, RS256])
 def test_a_usable_key_is_stored_without_optional_members(key):
     assert cose.checked(key | {4: [2], 2: b"ID", "note": "x" * 1000}) == cose.checked(key)
     assert len(cose.checked(key)) == len(cbor(key))
+
+
+@pytest.mark.parametrize("public_key", RFC_8032)
+def test_keys_of_ed25519_are_usable(public_key):
+    assert cose.checked(ED25519 | {X: bytes.fromhex(public_key)})
 
 
 @pytest.mark.parametrize("bits, usable", [(1024, False), (2047, False), (2048, True), (4096, True), (4097, False)])
