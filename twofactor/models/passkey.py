@@ -119,7 +119,6 @@ class Passkey(models.Model):
     def rename(self, name: str) -> None:
         """Change the name. It opens nothing, so it is no change of 2FA."""
         Passkey.objects.filter(pk=self.pk).update(name=name)
-        self.name = name
 
 
 def digest_of(credential_id: bytes) -> str:

@@ -52,8 +52,14 @@ def test_every_change_writes_a_new_version(user, passkey, make_passkey):
     Passkey.objects.remove(SecondFactor.objects.get(), passkey)
     versions.add(SecondFactor.objects.get().version)
     assert len(versions) == 3
-    Passkey.objects.get().rename("Laptop")
-    assert SecondFactor.objects.get().version in versions
+
+
+def test_a_new_name_changes_one_passkey_and_is_no_change_of_2fa(user, passkey, make_passkey):
+    add(user, make_passkey())
+    version = SecondFactor.objects.get().version
+    passkey.rename("Laptop")
+    assert list(Passkey.objects.order_by("pk").values_list("name", flat=True)) == ["Laptop", "Key"]
+    assert SecondFactor.objects.get().version == version
 
 
 def test_2fa_goes_with_the_last_credential(user, passkey, make_passkey, bob):
