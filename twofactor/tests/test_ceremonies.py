@@ -19,6 +19,15 @@ def test_a_token_brings_back_its_challenge_and_user_handle():
     assert ceremonies.read(token, SCOPE) == ceremony
     assert ceremonies.read(token, SCOPE).user_handle == b"h" * 64
     assert ceremonies.begin(SCOPE)[0] != ceremonies.begin(SCOPE)[0]
+    assert ceremonies.begin(SCOPE)[0].user_handle == b""
+
+
+@pytest.mark.parametrize("data, text", [
+    (b"", ""), (b"\xff", "_w"), (b"\xff\xfe", "__4"), (b"\xff\xfe\xfd", "__79"), (b"\x65\x35\xd7", "ZTXX"),
+])  # fmt: skip
+def test_base64url_has_no_padding(data, text):
+    assert ceremonies.encode(data) == text
+    assert ceremonies.decode(text) == data
 
 
 @pytest.mark.parametrize("other", [{"purpose": REGISTER}, {"browser": "b" * 32}, {"user": 2}, {"version": "w" * 16}])

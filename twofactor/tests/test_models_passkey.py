@@ -109,8 +109,10 @@ def test_a_change_of_a_stale_object_is_refused(user, passkey, make_passkey, secr
 def test_a_credential_that_any_user_has_is_refused_and_changes_nothing(user, bob, passkey, make_passkey):
     version = bob.second_factor.version
     for owner in (user, bob):
-        with pytest.raises(Refused, match="registered"):
+        with pytest.raises(Refused, match=r"^registered$"):
             add(again(owner), make_passkey(credential_id=passkey.credential_id))
+        with pytest.raises(Refused, match=r"^registered$"):
+            add(again(owner), Passkey.objects.get())
     assert Passkey.objects.get().second_factor == SecondFactor.objects.for_user(user)
     assert SecondFactor.objects.for_user(again(bob)).version == version
 
@@ -118,7 +120,7 @@ def test_a_credential_that_any_user_has_is_refused_and_changes_nothing(user, bob
 def test_a_user_has_at_most_twenty_passkeys(user, make_passkey):
     for _ in range(20):
         add(user, make_passkey())
-    with pytest.raises(Refused, match="full"):
+    with pytest.raises(Refused, match=r"^full$"):
         add(user, make_passkey())
     assert Passkey.objects.count() == SecondFactor.objects.get().passkey_count == 20
 

@@ -56,6 +56,7 @@ def verify(text, key, expected=EXPECTED, **stored):
 def refusal(function, *arguments, **changes):
     with pytest.raises(webauthn.Refused) as refused:
         function(*arguments, **changes)
+    assert str(refused.value) == refused.value.why
     return refused.value.why
 
 
@@ -360,6 +361,13 @@ def test_py_webauthn_agrees_about_right_answers(key, flags):
     )
     we_say = verify(json.dumps(got), key, public_key=theirs.credential_public_key, backup_eligible=ours.backup_eligible)
     assert (we_say.user_verified, we_say.backup_state) == (they_say.user_verified, they_say.credential_backed_up)
+
+
+def test_browsers_may_leave_out_cross_origin(monkeypatch):
+    """Level 1 had no such member."""
+    said = {"type": "webauthn.get", "challenge": OPTIONS["challenge"], "origin": ORIGIN}
+    monkeypatch.setattr(softkey, "client_data", lambda *_: json.dumps(said).encode())
+    assert assert_(KEYS[cose.ES256])
 
 
 def test_importing_the_app_does_not_import_fido2():
