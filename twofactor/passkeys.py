@@ -62,7 +62,7 @@ def are_offered(request: HttpRequest) -> bool:
 
 def elsewhere(request: HttpRequest) -> str:
     """Return the address at which passkeys work, "" if they are off or work at the address of this request."""
-    return "" if are_offered(request) else "".join(usable_origins()[:1])
+    return "" if are_offered(request) else next(iter(usable_origins()), "")
 
 
 def offer(request: HttpRequest) -> dict[str, object]:
@@ -84,8 +84,9 @@ def scope_of(request: HttpRequest, purpose: str, second_factor: SecondFactor | N
 def ask_to_register(request: HttpRequest, user: "_User", scope: Scope) -> tuple[str, str]:
     """Return the options of `navigator.credentials.create()` as JSON, and the token of the ceremony."""
     own = passkeys_of(SecondFactor.objects.for_user(user))
-    handles = [bytes(passkey.user_handle) for passkey in own if len(passkey.user_handle) == HANDLE_BYTES]
-    ceremony, token = ceremonies.begin(scope, user_handle=[*handles, secrets.token_bytes(HANDLE_BYTES)][0])
+    # All passkeys of an account have one user handle, except imported ones.
+    handle = next((bytes(passkey.user_handle) for passkey in own if len(passkey.user_handle) == HANDLE_BYTES), b"")
+    ceremony, token = ceremonies.begin(scope, user_handle=handle or secrets.token_bytes(HANDLE_BYTES))
     label = adapter.current().label(user)
     public_key: Options = {
         "rp": {"id": conf.rp_id(), "name": adapter.current().issuer(request)},
