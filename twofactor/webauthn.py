@@ -1,8 +1,8 @@
 """Verify the answers of passkeys (WebAuthn Level 3, sections 7.1 and 7.2). Pure: no Django, no clock, no state.
 
 fido2 parses CBOR and verifies signatures. Its server is not used: it accepts subdomains and other ports as origins,
-frames, and algorithms that were not offered. fido2 is imported inside functions, because importing it takes 0.1 s
-and 1.7 MB, which a process that never meets a passkey need not pay.
+frames, and algorithms that were not offered. fido2 is imported inside functions, because importing it takes 0.02 s
+and 1.8 MB, which a process that never meets a passkey need not pay.
 """
 
 import base64
