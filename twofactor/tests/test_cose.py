@@ -25,9 +25,11 @@ def test_a_usable_key_is_stored_without_optional_members(key):
     assert len(cose.checked(key)) == len(cbor(key))
 
 
+@pytest.mark.parametrize("sign", [0, 0x80])
 @pytest.mark.parametrize("public_key", RFC_8032)
-def test_keys_of_ed25519_are_usable(public_key):
-    assert cose.checked(ED25519 | {X: bytes.fromhex(public_key)})
+def test_keys_of_ed25519_are_usable_with_either_sign_of_x(public_key, sign):
+    *y, last = bytes.fromhex(public_key)
+    assert cose.checked(ED25519 | {X: bytes([*y, last ^ sign])})
 
 
 @pytest.mark.parametrize("bits, usable", [(1024, False), (2047, False), (2048, True), (4096, True), (4097, False)])
