@@ -59,7 +59,10 @@ class Site:
             "TRUSTED_PROXY_COUNT": "1",
             "TWOFACTOR_ISSUER": "Twofactor",
             "TWOFACTOR_NEW_BROWSER_EMAIL": "on",
+            "TWOFACTOR_ORIGINS": f"http://localhost:{self.port}",
+            "TWOFACTOR_PASSKEYS": "on",
             "TWOFACTOR_REQUIRED": "staff",
+            "TWOFACTOR_RP_ID": "localhost",
             "TWOFACTOR_TRUST_DAYS": "0",
         }  # fmt: skip
 
