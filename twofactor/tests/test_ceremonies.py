@@ -24,6 +24,7 @@ def test_a_token_brings_back_its_challenge_and_user_handle():
 
 @pytest.mark.parametrize("data, text", [
     (b"", ""), (b"\xff", "_w"), (b"\xff\xfe", "__4"), (b"\xff\xfe\xfd", "__79"), (b"\x65\x35\xd7", "ZTXX"),
+    (bytes(7), "AAAAAAAAAA"),
 ])  # fmt: skip
 def test_base64url_has_no_padding(data, text):
     assert ceremonies.encode(data) == text
