@@ -18,7 +18,7 @@ DEVICE = {
     "automaticPresenceSimulation": True,
 }
 SYNCED = {"defaultBackupEligibility": True, "defaultBackupState": True}
-# Without a PIN it says that somebody touched it, but not who.
+# Without a PIN it asserts the user's presence, and does not verify the user.
 SECURITY_KEY = {"transport": "usb", "hasResidentKey": False, "hasUserVerification": False, "isUserVerified": False}
 CORRECT = {"isBogusSignature": False, "isBadUV": False, "isBadUP": False}
 
